@@ -1,0 +1,58 @@
+// Package disk is the seam between the spool and the file system. Two things stand behind it: the
+// operating system (OS), and a simulated disk for tests that forgets what was not synced, writes short,
+// runs full and flips bits (package disktest).
+//
+// Durability, as the spool relies on it: the bytes of a file are durable once Sync returned nil after
+// they were written; a name (create, rename, remove) is durable once SyncDir of its directory returned
+// nil. After a failed Sync nothing may be assumed about what was written since the last good one, and
+// the same file must not be synced again: the kernel may have dropped the pages and report success.
+package disk
+
+import (
+	"io"
+	"os"
+)
+
+// FS is a file system. All methods may be called concurrently. Names are paths as for package os, and
+// errors are *os.PathError or wrap the errno (ENOSPC, EROFS, EIO), so errors.Is works on them.
+type FS interface {
+	// MkdirAll creates a directory and its parents with the given permissions.
+	MkdirAll(name string, perm os.FileMode) error
+	// OpenFile opens a file as os.OpenFile does.
+	OpenFile(name string, flag int, perm os.FileMode) (File, error)
+	// ReadDir returns the names in a directory, sorted, without directories.
+	ReadDir(name string) ([]Entry, error)
+	// Rename replaces newName atomically; durable after SyncDir.
+	Rename(oldName, newName string) error
+	// Remove deletes a file; durable after SyncDir.
+	Remove(name string) error
+	// SyncDir makes the names in a directory durable.
+	SyncDir(name string) error
+	// Free returns the bytes available to this process and the size of the file system holding name.
+	Free(name string) (free, total int64, err error)
+	// Lock takes an exclusive lock that ends with the process or with Close. When another process has
+	// it, the error wraps ErrLocked.
+	Lock(name string) (io.Closer, error)
+}
+
+// Entry is one file of a directory.
+type Entry struct {
+	Name string
+	Size int64
+}
+
+// File is an open file. ReadAt may run beside anything; the other methods are for one goroutine.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// Sync returns once what was written is durable (fdatasync).
+	Sync() error
+	// Truncate sets the size.
+	Truncate(size int64) error
+	// Allocate reserves space up to size bytes and sets the size; the new bytes read as zero. A file
+	// system that cannot reserve makes it a Truncate.
+	Allocate(size int64) error
+	// Size returns the current size.
+	Size() (int64, error)
+}

@@ -1,0 +1,40 @@
+// Package event is the one noun that ingest, spool and batcher share: what a producer sent, validated
+// and ready to be kept. It has no behaviour of its own.
+package event
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Event is one accepted usage event.
+type Event struct {
+	ServiceID   string
+	Credentials threescale.Credentials // zero: those configured for the service when it is delivered
+	FlatUsage   bool                   // the caller asked for 3scale-options flat_usage=1
+	ID          string                 // the producer's id, for deduplication; empty: none
+
+	// Transaction.Timestamp is always set: the producer's, or the moment of acceptance.
+	// Usage has no zero values; it may be empty, when there is nothing to report.
+	threescale.Transaction
+}
+
+// Refused is the error of a journal that did not take a request: nothing of it was kept.
+type Refused struct {
+	Full       bool          // no room (quota, free space, memory for ids); otherwise no way to keep it
+	RetryAfter time.Duration // when it is worth trying again
+	Err        error         // why, in words for the operator
+}
+
+// Error says why, in words for the operator.
+func (r *Refused) Error() string {
+	if r.Full {
+		return fmt.Sprintf("no room: %v", r.Err)
+	}
+	return fmt.Sprintf("cannot keep events: %v", r.Err)
+}
+
+// Unwrap returns the cause.
+func (r *Refused) Unwrap() error { return r.Err }
