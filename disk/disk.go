@@ -9,9 +9,13 @@
 package disk
 
 import (
+	"errors"
 	"io"
 	"os"
 )
+
+// ErrLocked is wrapped by the error of FS.Lock when another process has the lock.
+var ErrLocked = errors.New("locked by another process")
 
 // FS is a file system. All methods may be called concurrently. Names are paths as for package os, and
 // errors are *os.PathError or wrap the errno (ENOSPC, EROFS, EIO), so errors.Is works on them.
