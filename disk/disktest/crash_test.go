@@ -147,63 +147,6 @@ func TestWhatWasCutOffReadsAsZero(t *testing.T) {
 	assert.Equal(t, want, content(t, d.Crash(), "log"))
 }
 
-func TestNamesLastOnceTheirDirectoryIsSynced(t *testing.T) {
-	d := disktest.New(disktest.Options{Seed: 4})
-	openNew(t, d, "old")
-	openNew(t, d, "gone")
-	f, err := d.OpenFile("fresh", os.O_RDWR|os.O_CREATE, 0o600)
-	require.NoError(t, err)
-	write(t, f, 0, []byte("synced"))
-	require.NoError(t, f.Sync())
-	require.NoError(t, d.Rename("old", "new"))
-	require.NoError(t, d.Remove("gone"))
-
-	seen := map[string]int{}
-	for range draws {
-		next := d.Crash()
-		seen[names(t, next, ".")]++
-		if got := content(t, next, "fresh"); got != nil {
-			require.Equal(t, "synced", string(got))
-		}
-	}
-	assert.Len(t, seen, 8, "created, renamed and removed or not, each without regard to the others: %v", seen)
-	for listing := range seen {
-		hasOld, hasNew := bytes.Contains([]byte(listing), []byte("old")), bytes.Contains([]byte(listing), []byte("new"))
-		assert.NotEqual(t, hasOld, hasNew, "a rename is atomic: %s", listing)
-	}
-}
-
-func TestSyncDirMakesNamesDurable(t *testing.T) {
-	d := disktest.New(disktest.Options{Seed: 5})
-	openNew(t, d, "old")
-	require.NoError(t, d.Rename("old", "new"))
-	require.NoError(t, d.SyncDir("."))
-	for range draws {
-		require.Equal(t, "new ", names(t, d.Crash(), "."))
-	}
-}
-
-func TestDirectoryIsANameToo(t *testing.T) {
-	d := disktest.New(disktest.Options{Seed: 6})
-	require.NoError(t, d.MkdirAll("data/journal", 0o700))
-	f, err := d.OpenFile("data/journal/1", os.O_RDWR|os.O_CREATE, 0o600)
-	require.NoError(t, err)
-	require.NoError(t, f.Sync())
-	require.NoError(t, d.SyncDir("data/journal"))
-	require.NoError(t, d.SyncDir("data"))
-
-	var lost, kept int
-	for range draws {
-		if content(t, d.Crash(), "data/journal/1") == nil {
-			lost++
-		} else {
-			kept++
-		}
-	}
-	assert.Positive(t, lost, "the name data was never synced")
-	assert.Positive(t, kept)
-}
-
 func TestKillKeepsThePageCache(t *testing.T) {
 	d := disktest.New(disktest.Options{Seed: 7})
 	f, err := d.OpenFile("log", os.O_RDWR|os.O_CREATE, 0o600)
