@@ -1,0 +1,2 @@
+// Package spool keeps things on disk.
+package spool

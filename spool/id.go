@@ -1,0 +1,70 @@
+package spool
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// maxChildren and maxSplits bound what a BatchID can name: four bits for each split.
+const (
+	maxChildren = 15
+	maxSplits   = 16
+)
+
+// BatchID names a batch for ever. It is a function of the journal: the position its cut went up to, and
+// its number in that cut. A batch that came out of a split adds the way to it, so that no id is ever
+// used twice, even after its batch is gone.
+type BatchID struct {
+	Position Position
+	Index    uint32
+	Path     uint64 // four bits a split, the first split highest used: child 1 to 15
+}
+
+// String writes "000000042000-0007", and ".1.2" behind it for the second child of the first child.
+func (id BatchID) String() string {
+	s := fmt.Sprintf("%012d-%04d", uint64(id.Position), id.Index)
+	for shift := 60; shift >= 0; shift -= 4 {
+		if n := id.Path >> shift & 15; n > 0 {
+			s += "." + strconv.FormatUint(n, 10)
+		}
+	}
+	return s
+}
+
+// ParseBatchID reads what String wrote.
+func ParseBatchID(s string) (BatchID, error) {
+	var id BatchID
+	bad := fmt.Errorf("spool: batch id %q: want 000000042000-0007", s)
+	parts := strings.Split(s, ".")
+	position, index, ok := strings.Cut(parts[0], "-")
+	p, err := strconv.ParseUint(position, 10, 64)
+	i, err2 := strconv.ParseUint(index, 10, 32)
+	if !ok || err != nil || err2 != nil || len(parts) > maxSplits+1 {
+		return id, bad
+	}
+	id.Position, id.Index = Position(p), uint32(i)
+	for _, part := range parts[1:] {
+		n, err := strconv.ParseUint(part, 10, 8)
+		if err != nil || n == 0 || n > maxChildren {
+			return id, bad
+		}
+		id.Path = id.Path<<4 | n
+	}
+	return id, nil
+}
+
+// Compare orders by position, index and path: the order of sealing.
+func (id BatchID) Compare(other BatchID) int {
+	return cmp.Or(cmp.Compare(id.Position, other.Position), cmp.Compare(id.Index, other.Index), cmp.Compare(id.Path, other.Path))
+}
+
+// child returns the id of the nth child (from 0) of a split, or false when no id is left for it.
+func (id BatchID) child(n int) (BatchID, bool) {
+	if n >= maxChildren || id.Path>>60 != 0 {
+		return id, false
+	}
+	id.Path = id.Path<<4 | uint64(n+1)
+	return id, true
+}
