@@ -1,0 +1,142 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check holds every plain key against its tags, then the keys against each other.
+func (c *Config) check(found *problems) {
+	defaults := map[string]any{}
+	for _, f := range fields(reflect.ValueOf(Default()).Elem(), "") {
+		defaults[f.key] = f.value.Interface()
+	}
+	for _, f := range fields(reflect.ValueOf(c).Elem(), "") {
+		if !found.has(f.key) {
+			f.check(found, f.value.Interface() == defaults[f.key])
+		}
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		found.add("tls", nil, "expected cert_file and key_file together")
+	}
+	if c.TLS.ClientCAFile != "" && c.TLS.CertFile == "" {
+		found.add("tls.client_ca_file", c.TLS.ClientCAFile, "expected cert_file and key_file beside it")
+	}
+	if len(c.Services) == 0 && !c.Backend.Passthrough && !found.has("services") {
+		found.add("services", nil, "expected at least one, since backend.passthrough is off")
+	}
+	c.checkListeners(found)
+}
+
+// checkListeners wants every listener at an address of its own.
+func (c *Config) checkListeners(found *problems) {
+	taken := map[string]string{}
+	for _, l := range []struct{ key, address string }{
+		{"listen", c.Listen}, {"admin.listen", c.Admin.Listen}, {"sandbox.listen", c.Sandbox.Listen},
+	} {
+		if other := taken[l.address]; other != "" && !strings.HasSuffix(l.address, ":0") {
+			found.add(l.key, l.address, "expected an address of its own: %s has this one", other)
+		}
+		taken[l.address] = l.key
+	}
+}
+
+// check holds one value against its tags. One line a key: the first thing wrong is the one to know.
+func (f field) check(found *problems, isDefault bool) {
+	value := f.value.Interface()
+	text, _ := value.(string)
+	planned := f.tag.Get("planned")
+	switch {
+	case text == "" && f.tag.Get("need") != "":
+		found.add(f.key, nil, "expected a value")
+	case !f.within():
+		found.add(f.key, value, "expected %s to %s", f.tag.Get("min"), f.tag.Get("max"))
+	case f.tag.Get("oneof") != "" && !slices.Contains(f.words(), text):
+		found.add(f.key, value, "expected %s", strings.Join(f.words(), " or "))
+	case planned == "*" && !isDefault, planned != "" && text == planned:
+		found.add(f.key, value, "not supported by this version")
+	case text != "":
+		f.checkKind(found, text)
+	}
+}
+
+func (f field) words() []string { return strings.Split(f.tag.Get("oneof"), ",") }
+
+// within compares a number, a duration or a size with the tags min and max.
+func (f field) within() bool {
+	low, high := f.tag.Get("min"), f.tag.Get("max")
+	if low == "" {
+		return true
+	}
+	n := f.value.Int()
+	return n >= f.bound(low) && n <= f.bound(high)
+}
+
+// bound reads a limit of a tag, in the unit of the field. The tags are ours: a test reads them all.
+func (f field) bound(text string) int64 {
+	switch f.value.Type() {
+	case durationType:
+		d, _ := time.ParseDuration(text)
+		return int64(d)
+	case sizeType:
+		s, _ := ParseSize(text)
+		return int64(s)
+	}
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
+}
+
+func (f field) checkKind(found *problems, text string) {
+	switch f.tag.Get("kind") {
+	case "address":
+		if !isAddress(text) {
+			found.add(f.key, text, "expected host:port, such as 127.0.0.1:7070, or unix:/path/to.sock")
+		}
+	case "url":
+		checkURL(found, f.key, text)
+	case "file":
+		checkFile(found, f.key, text)
+	}
+}
+
+// maxSocketPath is the longest path of a unix socket on Linux, in bytes (sun_path, less its last zero).
+const maxSocketPath = 107
+
+func isAddress(s string) bool {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		return path != "" && len(path) <= maxSocketPath && !strings.ContainsRune(path, 0)
+	}
+	host, port, err := net.SplitHostPort(s)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	return err == nil && portErr == nil && n <= 65535 && !strings.ContainsAny(host, " /")
+}
+
+// checkURL repeats an address only when it parsed and holds no password.
+func checkURL(found *problems, key, text string) {
+	const expected = "expected an address such as https://su1.3scale.net, without user, query or fragment"
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		found.add(key, nil, expected)
+	case (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		found.add(key, u.Redacted(), expected)
+	}
+}
+
+func checkFile(found *problems, key, name string) {
+	f, err := os.Open(name)
+	if err != nil {
+		found.add(key, name, "expected a readable file: %s", cause(err))
+		return
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.IsDir() {
+		found.add(key, name, "expected a file")
+	}
+}

@@ -1,0 +1,235 @@
+// Package config turns a YAML file, the environment and the command line into one checked value.
+//
+// Flags beat the environment, the environment beats the file, the file beats the defaults. The result is
+// read once and not changed afterwards; packages are handed the fields they need, never the Config.
+// The comments of the fields below are the manual: docs/configuration.md is generated from them.
+package config
+
+import "time"
+
+// Config is everything an operator can say. Load is the only way to a checked one.
+//
+// The tags say what Load checks and the manual repeats: key is the name in the file, kind the form of a
+// text, min and max its range, oneof the words it may be, need that it may not be empty, and planned the
+// values (or *, all but the default) that have their place but not yet their feature: Load refuses them
+// rather than ignore them.
+type Config struct {
+	// The directory of everything that must survive: the journal of accepted events, sealed batches, dead
+	// letters. It is created with permissions 0700. Events in it are pending usage: do not delete it
+	// before `pending` is zero. With `serve --sandbox` the default is `./reporterd-data`.
+	DataDir string `key:"data_dir" need:"true"`
+
+	// Where producers send: host:port, or unix:/path/to.sock. Port 0 takes a free port, which the log
+	// names.
+	Listen string `key:"listen" kind:"address" need:"true"`
+
+	// HTTPS on the traffic listener.
+	TLS TLS `key:"tls"`
+	// Who may send.
+	Auth Auth `key:"auth"`
+	// The admin listener: health, status, metrics, dead letters.
+	Admin Admin `key:"admin"`
+	// The 3scale backend that reports go to.
+	Backend Backend `key:"backend"`
+
+	// The services events may be for. It is a list, so that ids keep their case and their dots. It can be
+	// empty while `backend.passthrough` is on: then only 3scale calls with credentials of their own are
+	// taken.
+	Services []Service `key:"services"`
+
+	// How events become reports.
+	Batch Batch `key:"batch"`
+	// How events are kept.
+	Spool Spool `key:"spool"`
+	// How reports are delivered.
+	Sender Sender `key:"sender"`
+	// How authorizations are answered.
+	Authorize Authorize `key:"authorize"`
+	// How repeated events are recognised.
+	Dedupe Dedupe `key:"dedupe"`
+	// Events from NATS.
+	NATS NATS `key:"nats"`
+	// The stand-in backend of `serve --sandbox`.
+	Sandbox Sandbox `key:"sandbox"`
+	// 3scale's admin portal, for Analytics and Account Management.
+	Portal Portal `key:"portal"`
+	// The daemon's own log, on standard error.
+	Log Log `key:"log"`
+
+	// How long a stop (SIGTERM, SIGINT) may take: requests are finished, the window is sealed, reports in
+	// flight get their answer. What is left then stays on disk and goes out after the next start; only a
+	// report cut off in flight may be counted twice, so this should be above `backend.timeout`.
+	StopTimeout time.Duration `key:"stop_timeout" min:"1s" max:"10m"`
+
+	origins  map[string]string // owned by Load: where each key that is not a default came from
+	warnings []string          // owned by Load
+}
+
+// TLS is HTTPS on the traffic listener.
+type TLS struct {
+	// The certificate chain, PEM. Given together with `tls.key_file` or not at all.
+	CertFile string `key:"cert_file" kind:"file"`
+	// The private key, PEM.
+	KeyFile string `key:"key_file" kind:"file"`
+	// When given, producers must show a certificate signed by one of these authorities, PEM.
+	ClientCAFile string `key:"client_ca_file" kind:"file"`
+}
+
+// Auth says who may send.
+type Auth struct {
+	// Bearer tokens of producers. Empty: none are asked for.
+	TokensFile string `key:"tokens_file" planned:"*"`
+}
+
+// Admin is the admin listener.
+type Admin struct {
+	// Where operators and Prometheus look: host:port, or unix:/path/to.sock.
+	Listen string `key:"listen" kind:"address" need:"true"`
+	// Bearer tokens of operators. Empty: none are asked for.
+	TokensFile string `key:"tokens_file" planned:"*"`
+	// Serves Go's profiler under `/debug/pprof/`.
+	Pprof bool `key:"pprof"`
+}
+
+// Backend is the 3scale backend.
+type Backend struct {
+	// The backend's address: 3scale's own, or that of an on-premises installation.
+	URL string `key:"url" kind:"url" need:"true"`
+	// How long one call may take from first to last byte. A report that passes it may have been counted
+	// all the same, so short values cause what they seem to cure.
+	Timeout time.Duration `key:"timeout" min:"100ms" max:"5m"`
+	// Takes 3scale calls for services that are not listed, and delivers them with the credentials they
+	// carry. When off, only listed services are taken.
+	Passthrough bool `key:"passthrough"`
+	// Authorities to trust for `backend.url` instead of the system's, PEM.
+	CAFile string `key:"ca_file" kind:"file"`
+}
+
+// Service is one service events may be for. Exactly one of its six ways to give credentials is used.
+type Service struct {
+	// The service's id in 3scale, in quotes.
+	ID string `key:"id" need:"true"`
+	// The service token. It stands in the file itself, so keep the file 0600 or use the next two.
+	Token Secret `key:"token"`
+	// A file that holds the service token and nothing else; white space around it is dropped.
+	TokenFile string `key:"token_file" kind:"file"`
+	// The environment variable that holds the service token.
+	TokenEnv string `key:"token_env"`
+	// The provider key, where the backend is still called with one.
+	ProviderKey Secret `key:"provider_key"`
+	// A file that holds the provider key and nothing else.
+	ProviderKeyFile string `key:"provider_key_file" kind:"file"`
+	// The environment variable that holds the provider key.
+	ProviderKeyEnv string `key:"provider_key_env"`
+	// System names of the service's metrics and methods. When given, usage of any other is refused at the
+	// door, which protects its neighbours: the backend drops a whole report for one unknown metric.
+	Metrics []string `key:"metrics"`
+}
+
+// Batch is how events become reports.
+type Batch struct {
+	// How long an event waits for others to be summed with, at most. `POST /-/flush` does not wait.
+	FlushInterval time.Duration `key:"flush_interval" min:"10ms" max:"1h"`
+	// The most transactions in one report. 3scale documents 1000.
+	MaxTransactions int `key:"max_transactions" min:"1" max:"10000"`
+	// The most form parameters in one report, credentials included. The backend refuses a report with
+	// more than 4096, unless it runs with another setting.
+	MaxParams int `key:"max_params" min:"64" max:"1000000"`
+	// The most bytes in one report. The backend refuses a report of more than 4MiB, unless it runs with
+	// another setting.
+	MaxBytes Size `key:"max_bytes" min:"64KiB" max:"64MiB"`
+	// Sums the events of one application within one UTC minute into one transaction. This changes no
+	// counter and no limit; events with a response code are never summed. When off, every event is a
+	// transaction of its own.
+	Aggregate bool `key:"aggregate"`
+}
+
+// Spool is how events are kept.
+type Spool struct {
+	// Where the logs live: `file` is the local disk, `jetstream` a NATS JetStream shared by replicas.
+	Engine string `key:"engine" oneof:"file,jetstream" planned:"jetstream"`
+	// The most bytes the data directory may take. At the limit new events are refused (429 with
+	// Retry-After) while delivery goes on.
+	MaxBytes Size `key:"max_bytes" min:"1MiB" max:"1PiB"`
+	// Bytes to leave free on the file system for others. Below it new events are refused, as above.
+	MinFreeBytes Size `key:"min_free_bytes" min:"0B" max:"1PiB"`
+	// `always`: an event is acknowledged once fsynced, and survives a power cut. `never`: once written,
+	// and survives a crash of the daemon but not of the machine; for tests.
+	Sync string `key:"sync" oneof:"always,never"`
+}
+
+// Sender is how reports are delivered.
+type Sender struct {
+	// The most reports in flight at once, over all services.
+	MaxInFlight int `key:"max_in_flight" min:"1" max:"256"`
+	// What to do with a report whose outcome is unknown (a timeout, a lost connection, a 500, 502 or 504
+	// after it was sent): the backend has no way to recognise a repeat. `retry` sends it again and may
+	// count it twice, `park` keeps it for a person to decide. Either way it is counted as ambiguous.
+	OnAmbiguous string `key:"on_ambiguous" oneof:"retry,park" planned:"park"`
+	// What to do with usage older than the 24 hours the backend accepts: `deadletter` keeps it on disk,
+	// unsent, for a person to decide.
+	Expired string `key:"expired" oneof:"deadletter"`
+}
+
+// Authorize is how authorizations are answered.
+type Authorize struct {
+	// What to answer while the backend cannot be reached.
+	Mode string `key:"mode" oneof:"strict,resilient,allow,none" planned:"*"`
+	// How long a yes is remembered.
+	TTL time.Duration `key:"ttl" min:"0s" max:"24h" planned:"*"`
+	// How long a no is remembered.
+	DenyTTL time.Duration `key:"deny_ttl" min:"0s" max:"24h" planned:"*"`
+	// How long a remembered answer may serve while the backend cannot be reached.
+	MaxStale time.Duration `key:"max_stale" min:"0s" max:"720h" planned:"*"`
+	// The most answers remembered.
+	MaxEntries int `key:"max_entries" min:"1" max:"100000000" planned:"*"`
+}
+
+// Dedupe is how repeated events are recognised.
+type Dedupe struct {
+	// How long an event's `id` is remembered, across restarts: the same id for the same service within
+	// this time is acknowledged and counted once. 0s: ids are ignored.
+	Window time.Duration `key:"window" min:"0s" max:"24h"`
+	// The most ids remembered at once, about 50 bytes of memory each. When they are reached, requests
+	// with ids are refused (429 with Retry-After) until the oldest are past the window: an id is never
+	// forgotten early.
+	MaxIDs int `key:"max_ids" min:"1000" max:"1000000000"`
+}
+
+// NATS is events from NATS.
+type NATS struct {
+	// The server to take events from, such as nats://127.0.0.1:4222.
+	URL string `key:"url" planned:"*"`
+	// Runs a NATS server inside the daemon.
+	Embedded bool `key:"embedded" planned:"*"`
+	// Where the embedded server listens.
+	Listen string `key:"listen" kind:"address" planned:"*"`
+	// The subject of events; its last token is the service id.
+	Subject string `key:"subject" planned:"*"`
+	// The JetStream stream to consume. Empty: plain subscriptions.
+	Stream string `key:"stream" planned:"*"`
+	// The name of the durable consumer on the stream.
+	Durable string `key:"durable" planned:"*"`
+}
+
+// Sandbox is the stand-in backend of serve --sandbox.
+type Sandbox struct {
+	// Where the sandbox listens: host:port.
+	Listen string `key:"listen" kind:"address" need:"true"`
+}
+
+// Portal is 3scale's admin portal.
+type Portal struct {
+	// The admin portal's address.
+	URL string `key:"url" planned:"*"`
+	// A file that holds an access token of the portal.
+	AccessTokenFile string `key:"access_token_file" planned:"*"`
+}
+
+// Log is the daemon's own log.
+type Log struct {
+	// The least level written.
+	Level string `key:"level" oneof:"debug,info,warn,error"`
+	// `json` for machines, `console` for people.
+	Format string `key:"format" oneof:"json,console"`
+}

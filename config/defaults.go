@@ -1,0 +1,48 @@
+package config
+
+import "time"
+
+// Default returns the configuration of an empty file. It is not checked: that is Load's work.
+func Default() *Config {
+	return &Config{
+		DataDir: "/var/lib/reporterd",
+		Listen:  "127.0.0.1:7070",
+		Admin:   Admin{Listen: "127.0.0.1:7071"},
+		Backend: Backend{URL: "https://su1.3scale.net", Timeout: 10 * time.Second, Passthrough: true},
+		Batch: Batch{
+			FlushInterval: 5 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
+		},
+		Spool:  Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
+		Sender: Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter"},
+		Authorize: Authorize{
+			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
+		},
+		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 10_000_000},
+		NATS:        NATS{Listen: "127.0.0.1:4222", Subject: "usage.>", Durable: "reporterd"},
+		Sandbox:     Sandbox{Listen: "127.0.0.1:7072"},
+		Log:         Log{Level: "info", Format: "json"},
+		StopTimeout: 20 * time.Second,
+	}
+}
+
+// sandboxed changes the defaults to those of serve --sandbox: a directory that needs no privileges, a
+// backend on this machine, the services it holds, and a flush that does not keep a newcomer waiting.
+// Small disks are common where demos run, so the watermark is lower.
+func sandboxed(c *Config) {
+	c.DataDir = "./reporterd-data"
+	c.Backend.URL = "http://" + c.Sandbox.Listen
+	c.Batch.FlushInterval = time.Second
+	c.Spool.MaxBytes = GiB
+	c.Spool.MinFreeBytes = 64 * MiB
+	c.Log.Format = "console"
+}
+
+// SandboxServices are the services of the sandbox, with its tokens (backend fixtures of the protocol's
+// recordings). The tokens are public: they open nothing but the sandbox.
+func SandboxServices() []Service {
+	var s []Service
+	for _, id := range []string{"1001", "1002", "1003", "1004", "1005"} {
+		s = append(s, Service{ID: id, Token: Secret("stoken" + id)})
+	}
+	return s
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Problem is one thing wrong with a configuration.
+type Problem struct {
+	Key    string // as in the file: batch.flush_interval, services[0].id
+	Value  string // as it was given, never a secret; empty where there is none to show
+	Reason string // what was expected, or why it is refused
+	Origin string // reporterd.yaml:12, REPORTERD_LISTEN, --listen; empty for a default
+}
+
+// String is the line an operator reads: where, which key, what it is, what was expected.
+func (p Problem) String() string {
+	var b strings.Builder
+	for _, part := range []string{p.Origin, p.Key, p.Value} {
+		if part != "" {
+			b.WriteString(part + ": ")
+		}
+	}
+	return b.String() + p.Reason
+}
+
+// Error is everything wrong with a configuration, a line each.
+type Error struct {
+	Problems []Problem // at least one, in the order of the keys
+}
+
+// Error lists the problems, one a line.
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// problems collects while a configuration is loaded.
+type problems struct {
+	found   []Problem
+	origins map[string]string
+}
+
+// add notes a problem of a key whose value may be shown.
+func (p *problems) add(key string, value any, reason string, args ...any) {
+	p.found = append(p.found, Problem{
+		Key: key, Value: shown(value), Reason: fmt.Sprintf(reason, args...), Origin: p.origin(key),
+	})
+}
+
+// origin is where the key, or the nearest thing around it, was given.
+func (p *problems) origin(key string) string {
+	for ; key != ""; key = key[:max(0, strings.LastIndexAny(key, ".["))] {
+		if o := p.origins[key]; o != "" {
+			return o
+		}
+	}
+	return ""
+}
+
+// has reports whether the key already has a problem, so that it gets one line only.
+func (p *problems) has(key string) bool {
+	for _, q := range p.found {
+		if q.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// err returns what was collected as an *Error, or nil.
+func (p *problems) err() error {
+	if len(p.found) == 0 {
+		return nil
+	}
+	sort.SliceStable(p.found, func(i, j int) bool { return p.found[i].Key < p.found[j].Key })
+	return &Error{Problems: p.found}
+}
+
+// maxShown bounds how much of a value a message repeats.
+const maxShown = 120
+
+func shown(value any) string {
+	var s string
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		s = fmt.Sprintf("%q", v)
+	default:
+		s = fmt.Sprint(v)
+	}
+	if len(s) > maxShown {
+		s = s[:maxShown] + "…"
+	}
+	return s
+}
