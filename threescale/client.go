@@ -1,0 +1,194 @@
+package threescale
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Bounds on what the client reads of an answer.
+const (
+	maxAnswerBody   = 64 << 10
+	maxAnswerHeader = 64 << 10
+	maxStatusBody   = 4 << 20 // a <status> with many limits and keys
+)
+
+// ClientOptions says where the backend is and how to reach it.
+type ClientOptions struct {
+	URL       string         // scheme, host and perhaps a path; no credentials, query or fragment
+	Timeout   time.Duration  // for one whole attempt, connecting and reading included; 0: 10 s
+	RootCAs   *x509.CertPool // nil: the system's
+	MaxConns  int            // connections at a time; 0: 8
+	UserAgent string         // "": reporterd
+
+	// Transport replaces the HTTP transport, for tests. What was written is then known only as far as
+	// the body was read.
+	Transport http.RoundTripper
+}
+
+// Client makes calls to the backend: one attempt each, never a retry, never a redirect followed. An
+// HTTP proxy of the environment is honoured. Any number of goroutines may use one.
+type Client struct {
+	base      *url.URL
+	timeout   time.Duration
+	userAgent string
+	transport http.RoundTripper
+}
+
+// NewClient checks the options; it does not connect.
+func NewClient(o ClientOptions) (*Client, error) {
+	base, err := parseBase(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("threescale: backend url: %w", err)
+	}
+	c := &Client{base: base, timeout: o.Timeout, userAgent: o.UserAgent, transport: o.Transport}
+	if c.timeout <= 0 {
+		c.timeout = 10 * time.Second
+	}
+	if c.userAgent == "" {
+		c.userAgent = "reporterd"
+	}
+	if c.transport == nil {
+		c.transport = newTransport(o)
+	}
+	return c, nil
+}
+
+// parseBase accepts what can be a base of every call. Its errors never repeat the address, which might
+// hold a password.
+func parseBase(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, errors.New("not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("scheme must be http or https")
+	case u.Hostname() == "":
+		return nil, errors.New("no host")
+	case u.User != nil:
+		return nil, errors.New("must not hold credentials")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("must not have a query or a fragment")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return u, nil
+}
+
+// newTransport speaks HTTP/1.1 only: the backend does, and every rule about what may have been written
+// is about one request at a time on a connection.
+func newTransport(o ClientOptions) *http.Transport {
+	conns := o.MaxConns
+	if conns <= 0 {
+		conns = 8
+	}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialMetered,
+		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    10 * time.Second,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+		DisableCompression:     true,
+		MaxIdleConns:           conns,
+		MaxIdleConnsPerHost:    conns,
+		MaxConnsPerHost:        conns,
+		IdleConnTimeout:        IdleTimeout,
+		MaxResponseHeaderBytes: maxAnswerHeader,
+	}
+}
+
+// CloseIdle closes the connections that no call is using.
+func (c *Client) CloseIdle() {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// TransportError says that there is no answer, and whether the backend may have counted all the same.
+type TransportError struct {
+	// Written: the request, or part of it, may have reached the backend. False is certain: nothing did
+	// that it could have counted.
+	Written bool
+	Err     error // why; holds no credentials
+}
+
+// Error says why there is no answer.
+func (e *TransportError) Error() string {
+	if e.Written {
+		return "threescale: no answer: " + e.Err.Error()
+	}
+	return "threescale: not sent: " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *TransportError) Unwrap() error { return e.Err }
+
+// Report makes one attempt at POST /transactions.xml. An answer of any status comes back as an Answer
+// and a nil error; every error is a *TransportError. Once a request may have been written, a cancelled
+// context leaves the outcome unknown: do not cancel for convenience.
+func (c *Client) Report(ctx context.Context, r *Report) (*Answer, error) {
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	if r.FlatUsage {
+		header.Set(OptionsHeader, Options{FlatUsage: true}.String())
+	}
+	form := r.AppendForm(make([]byte, 0, r.formSize()))
+	answer, err := c.attempt(ctx, http.MethodPost, "/transactions.xml", header, form, maxAnswerBody)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = r.Credentials.scrub(answer.Body)
+	answer.judge()
+	return answer, nil
+}
+
+func (r *Report) formSize() int {
+	_, size := HeadCost(r.ServiceID, r.Credentials)
+	for i := range r.Transactions {
+		_, n := r.Transactions[i].FormCost(i)
+		size += n
+	}
+	return size
+}
+
+// attempt sends one request and reads its answer, all within the client's timeout. body nil is a GET,
+// target its path and query.
+func (c *Client) attempt(ctx context.Context, method, target string, header http.Header, body []byte, limit int64) (*Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	sent := &sending{reader: body}
+	req, err := c.request(httptrace.WithClientTrace(ctx, sent.trace()), method, target, header, sent)
+	if err != nil {
+		return nil, &TransportError{Err: err}
+	}
+	res, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, &TransportError{Written: sent.written(), Err: err}
+	}
+	defer res.Body.Close()
+	return readAnswer(res, limit, time.Now()), nil
+}
+
+// request builds a request that net/http will not send a second time on its own: it has a body, which
+// cannot be rewound, also where that body is empty (an authrep is a GET, and counts).
+func (c *Client) request(ctx context.Context, method, target string, header http.Header, body io.ReadCloser) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, body)
+	if err != nil {
+		return nil, errors.New("cannot build the request")
+	}
+	req.ContentLength = -1
+	if s, ok := body.(*sending); ok && len(s.reader) > 0 {
+		req.ContentLength = int64(len(s.reader))
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	req.Header.Set("User-Agent", c.userAgent)
+	return req, nil
+}

@@ -1,0 +1,86 @@
+package threescale
+
+import "strings"
+
+const xmlHead = `<?xml version="1.0" encoding="UTF-8"?>`
+
+// appendXMLText appends s with &, < and > as entities, and quotes as they are: what the backend does
+// (recording error-escaped).
+func appendXMLText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '&':
+			dst = append(dst, "&amp;"...)
+		case '<':
+			dst = append(dst, "&lt;"...)
+		case '>':
+			dst = append(dst, "&gt;"...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// appendXMLAttribute appends s for use between double quotes.
+func appendXMLAttribute(dst []byte, s string) []byte {
+	for i, part := range strings.Split(s, `"`) {
+		if i > 0 {
+			dst = append(dst, "&quot;"...)
+		}
+		dst = appendXMLText(dst, part)
+	}
+	return dst
+}
+
+var xmlEntities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&#39;", "'", "&amp;", "&")
+
+// unescapeXML replaces the five entities, and leaves every other ampersand alone: the backend writes
+// some texts unescaped.
+func unescapeXML(s string) string {
+	if strings.IndexByte(s, '&') < 0 {
+		return s
+	}
+	return xmlEntities.Replace(s)
+}
+
+// scanner walks through an answer from mark to mark. It is no XML parser on purpose: the backend's
+// documents have one fixed shape, and are not always well-formed (recording reason-not-escaped).
+type scanner struct{ rest string }
+
+// skipTo moves behind the next mark; false, without moving, if there is none.
+func (s *scanner) skipTo(mark string) bool {
+	_, ok := s.until(mark)
+	return ok
+}
+
+// until returns what stands before the next mark and moves behind it.
+func (s *scanner) until(mark string) (string, bool) {
+	before, after, ok := strings.Cut(s.rest, mark)
+	if ok {
+		s.rest = after
+	}
+	return before, ok
+}
+
+// element returns the content of the next element of that name without attributes, and moves behind it.
+func (s *scanner) element(name string) (string, bool) {
+	mark := *s
+	if s.skipTo("<" + name + ">") {
+		if text, ok := s.until("</" + name + ">"); ok {
+			return text, true
+		}
+	}
+	*s = mark
+	return "", false
+}
+
+// attribute returns the raw value of an attribute in the inside of a tag.
+func attribute(tag, name string) (string, bool) {
+	_, after, ok := strings.Cut(tag, " "+name+`="`)
+	if !ok {
+		return "", false
+	}
+	value, _, ok := strings.Cut(after, `"`)
+	return value, ok
+}
