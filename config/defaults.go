@@ -28,13 +28,15 @@ func Default() *Config {
 // sandboxed changes the defaults to those of serve --sandbox: a directory that needs no privileges, a
 // backend on this machine, the services it holds, and a flush that does not keep a newcomer waiting.
 // Small disks are common where demos run, so the watermark is lower.
-func sandboxed(c *Config) {
+func sandboxed(c *Config, person bool) {
 	c.DataDir = "./reporterd-data"
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.Batch.FlushInterval = time.Second
 	c.Spool.MaxBytes = GiB
 	c.Spool.MinFreeBytes = 64 * MiB
-	c.Log.Format = "console"
+	if person {
+		c.Log.Format = "console"
+	}
 }
 
 // SandboxServices are the services of the sandbox, with its tokens (backend fixtures of the protocol's

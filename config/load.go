@@ -17,6 +17,7 @@ type Source struct {
 	File    string         // path of the YAML file; empty: none
 	Flags   *pflag.FlagSet // with the options of AddFlags; nil: none
 	Sandbox bool           // serve --sandbox: its defaults, its services, its backend
+	Person  bool           // a person reads the log: with Sandbox, its default format is console
 }
 
 // Load reads and checks a configuration, and resolves credentials that stand in files or variables. The
@@ -26,7 +27,7 @@ func Load(s Source) (*Config, error) {
 	found := &problems{origins: map[string]string{}}
 	v, c := viper.New(), Default()
 	if s.Sandbox {
-		sandboxed(c)
+		sandboxed(c, s.Person)
 	}
 	for _, f := range fields(reflect.ValueOf(c).Elem(), "") {
 		v.SetDefault(f.key, f.value.Interface())

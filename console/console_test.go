@@ -1,0 +1,173 @@
+package console_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/console"
+)
+
+// options show a daemon with a bit of everything.
+func options() console.Options {
+	return console.Options{
+		Build:    console.Build{Version: "1.2.3", Commit: "abc", Go: "go1.26"},
+		Started:  time.Now().Add(-time.Minute),
+		Snapshot: func() console.Snapshot { return snapshot },
+		Ready:    func() error { return nil },
+		Flush:    func(context.Context) error { return nil },
+		DeadLetters: func(context.Context, console.DeadLetterQuery) (console.DeadLetters, error) {
+			return console.DeadLetters{}, nil
+		},
+	}
+}
+
+var snapshot = console.Snapshot{
+	Events: console.Events{Accepted: 1000, Duplicates: 7, Delivered: 890, Dead: 6, Pending: 100, Ambiguous: 5, Lost: 4},
+	Spool: console.Spool{
+		Bytes: 4096, Quota: 10 << 30, Free: 1, Quarantined: 12, Batches: 3, Segments: 2,
+		OldestAge: 2100 * time.Millisecond, Sync: "always",
+	},
+	Commits: console.Commits{Groups: 10, Events: 1000, Sync: console.Durations{
+		Bounds: []float64{0.001, 0.01}, Counts: []uint64{6, 3}, Count: 10, Sum: 50 * time.Millisecond,
+	}},
+	Window: console.Window{Transactions: 4, Events: 40},
+	Reports: console.Reports{
+		Calls: 4, Transactions: 37, InFlight: 1, Verdicts: map[string]uint64{"delivered": 3, "retry": 1},
+	},
+	Lanes: []console.Lane{{
+		ServiceID: "1001", State: "flowing", Batches: 1, Events: 100, OldestAge: 2100 * time.Millisecond,
+	}},
+	Traffic: []console.Traffic{{Transport: "events", Requests: map[int]uint64{202: 9, 422: 1}, Events: 1000, Bytes: 9000}},
+}
+
+func ask(t *testing.T, o console.Options, method, target string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	console.New(o).ServeHTTP(w, r)
+	return w
+}
+
+func TestStatus(t *testing.T) {
+	w := ask(t, options(), "GET", "/api/v1/status")
+	require.Equal(t, http.StatusOK, w.Code)
+	assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	var page map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &page))
+	assert.InDelta(t, 60, page["uptime_seconds"], 5)
+	delete(page, "uptime_seconds")
+	got, err := json.Marshal(page)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"version":"1.2.3",
+		"events":{"accepted":1000,"duplicates":7,"delivered":890,"dead":6,"pending":100,"ambiguous":5,"lost":4},
+		"spool":{"bytes":4096,"quota_bytes":10737418240,"free_bytes":1,"batches":3,"oldest_age_seconds":2.1},
+		"backend":{"report_calls":4,"transactions":37},
+		"lanes":[{"service_id":"1001","state":"flowing","batches":1,"events":100,"oldest_age_seconds":2.1,"last_error":""}]}`,
+		string(got))
+}
+
+func TestStatusOfAnIdleDaemonHasAnEmptyListOfLanes(t *testing.T) {
+	o := options()
+	o.Snapshot = func() console.Snapshot { return console.Snapshot{} }
+	assert.Contains(t, ask(t, o, "GET", "/api/v1/status").Body.String(), `"lanes":[]`)
+}
+
+func TestHealth(t *testing.T) {
+	o := options()
+	w := ask(t, o, "GET", "/readyz")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Equal(t, "ok\n", w.Body.String())
+
+	o.Ready = func() error { return errors.New("spool: no room: quota reached") }
+	w = ask(t, o, "GET", "/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, "not ready: spool: no room: quota reached\n", w.Body.String())
+	assert.Equal(t, http.StatusOK, ask(t, o, "GET", "/livez").Code, "alive, all the same")
+}
+
+func TestFlushAnswersWhenItIsDone(t *testing.T) {
+	o, flushed := options(), false
+	o.Flush = func(context.Context) error { flushed = true; return nil }
+	w := ask(t, o, "POST", "/-/flush")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Contains(t, w.Body.String(), `"flushed":true`)
+	assert.True(t, flushed)
+
+	o.Flush = func(context.Context) error { return errors.New("stopping") }
+	w = ask(t, o, "POST", "/-/flush")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.JSONEq(t, `{"title":"Service Unavailable","status":503,"detail":"stopping"}`, w.Body.String())
+}
+
+func TestAPageOfAnotherSiteCannotFlush(t *testing.T) {
+	o := options()
+	o.Flush = func(context.Context) error { t.Error("flushed"); return nil }
+	assert.Equal(t, http.StatusForbidden, ask(t, o, "POST", "/-/flush", "Sec-Fetch-Site", "cross-site").Code)
+	assert.Equal(t, http.StatusForbidden, ask(t, o, "POST", "/-/flush", "Origin", "https://evil.example").Code)
+	assert.Equal(t, http.StatusMethodNotAllowed, ask(t, o, "GET", "/-/flush").Code)
+}
+
+func TestTheProfilerIsOffByDefault(t *testing.T) {
+	o := options()
+	assert.Equal(t, http.StatusNotFound, ask(t, o, "GET", "/debug/pprof/").Code)
+	assert.NotContains(t, ask(t, o, "GET", "/").Body.String(), "pprof")
+	o.Pprof = true
+	assert.Equal(t, http.StatusOK, ask(t, o, "GET", "/debug/pprof/").Code)
+	assert.Contains(t, ask(t, o, "GET", "/").Body.String(), "pprof")
+}
+
+func TestDeadLettersAreAskedForAsTheQuerySays(t *testing.T) {
+	o := options()
+	var asked console.DeadLetterQuery
+	o.DeadLetters = func(_ context.Context, q console.DeadLetterQuery) (console.DeadLetters, error) {
+		asked = q
+		return console.DeadLetters{Letters: []json.RawMessage{[]byte(`{"id":"1"}`)}, Next: "n"}, nil
+	}
+	w := ask(t, o, "GET", "/api/v1/deadletters?service_id=1001&reason=metric_invalid&since=2026-11-21T19:00:00Z&limit=5&cursor=c")
+	assert.JSONEq(t, `{"deadletters":[{"id":"1"}],"next":"n"}`, w.Body.String())
+	assert.Equal(t, console.DeadLetterQuery{
+		ServiceID: "1001", Reason: "metric_invalid", Since: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC), Limit: 5, Cursor: "c",
+	}, asked)
+
+	ask(t, o, "GET", "/api/v1/deadletters")
+	assert.Equal(t, console.DeadLetterQuery{Limit: 100}, asked)
+}
+
+func TestDeadLettersRefuseWhatTheyDoNotUnderstand(t *testing.T) {
+	o := options()
+	for query, detail := range map[string]string{
+		"limit=0":       `limit: "0": expected 1 to 1000`,
+		"limit=1001":    `limit: "1001": expected 1 to 1000`,
+		"since=monday":  `since: "monday": expected RFC 3339 or Unix seconds`,
+		"service=1001":  `"service": unknown parameter: expected service_id, reason, since, limit or cursor`,
+		"service_id=%3": `invalid URL escape "%3"`,
+	} {
+		w := ask(t, o, "GET", "/api/v1/deadletters?"+query)
+		assert.Equal(t, http.StatusBadRequest, w.Code, query)
+		assert.Contains(t, w.Body.String(), mustJSON(t, detail), query)
+	}
+	o.DeadLetters = func(context.Context, console.DeadLetterQuery) (console.DeadLetters, error) {
+		return console.DeadLetters{}, fmt.Errorf("cursor: %w", console.ErrBadQuery)
+	}
+	assert.Equal(t, http.StatusBadRequest, ask(t, o, "GET", "/api/v1/deadletters?cursor=x").Code)
+	assert.JSONEq(t, `{"deadletters":[],"next":""}`, ask(t, options(), "GET", "/api/v1/deadletters").Body.String())
+}
+
+func mustJSON(t *testing.T, text string) string {
+	t.Helper()
+	out, err := json.Marshal(text)
+	require.NoError(t, err)
+	return string(out)
+}

@@ -1,0 +1,109 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Bounds of one page of dead letters.
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// ErrBadQuery is the error of a query that cannot be answered, such as a cursor nobody gave out.
+var ErrBadQuery = errors.New("cannot be answered")
+
+// DeadLetterQuery chooses dead letters; zero fields choose all.
+type DeadLetterQuery struct {
+	ServiceID string
+	Reason    string    // the code
+	Since     time.Time // made at or after
+	Limit     int       // 1 to 1000
+	Cursor    string    // from DeadLetters.Next
+}
+
+// DeadLetters is one page of a listing.
+type DeadLetters struct {
+	Letters []json.RawMessage `json:"deadletters"` // each as its file has it
+	Next    string            `json:"next"`        // the cursor of the next page; empty: there is none
+}
+
+func (c *Console) deadLetters(w http.ResponseWriter, r *http.Request) {
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		writeProblem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	page, err := c.options.DeadLetters(r.Context(), q)
+	switch {
+	case errors.Is(err, ErrBadQuery):
+		writeProblem(w, http.StatusBadRequest, err.Error())
+	case err != nil:
+		writeProblem(w, http.StatusInternalServerError, err.Error())
+	default:
+		if page.Letters == nil {
+			page.Letters = []json.RawMessage{} // [] and not null
+		}
+		writeJSON(w, http.StatusOK, page)
+	}
+}
+
+// parseQuery refuses parameters it does not know: a filter with a typing error would show everything.
+func parseQuery(raw string) (DeadLetterQuery, error) {
+	q := DeadLetterQuery{Limit: defaultPage}
+	v, err := url.ParseQuery(raw)
+	if err != nil {
+		return q, err
+	}
+	for name := range v {
+		switch text := v.Get(name); name {
+		case "service_id":
+			q.ServiceID = text
+		case "reason":
+			q.Reason = text
+		case "cursor":
+			q.Cursor = text
+		case "since":
+			q.Since, err = parseSince(text)
+		case "limit":
+			q.Limit, err = parseLimit(text)
+		default:
+			err = fmt.Errorf("%q: unknown parameter: expected service_id, reason, since, limit or cursor", name)
+		}
+		if err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+func parseSince(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if unix, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Unix(unix, 0), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("since: %q: expected RFC 3339 or Unix seconds", text)
+	}
+	return t, nil
+}
+
+func parseLimit(text string) (int, error) {
+	if text == "" {
+		return defaultPage, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxPage {
+		return 0, fmt.Errorf("limit: %q: expected 1 to %d", text, maxPage)
+	}
+	return n, nil
+}

@@ -1,0 +1,75 @@
+package console
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+)
+
+// live says that the process answers, nothing more.
+func (c *Console) live(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
+
+// ready says whether the daemon can commit and accept, and if not, why.
+func (c *Console) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := c.options.Ready(); err != nil {
+		writeText(w, http.StatusServiceUnavailable, "not ready: "+err.Error()+"\n")
+		return
+	}
+	writeText(w, http.StatusOK, "ok\n")
+}
+
+// flush answers when what was accepted before it is sealed and tried. It waits as long as the caller
+// does: a batch behind a backend that does not answer is tried after the backend's timeout.
+func (c *Console) flush(w http.ResponseWriter, r *http.Request) {
+	begun := time.Now()
+	if err := c.options.Flush(r.Context()); err != nil {
+		writeProblem(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Flushed bool    `json:"flushed"`
+		Seconds float64 `json:"seconds"`
+	}{true, time.Since(begun).Seconds()})
+}
+
+const index = `reporterd
+
+GET  /livez               the process runs
+GET  /readyz              it can commit and accept
+GET  /api/v1/status       events, spool, backend and lanes, as JSON
+GET  /api/v1/deadletters  what the backend will never take: ?service_id=&reason=&since=&limit=&cursor=
+GET  /metrics             the same figures and more, for Prometheus
+POST /-/flush             seals and tries everything accepted so far, then answers
+`
+
+func (c *Console) index(w http.ResponseWriter, _ *http.Request) {
+	text := index
+	if c.options.Pprof {
+		text += "GET  /debug/pprof/        Go's profiler\n"
+	}
+	writeText(w, http.StatusOK, text)
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // the reader went away: nobody to tell
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the reader went away: nobody to tell
+}
+
+// writeProblem answers as RFC 9457 wants it.
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct {
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{http.StatusText(status), status, detail})
+}

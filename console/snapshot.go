@@ -1,0 +1,85 @@
+package console
+
+import "time"
+
+// Snapshot is what the daemon looks like at one moment: plain figures that the parts count and the
+// console publishes, as JSON and as metrics.
+type Snapshot struct {
+	Events  Events
+	Spool   Spool
+	Commits Commits
+	Window  Window
+	Reports Reports
+	Lanes   []Lane
+	Traffic []Traffic
+}
+
+// Events accounts for every event since the data directory was made, across restarts. In one snapshot
+// Accepted = Delivered + Dead + Pending + Lost.
+type Events struct {
+	Accepted   uint64 `json:"accepted"`
+	Duplicates uint64 `json:"duplicates"` // acknowledged as already known by their id; not in Accepted
+	Delivered  uint64 `json:"delivered"`
+	Dead       uint64 `json:"dead"`      // kept as dead letters
+	Pending    uint64 `json:"pending"`   // on disk, on their way
+	Ambiguous  uint64 `json:"ambiguous"` // in reports whose outcome was unknown, once for each such report
+	Lost       uint64 `json:"lost"`      // taken by a damaged disk
+}
+
+// Spool is the state of the data directory.
+type Spool struct {
+	Bytes       int64
+	Quota       int64
+	Free        int64 // what can still be accepted: the least of the quota's rest and the disk's above its watermark
+	Quarantined int64 // bytes set aside as damaged
+	Batches     int   // sealed and not resolved
+	Segments    int
+	OldestAge   time.Duration // of what is pending; 0: nothing is
+	Sync        string        // the mode in force
+}
+
+// Commits are the journal's group commits since the daemon started.
+type Commits struct {
+	Groups, Events uint64
+	Sync           Durations // fsync, one for each group
+}
+
+// Durations is a histogram that was counted elsewhere.
+type Durations struct {
+	Bounds []float64 // upper bounds in seconds, rising
+	Counts []uint64  // for each bound, how many were at most that and above the one before
+	Count  uint64    // of all, those above the last bound included
+	Sum    time.Duration
+}
+
+// Window is what is being aggregated: accepted, durable, not yet sealed.
+type Window struct {
+	Transactions int
+	Events       uint64
+}
+
+// Reports are the calls to the backend since the daemon started.
+type Reports struct {
+	Calls        uint64
+	Transactions uint64 // delivered
+	InFlight     int
+	Verdicts     map[string]uint64 // attempts by how they were judged
+}
+
+// Lane is the queue of one service with one set of credentials.
+type Lane struct {
+	ServiceID string
+	State     string // flowing, retrying, held or draining
+	Batches   int
+	Events    uint64
+	OldestAge time.Duration
+	LastError string // never with a secret; empty when the last attempt went well
+}
+
+// Traffic is what producers sent by one transport since the daemon started.
+type Traffic struct {
+	Transport string         // events or report
+	Requests  map[int]uint64 // by status of the answer
+	Events    uint64
+	Bytes     uint64
+}

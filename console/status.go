@@ -1,0 +1,56 @@
+package console
+
+import (
+	"net/http"
+	"time"
+)
+
+// statusPage is the JSON of GET /api/v1/status. Its names are promises; ages are in seconds.
+type statusPage struct {
+	Version string       `json:"version"`
+	Uptime  float64      `json:"uptime_seconds"`
+	Events  Events       `json:"events"`
+	Spool   spoolPage    `json:"spool"`
+	Backend backendPage  `json:"backend"`
+	Lanes   []statusLane `json:"lanes"`
+}
+
+type spoolPage struct {
+	Bytes     int64   `json:"bytes"`
+	Quota     int64   `json:"quota_bytes"`
+	Free      int64   `json:"free_bytes"`
+	Batches   int     `json:"batches"`
+	OldestAge float64 `json:"oldest_age_seconds"`
+}
+
+type backendPage struct {
+	Calls        uint64 `json:"report_calls"`
+	Transactions uint64 `json:"transactions"`
+}
+
+type statusLane struct {
+	ServiceID string  `json:"service_id"`
+	State     string  `json:"state"`
+	Batches   int     `json:"batches"`
+	Events    uint64  `json:"events"`
+	OldestAge float64 `json:"oldest_age_seconds"`
+	LastError string  `json:"last_error"`
+}
+
+func (c *Console) status(w http.ResponseWriter, _ *http.Request) {
+	s := c.options.Snapshot()
+	page := statusPage{
+		Version: c.options.Build.Version,
+		Uptime:  time.Since(c.options.Started).Seconds(),
+		Events:  s.Events,
+		Spool:   spoolPage{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},
+		Backend: backendPage{s.Reports.Calls, s.Reports.Transactions},
+		Lanes:   make([]statusLane, 0, len(s.Lanes)), // [] and not null
+	}
+	for _, l := range s.Lanes {
+		page.Lanes = append(page.Lanes, statusLane{
+			l.ServiceID, l.State, l.Batches, l.Events, l.OldestAge.Seconds(), l.LastError,
+		})
+	}
+	writeJSON(w, http.StatusOK, page)
+}
