@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"crypto/subtle"
+	"strings"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// caller is who reports: a configured service, or one that is passed through with its own credentials.
+type caller struct {
+	serviceID   string                 // empty beside a provider key: the provider's default service
+	credentials threescale.Credentials // zero: the configured ones
+	service     *service               // any metric where it is not configured
+}
+
+var unconfigured = new(service)
+
+// admit decides whether credentials open a service. Where it is configured they must be its own; where
+// it is not, the backend will decide, if passthrough allows. The error is a *threescale.Error of status
+// 403, worded as the backend's.
+func (s *services) admit(id string, c threescale.Credentials, passthrough bool) (caller, error) {
+	service := s.named(id, c)
+	switch {
+	case service != nil && service.opens(c):
+		return caller{serviceID: service.id, service: service}, nil
+	case service != nil || !passthrough || !fits(id, c):
+		return caller{}, s.stranger(id, c, service != nil)
+	}
+	return caller{serviceID: id, credentials: c, service: unconfigured}, nil
+}
+
+// named returns the configured service that id means, or nil. Beside a provider key, foo-1001 means 1001
+// (recording auth-service-id-dash-alias).
+func (s *services) named(id string, c threescale.Credentials) *service {
+	if c.ProviderKey != "" {
+		if alias := s.byID[id[strings.LastIndexByte(id, '-')+1:]]; alias != nil {
+			return alias
+		}
+	}
+	return s.byID[id]
+}
+
+// opens reports, in a time that does not tell how nearly right c is, whether c are the service's own.
+func (s *service) opens(c threescale.Credentials) bool {
+	token := subtle.ConstantTimeCompare([]byte(s.credentials.ServiceToken), []byte(c.ServiceToken))
+	key := subtle.ConstantTimeCompare([]byte(s.credentials.ProviderKey), []byte(c.ProviderKey))
+	return token&key == 1 && !c.IsZero()
+}
+
+// fits reports whether a batch has room for these credentials.
+func fits(id string, c threescale.Credentials) bool {
+	_, bytes := threescale.HeadCost(id, c)
+	return bytes <= threescale.CredentialsRoom
+}
+
+// stranger words a refusal as the backend does (recordings auth-bad-token, report-bad-provider-key,
+// auth-bad-provider-key-with-service, auth-provider-key-other-tenants-service).
+func (s *services) stranger(id string, c threescale.Credentials, configured bool) error {
+	switch {
+	case c.ProviderKey == "":
+		return threescale.ServiceTokenInvalid(c.ServiceToken, id)
+	case id == "":
+		return threescale.ProviderKeyInvalidOrServiceMissing(c.ProviderKey)
+	case !configured || s.keys[c.ProviderKey]:
+		return threescale.ServiceIDInvalid(id)
+	}
+	return threescale.ProviderKeyInvalid(c.ProviderKey)
+}

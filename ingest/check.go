@@ -1,0 +1,30 @@
+package ingest
+
+import (
+	"github.com/reporterd/reporterd/event"
+)
+
+// check looks at a whole event, once its fields have been read.
+func (d *decoder) check(f *reading, e *event.Event) {
+	service := d.find(e.ServiceID)
+	switch {
+	case e.ServiceID == "":
+		f.fault("service_id", "is required")
+	case service == nil:
+		f.fault("service_id", "is not a configured service")
+	default:
+		e.ServiceID = service.id
+	}
+	if f.found {
+		return
+	}
+	for _, fault := range e.Validate(d.accepted) {
+		f.fault(fault.Field, fault.Detail)
+	}
+	if !f.usage {
+		f.fault("usage", "is required")
+	}
+	if metric, refused := service.refuses(e.Usage); refused {
+		f.fault("usage."+metric, "is not among the metrics configured for this service")
+	}
+}

@@ -1,0 +1,116 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// serveEvents answers POST /v1/events.
+func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header()["Allow"] = []string{http.MethodPost}
+		h.refuseEvents(w, problem{Status: http.StatusMethodNotAllowed, Detail: "events are sent with POST"})
+		return
+	}
+	job := h.pool.Get().(*work)
+	defer h.release(job)
+	if p, ok := h.decodeEvents(job, r); !ok {
+		h.refuseEvents(w, p)
+		return
+	}
+	duplicates, err := h.append(r.Context(), job.events)
+	if err != nil {
+		answer := h.trouble.began(err)
+		retryAfter(w, answer.retryAfter)
+		h.refuseEvents(w, problem{Status: answer.status, Detail: answer.detail})
+		return
+	}
+	h.counters.events.took(len(job.events), len(job.body))
+	job.accept(w, len(job.events)-duplicates, duplicates)
+}
+
+// decodeEvents reads the request into job.events. If it cannot, p says why.
+func (h *Handler) decodeEvents(job *work, r *http.Request) (p problem, ok bool) {
+	lines, err := format(r.Header.Get("Content-Type"))
+	if err != nil {
+		return problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}, false
+	}
+	if err := job.read(r, h.maxBody); err != nil {
+		return problemOf(err), false
+	}
+	job.reset(h.services.Load(), time.Now(), h.maxEvents)
+	if lines {
+		err = job.lines()
+	} else {
+		err = job.decode()
+	}
+	if err != nil {
+		return problemOf(err), false
+	}
+	if f := &job.faults; f.total > 0 {
+		detail := fmt.Sprintf("%d of %d events cannot be taken; nothing was kept", f.events, f.events+len(job.events))
+		return problem{Status: http.StatusUnprocessableEntity, Detail: detail, Errors: f.list, Total: f.total}, false
+	}
+	return problem{}, true
+}
+
+// format reports whether a content type means events by line. None at all means JSON.
+func format(contentType string) (lines bool, err error) {
+	switch contentType {
+	case "application/json", "":
+		return false, nil
+	case "application/x-ndjson":
+		return true, nil
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	if charset := params["charset"]; err == nil && charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return false, errors.New("the charset must be UTF-8")
+	}
+	switch media {
+	case "application/json":
+		return false, nil
+	case "application/x-ndjson", "application/ndjson", "application/jsonl":
+		return true, nil
+	}
+	return false, errors.New("the Content-Type must be application/json or application/x-ndjson")
+}
+
+func problemOf(err error) problem {
+	var body *bodyError
+	var many *tooMany
+	switch {
+	case errors.As(err, &body):
+		return problem{Status: body.status, Detail: body.detail}
+	case errors.As(err, &many):
+		return problem{Status: http.StatusRequestEntityTooLarge, Detail: many.Error()}
+	}
+	return problem{Status: http.StatusBadRequest, Detail: err.Error()}
+}
+
+// accept answers 202.
+func (w *work) accept(to http.ResponseWriter, accepted, duplicates int) {
+	b := append(w.answer[:0], `{"accepted":`...)
+	b = strconv.AppendInt(b, int64(accepted), 10)
+	b = append(b, `,"duplicates":`...)
+	b = strconv.AppendInt(b, int64(duplicates), 10)
+	w.answer = append(b, '}')
+	to.Header()["Content-Type"] = jsonType
+	to.WriteHeader(http.StatusAccepted)
+	_, _ = to.Write(w.answer)
+}
+
+func (h *Handler) refuseEvents(w http.ResponseWriter, p problem) {
+	h.counters.events.answered(p.Status)
+	writeProblem(w, p)
+}
+
+func (h *Handler) release(job *work) {
+	if job.keepable() {
+		h.pool.Put(job)
+	}
+}

@@ -1,0 +1,95 @@
+// Package ingest is the traffic listener's half that takes usage in: events on POST /v1/events, and
+// 3scale's own POST /transactions.xml, so that any 3scale client works by changing its backend URL.
+//
+// A request is taken whole or not at all, and acknowledged once every event of it is durable. Nothing
+// here ever redirects: clients follow a redirected POST with a GET and believe it counted.
+package ingest
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// DefaultMaxBody is how large a body may be, expanded, in bytes.
+	DefaultMaxBody = 8 << 20
+
+	// DefaultMaxEvents is how many events one request may carry. It bounds what a body of DefaultMaxBody
+	// can make the daemon allocate.
+	DefaultMaxEvents = 100_000
+)
+
+// Options are what a Handler is made of.
+type Options struct {
+	Services    []Service
+	Passthrough bool  // take reports for services that are not configured, with their own credentials
+	MaxBody     int64 // 0: DefaultMaxBody
+	MaxEvents   int   // 0: DefaultMaxEvents
+	Journal     Journal
+	Log         *zap.Logger // nil: none
+}
+
+// Handler answers the traffic listener. Make one with NewHandler.
+type Handler struct {
+	passthrough bool
+	maxBody     int64
+	maxEvents   int
+	journal     Journal
+
+	services atomic.Pointer[services]
+	pool     sync.Pool // of *work
+	counters counters
+	trouble  trouble
+}
+
+// NewHandler returns a handler that appends to o.Journal. It owns no goroutine and needs no closing.
+func NewHandler(o Options) *Handler {
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.MaxEvents == 0 {
+		o.MaxEvents = DefaultMaxEvents
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	h := &Handler{passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, journal: o.Journal}
+	h.trouble.log = o.Log
+	h.pool.New = func() any { return new(work) }
+	h.SetServices(o.Services)
+	return h
+}
+
+// SetServices replaces the configured services, at once and for all requests that begin afterwards.
+// It may be called while requests are served.
+func (h *Handler) SetServices(list []Service) { h.services.Store(newServices(list)) }
+
+// ServeHTTP routes by hand: http.ServeMux would answer //transactions.xml with a redirect and a wrong
+// method with 405, where the backend serves the one and answers 404 to the other.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := clean(r.URL.Path)
+	switch {
+	case path == "/v1/events":
+		h.serveEvents(w, r)
+	case strings.HasPrefix(path, "/v1/"):
+		writeProblem(w, problem{Status: http.StatusNotFound, Detail: "there is nothing at this path"})
+	case r.Method == http.MethodOptions:
+		writePreflight(w)
+	case path == "/transactions.xml" && r.Method == http.MethodPost:
+		h.serveReport(w, r)
+	case path == "/status" && reads(r):
+		writeStatus(w)
+	case path == "/check.txt" && reads(r):
+		writeCheck(w)
+	case path == "/available" && r.Method == http.MethodHead:
+		writeEmpty(w, http.StatusOK)
+	default:
+		writeUnknown(w)
+	}
+}
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

@@ -1,0 +1,248 @@
+package ingest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+const (
+	// minCode and maxCode bound a response code: the backend counts three digits and ignores the rest
+	// (recording report-log-code-bad).
+	minCode, maxCode = 100, 999
+
+	// white is what the backend strips off both ends of a metric's name.
+	white = " \t\n\v\f\r\x00"
+
+	// maxID bounds a producer's event id, in bytes.
+	maxID = 1024
+
+	// maxName bounds what the scanner takes as an application id, user key or metric, in bytes: so many
+	// of them, escaped, fit into any report. The referee takes longer ones as long as the report fits.
+	maxName = 1024
+)
+
+// referee reads the value at i with encoding/json and returns where it ends. It either adds an event or
+// writes down what is wrong with it; the error is *malformed, for a body that is not JSON.
+func (d *decoder) referee(i int) (end int, err error) {
+	in := json.NewDecoder(bytes.NewReader(d.body[i:]))
+	var raw json.RawMessage
+	if err := in.Decode(&raw); err != nil {
+		return 0, syntax(err, i, len(d.body))
+	}
+	f := reading{faults: &d.faults, index: len(d.events) + d.faults.events}
+	end = i + int(in.InputOffset())
+	switch {
+	case raw[0] != '{':
+		f.fault("", "an event must be an object, not "+kind(raw))
+	case !utf8.Valid(raw):
+		f.fault("", "is not valid UTF-8")
+	default:
+		d.judge(&f, raw)
+	}
+	if f.found {
+		d.faults.events++
+	}
+	return end, nil
+}
+
+// syntax says where and why a value of the body could not be read.
+func syntax(err error, start, length int) *malformed {
+	var s *json.SyntaxError
+	switch {
+	case errors.As(err, &s) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return &malformed{start + int(s.Offset) - 1, s.Error()}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &malformed{length, "the JSON ends early"}
+	}
+	return &malformed{start, err.Error()}
+}
+
+// judge reads the fields of one well-formed object and adds the event if nothing is wrong with it.
+func (d *decoder) judge(f *reading, raw json.RawMessage) {
+	first := len(d.usage)
+	e := d.add()
+	seen := make(map[string]bool, 8)
+	entries(raw, func(name string, value json.RawMessage) {
+		if seen[name] {
+			f.fault(name, "appears twice")
+			return
+		}
+		seen[name] = true
+		d.read(f, e, name, value)
+	})
+	e.Usage = d.usage[first:len(d.usage):len(d.usage)]
+	if e.Timestamp == 0 {
+		e.Timestamp = d.now
+	}
+	d.check(f, e)
+	if f.found {
+		d.drop(first)
+	}
+}
+
+var known = map[string]bool{"service_id": true, "app_id": true, "user_key": true, "usage": true,
+	"timestamp": true, "response_code": true, "id": true}
+
+// read reads one field. A null is as good as nothing: serializers write it for what is not set.
+func (d *decoder) read(f *reading, e *event.Event, name string, value json.RawMessage) {
+	switch {
+	case !known[name]:
+		f.fault(name, "is not a field of an event")
+		return
+	case kind(value) == "null":
+		return
+	}
+	switch name {
+	case "service_id":
+		e.ServiceID = f.text(name, value)
+	case "app_id":
+		e.Application.ID = f.text(name, value)
+	case "user_key":
+		e.Application.UserKey = f.text(name, value)
+	case "usage":
+		d.readUsage(f, value)
+	case "timestamp":
+		e.Timestamp = f.moment(value)
+	case "response_code":
+		e.Code = f.code(value)
+	case "id":
+		if e.ID = f.text(name, value); len(e.ID) > maxID {
+			f.fault(name, fmt.Sprintf("must have at most %d bytes", maxID))
+		}
+	}
+}
+
+// readUsage appends the increments to d.usage, names stripped and zeros left out.
+func (d *decoder) readUsage(f *reading, raw json.RawMessage) {
+	if kind(raw) != "an object" {
+		f.fault("usage", "must be an object of metric names and numbers, not "+kind(raw))
+		return
+	}
+	seen := make(map[string]bool)
+	entries(raw, func(name string, value json.RawMessage) {
+		metric := strings.Trim(name, white)
+		field := "usage." + metric
+		switch {
+		case metric == "":
+			f.fault("usage", "a metric's name must not be empty")
+		case seen[metric]:
+			f.fault(field, "appears twice")
+		default:
+			if n := f.number(field, value); n > 0 {
+				d.usage = append(d.usage, threescale.Increment{Metric: metric, Value: n})
+			}
+		}
+		seen[metric] = true
+	})
+	f.usage = true
+}
+
+// reading is the reading of one event: where it is in the request and whether anything is wrong with it.
+type reading struct {
+	*faults
+	index int
+	found bool
+	usage bool // a usage has been read
+}
+
+func (f *reading) fault(name, detail string) {
+	f.found = true
+	f.add(f.index, name, detail)
+}
+
+func (f *reading) text(name string, raw json.RawMessage) string {
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		f.fault(name, "must be a string, not "+kind(raw))
+		return ""
+	}
+	if strings.ContainsRune(s, utf8.RuneError) && bytes.Contains(bytes.ToLower(raw), []byte(`\ud`)) {
+		f.fault(name, "has half of a surrogate pair")
+	}
+	return s
+}
+
+// number reads a usage value.
+func (f *reading) number(name string, raw json.RawMessage) uint64 {
+	n, err := strconv.ParseUint(string(raw), 10, 64)
+	switch {
+	case kind(raw) != "a number":
+		f.fault(name, "must be a number, not "+kind(raw))
+	case raw[0] == '-':
+		f.fault(name, "must not be negative")
+	case errors.Is(err, strconv.ErrRange) || n > threescale.MaxValue:
+		f.fault(name, fmt.Sprintf("must be at most %d", uint64(threescale.MaxValue)))
+	case err != nil:
+		f.fault(name, "must be a whole number, written without fraction and exponent")
+	default:
+		return n
+	}
+	return 0
+}
+
+// moment reads a timestamp: RFC 3339 text or whole Unix seconds. Fractions of a second are dropped.
+func (f *reading) moment(raw json.RawMessage) int64 {
+	var t time.Time
+	unix, err := strconv.ParseInt(string(raw), 10, 64)
+	if kind(raw) == "a string" {
+		err = t.UnmarshalText([]byte(f.text("timestamp", raw)))
+		unix = t.Unix()
+	}
+	if err != nil {
+		f.fault("timestamp", "must be RFC 3339, such as 2026-11-21T19:37:05Z, or whole Unix seconds")
+	}
+	if unix == 0 {
+		unix = -1 // 0 is "none" in an event; either is long out of the window
+	}
+	return unix
+}
+
+func (f *reading) code(raw json.RawMessage) int {
+	n, err := strconv.Atoi(string(raw))
+	if err != nil || n < minCode || n > maxCode {
+		f.fault("response_code", fmt.Sprintf("must be a number from %d to %d", minCode, maxCode))
+		return 0
+	}
+	return n
+}
+
+// entries calls do for the names and values of a well-formed object, in order.
+func entries(raw json.RawMessage, do func(name string, value json.RawMessage)) {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	_, _ = in.Token()
+	for in.More() {
+		name, _ := in.Token()
+		var value json.RawMessage
+		if in.Decode(&value) != nil {
+			return
+		}
+		do(name.(string), value)
+	}
+}
+
+// kind says what a well-formed value is, in words.
+func kind(raw json.RawMessage) string {
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}

@@ -1,0 +1,149 @@
+package ingest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// maxReportParams is how many parameters a report may have, in its body and in its query each. The
+// backend's own cap is threescale.MaxParams; what is above is accepted and split. It bounds what a body
+// of DefaultMaxBody can make the daemon allocate.
+const maxReportParams = 100_000
+
+// serveReport answers POST /transactions.xml: 202 without a body once every transaction is durable.
+//
+// It refuses at the door what the backend's worker would discard the whole report for, with the code the
+// backend has for it: as 403, or as 404 for an application or a metric. Statuses are those that clients
+// understand (clients.md, section 4): where the backend stumbles and answers 500, the client is told 400,
+// and what is too large for the daemon itself is 413. Only when the journal has no room or no way to keep
+// a report, 429 or 503.
+func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
+	options := threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
+	body := &meter{ReadCloser: r.Body}
+	r.Body = body
+	events, err := h.decodeReport(r, options.FlatUsage)
+	if err != nil {
+		h.refuseReport(w, refusalOf(err), options)
+		return
+	}
+	if _, err := h.append(r.Context(), events); err != nil {
+		answer := h.trouble.began(err)
+		retryAfter(w, answer.retryAfter)
+		h.refuseReport(w, &threescale.Error{Status: answer.status, Code: "service_unavailable", Text: answer.detail}, options)
+		return
+	}
+	h.counters.reports.took(len(events), body.bytes)
+	writeEmpty(w, http.StatusAccepted)
+}
+
+// decodeReport reads a report, by the backend's checks and in its order. The error is *threescale.Error,
+// *tooMany, or a failure to read the body.
+func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, error) {
+	now, services := time.Now(), h.services.Load()
+	params, err := threescale.ReadParams(r, threescale.ReadOptions{MaxParams: maxReportParams, MaxBytes: h.maxBody, MaxQuery: -1, Lenient: true})
+	if err != nil {
+		return nil, err
+	}
+	credentials, serviceID, err := threescale.ReadCredentials(params, true)
+	if err != nil {
+		return nil, err
+	}
+	caller, err := services.admit(serviceID, credentials, h.passthrough)
+	if err != nil {
+		return nil, err
+	}
+	if !params.ValidUTF8() {
+		return nil, threescale.NotValidData()
+	}
+	transactions, err := threescale.ReadTransactions(params)
+	if err != nil {
+		return nil, err
+	}
+	if len(transactions) > h.maxEvents {
+		return nil, &tooMany{h.maxEvents}
+	}
+	events := make([]event.Event, len(transactions))
+	for i, raw := range transactions {
+		events[i] = event.Event{ServiceID: caller.serviceID, Credentials: caller.credentials, FlatUsage: flatUsage}
+		if events[i].Transaction, err = caller.decode(raw, now); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+// decode makes a transaction of what was sent, if a report can carry it and the service takes it.
+func (c caller) decode(raw threescale.RawTransaction, now time.Time) (threescale.Transaction, error) {
+	if n := raw.Usage.Len(); n > threescale.MaxParams {
+		return threescale.Transaction{}, threescale.TooManyParams(n, threescale.MaxParams)
+	}
+	t, err := raw.Decode(now)
+	if err != nil || len(t.Usage) == 0 {
+		return t, err
+	}
+	if metric, refused := c.service.refuses(t.Usage); refused {
+		return t, threescale.MetricInvalid(metric)
+	}
+	params, bytes := t.FormCost(threescale.MaxTransactions)
+	if params+2 > threescale.MaxParams {
+		return t, threescale.TooManyParams(params+2, threescale.MaxParams)
+	}
+	if bytes+threescale.CredentialsRoom > threescale.MaxBody {
+		return t, threescale.TooManyBytes(threescale.MaxBody)
+	}
+	return t, nil
+}
+
+// refusalOf makes the answer of whatever decodeReport did not like.
+func refusalOf(err error) *threescale.Error {
+	var refused *threescale.Error
+	var many *tooMany
+	switch {
+	case errors.As(err, &many):
+		return &threescale.Error{Status: http.StatusRequestEntityTooLarge, Code: threescale.CodeBadRequest, Text: many.Error()}
+	case !errors.As(err, &refused):
+		e := unreadable(err)
+		return &threescale.Error{Status: e.status, Code: threescale.CodeBadRequest, Text: e.detail}
+	case refused.Status >= 500 || refused.HTML:
+		return threescale.SyntaxErrors()
+	case refused.Code == threescale.CodeBadRequest && strings.Contains(refused.Text, "exceeds limit"):
+		tooLarge := *refused
+		tooLarge.Status = http.StatusRequestEntityTooLarge
+		return &tooLarge
+	}
+	return refused
+}
+
+// refuseReport answers with an <error>, or without a body when the caller wants none.
+func (h *Handler) refuseReport(w http.ResponseWriter, e *threescale.Error, options threescale.Options) {
+	h.counters.reports.answered(e.Status)
+	var body []byte
+	if !options.NoBody {
+		body = e.AppendXML(nil)
+	}
+	header := w.Header()
+	setError(header)
+	header["Content-Type"] = xmlType
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(body)
+}
+
+// meter counts what is read through it.
+type meter struct {
+	io.ReadCloser
+	bytes int
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.ReadCloser.Read(p)
+	m.bytes += n
+	return n, err
+}

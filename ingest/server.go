@@ -1,0 +1,45 @@
+package ingest
+
+import (
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// headerTimeout and readTimeout bound how long a client may take to send a request's head, and all
+	// of it. The backend gives a body 30 s (recording described in backend.md, answer 408).
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+
+	// idleTimeout is how long a connection may rest between requests. It is longer than the backend's
+	// 20 s: a client that reuses a connection at the very moment it is closed cannot know whether its
+	// POST counted.
+	idleTimeout = 2 * time.Minute
+
+	// maxHeader lets the Go client's reports through, which are all in the query string; the backend
+	// itself resets the connection above 10 KiB (recording oversized-requests).
+	maxHeader = 1 << 20
+)
+
+// NewServer returns a server for the traffic listener with limits on time and size of what clients send.
+// It speaks HTTP/1 only, also over TLS: the PHP client cannot read the status line of HTTP/2. What
+// net/http has to say, such as failed TLS handshakes, goes to log at debug level.
+func NewServer(h http.Handler, log *zap.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	errors, err := zap.NewStdLogAt(log, zap.DebugLevel)
+	if err != nil {
+		panic("ingest: " + err.Error()) // only for a level that does not exist
+	}
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		Protocols:         protocols,
+		ErrorLog:          errors,
+	}
+}

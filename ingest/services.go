@@ -1,0 +1,59 @@
+package ingest
+
+import (
+	"strings"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Service is one configured service: whose events are taken, and with which credentials a report must
+// come. Its zero Metrics allow any metric.
+type Service struct {
+	ID          string
+	Credentials threescale.Credentials
+	Metrics     []string // system names; empty: any
+}
+
+// services is an immutable snapshot of what is configured. A reload makes a new one; a request keeps the
+// one it began with.
+type services struct {
+	byID map[string]*service
+	keys map[string]bool // provider keys of any service, to tell a wrong key from another service's
+}
+
+type service struct {
+	id          string
+	credentials threescale.Credentials
+	metrics     map[string]bool // nil: any
+}
+
+func newServices(list []Service) *services {
+	s := &services{byID: make(map[string]*service, len(list)), keys: make(map[string]bool)}
+	for _, configured := range list {
+		entry := &service{id: strings.Clone(configured.ID), credentials: configured.Credentials}
+		if len(configured.Metrics) > 0 {
+			entry.metrics = make(map[string]bool, len(configured.Metrics))
+			for _, metric := range configured.Metrics {
+				entry.metrics[metric] = true
+			}
+		}
+		s.byID[entry.id] = entry
+		if key := configured.Credentials.ProviderKey; key != "" {
+			s.keys[key] = true
+		}
+	}
+	return s
+}
+
+// refuses returns the first metric of u that the service does not take.
+func (s *service) refuses(u threescale.Usage) (metric string, refused bool) {
+	if s.metrics == nil {
+		return "", false
+	}
+	for i := range u {
+		if !s.metrics[u[i].Metric] {
+			return u[i].Metric, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,65 @@
+package ingest
+
+import (
+	"net/http"
+	"sync/atomic"
+)
+
+// statuses are all a Handler answers events and reports with.
+var statuses = [...]int{
+	http.StatusAccepted, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+	http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+	http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable,
+}
+
+// Stats is what a Handler has done since it was made. The figures are read one after the other: a
+// request that ends meanwhile may be in one and not yet in another.
+type Stats struct {
+	Events  Traffic // POST /v1/events
+	Reports Traffic // POST /transactions.xml
+}
+
+// Traffic is what came in by one way.
+type Traffic struct {
+	Requests map[int]uint64 // by status of the answer; every status there can be is present
+	Events   uint64         // of requests answered with 202, duplicates included
+	Bytes    uint64         // of their bodies, expanded
+}
+
+type counters struct{ events, reports traffic }
+
+type traffic struct {
+	requests [len(statuses)]atomic.Uint64
+	taken    atomic.Uint64
+	bytes    atomic.Uint64
+}
+
+// answered counts a request answered with status.
+func (t *traffic) answered(status int) {
+	for i := range statuses {
+		if statuses[i] == status {
+			t.requests[i].Add(1)
+			return
+		}
+	}
+}
+
+// took counts a request answered with 202.
+func (t *traffic) took(events, bytes int) {
+	t.answered(http.StatusAccepted)
+	t.taken.Add(uint64(events))
+	t.bytes.Add(uint64(bytes))
+}
+
+func (t *traffic) snapshot() Traffic {
+	s := Traffic{Requests: make(map[int]uint64, len(statuses)), Events: t.taken.Load(), Bytes: t.bytes.Load()}
+	for i := range statuses {
+		s.Requests[statuses[i]] = t.requests[i].Load()
+	}
+	return s
+}
+
+// Stats returns the figures so far. It may be called at any time.
+func (h *Handler) Stats() Stats {
+	return Stats{Events: h.counters.events.snapshot(), Reports: h.counters.reports.snapshot()}
+}
