@@ -1,0 +1,107 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// OS is the operating system's file system. Its zero value is ready for use.
+type OS struct{}
+
+// MkdirAll creates a directory and its parents. One that was there loses the permissions beyond perm, if
+// it is ours to change.
+func (OS) MkdirAll(name string, perm os.FileMode) error {
+	if err := os.MkdirAll(name, perm); err != nil {
+		return err
+	}
+	if info, err := os.Stat(name); err == nil && info.Mode().Perm()&^perm != 0 {
+		_ = os.Chmod(name, perm)
+	}
+	return nil
+}
+
+// OpenFile opens a file.
+func (OS) OpenFile(name string, flag int, perm os.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, perm) // #nosec G304 -- the caller names files of its own directory
+	if err != nil {
+		return nil, err
+	}
+	return &file{f}, nil
+}
+
+// ReadDir returns the regular files in a directory, sorted by name.
+func (OS) ReadDir(name string) ([]Entry, error) {
+	found, err := os.ReadDir(name)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(found))
+	for _, e := range found {
+		info, err := e.Info()
+		if errors.Is(err, os.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, Entry{Name: e.Name(), Size: info.Size()})
+	}
+	return entries, nil
+}
+
+// Rename replaces newName atomically.
+func (OS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
+
+// Remove deletes a file.
+func (OS) Remove(name string) error { return os.Remove(name) }
+
+// SyncDir opens the directory and fsyncs it.
+func (OS) SyncDir(name string) error {
+	d, err := os.Open(filepath.Clean(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Lock opens the file, making it if need be, and takes an advisory lock on it. The lock ends with the
+// process, however it ends.
+func (OS) Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(filepath.Clean(name), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// file is an *os.File whose Sync is fdatasync where there is one.
+type file struct{ *os.File }
+
+func (f *file) Sync() error {
+	if err := datasync(f.File); err != nil {
+		return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+func (f *file) Allocate(size int64) error {
+	if err := allocate(f.File, size); err != nil {
+		return &os.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+func (f *file) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
