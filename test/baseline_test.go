@@ -1,0 +1,74 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The baselines: what a Go HTTP server costs before it does anything of use.
+const (
+	bareHandler = "bare" // reads the body and answers 202
+	jsonHandler = "json" // decodes the events with encoding/json, too; keeps nothing
+)
+
+// acknowledgement is the answer of the baselines, as long as the daemon's.
+const acknowledgement = `{"accepted":100,"duplicates":0}`
+
+// serveBaseline is the whole of a baseline process. It returns why it ended.
+func serveBaseline(role string) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, `{"msg":"listening","listener":"traffic","address":%q}`+"\n", l.Addr())
+	handler := map[string]http.HandlerFunc{bareHandler: serveBare, jsonHandler: serveJSON}[role]
+	return http.Serve(l, handler)
+}
+
+// serveBare does the least that a handler can do and still have received the request.
+func serveBare(w http.ResponseWriter, r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	acknowledge(w)
+}
+
+// serveJSON does what a straightforward handler would: decode into a struct, and no more.
+func serveJSON(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var events []event
+	if err := json.Unmarshal(body, &events); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	acknowledge(w)
+}
+
+func acknowledge(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = io.WriteString(w, acknowledgement)
+}
+
+// baseline starts this test binary again as a baseline server.
+func baseline(t testing.TB, role string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	return start(t, cmd)
+}

@@ -1,0 +1,143 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// workload is a set of producers that go on through every death of the daemon and know what was
+// acknowledged. Half of them give their events ids and repeat a request until it is acknowledged.
+type workload struct {
+	ledger *ledger
+	target atomic.Pointer[string] // base URL of the traffic listener; nil: nobody is there
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// produce starts producers that run until halt.
+func produce(ctx context.Context, producers int, seed uint64) *workload {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &workload{ledger: newLedger(), cancel: cancel}
+	for i := range producers {
+		w.done.Go(func() {
+			p := &producer{workload: w, client: newClient(), rand: rand.New(rand.NewPCG(seed, uint64(i)))}
+			p.client.Timeout = 5 * time.Second
+			if i%2 == 0 {
+				p.name = fmt.Sprintf("%x-%d", seed, i)
+			}
+			p.run(ctx)
+		})
+	}
+	return w
+}
+
+// aim tells the producers where the daemon listens; empty: nowhere.
+func (w *workload) aim(url string) {
+	if url == "" {
+		w.target.Store(nil)
+		return
+	}
+	w.target.Store(&url)
+}
+
+// halt returns once no request is on its way.
+func (w *workload) halt() {
+	w.cancel()
+	w.done.Wait()
+}
+
+// producer is one of them; its fields are its goroutine's own.
+type producer struct {
+	*workload
+	client *http.Client
+	rand   *rand.Rand
+	name   string // prefix of ids; empty: events without ids
+	sent   int
+}
+
+// run sends requests until ctx ends. One that is on its way then is finished.
+func (p *producer) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		name := ""
+		if p.name != "" {
+			name = fmt.Sprintf("%s-%d", p.name, p.sent)
+		}
+		p.sent++
+		p.deliver(ctx, newRequest(p.rand, name))
+	}
+}
+
+// deliver sends one request and books its fate. Where ids make that safe, it repeats what is in doubt.
+func (p *producer) deliver(ctx context.Context, q *request) {
+	doubted := false
+	for poll(ctx, func() bool { return p.target.Load() != nil }) {
+		url := p.target.Load()
+		if url == nil {
+			continue
+		}
+		got, err := call(p.client, http.MethodPost, *url+q.path, q.contentType, q.body)
+		switch {
+		case err == nil && got.status == http.StatusAccepted:
+			p.accept(q, got, doubted)
+			return
+		case err == nil:
+			p.reject(got)
+			if !q.ids {
+				return
+			}
+		case neverSent(err):
+			// Nobody listened: nothing was taken, and the same request may be sent again.
+		case !q.ids:
+			p.ledger.doubt(q)
+			return
+		case !doubted:
+			doubted = true
+			p.ledger.doubt(q)
+		}
+		pause(ctx, pollEvery)
+	}
+}
+
+// accept books an acknowledgement, whose figures have to add up to the request.
+func (p *producer) accept(q *request, got answer, doubted bool) {
+	if doubted {
+		p.ledger.settle(q)
+	} else {
+		p.ledger.keep(q)
+	}
+	if q.path != "/v1/events" {
+		return
+	}
+	var accepted, duplicates int
+	if _, err := fmt.Sscanf(got.body, `{"accepted":%d,"duplicates":%d}`, &accepted, &duplicates); err != nil {
+		p.ledger.complain("answer of a 202: " + got.body)
+	} else if accepted+duplicates != q.events || !doubted && duplicates > 0 {
+		p.ledger.complain(fmt.Sprintf("%s for %d events, sent before: %v", got.body, q.events, doubted))
+	}
+}
+
+// reject books a refusal. Only "no room" and "no way to keep it" may happen to a good request.
+func (p *producer) reject(got answer) {
+	p.ledger.refuse()
+	switch got.status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		if got.header.Get("Retry-After") == "" {
+			p.ledger.complain(fmt.Sprintf("%d without Retry-After", got.status))
+		}
+	default:
+		p.ledger.complain(fmt.Sprintf("%d %s", got.status, got.body))
+	}
+}
+
+// neverSent reports whether a transport error came before any connection.
+func neverSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
