@@ -1,0 +1,22 @@
+# The same commands as .ci/run, one by one.
+.PHONY: build test lint fuzz crash bench
+
+build:
+	go build -o bin/reporterd ./cmd/reporterd
+
+test:
+	go test ./...
+
+lint:
+	go vet ./...
+	go -C test/clients/go vet ./...
+	go tool -modfile=.ci/tools/go.mod staticcheck ./...
+
+fuzz:
+	.ci/fuzz 60s
+
+crash:
+	REPORTERD_CRASH_CYCLES=300 go test -count=1 -timeout 30m -v -run '^TestCrash$$' ./test
+
+bench:
+	go test -run '^$$' -bench . -benchtime 1x ./test
