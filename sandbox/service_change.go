@@ -1,0 +1,92 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ServiceChange creates a service or alters one: what is left out stays as it is, or for a new one is as
+// service 1001 has it, without tokens.
+type ServiceChange struct {
+	ID                string    `json:"id"`
+	BackendVersion    string    `json:"backend_version"` // 1, 2 or oauth
+	Tokens            *[]string `json:"tokens"`
+	State             string    `json:"state"` // active or suspended
+	ReferrersRequired *bool     `json:"referrer_filters_required"`
+	Metrics           []Metric  `json:"metrics"` // added to those it has, in this order
+}
+
+// Metric is one metric, with the name of its parent if it has one.
+type Metric struct {
+	Name   string `json:"name"`
+	Parent string `json:"parent"`
+}
+
+// maxServices bounds the services, maxMetrics those of one service.
+const (
+	maxServices = 10_000
+	maxMetrics  = 1000
+)
+
+// PutServices makes all the changes, or none and says why. What listener and worker remember is not
+// touched.
+func (s *Sandbox) PutServices(changes ...ServiceChange) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.directory.services)+len(changes) > maxServices {
+		return fmt.Errorf("more than %d services", maxServices)
+	}
+	made := make([]*service, len(changes))
+	for i := range changes {
+		one, err := changes[i].apply(s.directory)
+		if err != nil {
+			return fmt.Errorf("service %d: %w", i, err)
+		}
+		made[i] = one
+	}
+	for _, one := range made {
+		s.directory.putService(one)
+	}
+	return nil
+}
+
+// apply returns the service as it will be.
+func (c *ServiceChange) apply(d *directory) (*service, error) {
+	if c.ID == "" {
+		return nil, errors.New("id: is missing")
+	}
+	one := &service{id: c.ID, version: versionAppID, provider: ownerKey, metrics: d.service("1001").metrics}
+	if old := d.service(c.ID); old != nil {
+		*one = *old
+	}
+	switch c.BackendVersion {
+	case "":
+	case versionUserKey, versionAppID, versionOAuth:
+		one.version = c.BackendVersion
+	default:
+		return nil, fmt.Errorf("backend_version: %q is none of 1, 2, oauth", c.BackendVersion)
+	}
+	set(&one.tokens, c.Tokens)
+	set(&one.filtered, c.ReferrersRequired)
+	if err := setState(&one.suspended, c.State, ""); err != nil {
+		return nil, err
+	}
+	return one, one.grow(c.Metrics)
+}
+
+// grow adds metrics.
+func (s *service) grow(metrics []Metric) error {
+	if len(metrics) == 0 {
+		return nil
+	}
+	pairs := s.metrics.pairs()
+	for _, m := range metrics {
+		pairs = append(pairs, [2]string{m.Name, m.Parent})
+	}
+	if len(pairs) > maxMetrics {
+		return fmt.Errorf("metrics: more than %d", maxMetrics)
+	}
+	var err error
+	s.metrics, err = newHierarchy(pairs)
+	return err
+}
