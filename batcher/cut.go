@@ -1,0 +1,121 @@
+package batcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+// cut seals what is in the window, all or nothing. When it fails the window stays as it is, and the same
+// cut can be made again.
+func (b *Batcher) cut() error {
+	if b.window.empty() {
+		return nil
+	}
+	began := time.Now()
+	batches, err := b.seal(began)
+	if err != nil {
+		return fmt.Errorf("batcher: cut up to %d: %w", b.read, err)
+	}
+	b.window.reset()
+	b.publish()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sealed = b.read
+	b.stats.Cuts++
+	b.stats.Batches += batches
+	b.stats.LastCut = time.Since(began)
+	close(b.progress)
+	b.progress = make(chan struct{})
+	return nil
+}
+
+// seal writes the window's batches and commits them: before that they do not exist, from then on the
+// journal up to here does not.
+func (b *Batcher) seal(now time.Time) (batches uint64, err error) {
+	c, err := b.spool.BeginCut(b.read)
+	if err != nil {
+		return 0, err
+	}
+	for _, q := range b.window.queues {
+		err := b.caps.split(headCost(q.LaneKey), q.transactions, func(run []spool.Transaction) error {
+			batches++
+			return c.Add(&spool.Batch{
+				Lane: q.LaneKey, FlatUsage: q.flat, OldestAccepted: b.accepted, Sealed: now, Transactions: run,
+			})
+		})
+		if err != nil {
+			return 0, errors.Join(err, c.Abort())
+		}
+	}
+	return batches, c.Commit(b.window.nothing)
+}
+
+// last seals what was committed to the journal before the end of Run. It waits for nothing new.
+func (b *Batcher) last(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, lastRead)
+	defer stop()
+	for end := spool.Position(b.spool.Counts().Accepted); b.read < end; {
+		g, err := b.tail.Next(ctx)
+		if err != nil {
+			return errors.Join(fmt.Errorf("batcher: read what is left: %w", err), b.cut())
+		}
+		b.take(g)
+	}
+	return b.cut()
+}
+
+// attempt repeats a step until it works or ctx ends, and reports trouble at its beginning and its end.
+func (b *Batcher) attempt(ctx context.Context, step func() error) {
+	for err := step(); err != nil; err = step() {
+		b.fail(err)
+		if !b.pause(ctx) {
+			return
+		}
+	}
+	b.recovered()
+}
+
+// fail counts a failure, and reports the first of a row.
+func (b *Batcher) fail(err error) {
+	b.failures++
+	if b.failures > 1 {
+		return
+	}
+	b.failing = time.Now()
+	if b.options.Trouble != nil {
+		b.options.Trouble(Trouble{Err: err})
+	}
+}
+
+// recovered ends a row of failures, and reports that.
+func (b *Batcher) recovered() {
+	if b.failures == 0 {
+		return
+	}
+	over := Trouble{Lasted: time.Since(b.failing), Failures: b.failures}
+	b.failures = 0
+	if b.options.Trouble != nil {
+		b.options.Trouble(over)
+	}
+}
+
+// pause waits after a failure, longer after each in a row, and reports whether ctx did not end.
+func (b *Batcher) pause(ctx context.Context) bool {
+	d := retryMax
+	if b.failures < 8 {
+		d = min(retryBase<<(b.failures-1), retryMax)
+	}
+	timer := time.NewTimer(d/2 + rand.N(d/2))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

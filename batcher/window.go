@@ -1,0 +1,227 @@
+package batcher
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// maxMerged is how many metrics an aggregate may have. It bounds the search through them, and the size
+// of what a producer of ever new metric names can pile onto one transaction.
+const maxMerged = 64
+
+// window is what was read from the journal and not yet cut: one transaction per application and UTC
+// minute, and one for each event that must stay alone. It belongs to one goroutine, and everything in it
+// is a cache of the journal.
+//
+// A sum over one UTC minute changes no counter and no limit, since every period of the backend is made
+// of whole minutes (recording aggregation-equivalence). Response codes are counted once per transaction,
+// whatever its usage, so an event with a code is never summed.
+type window struct {
+	aggregate bool
+
+	queues []*queue // in order of first appearance
+	lanes  map[lane]*queue
+	last   *queue                // of the event before; most come in runs
+	spare  [][]spool.Transaction // memory of earlier queues
+
+	open    map[key]int       // the transaction of a queue that still takes usage
+	metrics map[string]string // one copy of each name
+	usage   slab
+
+	transactions int
+	events       uint64 // with usage
+	nothing      uint64 // without
+	bytes        int    // of what is held, roughly: names, increments, transactions
+}
+
+// lane separates what cannot share a report.
+type lane struct {
+	spool.LaneKey
+	flat bool
+}
+
+// queue is one lane's transactions in the order of their first events.
+type queue struct {
+	lane
+	number       int
+	transactions []spool.Transaction
+}
+
+// key names an aggregate.
+type key struct {
+	application threescale.Application
+	minute      int64
+	queue       int
+}
+
+func newWindow(aggregate bool) *window {
+	return &window{
+		aggregate: aggregate,
+		lanes:     make(map[lane]*queue),
+		open:      make(map[key]int),
+		metrics:   make(map[string]string),
+	}
+}
+
+// add takes one event, of which it keeps no string.
+func (w *window) add(e *event.Event) {
+	if len(e.Usage) == 0 {
+		w.nothing++
+		return
+	}
+	w.events++
+	q := w.queueOf(e)
+	if !w.aggregate || e.Code != 0 {
+		w.push(q, e)
+		return
+	}
+	k := key{application: e.Application, minute: minute(e.Timestamp), queue: q.number}
+	if i, ok := w.open[k]; ok && w.merge(&q.transactions[i], e) {
+		return
+	}
+	t := w.push(q, e)
+	k.application = t.Application
+	w.open[k] = len(q.transactions) - 1
+}
+
+// queueOf finds or makes the queue of an event's lane.
+func (w *window) queueOf(e *event.Event) *queue {
+	if q := w.last; q != nil && q.flat == e.FlatUsage && q.ServiceID == e.ServiceID && q.Credentials == e.Credentials {
+		return q
+	}
+	l := lane{spool.LaneKey{ServiceID: e.ServiceID, Credentials: e.Credentials}, e.FlatUsage}
+	q, ok := w.lanes[l]
+	if !ok {
+		l.ServiceID = strings.Clone(l.ServiceID)
+		l.Credentials.ServiceToken = strings.Clone(l.Credentials.ServiceToken)
+		l.Credentials.ProviderKey = strings.Clone(l.Credentials.ProviderKey)
+		q = &queue{lane: l, number: len(w.queues), transactions: w.room()}
+		w.queues = append(w.queues, q)
+		w.lanes[l] = q
+	}
+	w.last = q
+	return q
+}
+
+// room is memory for a queue's transactions.
+func (w *window) room() []spool.Transaction {
+	n := len(w.spare) - 1
+	if n < 0 {
+		return nil
+	}
+	room := w.spare[n]
+	w.spare = w.spare[:n]
+	return room
+}
+
+// push appends a transaction for the event.
+func (w *window) push(q *queue, e *event.Event) *spool.Transaction {
+	q.transactions = append(q.transactions, spool.Transaction{
+		Transaction: threescale.Transaction{
+			Application: threescale.Application{
+				ID:      strings.Clone(e.Application.ID),
+				UserKey: strings.Clone(e.Application.UserKey),
+			},
+			Usage:     w.usage.take(len(e.Usage)),
+			Timestamp: e.Timestamp,
+			Code:      e.Code,
+		},
+		Events: 1,
+	})
+	t := &q.transactions[len(q.transactions)-1]
+	for i, u := range e.Usage {
+		t.Usage[i] = threescale.Increment{Metric: w.intern(u.Metric), Value: u.Value}
+	}
+	w.transactions++
+	w.bytes += transactionBytes + len(t.Application.ID) + len(t.Application.UserKey) + incrementBytes*len(t.Usage)
+	return t
+}
+
+// merge sums an event into a transaction, or reports that it has to start another: a sum would pass
+// threescale.MaxValue, or there are too many metrics.
+//
+// The aggregate's timestamp is the latest of its events': a moment at which there was an event, in the
+// same minute, hence in the same periods; and the aggregate is too old for the backend only when its
+// youngest event is.
+func (w *window) merge(t *spool.Transaction, e *event.Event) bool {
+	fresh := 0
+	for _, u := range e.Usage {
+		i := find(t.Usage, u.Metric)
+		if i < 0 {
+			fresh++
+		} else if u.Value > threescale.MaxValue || t.Usage[i].Value > threescale.MaxValue-u.Value {
+			return false
+		}
+	}
+	if (fresh > 0 && len(t.Usage)+fresh > maxMerged) || t.Events == math.MaxUint32 {
+		return false
+	}
+	for _, u := range e.Usage {
+		if i := find(t.Usage, u.Metric); i >= 0 {
+			t.Usage[i].Value += u.Value
+			continue
+		}
+		t.Usage = append(t.Usage, threescale.Increment{Metric: w.intern(u.Metric), Value: u.Value})
+		w.bytes += incrementBytes
+	}
+	t.Timestamp = max(t.Timestamp, e.Timestamp)
+	t.Events++
+	return true
+}
+
+// intern returns the window's own copy of a metric's name.
+func (w *window) intern(name string) string {
+	if own, ok := w.metrics[name]; ok {
+		return own
+	}
+	own := strings.Clone(name)
+	w.metrics[own] = own
+	w.bytes += 2*incrementBytes + len(own)
+	return own
+}
+
+func (w *window) empty() bool { return w.events == 0 && w.nothing == 0 }
+
+// reset empties the window. It keeps its memory for the next, unless this one used little of it, but
+// nothing that could show: the order of the queues is that of the events to come.
+func (w *window) reset() {
+	if w.transactions < w.usage.size()/8 || len(w.queues) > keptQueues {
+		*w = *newWindow(w.aggregate)
+		return
+	}
+	w.spare = w.spare[:0]
+	for _, q := range slices.Backward(w.queues) {
+		clear(q.transactions)
+		w.spare = append(w.spare, q.transactions[:0])
+	}
+	clear(w.queues)
+	w.queues, w.last = w.queues[:0], nil
+	clear(w.lanes)
+	clear(w.open)
+	clear(w.metrics)
+	w.usage.reset()
+	w.transactions, w.events, w.nothing, w.bytes = 0, 0, 0, 0
+}
+
+func find(usage threescale.Usage, metric string) int {
+	for i := range usage {
+		if usage[i].Metric == metric {
+			return i
+		}
+	}
+	return -1
+}
+
+// minute is the UTC minute of a Unix time.
+func minute(unix int64) int64 {
+	m := unix / 60
+	if unix%60 < 0 {
+		m--
+	}
+	return m
+}

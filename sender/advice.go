@@ -1,0 +1,23 @@
+package sender
+
+import "github.com/reporterd/reporterd/threescale"
+
+// advice says what an operator can do about a held lane, by the verdict's code.
+func advice(code string) string {
+	switch code {
+	case "no_credentials":
+		return "nothing is configured to open this service with: add it to services, or restore its token"
+	case threescale.CodeServiceTokenInvalid, threescale.CodeProviderKeyInvalid,
+		threescale.CodeProviderKeyInvalidOrServiceMissing:
+		return "the backend refuses the credentials: correct the service's token or key and reload; a new one is refused at random for up to a minute"
+	case threescale.CodeServiceIDInvalid, threescale.CodeServiceIDMissing:
+		return "the backend does not know the service for these credentials: correct its id in services"
+	case threescale.CodeProviderKeyOrServiceTokenRequired, threescale.CodeContentTypeInvalid:
+		return "something between here and the backend strips parts of the call: look at the proxies on the way"
+	case "not_found", "redirect", "unexpected_answer":
+		return "this is not a 3scale backend's answer: look at backend.url and the proxies on the way"
+	case "forbidden":
+		return "something in front of the backend forbids the call: look at firewalls and proxies on the way"
+	}
+	return ""
+}

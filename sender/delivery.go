@@ -1,0 +1,167 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// delivery is one attempt at one batch, from the disk to the settlement. One goroutine has it.
+type delivery struct {
+	*Sender
+	lane  *lane
+	batch *spool.Batch
+	began time.Time
+
+	fresh []int // indices of the transactions that are sent
+	stale []int // of those too old to be
+}
+
+// attempt makes one attempt at one batch and settles what came of it. Whatever keeps it from being made
+// is trouble of the lane, except for damage, which concerns this batch alone.
+func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, now time.Time) {
+	b, err := s.spool.Load(id)
+	switch {
+	case errors.Is(err, spool.ErrUnknownBatch):
+		return
+	case errors.Is(err, spool.ErrDamaged):
+		s.lose(ctx, l, id, err)
+		return
+	case err != nil:
+		s.setback(l, now, Verdict{Kind: Retry, Code: "disk"}, err)
+		return
+	}
+	d := &delivery{Sender: s, lane: l, batch: b, began: now}
+	d.sort()
+	if len(d.fresh) == 0 {
+		d.resolve(ctx, spool.Resolution{})
+		return
+	}
+	d.send(ctx)
+}
+
+// sort divides the transactions into those that may be sent and those whose timestamp the backend would
+// find too old by the time its worker gets to them.
+func (d *delivery) sort() {
+	oldest := d.began.Add(d.options.ExpiredMargin - threescale.MaxPast).Unix()
+	for i := range d.batch.Transactions {
+		if at := d.batch.Transactions[i].Timestamp; at != 0 && at < oldest {
+			d.stale = append(d.stale, i)
+		} else {
+			d.fresh = append(d.fresh, i)
+		}
+	}
+}
+
+// send makes the call, once it is on disk that it will be made, and settles the answer.
+func (d *delivery) send(ctx context.Context) {
+	c, ok := d.opening()
+	if !ok {
+		d.setback(d.lane, d.began, Verdict{Kind: Hold, Code: "no_credentials"}, nil)
+		return
+	}
+	if err := d.spool.Attempt(d.batch.ID, d.began); err != nil {
+		d.setback(d.lane, d.began, Verdict{Kind: Retry, Code: "disk"}, err)
+		return
+	}
+	// A stop does not cancel a report in flight: that would make it ambiguous. The client's timeout
+	// bounds it.
+	answer, err := d.client.Report(context.WithoutCancel(ctx), d.report(c))
+	o := Outcome{Answer: answer, Err: err}
+	v := Judge(o)
+	d.counts.calls.Add(1)
+	d.counts.verdicts[v.Kind].Add(1)
+	d.settle(ctx, v, o)
+}
+
+// opening returns what opens the lane now.
+func (d *delivery) opening() (threescale.Credentials, bool) {
+	k := d.batch.Lane
+	if !k.Credentials.IsZero() {
+		return k.Credentials, true
+	}
+	c, ok := d.credentials(k.ServiceID)
+	return c, ok && !c.IsZero()
+}
+
+// report is the call's body: the fresh transactions.
+func (d *delivery) report(c threescale.Credentials) *threescale.Report {
+	r := &threescale.Report{
+		ServiceID: d.batch.Lane.ServiceID, Credentials: c, FlatUsage: d.batch.FlatUsage,
+		Transactions: make([]threescale.Transaction, len(d.fresh)),
+	}
+	for n, i := range d.fresh {
+		r.Transactions[n] = d.batch.Transactions[i].Transaction
+	}
+	return r
+}
+
+// settle does what the verdict says.
+func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
+	switch v.Kind {
+	case Delivered:
+		if d.resolve(ctx, spool.Resolution{Delivered: d.fresh}) {
+			d.counts.delivered.Add(uint64(len(d.fresh)))
+		}
+		d.recovered(d.lane)
+	case Split, Bisect:
+		d.divide(ctx, v, o.Answer)
+		d.recovered(d.lane)
+	case Ambiguous:
+		d.persist(ctx, "ambiguous", d.lane, func() error { return d.spool.Ambiguous(d.batch.ID) })
+		d.setback(d.lane, d.began, v, o.Err)
+	default:
+		d.persist(ctx, "answered", d.lane, func() error { return d.spool.Answered(d.batch.ID) })
+		d.setback(d.lane, d.began, v, o.Err)
+	}
+}
+
+// divide halves a batch that is not taken as it is. A transaction alone is what the backend refuses, and
+// becomes a dead letter.
+func (d *delivery) divide(ctx context.Context, v Verdict, a *threescale.Answer) {
+	if n := len(d.fresh); n > 1 {
+		d.resolve(ctx, spool.Resolution{Children: [][]int{d.fresh[:n/2], d.fresh[n/2:]}})
+		return
+	}
+	d.resolve(ctx, spool.Resolution{Dead: []spool.DeadLetter{{
+		Index:  d.fresh[0],
+		Reason: spool.Reason{Code: v.Code, Message: a.Text},
+		Answer: spool.Answer{Status: a.Status, Code: a.Code},
+	}}})
+}
+
+// resolve ends the batch as r says, and makes dead letters of the stale transactions. It reports whether
+// that is on disk.
+func (d *delivery) resolve(ctx context.Context, r spool.Resolution) bool {
+	for _, i := range d.stale {
+		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: expired})
+	}
+	if !d.persist(ctx, "resolve", d.lane, func() error { return d.spool.Resolve(d.batch.ID, r) }) {
+		return false
+	}
+	d.count(r.Dead)
+	return true
+}
+
+// expired is the reason of a transaction that was never sent again because of its age.
+var expired = spool.Reason{
+	Code:    "expired",
+	Message: "the backend takes nothing older than 24 hours, and there was no chance to deliver it in time",
+}
+
+// count adds dead letters to what the log will say of the lane.
+func (d *delivery) count(letters []spool.DeadLetter) {
+	if len(letters) == 0 {
+		return
+	}
+	events := 0
+	for i := range letters {
+		events += int(d.batch.Transactions[letters[i].Index].Events)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lane.dead.add(d.log, time.Now(), d.lane.key.ServiceID, letters[0].Reason.Code, len(letters), events)
+}

@@ -1,0 +1,154 @@
+package sender
+
+import (
+	"time"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+// lane is what goes out for one service with one set of credentials. A lane in trouble waits by itself
+// and sends one report at a time, so it delays nobody else. The Sender's mutex guards it.
+type lane struct {
+	key    spool.LaneKey
+	head   []spool.BatchInfo // the oldest live batches, in the order of sealing
+	flying map[spool.BatchID]struct{}
+
+	allowance int    // how many may be in flight; grows with each delivery, one in trouble
+	picked    uint64 // when it was last, in picks
+
+	trouble   trouble
+	notBefore time.Time // no attempt earlier
+	recovered time.Time // when the last trouble ended
+
+	dead tally
+}
+
+func newLane(key spool.LaneKey) *lane {
+	return &lane{key: key, flying: make(map[spool.BatchID]struct{}), allowance: 1}
+}
+
+// trouble is what keeps a lane from delivering. Its zero value: nothing does.
+type trouble struct {
+	kind     Kind // Hold, Retry or Ambiguous
+	code     string
+	since    time.Time // of the first failure
+	latest   time.Time // of the latest
+	failures int       // in a row
+	logged   bool
+}
+
+func (t *trouble) exists() bool { return t.failures > 0 }
+
+// ready returns the oldest batch that may be tried now, or nil.
+func (l *lane) ready(now time.Time) *spool.BatchInfo {
+	if now.Before(l.notBefore) || (l.trouble.exists() && len(l.flying) > 0) || len(l.flying) >= l.allowance {
+		return nil
+	}
+	return l.idle()
+}
+
+// idle returns the oldest batch that is not in flight, or nil.
+func (l *lane) idle() *spool.BatchInfo {
+	for i := range l.head {
+		if _, flying := l.flying[l.head[i].ID]; !flying {
+			return &l.head[i]
+		}
+	}
+	return nil
+}
+
+// before reports whether a lane is served before another: the one with fewer reports in flight, and of
+// equals the one that waited longer.
+func (l *lane) before(other *lane) bool {
+	if len(l.flying) != len(other.flying) {
+		return len(l.flying) < len(other.flying)
+	}
+	return l.picked < other.picked
+}
+
+// fail books a failed attempt that began at started, and waits before the next. Attempts that were in
+// flight together count as one failure: they say the same about the same moment.
+func (l *lane) fail(v Verdict, started, now time.Time, wait func(failures int) time.Duration) {
+	t := &l.trouble
+	if t.exists() && started.Before(t.latest) && t.kind == v.Kind {
+		return
+	}
+	if !t.exists() {
+		t.since = now
+	}
+	if t.kind != v.Kind {
+		t.logged = false
+	}
+	t.kind, t.code, t.latest = v.Kind, v.Code, now
+	t.failures++
+	l.allowance = 1
+	l.notBefore = now.Add(wait(t.failures))
+}
+
+// succeed books an attempt that the backend answered, ends the trouble if there was one, and returns it.
+// The lane may have one report more in flight than before, up to most.
+func (l *lane) succeed(now time.Time, most int) (ended trouble) {
+	ended = l.trouble
+	if ended.exists() {
+		l.recovered = now
+	}
+	l.trouble, l.notBefore = trouble{}, time.Time{}
+	l.allowance = min(l.allowance+1, most)
+	return ended
+}
+
+// State is what a lane is doing.
+type State string
+
+// The states, as the admin API names them.
+const (
+	Flowing  State = "flowing"  // delivering what is sealed
+	Retrying State = "retrying" // the last attempt failed; the next comes by itself
+	Held     State = "held"     // somebody has to put something right; tried slowly meanwhile
+	Draining State = "draining" // delivering again, with a backlog from before
+)
+
+// state is Draining as long as a batch waits that was sealed before the last trouble ended.
+func (l *lane) state() State {
+	switch {
+	case l.trouble.kind == Hold:
+		return Held
+	case l.trouble.exists():
+		return Retrying
+	case len(l.head) > 0 && l.head[0].Sealed.Before(l.recovered):
+		return Draining
+	}
+	return Flowing
+}
+
+// LaneStatus is one lane as an operator sees it. It holds no credentials.
+type LaneStatus struct {
+	ServiceID   string
+	PassedOn    bool // with credentials that the reporter sent, not with configured ones
+	State       State
+	Batches     int
+	Events      uint64
+	InFlight    int
+	Oldest      time.Time // when the oldest waiting event was accepted; zero: none waits
+	LastError   string    // the code of the trouble it is in; empty: none
+	Failures    int       // in a row
+	Since       time.Time // of the first of them; zero: no trouble
+	NextAttempt time.Time // zero: as soon as there is something to send
+}
+
+func (l *lane) status() LaneStatus {
+	return LaneStatus{
+		ServiceID: l.key.ServiceID, PassedOn: !l.key.Credentials.IsZero(),
+		State: l.state(), InFlight: len(l.flying),
+		LastError: l.trouble.code, Failures: l.trouble.failures, Since: l.trouble.since, NextAttempt: l.notBefore,
+	}
+}
+
+// add adds a waiting batch to the figures.
+func (s *LaneStatus) add(b *spool.BatchInfo) {
+	if s.Batches == 0 || b.OldestAccepted.Before(s.Oldest) {
+		s.Oldest = b.OldestAccepted
+	}
+	s.Batches++
+	s.Events += b.Events
+}

@@ -1,0 +1,242 @@
+// Package sender delivers sealed batches to the backend, for as long as that takes.
+//
+// Every service with its credentials has a lane, and a lane in trouble delays itself alone. An attempt
+// is on disk before it is made; its outcome is judged by a pure function, Judge; and a batch leaves the
+// spool only when each of its transactions is delivered, a dead letter, or part of another batch.
+// Nothing is dropped: what the backend will never take becomes a dead letter with the reason.
+//
+// There is no idempotency key, so a report whose outcome nobody saw may be counted twice when it is
+// repeated. Such attempts are counted as ambiguous, a report in flight is never cancelled by a stop, and
+// a lane in trouble repeats one batch, not all it has.
+package sender
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Policy says what to do with a batch that the backend may or may not have counted.
+type Policy uint8
+
+// Retry sends an ambiguous batch again: it is counted at least once, and sometimes twice.
+const RetryAmbiguous Policy = iota
+
+// Options are how a Sender behaves. The zero value has the documented defaults.
+type Options struct {
+	MaxInFlight   int           // reports in flight over all lanes; 0: 8
+	OnAmbiguous   Policy        // what to do when the outcome is unknown
+	ExpiredMargin time.Duration // below 24 h, the age at which a transaction is not sent any more; 0: 15 min
+	BackoffBase   time.Duration // the most to wait after a first failure; 0: 250 ms
+	BackoffMax    time.Duration // the most to wait after many; 0: 30 s
+	HoldPoll      time.Duration // how often a held lane is tried, about; 0: 30 s
+}
+
+// defaultMargin is what a transaction keeps of its 24 hours for the backend's own queue, whose worker
+// compares the timestamp when it gets to it.
+const defaultMargin = 15 * time.Minute
+
+func (o Options) withDefaults() Options {
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = 8
+	}
+	if o.ExpiredMargin <= 0 {
+		o.ExpiredMargin = defaultMargin
+	}
+	if o.BackoffBase <= 0 {
+		o.BackoffBase = 250 * time.Millisecond
+	}
+	if o.BackoffMax <= 0 {
+		o.BackoffMax = 30 * time.Second
+	}
+	if o.HoldPoll <= 0 {
+		o.HoldPoll = 30 * time.Second
+	}
+	return o
+}
+
+// Sender delivers what the spool has sealed. Its methods may be called concurrently.
+type Sender struct {
+	spool       *spool.Spool
+	client      *threescale.Client
+	credentials func(serviceID string) (threescale.Credentials, bool)
+	log         *zap.Logger
+	options     Options
+	backoff     backoff
+
+	wake    chan struct{} // holds one: something changed that Run should look at
+	flights sync.WaitGroup
+	counts  counts
+
+	mu       sync.Mutex // guards what follows, the lanes included
+	lanes    map[spool.LaneKey]*lane
+	flying   int // attempts under way
+	sick     int // of them, those of lanes in trouble
+	picks    uint64
+	progress chan struct{} // closed and replaced whenever an attempt came to an end
+}
+
+// New returns a Sender that does nothing before Run. credentials gives what is configured for a service
+// now, and is asked before each attempt of a batch that brings none of its own; it may be called
+// concurrently and must not block.
+func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string) (threescale.Credentials, bool),
+	log *zap.Logger, o Options,
+) *Sender {
+	o = o.withDefaults()
+	return &Sender{
+		spool: s, client: c, credentials: credentials, log: log, options: o,
+		backoff:  backoff{Base: o.BackoffBase, Max: max(o.BackoffMax, o.BackoffBase)},
+		wake:     make(chan struct{}, 1),
+		lanes:    make(map[spool.LaneKey]*lane),
+		progress: make(chan struct{}),
+	}
+}
+
+// Run delivers until ctx ends. Then it begins no attempt, waits for the reports in flight (the client's
+// timeout bounds that), records their outcome and returns nil. It is called once.
+func (s *Sender) Run(ctx context.Context) error {
+	defer s.flights.Wait()
+	for {
+		changed := s.spool.Changed()
+		next := s.launch(ctx)
+		if !s.sleep(ctx, changed, next) {
+			return nil
+		}
+	}
+}
+
+// sleep waits until something happens or next has come; zero is never. It reports whether to go on.
+func (s *Sender) sleep(ctx context.Context, changed <-chan struct{}, next time.Time) bool {
+	var alarm <-chan time.Time
+	if !next.IsZero() {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+	case <-s.wake:
+	case <-alarm:
+	}
+	return ctx.Err() == nil
+}
+
+// launch starts every attempt that may be made now, and returns when to look again; zero: not before
+// something happens.
+func (s *Sender) launch(ctx context.Context) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh()
+	now := time.Now()
+	for ctx.Err() == nil {
+		l, b := s.pick(now)
+		if b == nil {
+			break
+		}
+		s.takeOff(ctx, l, *b, now)
+	}
+	return s.nextAttempt(now)
+}
+
+// pick returns the batch to try next: of the lanes that may, the one with the fewest reports in flight,
+// and of these the one that waited longest. Lanes in trouble share half of the room, so that many of
+// them cannot keep a healthy one waiting. The mutex is held.
+func (s *Sender) pick(now time.Time) (best *lane, b *spool.BatchInfo) {
+	if s.flying >= s.options.MaxInFlight {
+		return nil, nil
+	}
+	for _, l := range s.lanes {
+		if l.trouble.exists() && s.sick >= max(1, s.options.MaxInFlight/2) {
+			continue
+		}
+		if best != nil && !l.before(best) {
+			continue
+		}
+		if candidate := l.ready(now); candidate != nil {
+			best, b = l, candidate
+		}
+	}
+	return best, b
+}
+
+// takeOff starts a goroutine for one attempt. It ends by itself, and Run waits for it. The mutex is held.
+func (s *Sender) takeOff(ctx context.Context, l *lane, b spool.BatchInfo, now time.Time) {
+	s.picks++
+	l.picked = s.picks
+	l.flying[b.ID] = struct{}{}
+	s.flying++
+	sick := l.trouble.exists()
+	if sick {
+		s.sick++
+	}
+	s.flights.Go(func() {
+		s.attempt(ctx, l, b.ID, now)
+		s.land(l, b.ID, sick)
+	})
+}
+
+// land ends an attempt, whatever came of it.
+func (s *Sender) land(l *lane, id spool.BatchID, sick bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(l.flying, id)
+	s.flying--
+	if sick {
+		s.sick--
+	}
+	close(s.progress)
+	s.progress = make(chan struct{})
+	s.poke()
+}
+
+// nextAttempt is the earliest moment at which a waiting lane may try; zero if none waits for time to
+// pass, or no report may be started anyway. The mutex is held.
+func (s *Sender) nextAttempt(now time.Time) (next time.Time) {
+	for _, l := range s.lanes {
+		if !l.notBefore.After(now) || l.idle() == nil {
+			continue
+		}
+		if next.IsZero() || l.notBefore.Before(next) {
+			next = l.notBefore
+		}
+	}
+	return next
+}
+
+// poke makes Run look again.
+func (s *Sender) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// share is how many reports one lane may have in flight: all but a quarter of the room, which is left
+// for lanes that have none yet.
+func (s *Sender) share() int { return max(1, s.options.MaxInFlight*3/4) }
+
+// Kick makes the lanes of a service try at once, because its credentials may have changed.
+func (s *Sender) Kick(serviceID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lanes {
+		if l.key.ServiceID == serviceID {
+			l.notBefore = time.Time{}
+		}
+	}
+	s.poke()
+}
+
+// counts are the figures of Stats.
+type counts struct {
+	calls, delivered atomic.Uint64
+	verdicts         [len(kinds)]atomic.Uint64
+}

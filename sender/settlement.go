@@ -1,0 +1,87 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+// lose gives up a batch that cannot be read any more: its events are counted as lost.
+func (s *Sender) lose(ctx context.Context, l *lane, id spool.BatchID, damage error) {
+	s.log.Error("sealed batch is damaged, its events are lost", zap.String("service_id", l.key.ServiceID),
+		zap.Stringer("batch", id), zap.Error(damage))
+	s.persist(ctx, "lose", l, func() error { return s.spool.Lose(id) })
+}
+
+// persist repeats a write until it is done, and reports whether it is: what is known must not be
+// forgotten and learned again by another call, which the backend would count again. Only a stop ends
+// that, after one more try; the attempt then has no outcome, which the spool counts as ambiguous when
+// it is opened again. A batch that is not live any more has its record.
+func (s *Sender) persist(ctx context.Context, record string, l *lane, write func() error) bool {
+	for failures := 0; ; failures++ {
+		err := write()
+		if err == nil || errors.Is(err, spool.ErrUnknownBatch) {
+			if failures > 0 {
+				s.log.Info("outcome is recorded", zap.String("service_id", l.key.ServiceID),
+					zap.String("record", record), zap.Int("failures", failures))
+			}
+			return true
+		}
+		if failures == 0 {
+			s.log.Error("outcome cannot be recorded, trying again", zap.String("service_id", l.key.ServiceID),
+				zap.String("record", record), zap.Error(err))
+		}
+		if ctx.Err() != nil || errors.Is(err, spool.ErrClosed) {
+			return false
+		}
+		pause(ctx, s.backoff.ceiling(failures+1))
+	}
+}
+
+// pause waits, but not longer than ctx lives.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// setback books a failed attempt that began at began. It is logged once: at once when somebody has to do
+// something about it, otherwise when it happens a second time in a row.
+func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.fail(v, began, time.Now(), func(failures int) time.Duration {
+		if v.Kind == Hold {
+			return around(s.options.HoldPoll)
+		}
+		return s.backoff.delay(failures, v.Wait)
+	})
+	t := &l.trouble
+	if t.logged || (v.Kind != Hold && t.failures < 2) {
+		return
+	}
+	t.logged = true
+	s.log.Warn("reports are not delivered", zap.String("service_id", l.key.ServiceID),
+		zap.String("state", string(l.state())), zap.String("verdict", v.Kind.String()), zap.String("code", v.Code),
+		zap.Time("since", t.since), zap.String("advice", advice(v.Code)), zap.Error(cause))
+}
+
+// recovered books an attempt that the backend answered, and ends the lane's trouble.
+func (s *Sender) recovered(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	ended := l.succeed(now, s.share())
+	if !ended.logged {
+		return
+	}
+	s.log.Info("reports are delivered again", zap.String("service_id", l.key.ServiceID), zap.String("after", ended.code),
+		zap.Duration("lasted", now.Sub(ended.since)), zap.Int("failures", ended.failures))
+}
