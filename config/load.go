@@ -80,6 +80,9 @@ func (c *Config) useSandbox(found *problems) {
 	if o := c.origins["backend.url"]; strings.HasPrefix(o, "--") || strings.HasPrefix(o, "REPORTERD_") {
 		found.add("backend.url", c.Backend.URL, "cannot be given with --sandbox, which has its own backend")
 	}
+	if strings.HasPrefix(c.Sandbox.Listen, "unix:") {
+		found.add("sandbox.listen", c.Sandbox.Listen, "expected host:port: the daemon reports to it over TCP")
+	}
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.origins["backend.url"] = "--sandbox"
 	if len(c.Services) == 0 {

@@ -23,7 +23,7 @@ type Options struct {
 	// Flush returns once what was accepted before the call is sealed and was tried. What could not be
 	// delivered then is not an error.
 	Flush func(ctx context.Context) error
-	// DeadLetters lists dead letters; a query nobody can answer is ErrBadQuery.
+	// DeadLetters lists the dead letters a query chooses; its error is the disk's.
 	DeadLetters func(ctx context.Context, q DeadLetterQuery) (DeadLetters, error)
 	Pprof       bool
 	Log         *zap.Logger

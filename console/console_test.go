@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -37,7 +36,7 @@ var snapshot = console.Snapshot{
 		OldestAge: 2100 * time.Millisecond, Sync: "always",
 	},
 	Commits: console.Commits{Groups: 10, Events: 1000, Sync: console.Durations{
-		Bounds: []float64{0.001, 0.01}, Counts: []uint64{6, 3}, Count: 10, Sum: 50 * time.Millisecond,
+		Bounds: []float64{0.001, 0.01}, Counts: []uint64{6, 9}, Count: 10, Sum: 50 * time.Millisecond,
 	}},
 	Window: console.Window{Transactions: 4, Events: 40},
 	Reports: console.Reports{
@@ -159,9 +158,9 @@ func TestDeadLettersRefuseWhatTheyDoNotUnderstand(t *testing.T) {
 		assert.Contains(t, w.Body.String(), mustJSON(t, detail), query)
 	}
 	o.DeadLetters = func(context.Context, console.DeadLetterQuery) (console.DeadLetters, error) {
-		return console.DeadLetters{}, fmt.Errorf("cursor: %w", console.ErrBadQuery)
+		return console.DeadLetters{}, errors.New("spool: deadletters: input/output error")
 	}
-	assert.Equal(t, http.StatusBadRequest, ask(t, o, "GET", "/api/v1/deadletters?cursor=x").Code)
+	assert.Equal(t, http.StatusInternalServerError, ask(t, o, "GET", "/api/v1/deadletters").Code)
 	assert.JSONEq(t, `{"deadletters":[],"next":""}`, ask(t, options(), "GET", "/api/v1/deadletters").Body.String())
 }
 

@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,9 +14,6 @@ const (
 	defaultPage = 100
 	maxPage     = 1000
 )
-
-// ErrBadQuery is the error of a query that cannot be answered, such as a cursor nobody gave out.
-var ErrBadQuery = errors.New("cannot be answered")
 
 // DeadLetterQuery chooses dead letters; zero fields choose all.
 type DeadLetterQuery struct {
@@ -41,17 +37,14 @@ func (c *Console) deadLetters(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page, err := c.options.DeadLetters(r.Context(), q)
-	switch {
-	case errors.Is(err, ErrBadQuery):
-		writeProblem(w, http.StatusBadRequest, err.Error())
-	case err != nil:
+	if err != nil {
 		writeProblem(w, http.StatusInternalServerError, err.Error())
-	default:
-		if page.Letters == nil {
-			page.Letters = []json.RawMessage{} // [] and not null
-		}
-		writeJSON(w, http.StatusOK, page)
+		return
 	}
+	if page.Letters == nil {
+		page.Letters = []json.RawMessage{} // [] and not null
+	}
+	writeJSON(w, http.StatusOK, page)
 }
 
 // parseQuery refuses parameters it does not know: a filter with a typing error would show everything.

@@ -168,12 +168,10 @@ func (t Traffic) collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(ingestBytes, counter, float64(t.Bytes), t.Transport)
 }
 
-// metric turns counts of their own into Prometheus' cumulative ones.
 func (d Durations) metric() prometheus.Metric {
-	buckets, sum := make(map[float64]uint64, len(d.Bounds)), uint64(0)
+	buckets := make(map[float64]uint64, len(d.Bounds))
 	for i, bound := range d.Bounds {
-		sum += d.Counts[i]
-		buckets[bound] = sum
+		buckets[bound] = d.Counts[i]
 	}
 	return prometheus.MustNewConstHistogram(fsyncSeconds, d.Count, d.Sum.Seconds(), buckets)
 }

@@ -47,8 +47,8 @@ type Commits struct {
 // Durations is a histogram that was counted elsewhere.
 type Durations struct {
 	Bounds []float64 // upper bounds in seconds, rising
-	Counts []uint64  // for each bound, how many were at most that and above the one before
-	Count  uint64    // of all, those above the last bound included
+	Counts []uint64  // for each bound, how many were at most that
+	Count  uint64    // of all
 	Sum    time.Duration
 }
 
