@@ -1,14 +1,17 @@
 package threescale
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 const xmlHead = `<?xml version="1.0" encoding="UTF-8"?>`
 
 // appendXMLText appends s with &, < and > as entities, and quotes as they are: what the backend does
-// (recording error-escaped).
+// (recording error-escaped). What XML cannot carry at all becomes U+FFFD.
 func appendXMLText(dst []byte, s string) []byte {
-	for i := range len(s) {
-		switch c := s[i]; c {
+	for _, r := range xmlSafe(s) {
+		switch r {
 		case '&':
 			dst = append(dst, "&amp;"...)
 		case '<':
@@ -16,10 +19,22 @@ func appendXMLText(dst []byte, s string) []byte {
 		case '>':
 			dst = append(dst, "&gt;"...)
 		default:
-			dst = append(dst, c)
+			dst = utf8.AppendRune(dst, r)
 		}
 	}
 	return dst
+}
+
+// xmlSafe replaces what is no character of XML 1.0. Parsers turn a carriage return into a line feed, so
+// it goes too.
+func xmlSafe(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r < ' ' && r != '\t' && r != '\n', r == 0xFFFE, r == 0xFFFF:
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // appendXMLAttribute appends s for use between double quotes.

@@ -1,8 +1,7 @@
 package recording
 
 import (
-	"bytes"
-	"compress/gzip"
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -29,7 +28,7 @@ func (r *Recording) whole(body string) ([]byte, error) {
 		return []byte(body[:length]), nil
 	}
 	if r.Name == "report-gzip" {
-		return r.gzipped(first)
+		return base64.StdEncoding.DecodeString(gzipped)
 	}
 	again := r.again(m[1])
 	if !strings.HasPrefix(again, m[1]) {
@@ -41,19 +40,9 @@ func (r *Recording) whole(body string) ([]byte, error) {
 	return []byte(again), nil
 }
 
-// gzipped compresses anew, to another length than the recorded one perhaps.
-func (r *Recording) gzipped(text string) ([]byte, error) {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if _, err := z.Write([]byte(text)); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	r.Header.Set("Content-Length", strconv.Itoa(b.Len()))
-	return b.Bytes(), nil
-}
+// gzipped is the gzip form of first, as zlib writes it: 90 bytes, as recorded.
+const gzipped = "H4sIAAAAAAAAAytOLSrLTE6NL8nPTs2zLQZThgYGhmrFUInMFFswv6QoMa84MbkkMz+vONogNjqxoAAo" +
+	"F2sLpI0wJEuLE9NTY6MzMkuKY20NAWYo8rtkAAAA"
 
 var bulk = regexp.MustCompile(`^report-(\d+)(?:-(\d)keys)?$`)
 
