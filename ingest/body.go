@@ -25,6 +25,8 @@ const firstRead = 256 << 10
 // work is what serving one request of events needs, kept from one to the next.
 type work struct {
 	decoder
+	room   *room
+	held   int // bytes taken out of room
 	zip    *gzip.Reader
 	answer []byte
 }
@@ -87,6 +89,10 @@ func (w *work) fill(in io.Reader, limit int64) error {
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		w.body = b
+		if err := w.room.take(n); err != nil {
+			return err
+		}
+		w.held += n
 		switch {
 		case int64(len(b)) > limit:
 			return tooLarge(limit)
@@ -100,7 +106,10 @@ func (w *work) fill(in io.Reader, limit int64) error {
 
 // unreadable says what a failed read means for the client.
 func unreadable(err error) *bodyError {
+	var known *bodyError
 	switch {
+	case errors.As(err, &known):
+		return known
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &bodyError{http.StatusRequestTimeout, "the body did not arrive in time"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -104,12 +104,19 @@ func (w *work) accept(to http.ResponseWriter, accepted, duplicates int) {
 	_, _ = to.Write(w.answer)
 }
 
+// refuseEvents answers that nothing was taken. A 503 that names no time yet is for want of room in memory.
 func (h *Handler) refuseEvents(w http.ResponseWriter, p problem) {
 	h.counters.events.answered(p.Status)
+	if p.Status == http.StatusServiceUnavailable && w.Header()["Retry-After"] == nil {
+		retryAfter(w, busyRetry)
+	}
 	writeProblem(w, p)
 }
 
+// release ends the use of job.
 func (h *Handler) release(job *work) {
+	h.room.give(job.held)
+	job.held = 0
 	if job.keepable() {
 		h.pool.Put(job)
 	}

@@ -42,6 +42,7 @@ type Handler struct {
 
 	services atomic.Pointer[services]
 	pool     sync.Pool // of *work
+	room     room
 	counters counters
 	trouble  trouble
 }
@@ -59,7 +60,8 @@ func NewHandler(o Options) *Handler {
 	}
 	h := &Handler{passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, journal: o.Journal}
 	h.trouble.log = o.Log
-	h.pool.New = func() any { return new(work) }
+	h.room.left.Store(maxHeld)
+	h.pool.New = func() any { return &work{room: &h.room} }
 	h.SetServices(o.Services)
 	return h
 }

@@ -96,5 +96,5 @@ func TestHandlerHardlyAllocates(t *testing.T) {
 	answer := serve(h, eventsBody(100))
 	allocations := testing.AllocsPerRun(200, func() { answer() })
 	runtime.KeepAlive(h)
-	assert.LessOrEqual(t, allocations, 2.0, "per request of 100 events")
+	assert.LessOrEqual(t, allocations, 8.0, "per request of 100 events; none but for what sync.Pool drops, which under -race is a quarter")
 }

@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -93,4 +95,53 @@ func TestHeadOfARequestIsBounded(t *testing.T) {
 	l := listen(t, Options{})
 	reply := l.send(t, "POST /transactions.xml?"+strings.Repeat("x", 2<<20)+" HTTP/1.1", "")
 	assert.Equal(t, 431, reply.StatusCode)
+}
+
+func TestMemoryForBodiesIsBounded(t *testing.T) {
+	l := listen(t, Options{})
+	l.room.left.Store(1000)
+	body := "[" + small + strings.Repeat(" ", 1000) + "]"
+	for range 2 {
+		reply := l.post(t, "application/json", body)
+		assert.Equal(t, 503, reply.StatusCode)
+		assert.Equal(t, "1", reply.Header.Get("Retry-After"))
+		reply = l.report(t, tokened+"transactions[0][app_id]=A"+usage+strings.Repeat("&", 200))
+		assert.Equal(t, 503, reply.StatusCode)
+		assert.Equal(t, "1", reply.Header.Get("Retry-After"))
+	}
+	for range 30 {
+		assert.Equal(t, 202, l.post(t, "application/json", small).StatusCode, "what a request took is given back")
+		assert.Equal(t, 202, l.report(t, tokened+"transactions[0][app_id]=A").StatusCode)
+	}
+	assert.EqualValues(t, 1000, l.room.left.Load())
+}
+
+func TestClientThatWaitsForContinue(t *testing.T) {
+	l := listen(t, Options{})
+	reply := l.exchange(t, "POST /v1/events HTTP/1.1\r\nHost: b\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+	assert.Equal(t, 100, reply.StatusCode)
+}
+
+// FuzzReportStaysInProfile posts any body: no answer but those that clients understand, and a refusal
+// keeps nothing.
+func FuzzReportStaysInProfile(f *testing.F) {
+	for _, shape := range shapes {
+		f.Add(shape.body, false)
+	}
+	f.Add(tokened+"transactions[0][usage][]=1&transactions[0][app_id][x]=1&transactions[0][log]=7", true)
+	journal := &memory{seen: make(map[string]bool)}
+	h := NewHandler(Options{Services: []Service{{ID: "1001", Credentials: credentials("stoken1001")}}, Journal: journal, Passthrough: true})
+	f.Fuzz(func(t *testing.T, body string, multipart bool) {
+		r := httptest.NewRequest(http.MethodPost, "/transactions.xml", strings.NewReader(body))
+		if multipart {
+			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		kept := len(journal.take())
+		require.Contains(t, []int{202, 400, 403, 404, 413, 422}, w.Code)
+		require.True(t, w.Code == 202 || kept == 0)
+		require.Equal(t, w.Code == 202, w.Body.Len() == 0)
+		require.EqualValues(t, maxHeld, h.room.left.Load())
+	})
 }

@@ -17,6 +17,9 @@ import (
 // of DefaultMaxBody can make the daemon allocate.
 const maxReportParams = 100_000
 
+// codeUnavailable is the one code that is not the backend's: it never lacks room.
+const codeUnavailable = "service_unavailable"
+
 // serveReport answers POST /transactions.xml: 202 without a body once every transaction is durable.
 //
 // It refuses at the door what the backend's worker would discard the whole report for, with the code the
@@ -26,7 +29,8 @@ const maxReportParams = 100_000
 // a report, 429 or 503.
 func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 	options := threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
-	body := &meter{ReadCloser: r.Body}
+	body := &meter{ReadCloser: r.Body, room: &h.room}
+	defer body.release()
 	r.Body = body
 	events, err := h.decodeReport(r, options.FlatUsage)
 	if err != nil {
@@ -36,7 +40,7 @@ func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 	if _, err := h.append(r.Context(), events); err != nil {
 		answer := h.trouble.began(err)
 		retryAfter(w, answer.retryAfter)
-		h.refuseReport(w, &threescale.Error{Status: answer.status, Code: "service_unavailable", Text: answer.detail}, options)
+		h.refuseReport(w, &threescale.Error{Status: answer.status, Code: codeUnavailable, Text: answer.detail}, options)
 		return
 	}
 	h.counters.reports.took(len(events), body.bytes)
@@ -110,7 +114,11 @@ func refusalOf(err error) *threescale.Error {
 		return &threescale.Error{Status: http.StatusRequestEntityTooLarge, Code: threescale.CodeBadRequest, Text: many.Error()}
 	case !errors.As(err, &refused):
 		e := unreadable(err)
-		return &threescale.Error{Status: e.status, Code: threescale.CodeBadRequest, Text: e.detail}
+		code := threescale.CodeBadRequest
+		if e.status == http.StatusServiceUnavailable {
+			code = codeUnavailable
+		}
+		return &threescale.Error{Status: e.status, Code: code, Text: e.detail}
 	case refused.Status >= 500 || refused.HTML:
 		return threescale.SyntaxErrors()
 	case refused.Code == threescale.CodeBadRequest && strings.Contains(refused.Text, "exceeds limit"):
@@ -124,6 +132,9 @@ func refusalOf(err error) *threescale.Error {
 // refuseReport answers with an <error>, or without a body when the caller wants none.
 func (h *Handler) refuseReport(w http.ResponseWriter, e *threescale.Error, options threescale.Options) {
 	h.counters.reports.answered(e.Status)
+	if e.Status == http.StatusServiceUnavailable && w.Header()["Retry-After"] == nil {
+		retryAfter(w, busyRetry)
+	}
 	var body []byte
 	if !options.NoBody {
 		body = e.AppendXML(nil)
@@ -136,14 +147,20 @@ func (h *Handler) refuseReport(w http.ResponseWriter, e *threescale.Error, optio
 	_, _ = w.Write(body)
 }
 
-// meter counts what is read through it.
+// meter counts what is read through it, and takes it out of the room for bodies.
 type meter struct {
 	io.ReadCloser
+	room  *room
 	bytes int
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.ReadCloser.Read(p)
+	if full := m.room.take(n * reportWeight); full != nil {
+		return 0, full
+	}
 	m.bytes += n
 	return n, err
 }
+
+func (m *meter) release() { m.room.give(m.bytes * reportWeight) }
