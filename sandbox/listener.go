@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"io"
 	"net/http"
 	"path"
 	"strings"
@@ -94,6 +95,10 @@ func callOf(r *http.Request, at string) *call {
 	return c
 }
 
+// maxDrain bounds what is read of a body that is refused already. The backend's HTTP server reads every body
+// to its end before the application sees it, so a caller can always write all of it.
+const maxDrain = 64 << 20
+
 // read takes everything the call says, before any of it is judged.
 func (c *call) read(r *http.Request) {
 	c.options = threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
@@ -102,6 +107,9 @@ func (c *call) read(r *http.Request) {
 		r.Body = c.body
 	}
 	c.params, c.err = threescale.ReadParams(r, threescale.ReadOptions{})
+	if c.err != nil {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain) // its error has been seen, or is the caller's end
+	}
 }
 
 // serveCall answers a call, or lets a fault do so.
