@@ -95,12 +95,13 @@ func (o ReadOptions) readString(s string, post bool) (*node, error) {
 }
 
 func (o ReadOptions) readBody(r *http.Request) (*node, error) {
-	if strings.EqualFold(mediaType(r.Header.Get("Content-Type")), "multipart/form-data") {
-		return o.readMultipart(r)
-	}
 	body, err := o.slurp(r)
 	if err != nil {
 		return nil, err
+	}
+	contentType := r.Header.Get("Content-Type")
+	if strings.EqualFold(mediaType(contentType), "multipart/form-data") {
+		return o.readMultipart(contentType, body)
 	}
 	return o.readString(body, true)
 }
