@@ -43,9 +43,11 @@ func (s *services) named(id string, c threescale.Credentials) *service {
 
 // opens reports, in a time that does not tell how nearly right c is, whether c are the service's own.
 func (s *service) opens(c threescale.Credentials) bool {
-	token := subtle.ConstantTimeCompare([]byte(s.credentials.ServiceToken), []byte(c.ServiceToken))
-	key := subtle.ConstantTimeCompare([]byte(s.credentials.ProviderKey), []byte(c.ProviderKey))
-	return token&key == 1 && !c.IsZero()
+	own, given := s.credentials.ServiceToken, c.ServiceToken
+	if c.ProviderKey != "" {
+		own, given = s.credentials.ProviderKey, c.ProviderKey
+	}
+	return given != "" && subtle.ConstantTimeCompare([]byte(own), []byte(given)) == 1
 }
 
 // fits reports whether a batch has room for these credentials.
