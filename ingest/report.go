@@ -24,7 +24,7 @@ const codeUnavailable = "service_unavailable"
 //
 // It refuses at the door what the backend's worker would discard the whole report for, with the code the
 // backend has for it: as 403, or as 404 for an application or a metric. Statuses are those that clients
-// understand (clients.md, section 4): where the backend stumbles and answers 500, the client is told 400,
+// understand: where the backend stumbles and answers 500, the client is told 400,
 // and what is too large for the daemon itself is 413. Only when the journal has no room or no way to keep
 // a report, 429 or 503.
 func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Literal requests of 3scale's clients, from clients.md section 2. ⏲ stands for a moment in the layout
+// Literal requests of 3scale's official clients, as they were seen on the wire. ⏲ stands for a moment in the layout
 // the client writes.
 var shapes = []struct {
 	client  string

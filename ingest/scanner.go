@@ -120,9 +120,9 @@ func (d *decoder) optional(e *event.Event, field fields, i int) (end int) {
 	}
 	switch field {
 	case hasAppID:
-		e.Application.ID, end = name3scale(d.body, i)
+		e.Application.ID, end = label(d.body, i)
 	case hasUserKey:
-		e.Application.UserKey, end = name3scale(d.body, i)
+		e.Application.UserKey, end = label(d.body, i)
 	case hasTimestamp:
 		e.Timestamp, end = d.timestamp(i)
 	case hasCode:
@@ -146,7 +146,7 @@ func (d *decoder) increments(i int) (end int) {
 		return i + 1
 	}
 	for range manyMetrics {
-		metric, j := name3scale(b, i)
+		metric, j := label(b, i)
 		if j == 0 || metric == "" || bracketed(metric) || repeated(d.usage[first:], metric) {
 			return 0
 		}
@@ -237,8 +237,8 @@ func text(b []byte, i int) (s string, end int) {
 	return unsafe.String(&b[i], j-i), j + 1
 }
 
-// name3scale reads a string that is not surrounded by anything 3scale would strip.
-func name3scale(b []byte, i int) (s string, end int) {
+// label reads a string that is not surrounded by anything 3scale would strip.
+func label(b []byte, i int) (s string, end int) {
 	s, end = text(b, i)
 	if s != "" && (!solid(s[0]) || !solid(s[len(s)-1]) || len(s) > maxName) {
 		return "", 0

@@ -9,7 +9,7 @@ import (
 
 const (
 	// headerTimeout and readTimeout bound how long a client may take to send a request's head, and all
-	// of it. The backend gives a body 30 s (recording described in backend.md, answer 408).
+	// of it. The backend gives a body 30 s, too, and then answers 408.
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second
 
