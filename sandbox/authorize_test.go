@@ -92,6 +92,29 @@ func TestLimitHeadersSayHowManyCallsFit(t *testing.T) {
 	}
 }
 
+// Of two limits that leave the same number of calls, the headers speak of the longer period's.
+func TestLimitHeadersPreferTheLongerPeriod(t *testing.T) {
+	s := atNoon()
+	for _, first := range []string{"hour", "minute"} {
+		require.NoError(t, s.PutApplications(ApplicationChange{ServiceID: "1001", AppID: "two", Limits: &[]Limit{
+			{Metric: "hits", Period: first, Max: 10}, {Metric: "search", Period: "day", Max: 10},
+		}}))
+		w := authorize(s, "authorize", "app_id=two&usage[search]=2", "limit_headers=1")
+		assert.Equal(t, "5", w.Header().Get("3scale-limit-remaining"))
+		assert.Equal(t, "43170", w.Header().Get("3scale-limit-reset"))
+	}
+}
+
+// A denied authrep shows what is stored, without what it asked for, and counts nothing.
+func TestDeniedAuthrepShowsWhatIsStored(t *testing.T) {
+	s := atNoon()
+	require.Equal(t, http.StatusAccepted, report(s, hitsOf("limB", "9")))
+	w := authorize(s, "authrep", "app_id=limB&usage[hits]=2", "")
+	assert.Equal(t, http.StatusConflict, w.Code)
+	assert.Contains(t, w.Body.String(), "<max_value>10</max_value><current_value>9</current_value>")
+	assert.EqualValues(t, 9, counted(t, s, "limB", "hits"))
+}
+
 // A limit is exact when each call waits for the worker of the one before, as this stand-in's do.
 func TestLimitGrantsExactly(t *testing.T) {
 	s := atNoon()

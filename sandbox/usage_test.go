@@ -87,6 +87,26 @@ func TestApplicationsAreCountedOneAfterTheOther(t *testing.T) {
 	assert.EqualValues(t, 8, s.Counters("1001", "").Metrics["transfer"]["eternity"][""], "3 of bulk1, then 5 of bulk2")
 }
 
+// Entries of exactly 0 are gone before the worker looks at metrics.
+func TestZeroOfAnUnknownMetricIsNotSeen(t *testing.T) {
+	s := atNoon()
+	require.Equal(t, http.StatusAccepted, report(s, hitsOf("app2", "1")+"&transactions[0][usage][nometric]=0"))
+	assert.EqualValues(t, 1, counted(t, s, "app2", "hits"))
+}
+
+func TestResponseCodesThatAreCounted(t *testing.T) {
+	s := atNoon()
+	for _, code := range []string{"200", "201", "302", "404", "418", "503", "100", "99", "2000", "2x0", "%20200", ""} {
+		require.Equal(t, http.StatusAccepted, report(s, hitsOf("app2", "1")+"&transactions[0][log][code]="+code))
+	}
+	require.NoError(t, s.Settle(t.Context()))
+	totals := map[string]uint64{}
+	for code, counters := range s.Counters("1001", "app2").Codes {
+		totals[code] = counters["eternity"][""]
+	}
+	assert.Equal(t, map[string]uint64{"200": 1, "2XX": 2, "404": 1, "4XX": 2, "503": 1, "5XX": 1}, totals)
+}
+
 // However usage is spread over transactions, metrics and batches, the totals are the sums up the
 // hierarchy.
 func TestTotalsAreSums(t *testing.T) {
