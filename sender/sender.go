@@ -25,8 +25,9 @@ import (
 // Policy says what to do with a batch that the backend may or may not have counted.
 type Policy uint8
 
-// Retry sends an ambiguous batch again: it is counted at least once, and sometimes twice.
-const RetryAmbiguous Policy = iota
+// RetryAmbiguous sends an ambiguous batch again: it is counted at least once, and sometimes twice. It is
+// the zero Policy and the only one.
+const RetryAmbiguous Policy = 0
 
 // Options are how a Sender behaves. The zero value has the documented defaults.
 type Options struct {

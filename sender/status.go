@@ -59,13 +59,17 @@ func (s *Sender) untried(upTo spool.Position) (waiting bool, progress <-chan str
 	return false, s.progress
 }
 
+// waits reports whether a batch was not tried yet, and is not behind one that was in vain. An attempt is
+// recorded before it is made, so the first is under way while there is one and it flies.
 func (s *Sender) waits(b *spool.BatchInfo) bool {
 	l, ok := s.lanes[b.Lane]
 	if !ok {
 		return b.Attempts == 0
 	}
-	_, flying := l.flying[b.ID]
-	return flying || (b.Attempts == 0 && !l.trouble.exists())
+	if _, flying := l.flying[b.ID]; flying {
+		return b.Attempts <= 1
+	}
+	return b.Attempts == 0 && !l.trouble.exists()
 }
 
 // Lanes returns every lane with something to deliver, and those of configured services that had some
