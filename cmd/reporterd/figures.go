@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ingest"
+	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/spool"
+)
+
+func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time) *console.Console {
+	return console.New(console.Options{
+		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
+		Snapshot: p.snapshot, Ready: p.ready, Flush: p.flush, DeadLetters: p.deadLetters,
+	})
+}
+
+// snapshot translates what the parts count into what the console shows.
+func (p *pipeline) snapshot() console.Snapshot {
+	window, reports := p.batcher.Window(), p.sender.Stats()
+	usage, traffic := p.spool.Usage(), p.handler.Stats()
+	return console.Snapshot{
+		Events:  console.Events(p.spool.Counts()),
+		Spool:   space(usage),
+		Commits: commits(usage.Commits),
+		Window:  console.Window{Transactions: window.Transactions, Events: window.Events},
+		Reports: console.Reports{
+			Calls: reports.ReportCalls, Transactions: reports.Transactions,
+			InFlight: reports.InFlight, Verdicts: reports.Verdicts,
+		},
+		Lanes:   lanes(p.sender.Lanes()),
+		Traffic: []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports)},
+	}
+}
+
+func space(u spool.Usage) console.Spool {
+	return console.Spool{
+		Bytes: u.Bytes, Quota: u.QuotaBytes, Free: u.FreeBytes, Quarantined: u.QuarantinedBytes,
+		Batches: u.Batches, Segments: u.Segments, OldestAge: u.OldestAge, Sync: u.Sync.String(),
+	}
+}
+
+func commits(c spool.Commits) console.Commits {
+	d := console.Durations{Count: c.Groups, Sum: time.Duration(c.Seconds * float64(time.Second))}
+	for _, b := range c.Buckets {
+		d.Bounds, d.Counts = append(d.Bounds, b.Seconds), append(d.Counts, b.Count)
+	}
+	return console.Commits{Groups: c.Groups, Events: c.Events, Sync: d}
+}
+
+func lanes(all []sender.LaneStatus) []console.Lane {
+	out := make([]console.Lane, len(all))
+	for i, l := range all {
+		out[i] = console.Lane{
+			ServiceID: l.ServiceID, State: string(l.State), Batches: l.Batches, Events: l.Events, LastError: l.LastError,
+		}
+		if !l.Oldest.IsZero() {
+			out[i].OldestAge = time.Since(l.Oldest)
+		}
+	}
+	return out
+}
+
+func transport(name string, t ingest.Traffic) console.Traffic {
+	return console.Traffic{Transport: name, Requests: t.Requests, Events: t.Events, Bytes: t.Bytes}
+}
+
+// deadLetters lists as the console asks.
+func (p *pipeline) deadLetters(_ context.Context, q console.DeadLetterQuery) (console.DeadLetters, error) {
+	letters, next, err := p.spool.DeadLetters(spool.DeadLetterQuery{
+		ServiceID: q.ServiceID, Reason: q.Reason, Since: q.Since, Limit: q.Limit, Cursor: q.Cursor,
+	})
+	page := console.DeadLetters{Next: next}
+	for i := range letters {
+		text, err := json.Marshal(&letters[i])
+		if err != nil {
+			return page, fmt.Errorf("dead letter %s: %w", letters[i].ID, err)
+		}
+		page.Letters = append(page.Letters, text)
+	}
+	return page, err
+}

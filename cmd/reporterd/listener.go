@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/config"
+)
+
+// listener is one bound address and the server behind it.
+type listener struct {
+	name    string // traffic, admin, sandbox
+	address string // as bound: host:port, or unix:/path
+	bound   net.Listener
+	server  *http.Server
+	gate    *gate // in front of the handler, where it comes later; else nil
+}
+
+// bind takes an address and says so in the log. Nothing is answered before serve.
+func bind(ctx context.Context, log *zap.Logger, name, address string, server *http.Server) (*listener, error) {
+	network, where := "tcp", address
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, where = "unix", path
+		if err := sweep(ctx, path); err != nil {
+			return nil, fmt.Errorf("%s listener: %s: %w", name, address, err)
+		}
+	}
+	bound, err := new(net.ListenConfig).Listen(ctx, network, where)
+	if err != nil {
+		return nil, fmt.Errorf("%s listener: %s: %w", name, address, reason(err))
+	}
+	l := &listener{name: name, address: bound.Addr().String(), bound: bound, server: server}
+	l.gate, _ = server.Handler.(*gate)
+	fields := []zap.Field{zap.String("listener", name)}
+	if network == "unix" {
+		l.address = "unix:" + where
+		if err := os.Chmod(where, 0o660); err != nil { // owner and group: who may connect may send
+			_ = bound.Close()
+			return nil, fmt.Errorf("%s listener: %w", name, err)
+		}
+	}
+	log.Info("listening", append(fields, zap.String("address", l.address), zap.Bool("tls", server.TLSConfig != nil))...)
+	if !private(bound.Addr()) && (server.TLSConfig == nil || server.TLSConfig.ClientCAs == nil) {
+		log.Warn("listening beyond this machine, and nobody is asked who they are",
+			zap.String("listener", name), zap.String("address", l.address))
+	}
+	return l, nil
+}
+
+// serve answers until shutdown, and returns nil then.
+func (l *listener) serve() error {
+	var err error
+	if l.server.TLSConfig != nil {
+		err = l.server.ServeTLS(l.bound, "", "")
+	} else {
+		err = l.server.Serve(l.bound)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%s listener: %w", l.name, err)
+}
+
+// shutdown stops accepting and returns once requests are finished or ctx ends; then it cuts them off.
+func (l *listener) shutdown(ctx context.Context) {
+	if err := l.server.Shutdown(ctx); err != nil {
+		_ = l.server.Close() // what it cut off is told by the client's own error
+	}
+	_ = l.bound.Close() // a server that never began to serve does not know its listener
+}
+
+// sweep removes the socket of a daemon that was killed. One that answers is somebody else's.
+func sweep(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return errors.New("exists and is no socket")
+	}
+	dialer := net.Dialer{Timeout: time.Second}
+	if c, err := dialer.DialContext(ctx, "unix", path); err == nil {
+		_ = c.Close()
+		return errors.New("another process listens there")
+	}
+	return os.Remove(path)
+}
+
+// reason is a listen error without the address, which the message has already.
+func reason(err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	var number syscall.Errno
+	if errors.As(op.Err, &number) {
+		return number
+	}
+	return op.Err
+}
+
+// private reports whether an address can be reached from this machine only.
+func private(a net.Addr) bool {
+	t, ok := a.(*net.TCPAddr)
+	return !ok || t.IP.IsLoopback()
+}
+
+// trafficTLS is the traffic listener's HTTPS; nil when none is configured.
+func trafficTLS(c config.TLS) (*tls.Config, error) {
+	if c.CertFile == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("tls.cert_file: %q: %w", c.CertFile, err)
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
+	if c.ClientCAFile != "" {
+		t.ClientAuth = tls.RequireAndVerifyClientCert
+		t.ClientCAs, err = authorities("tls.client_ca_file", c.ClientCAFile)
+	}
+	return t, err
+}
+
+// authorities reads a PEM file of certificates; nil for no file.
+func authorities(key, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: %q: expected certificates in PEM", key, file)
+	}
+	return pool, nil
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/reporterd/reporterd/config"
+)
+
+// newLogger writes to w, a line an entry: JSON for machines, or columns for people, in colour when w is
+// a terminal.
+func newLogger(w io.Writer, c config.Log) *zap.Logger {
+	level, err := zapcore.ParseLevel(c.Level)
+	if err != nil {
+		level = zapcore.InfoLevel // config lets only zap's own words through
+	}
+	out := zapcore.Lock(zapcore.AddSync(w))
+	return zap.New(zapcore.NewCore(encoder(w, c.Format), out, level))
+}
+
+func encoder(w io.Writer, format string) zapcore.Encoder {
+	e := zap.NewProductionEncoderConfig()
+	e.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	e.EncodeDuration = zapcore.StringDurationEncoder
+	if format != "console" {
+		return zapcore.NewJSONEncoder(e)
+	}
+	e.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	e.EncodeLevel = zapcore.CapitalLevelEncoder
+	e.ConsoleSeparator = "  "
+	if f, ok := w.(*os.File); ok && isTerminal(f) && os.Getenv("NO_COLOR") == "" {
+		e.EncodeLevel = zapcore.CapitalColorLevelEncoder
+	}
+	return zapcore.NewConsoleEncoder(e)
+}
+
+// isTerminal reports whether a person looks at f, as far as that shows.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strings"
+)
+
+// quickStart is what serve --sandbox prints when it is ready: commands to copy and paste.
+func quickStart(traffic, admin, sandbox *listener, dataDir string) string {
+	return fmt.Sprintf(`
+reporterd is running, with a sandbox in place of 3scale.
+
+Send an event:
+
+  curl -sS %[1]s/v1/events -H 'Content-Type: application/json' \
+    -d '{"service_id":"1001","app_id":"app1","usage":{"hits":1,"transfer":512}}'
+
+A second later, see it counted where 3scale would count it:
+
+  curl -sS %[3]s/sandbox/usage
+
+Report as any 3scale client does, and do not wait:
+
+  curl -sS %[1]s/transactions.xml -d service_token=stoken1001 -d service_id=1001 \
+    -d 'transactions[0][app_id]=app2' -d 'transactions[0][usage][hits]=3'
+  curl -sS -X POST %[2]s/-/flush
+
+See how it is:
+
+  curl -sS %[2]s/api/v1/status
+
+Events are kept in %[4]s; the sandbox counts in memory. Ctrl-C stops both.
+
+`, traffic.curl(), admin.curl(), sandbox.curl(), dataDir)
+}
+
+// curl is the beginning of an address for curl on this machine.
+func (l *listener) curl() string {
+	scheme := "http"
+	if l.server.TLSConfig != nil {
+		scheme = "--insecure https" // the certificate is seldom one for this machine's own name
+	}
+	if path, ok := strings.CutPrefix(l.address, "unix:"); ok {
+		return fmt.Sprintf("--unix-socket '%s' %s://localhost", strings.ReplaceAll(path, "'", `'\''`), scheme)
+	}
+	host, port, _ := net.SplitHostPort(l.address) // bound, so well formed
+	if ip := net.ParseIP(host); ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}

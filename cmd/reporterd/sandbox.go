@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/sandbox"
+)
+
+func newSandbox() *cobra.Command {
+	var o sandbox.Options
+	var address string
+	var log config.Log
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run the stand-in 3scale backend alone",
+		Long: `Runs a stand-in for 3scale's backend, for demos and tests: services 1001 to 1005
+with tokens stoken1001 to stoken1005, counters in memory. Besides 3scale's own calls
+it has GET /sandbox/usage, GET /sandbox/calls, PUT /sandbox/faults,
+PUT /sandbox/applications and POST /sandbox/reset.`,
+		Example: `  reporterd sandbox
+  reporterd sandbox --listen 127.0.0.1:0 --negative-cache 60s
+  reporterd serve --config reporterd.yaml --backend-url http://127.0.0.1:7072`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLog(log); err != nil {
+				return misuse(err)
+			}
+			return runSandbox(cmd.Context(), newLogger(cmd.ErrOrStderr(), log), address, o)
+		},
+	}
+	set := cmd.Flags()
+	set.SortFlags = false
+	set.StringVar(&address, "listen", config.Default().Sandbox.Listen, "`address` to listen on: host:port")
+	set.DurationVar(&o.NegativeCache, "negative-cache", 0, "how long the absence of a service or application is remembered (the real backend: 60s)")
+	set.DurationVar(&o.WorkerDelay, "worker-delay", 0, "how long after the answer a report is counted")
+	set.StringVar(&log.Level, "log-level", "info", "least `level` written: debug, info, warn or error")
+	set.StringVar(&log.Format, "log-format", "json", "`format` of the log: json or console")
+	return cmd
+}
+
+// runSandbox serves until SIGTERM or SIGINT.
+func runSandbox(parent context.Context, log *zap.Logger, address string, o sandbox.Options) error {
+	defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
+	ctx, release := signal.NotifyContext(parent, syscall.SIGTERM, os.Interrupt)
+	defer release()
+	l, err := bind(ctx, log, "sandbox", address, sandbox.NewServer(sandbox.New(o)))
+	if err != nil {
+		return failed(err)
+	}
+	broken := make(chan error, 1)
+	go func() { broken <- l.serve() }() // ended by shutdown
+	select {
+	case <-ctx.Done():
+		release() // a second signal ends the process at once
+	case err := <-broken:
+		return failed(err)
+	}
+	atMost, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	l.shutdown(atMost)
+	log.Info("stopped")
+	return nil
+}
+
+// checkLog holds the sandbox's own options against the words of the configuration's.
+func checkLog(c config.Log) error {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
+		return fmt.Errorf("--log-level: %q: expected debug, info, warn or error", c.Level)
+	}
+	if c.Format != "json" && c.Format != "console" {
+		return fmt.Errorf("--log-format: %q: expected json or console", c.Format)
+	}
+	return nil
+}

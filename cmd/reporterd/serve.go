@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/config"
+)
+
+func newServe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon",
+		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting, seals what it
+has, waits for reports in flight and exits; what is left stays on disk and goes out
+after the next start. A second signal exits at once, which loses nothing either.
+
+With --sandbox it needs no file and no account: it starts a stand-in for 3scale's
+backend beside the daemon and prints commands to try.
+
+Options beat the environment (REPORTERD_ and the key in capitals, dots as
+underscores), the environment beats the file, the file beats the defaults.`,
+		Example: `  reporterd serve --sandbox
+  reporterd serve --config /etc/reporterd/reporterd.yaml
+  reporterd serve --listen unix:/run/reporterd/reporterd.sock --data-dir /var/lib/reporterd
+  REPORTERD_LOG_LEVEL=debug reporterd serve --config reporterd.yaml`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			sandbox, _ := cmd.Flags().GetBool("sandbox")
+			c, file, err := load(cmd, sandbox)
+			if err != nil {
+				return misuse(err)
+			}
+			log := newLogger(cmd.ErrOrStderr(), c.Log)
+			defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
+			log.Info("starting", zap.String("version", version), zap.Int("pid", os.Getpid()),
+				zap.String("config", file), zap.String("data_dir", c.DataDir))
+			for _, w := range c.Warnings() {
+				log.Warn(w)
+			}
+			return said(log, serve(cmd.Context(), log, c, sandbox, cmd.OutOrStdout()))
+		},
+	}
+	addConfigFlags(cmd, "run with a stand-in backend and its services, and print commands to try")
+	return cmd
+}
+
+// said logs why the daemon could not run, so that whoever reads its log by machine has it there. What is
+// wrong with the configuration is said in plain words instead, as config check would.
+func said(log *zap.Logger, err error) error {
+	var f *failure
+	if !errors.As(err, &f) || f.status != statusFailed {
+		return err
+	}
+	log.Error("exiting", zap.Error(f.err))
+	return failed(nil)
+}
+
+// serve is the daemon from its first listener to its last report.
+func serve(parent context.Context, log *zap.Logger, c *config.Config, sandboxed bool, stdout io.Writer) error {
+	ctx, release := signal.NotifyContext(parent, syscall.SIGTERM, os.Interrupt)
+	defer release()
+
+	begun := time.Now()
+	if err := guard(c.DataDir, sandboxed); err != nil {
+		return misuse(err)
+	}
+	d, err := bindDoors(ctx, log, c, sandboxed)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	broken := d.serve()
+
+	s, err := openSpool(log, c)
+	if err != nil {
+		return failed(err)
+	}
+	defer closeSpool(log, s)
+	client, err := newClient(c, d.backend)
+	if err != nil {
+		return misuse(err)
+	}
+	p := newPipeline(log, c, s, client)
+	p.start()
+	d.traffic.gate.open(p.handler)
+	d.admin.gate.open(newConsole(log, c, p, begun))
+
+	log.Info("ready", zap.Duration("after", time.Since(begun).Round(time.Millisecond)))
+	if sandboxed {
+		fmt.Fprint(stdout, quickStart(d.traffic, d.admin, d.sandbox, c.DataDir))
+	}
+	select {
+	case <-ctx.Done():
+		release() // a second signal ends the process at once
+		stop(log, c.StopTimeout, d, p)
+		return nil
+	case err := <-broken:
+		stop(log, c.StopTimeout, d, p)
+		return failed(err)
+	}
+}
+
+// stop is a crash with manners: nothing depends on it, but a report that gets its answer need not be
+// repeated. It returns within the limit.
+func stop(log *zap.Logger, limit time.Duration, d *doors, p *pipeline) {
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	log.Info("stopping", zap.Duration("at_most", limit))
+	p.stopping()
+
+	// A request that is still being sent after a quarter of the time was not acknowledged; its sender
+	// will repeat it. The rest of the time belongs to the reports.
+	requests, enough := context.WithTimeout(ctx, limit/4)
+	d.traffic.shutdown(requests)
+	enough()
+
+	err := p.stop(ctx)
+	counts := p.spool.Counts()
+	fields := []zap.Field{
+		zap.Duration("took", time.Since(begun).Round(time.Millisecond)),
+		zap.Uint64("pending", counts.Pending),
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("stopped with reports in flight: they may be counted twice", fields...)
+		return
+	}
+	if err != nil {
+		log.Warn("stopped without a last cut: what was accepted is in the journal", append(fields, zap.Error(err))...)
+		return
+	}
+	log.Info("stopped", fields...)
+}

@@ -1,0 +1,95 @@
+package main_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden texts")
+
+// The help of every command is API for people: a change of it is a visible difference.
+func TestHelp(t *testing.T) {
+	for _, words := range []string{"", "serve", "sandbox", "config", "config check", "config show", "version"} {
+		t.Run(words, func(t *testing.T) {
+			status, stdout, stderr := execute(t, t.TempDir(), nil, append(strings.Fields(words), "--help")...)
+			assert.Equal(t, 0, status)
+			assert.Empty(t, stderr)
+			golden := filepath.Join("testdata", "help", strings.Join(append([]string{"reporterd"}, strings.Fields(words)...), "-")+".txt")
+			if *update {
+				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
+				require.NoError(t, os.WriteFile(golden, []byte(stdout), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), stdout)
+			for line := range strings.Lines(stdout) {
+				assert.LessOrEqual(t, len(strings.TrimRight(line, "\n")), 130, line)
+			}
+		})
+	}
+}
+
+func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
+	for line, want := range map[string]string{
+		"serv":                            "reporterd: \"serv\": no such command of reporterd",
+		"serve now":                       "reporterd: \"now\": reporterd serve takes options only",
+		"serve --lisen x":                 "reporterd: unknown flag: --lisen",
+		"config chek":                     "reporterd: \"chek\": no such command of reporterd config",
+		"sandbox --worker-delay x":        "invalid argument \"x\" for \"--worker-delay\" flag",
+		"sandbox --log-level loud":        "--log-level: \"loud\": expected debug, info, warn or error",
+		"serve --listen nowhere":          "--listen: listen: \"nowhere\": expected host:port",
+		"serve --config none.yaml":        "open none.yaml: no such file or directory",
+		"serve -c bad.yaml":               "bad.yaml:2: lisen: unknown key; did you mean listen?",
+		"config check -c bad.yaml":        "bad.yaml:2: lisen: unknown key; did you mean listen?",
+		"serve --sandbox --backend-url u": "--backend-url: backend.url: \"u\": cannot be given with --sandbox",
+		"serve -c nats.yaml":              "nats.yaml:1: nats.url: \"nats://localhost\": not supported by this version",
+		"serve -c tls.yaml":               "tls.cert_file: \"tls.yaml\": tls: failed to find any PEM data",
+	} {
+		t.Run(line, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.yaml"), []byte("# a comment\nlisen: x\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "nats.yaml"), []byte("nats: {url: 'nats://localhost'}\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "tls.yaml"), []byte("tls: {cert_file: tls.yaml, key_file: tls.yaml}\n"), 0o600))
+			status, stdout, stderr := execute(t, dir, nil, strings.Fields(line)...)
+			assert.Equal(t, 2, status)
+			assert.Empty(t, stdout)
+			assert.Contains(t, stderr, want)
+			assert.NoDirExists(t, filepath.Join(dir, "reporterd-data"), "nothing was begun")
+		})
+	}
+}
+
+func TestConfigCheckAndShow(t *testing.T) {
+	dir := t.TempDir()
+	const text = "listen: 127.0.0.1:1\nservices: [{id: \"1\", token: t0psecret}]\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "r.yaml"), []byte(text), 0o600))
+
+	status, stdout, stderr := execute(t, dir, nil, "config", "check", "--config", "r.yaml")
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "r.yaml: fine, 1 service\n", stdout)
+	assert.Empty(t, stderr)
+
+	status, stdout, stderr = execute(t, dir, []string{"REPORTERD_CONFIG=r.yaml", "REPORTERD_LISTN=x"}, "config", "check", "--listen", "127.0.0.1:2")
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "r.yaml: fine, 1 service\n", stdout)
+	assert.Equal(t, "warning: REPORTERD_LISTN: no such key: the variable has no effect\n", stderr)
+
+	status, stdout, _ = execute(t, dir, nil, "config", "show", "-c", "r.yaml", "--admin-listen", "127.0.0.1:3")
+	assert.Equal(t, 0, status)
+	assert.Contains(t, stdout, "listen: \"127.0.0.1:1\" # r.yaml:1\n")
+	assert.Contains(t, stdout, "  listen: \"127.0.0.1:3\" # --admin-listen\n")
+	assert.Contains(t, stdout, "token: \"[redacted]\"")
+	assert.NotContains(t, stdout, "t0psecret")
+}
+
+func TestVersion(t *testing.T) {
+	status, stdout, _ := execute(t, t.TempDir(), nil, "version")
+	assert.Equal(t, 0, status)
+	assert.Regexp(t, `^reporterd \d+\.\d+\.\d+\S*\ncommit .+\ngo1\.\S+ \w+/\w+\n$`, stdout)
+}
