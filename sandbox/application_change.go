@@ -45,6 +45,9 @@ func (s *Sandbox) PutApplications(changes ...ApplicationChange) error {
 	if s.directory.count+len(changes) > MaxApplications {
 		return fmt.Errorf("more than %d applications", MaxApplications)
 	}
+	if s.counted()+len(changes) > 2*MaxApplications {
+		return fmt.Errorf("more than %d applications, deleted ones included, since the last reset", 2*MaxApplications)
+	}
 	made := make([]*application, len(changes))
 	for i := range changes {
 		a, err := s.changed(&changes[i])
@@ -61,6 +64,15 @@ func (s *Sandbox) PutApplications(changes ...ApplicationChange) error {
 		}
 	}
 	return nil
+}
+
+// counted is the number of applications with counters, those that were deleted since included.
+func (s *Sandbox) counted() int {
+	n := 0
+	for _, l := range s.ledgers {
+		n += len(l.applications)
+	}
+	return n
 }
 
 // changed returns the application as it will be.

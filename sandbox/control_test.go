@@ -127,6 +127,16 @@ func TestServicesAreCreatedAndAltered(t *testing.T) {
 	assert.Equal(t, http.StatusOK, ask(s, http.MethodGet, target, "").Code)
 }
 
+func TestProviderKeyIsRotated(t *testing.T) {
+	s := atNoon()
+	require.NoError(t, s.PutServices(ServiceChange{ID: "1001", ProviderKey: new("fresh")}))
+	status := func(key string) int {
+		return ask(s, http.MethodGet, "/transactions/authorize.xml?service_id=1001&app_id=app2&provider_key="+key, "").Code
+	}
+	assert.Equal(t, http.StatusForbidden, status("pkey"))
+	assert.Equal(t, http.StatusOK, status("fresh"))
+}
+
 func TestUnknownControlCalls(t *testing.T) {
 	s := atNoon()
 	assert.Equal(t, http.StatusNotFound, control(t, s, http.MethodGet, "/sandbox/nosuch", "", nil))

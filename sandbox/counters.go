@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"slices"
 	"time"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -115,6 +116,12 @@ func book(s *series, keys []uint64, a amount, now time.Time) {
 	}
 }
 
+// The response codes the backend counts themselves, and the groups it counts.
+var (
+	countedCodes  = []string{"200", "403", "404", "500", "503"}
+	countedGroups = []string{"2XX", "4XX", "5XX"}
+)
+
 // codesOf returns the counters a response code moves. Exactly three digits are a code; of those, five
 // are counted themselves and three groups (recordings report-log-code-201, report-log-code-bad).
 func codesOf(code threescale.Value) []string {
@@ -123,13 +130,11 @@ func codesOf(code threescale.Value) []string {
 		return nil
 	}
 	var counted []string
-	switch text {
-	case "200", "403", "404", "500", "503":
-		counted = append(counted, text)
+	if i := slices.Index(countedCodes, text); i >= 0 {
+		counted = append(counted, countedCodes[i]) // not text, which would keep the whole request's memory
 	}
-	switch text[0] {
-	case '2', '4', '5':
-		counted = append(counted, text[:1]+"XX")
+	if i := slices.Index(countedGroups, text[:1]+"XX"); i >= 0 {
+		counted = append(counted, countedGroups[i])
 	}
 	return counted
 }

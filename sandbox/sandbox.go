@@ -23,7 +23,8 @@
 //	POST /sandbox/reset         empty counters, queue and figures, no faults, no memories; services and
 //	                            applications stay as they are
 //
-// Memory is bounded: by MaxApplications, and per counter by what its period needs (series.go).
+// Memory is bounded: by MaxApplications, and per counter by what its period needs (series.go). An
+// application counted today in three metrics takes about a kilobyte.
 //
 // What the real backend does and this one does not: a job that crashes its worker is not run again; the
 // transaction that would crash it is left out and the others are counted once. There is one listener

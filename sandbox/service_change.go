@@ -11,7 +11,8 @@ type ServiceChange struct {
 	ID                string    `json:"id"`
 	BackendVersion    string    `json:"backend_version"` // 1, 2 or oauth
 	Tokens            *[]string `json:"tokens"`
-	State             string    `json:"state"` // active or suspended
+	ProviderKey       *string   `json:"provider_key"` // of its owner; one not yet known gets this as its default service
+	State             string    `json:"state"`        // active or suspended
 	ReferrersRequired *bool     `json:"referrer_filters_required"`
 	Metrics           []Metric  `json:"metrics"` // added to those it has, in this order
 }
@@ -33,8 +34,8 @@ const (
 func (s *Sandbox) PutServices(changes ...ServiceChange) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.directory.services)+len(changes) > maxServices {
-		return fmt.Errorf("more than %d services", maxServices)
+	if max(len(s.directory.services), len(s.directory.providers))+len(changes) > maxServices {
+		return fmt.Errorf("more than %d services, or providers", maxServices)
 	}
 	made := make([]*service, len(changes))
 	for i := range changes {
@@ -46,6 +47,9 @@ func (s *Sandbox) PutServices(changes ...ServiceChange) error {
 	}
 	for _, one := range made {
 		s.directory.putService(one)
+		if _, known := s.directory.providers[one.provider]; !known {
+			s.directory.providers[one.provider] = one.id
+		}
 	}
 	return nil
 }
@@ -67,6 +71,7 @@ func (c *ServiceChange) apply(d *directory) (*service, error) {
 		return nil, fmt.Errorf("backend_version: %q is none of 1, 2, oauth", c.BackendVersion)
 	}
 	set(&one.tokens, c.Tokens)
+	set(&one.provider, c.ProviderKey)
 	set(&one.filtered, c.ReferrersRequired)
 	if err := setState(&one.suspended, c.State, ""); err != nil {
 		return nil, err
