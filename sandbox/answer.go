@@ -42,7 +42,7 @@ func errorAnswer(status int) *answer {
 func refused(err error, noBody bool) *answer {
 	var e *threescale.Error
 	if !errors.As(err, &e) {
-		return &answer{status: http.StatusRequestTimeout, header: http.Header{}}
+		return &answer{status: http.StatusRequestTimeout, header: http.Header{"Connection": {"close"}}}
 	}
 	switch {
 	case e.Status == http.StatusInternalServerError:
