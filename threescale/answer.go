@@ -14,7 +14,7 @@ type Answer struct {
 	Status      int           // HTTP status
 	Code        string        // of an <error>; of a 409 with the header, the rejection reason
 	Text        string        // of an <error>, redacted
-	Body        []byte        // at most 64 KiB; what arrived, if the rest was late or too long
+	Body        []byte        // at most 64 KiB (4 MiB of a <status>); what arrived, if the rest did not
 	Truncated   bool          // Body is not the whole
 	ContentType string        // as sent
 	Cascade     bool          // x-cascade: pass: the backend has no such path
@@ -31,24 +31,25 @@ func readAnswer(res *http.Response, limit int64, now time.Time) *Answer {
 		RetryAfter:  parseRetryAfter(res.Header.Get("Retry-After"), now),
 		Rejection:   res.Header.Get("3scale-rejection-reason"),
 	}
+	reach := limit + 1
 	if res.ContentLength > 0 && mediaType(a.ContentType) == "text/html" {
-		// The backend follows some pages with a second answer nobody asked for (backend.md, section 2).
-		// A body that is not read to its end takes the connection with it.
-		limit = min(limit, res.ContentLength-1)
+		// The backend follows some pages with a second answer nobody asked for.
+		// A body that is not read to its end takes the connection with it: leave the last byte.
+		reach = min(reach, res.ContentLength-1)
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, reach))
 	a.Truncated = err != nil || int64(len(body)) > limit
 	a.Body = body[:min(int64(len(body)), limit)]
 	return a
 }
 
-// judge takes code and text out of the body.
-func (a *Answer) judge() {
-	if e, ok := ParseError(a.Body); ok {
-		a.Code, a.Text = e.Code, Redact(e.Code, e.Text)
-		return
-	}
+// judge takes code and text out of the body, then removes the credentials of the call from both.
+func (a *Answer) judge(c Credentials) {
 	a.Code = a.Rejection
+	if e, ok := ParseError(a.Body); ok {
+		a.Code, a.Text = e.Code, string(c.scrub([]byte(Redact(e.Code, e.Text))))
+	}
+	a.Body = c.scrub(a.Body)
 }
 
 // parseRetryAfter understands both forms of the header.

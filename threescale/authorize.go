@@ -68,12 +68,31 @@ func (c *Client) ask(ctx context.Context, path string, call *AuthorizeCall) (*Au
 	if o := call.Options.String(); o != "" {
 		header.Set(OptionsHeader, o)
 	}
-	answer, err := c.attempt(ctx, http.MethodGet, path+"?"+string(query), header, nil, maxStatusBody)
+	answer, res, err := c.attempt(ctx, http.MethodGet, path+"?"+string(query), header, nil)
 	if err != nil {
 		return nil, err
 	}
-	out := &Authorization{Answer: *answer}
+	out := &Authorization{Answer: *answer, Limits: limitHeaders(res)}
+	if answer.Status == http.StatusOK || answer.Status == http.StatusConflict {
+		if status, err := ParseStatus(answer.Body); err == nil && !answer.Truncated {
+			out.Verdict = status
+		}
+	}
+	out.judge(call.Credentials)
 	return out, nil
+}
+
+func limitHeaders(h http.Header) LimitHeaders {
+	remaining, err := strconv.ParseInt(h.Get("3scale-limit-remaining"), 10, 64)
+	if err != nil {
+		return LimitHeaders{}
+	}
+	l := LimitHeaders{Present: true, Remaining: remaining, Reset: -1}
+	if reset, err := strconv.ParseInt(h.Get("3scale-limit-reset"), 10, 64); err == nil {
+		l.Reset = reset
+	}
+	l.Max, _ = strconv.ParseInt(h.Get("3scale-limit-max-value"), 10, 64)
+	return l
 }
 
 // AppendQuery appends the query string of the call, escaped as AppendForm escapes.

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -139,12 +138,11 @@ func (c *Client) Report(ctx context.Context, r *Report) (*Answer, error) {
 		header.Set(OptionsHeader, Options{FlatUsage: true}.String())
 	}
 	form := r.AppendForm(make([]byte, 0, r.formSize()))
-	answer, err := c.attempt(ctx, http.MethodPost, "/transactions.xml", header, form, maxAnswerBody)
+	answer, _, err := c.attempt(ctx, http.MethodPost, "/transactions.xml", header, form)
 	if err != nil {
 		return nil, err
 	}
-	answer.Body = r.Credentials.scrub(answer.Body)
-	answer.judge()
+	answer.judge(r.Credentials)
 	return answer, nil
 }
 
@@ -157,34 +155,38 @@ func (r *Report) formSize() int {
 	return size
 }
 
-// attempt sends one request and reads its answer, all within the client's timeout. body nil is a GET,
-// target its path and query.
-func (c *Client) attempt(ctx context.Context, method, target string, header http.Header, body []byte, limit int64) (*Answer, error) {
+// attempt sends one request and reads its answer, all within the client's timeout. target is path and
+// query; without a body (a GET) the answer may be a whole <status>.
+func (c *Client) attempt(ctx context.Context, method, target string, header http.Header, body []byte) (*Answer, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	sent := &sending{reader: body}
+	sent := &sending{body: body}
 	req, err := c.request(httptrace.WithClientTrace(ctx, sent.trace()), method, target, header, sent)
 	if err != nil {
-		return nil, &TransportError{Err: err}
+		return nil, nil, &TransportError{Err: err}
 	}
 	res, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return nil, &TransportError{Written: sent.written(), Err: err}
+		return nil, nil, &TransportError{Written: sent.written(), Err: err}
 	}
 	defer res.Body.Close()
-	return readAnswer(res, limit, time.Now()), nil
+	limit := int64(maxAnswerBody)
+	if method == http.MethodGet {
+		limit = maxStatusBody
+	}
+	return readAnswer(res, limit, time.Now()), res.Header, nil
 }
 
 // request builds a request that net/http will not send a second time on its own: it has a body, which
 // cannot be rewound, also where that body is empty (an authrep is a GET, and counts).
-func (c *Client) request(ctx context.Context, method, target string, header http.Header, body io.ReadCloser) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, body)
+func (c *Client) request(ctx context.Context, method, target string, header http.Header, sent *sending) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, sent)
 	if err != nil {
-		return nil, errors.New("cannot build the request")
+		return nil, errors.New("cannot build the request") // the cause would repeat the address
 	}
-	req.ContentLength = -1
-	if s, ok := body.(*sending); ok && len(s.reader) > 0 {
-		req.ContentLength = int64(len(s.reader))
+	req.ContentLength = int64(len(sent.body))
+	if len(sent.body) == 0 {
+		req.ContentLength = -1 // unknown: net/http looks, finds nothing, and announces no body
 	}
 	for name, values := range header {
 		req.Header[name] = values

@@ -200,7 +200,7 @@ func (n *node) hasField(name string) bool {
 	return true
 }
 
-// mismatch tells the two conflicts apart that the backend answers differently (backend.md, section 2).
+// mismatch tells the two conflicts apart that the backend answers differently.
 func mismatch(got, want Kind) error {
 	if got == String || want == String {
 		return errTextAndTree

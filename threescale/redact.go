@@ -41,6 +41,9 @@ func redactBetween(text, opening, closing string) string {
 // scrub removes the credentials of a call from what came back, as they are and as XML or a form would
 // write them, so that an answer can be kept and shown.
 func (c Credentials) scrub(body []byte) []byte {
+	if len(body) == 0 {
+		return nil
+	}
 	for _, secret := range []string{c.ServiceToken, c.ProviderKey} {
 		if secret == "" {
 			continue

@@ -67,7 +67,7 @@ func ProviderKeyInvalid(key string) *Error {
 }
 
 // ProviderKeyInvalidOrServiceMissing: without a service id, and unknown or without a default service
-// (no recording; backend.md, section 3).
+// (no recording of it).
 func ProviderKeyInvalidOrServiceMissing(key string) *Error {
 	return refusal(403, CodeProviderKeyInvalidOrServiceMissing, `provider key "`+key+`" invalid and/or service ID missing`)
 }
@@ -165,7 +165,7 @@ func InternalError() *Error { return &Error{Status: 500, Text: "Internal Server 
 func InternalErrorEmpty() *Error { return &Error{Status: 500, Empty: true} }
 
 // TextAndTree: a string and a structure under one name. The framework answers with a page of its own,
-// on a POST followed by a second response on the same connection (backend.md, section 2).
+// on a POST followed by a second response on the same connection.
 func TextAndTree() *Error { return &Error{Status: 400, HTML: true} }
 
 // QueryTooLong: the query string is above what the HTTP server reads; it answers in HTTP/1.0, without

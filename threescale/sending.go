@@ -13,7 +13,7 @@ import (
 // sending is the body of one request, and knows how far the request got. The transport reads it once,
 // from a goroutine of its own.
 type sending struct {
-	reader []byte
+	body   []byte
 	offset int         // owned by the transport's writing goroutine
 	begun  atomic.Bool // the transport has asked for the body
 
@@ -25,10 +25,10 @@ type sending struct {
 // Read hands the body over.
 func (s *sending) Read(p []byte) (int, error) {
 	s.begun.Store(true)
-	if s.offset >= len(s.reader) {
+	if s.offset >= len(s.body) {
 		return 0, io.EOF
 	}
-	n := copy(p, s.reader[s.offset:])
+	n := copy(p, s.body[s.offset:])
 	s.offset += n
 	return n, nil
 }
@@ -51,7 +51,7 @@ func (s *sending) trace() *httptrace.ClientTrace {
 // cannot be counted (the backend answers 408 when the body stays away), nor can what never left this
 // process.
 func (s *sending) written() bool {
-	if len(s.reader) > 0 && !s.begun.Load() {
+	if len(s.body) > 0 && !s.begun.Load() {
 		return false
 	}
 	if m := s.conn.Load(); m != nil {
