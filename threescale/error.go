@@ -93,7 +93,7 @@ func ParseError(body []byte) (*Error, bool) {
 		return nil, false
 	}
 	code, ok := attribute(tag, "code")
-	if !ok {
+	if !ok || code == "" {
 		return nil, false
 	}
 	text, ok := s.until("</error>")

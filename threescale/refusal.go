@@ -11,146 +11,146 @@ func refusal(status int, code, text string) *Error {
 	return &Error{Status: status, Code: code, Text: text}
 }
 
-// ApplicationNotFound: no application has this id (recording auth-unknown-app).
+// ApplicationNotFound means: no application has this id (recording auth-unknown-app).
 func ApplicationNotFound(id string) *Error {
 	return refusal(404, CodeApplicationNotFound, `application with id="`+id+`" was not found`)
 }
 
-// ApplicationIDMissing: neither app_id nor user_key (recordings auth-missing-app, report-missing-app).
+// ApplicationIDMissing means: neither app_id nor user_key (recordings auth-missing-app, report-missing-app).
 func ApplicationIDMissing() *Error {
 	return refusal(404, CodeApplicationNotFound, "application id is missing")
 }
 
-// UserKeyInvalid: no application has this key (recording auth-userkey-bad).
+// UserKeyInvalid means: no application has this key (recording auth-userkey-bad).
 func UserKeyInvalid(key string) *Error {
 	return refusal(403, CodeUserKeyInvalid, `user key "`+key+`" is invalid`)
 }
 
-// UserKeyMissing: the service identifies by user_key only (recording auth-appid-on-userkey-service).
+// UserKeyMissing means: the service identifies by user_key only (recording auth-appid-on-userkey-service).
 func UserKeyMissing() *Error { return refusal(403, CodeUserKeyInvalid, "user key is missing") }
 
-// AuthenticationError: both app_id and user_key (recordings auth-app-and-user-key,
+// AuthenticationError means: both app_id and user_key (recordings auth-app-and-user-key,
 // report-app-and-user-key).
 func AuthenticationError() *Error {
 	return refusal(403, CodeAuthenticationError, "either app_id or user_key is allowed, not both")
 }
 
-// MetricInvalid: the service has no such metric (recordings auth-unknown-metric, report-bad-metric).
+// MetricInvalid means: the service has no such metric (recordings auth-unknown-metric, report-bad-metric).
 func MetricInvalid(metric string) *Error {
 	return refusal(404, CodeMetricInvalid, `metric "`+metric+`" is invalid`)
 }
 
-// UsageValueInvalid: not a whole number (recordings auth-negative-usage, report-nonnumeric).
+// UsageValueInvalid means: not a whole number (recordings auth-negative-usage, report-nonnumeric).
 func UsageValueInvalid(metric, value string) *Error {
 	return refusal(403, CodeUsageValueInvalid, `usage value "`+value+`" for metric "`+metric+`" is invalid`)
 }
 
-// UsageValueEmpty: no text, or only white space, or something nested (recordings
+// UsageValueEmpty means: no text, or only white space, or something nested (recordings
 // auth-empty-usage-value, auth-usage-nested, report-usage-array).
 func UsageValueEmpty(metric string) *Error {
 	return refusal(403, CodeUsageValueInvalid, `usage value for metric "`+metric+`" can not be empty`)
 }
 
-// UsageNotHash: usage without brackets on a GET call; answered without a body (recording
+// UsageNotHash means: usage without brackets on a GET call; answered without a body (recording
 // auth-usage-not-hash).
 func UsageNotHash() *Error { return &Error{Status: 403, Empty: true} }
 
-// CredentialsRequired: neither provider_key nor service_token (recordings auth-no-credentials,
+// CredentialsRequired means: neither provider_key nor service_token (recordings auth-no-credentials,
 // report-no-creds).
 func CredentialsRequired() *Error {
 	return refusal(403, CodeProviderKeyOrServiceTokenRequired, "Provider key or service token are required")
 }
 
-// ProviderKeyInvalid: unknown (recordings auth-bad-provider-key-with-service, report-bad-provider-key).
+// ProviderKeyInvalid means: unknown (recordings auth-bad-provider-key-with-service, report-bad-provider-key).
 func ProviderKeyInvalid(key string) *Error {
 	return refusal(403, CodeProviderKeyInvalid, `provider key "`+key+`" is invalid`)
 }
 
-// ProviderKeyInvalidOrServiceMissing: without a service id, and unknown or without a default service
+// ProviderKeyInvalidOrServiceMissing means: without a service id, and unknown or without a default service
 // (no recording of it).
 func ProviderKeyInvalidOrServiceMissing(key string) *Error {
 	return refusal(403, CodeProviderKeyInvalidOrServiceMissing, `provider key "`+key+`" invalid and/or service ID missing`)
 }
 
-// ServiceTokenInvalid: token and service do not belong together (recording auth-bad-token).
+// ServiceTokenInvalid means: token and service do not belong together (recording auth-bad-token).
 func ServiceTokenInvalid(token, serviceID string) *Error {
 	return refusal(403, CodeServiceTokenInvalid, `service token "`+token+`" or service id "`+serviceID+`" is invalid`)
 }
 
-// ServiceIDInvalid: not a service of this provider (recording
+// ServiceIDInvalid means: not a service of this provider (recording
 // auth-provider-key-other-tenants-service).
 func ServiceIDInvalid(id string) *Error {
 	return refusal(403, CodeServiceIDInvalid, `service id "`+id+`" is invalid`)
 }
 
-// ServiceIDMissing: a token alone (recordings auth-missing-service-id, report-missing-service-id).
+// ServiceIDMissing means: a token alone (recordings auth-missing-service-id, report-missing-service-id).
 func ServiceIDMissing() *Error { return refusal(422, CodeServiceIDMissing, "Service ID is missing") }
 
-// NotValidData: a name or a value is not UTF-8 (recordings auth-invalid-utf8, report-invalid-utf8).
+// NotValidData means: a name or a value is not UTF-8 (recordings auth-invalid-utf8, report-invalid-utf8).
 func NotValidData() *Error { return refusal(422, CodeNotValidData, "all data must be valid UTF8") }
 
-// ContentTypeInvalid: a report that is no form; mediaType without parameters, in lower case (recording
+// ContentTypeInvalid means: a report that is no form; mediaType without parameters, in lower case (recording
 // report-json).
 func ContentTypeInvalid(mediaType string) *Error {
 	return refusal(400, CodeContentTypeInvalid, "invalid Content-Type: "+mediaType)
 }
 
-// TransactionsBlank: none were sent (recording report-blank).
+// TransactionsBlank means: none were sent (recording report-blank).
 func TransactionsBlank() *Error {
 	return refusal(400, CodeTransactionsIsBlank, "transactions parameter is blank")
 }
 
-// TransactionsFormatInvalid: not a hash (recording report-array-form).
+// TransactionsFormatInvalid means: not a hash (recording report-array-form).
 func TransactionsFormatInvalid() *Error {
 	return refusal(400, CodeTransactionsFormatInvalid, "transactions format is invalid")
 }
 
-// TransactionsHasNil: one without a value (recording report-nil-transaction).
+// TransactionsHasNil means: one without a value (recording report-nil-transaction).
 func TransactionsHasNil() *Error {
 	return refusal(400, CodeTransactionsHasNilTransaction, "transactions has a nil transaction")
 }
 
-// EndUsersNoLongerSupported: a user_id was sent (recording auth-user-id).
+// EndUsersNoLongerSupported means: a user_id was sent (recording auth-user-id).
 func EndUsersNoLongerSupported() *Error {
 	return refusal(400, CodeEndUsersNoLongerSupported,
 		"End-users are no longer supported, do not specify the user_id parameter")
 }
 
-// TimestampTooOld: more than MaxPast ago (recording report-old-25h).
+// TimestampTooOld means: more than MaxPast ago (recording report-old-25h).
 func TimestampTooOld() *Error {
 	return refusal(403, CodeTimestampTooOld, fmt.Sprintf(
 		"reporting transactions older than %d seconds is not allowed", int(MaxPast.Seconds())))
 }
 
-// TimestampTooNew: more than MaxFuture ahead.
+// TimestampTooNew means: more than MaxFuture ahead.
 func TimestampTooNew() *Error {
 	return refusal(403, CodeTimestampTooNew, fmt.Sprintf(
 		"reporting transactions more than %d seconds in the future is not allowed", int(MaxFuture.Seconds())))
 }
 
-// TooManyParams: above the cap of parameters (recordings report-1000-5keys, report-5000).
+// TooManyParams means: above the cap of parameters (recordings report-1000-5keys, report-5000).
 func TooManyParams(n, limit int) *Error {
 	return refusal(400, CodeBadRequest, "total number of query parameters ("+strconv.Itoa(n)+
 		") exceeds limit ("+strconv.Itoa(limit)+")")
 }
 
-// TooManyBytes: above the cap of bytes (recording report-body-over-4mib).
+// TooManyBytes means: above the cap of bytes (recording report-body-over-4mib).
 func TooManyBytes(limit int64) *Error {
 	return refusal(400, CodeBadRequest, "total query size exceeds limit ("+strconv.FormatInt(limit, 10)+")")
 }
 
-// NestedTooDeep: above MaxNesting (recording report-depth).
+// NestedTooDeep means: above MaxNesting (recording report-depth).
 func NestedTooDeep() *Error {
 	return refusal(400, CodeBadRequest, "Rack::QueryParser::QueryLimitError")
 }
 
-// PercentInvalid: a bad percent sequence in a query string (recording auth-invalid-percent). In a POST
+// PercentInvalid means: a bad percent sequence in a query string (recording auth-invalid-percent). In a POST
 // the backend answers InternalError (recording report-invalid-percent).
 func PercentInvalid() *Error {
 	return refusal(400, CodeBadRequest, "Invalid query parameters: invalid %-encoding")
 }
 
-// SyntaxErrors: an array and a hash under one name (recording auth-usage-array-and-hash).
+// SyntaxErrors means: an array and a hash under one name (recording auth-usage-array-and-hash).
 func SyntaxErrors() *Error {
 	return refusal(400, CodeBadRequest,
 		"request contains syntax errors, should not be repeated without modification")
@@ -164,11 +164,11 @@ func InternalError() *Error { return &Error{Status: 500, Text: "Internal Server 
 // report-invalid-percent).
 func InternalErrorEmpty() *Error { return &Error{Status: 500, Empty: true} }
 
-// TextAndTree: a string and a structure under one name. The framework answers with a page of its own,
+// TextAndTree means: a string and a structure under one name. The framework answers with a page of its own,
 // on a POST followed by a second response on the same connection.
 func TextAndTree() *Error { return &Error{Status: 400, HTML: true} }
 
-// QueryTooLong: the query string is above what the HTTP server reads; it answers in HTTP/1.0, without
+// QueryTooLong means: the query string is above what the HTTP server reads; it answers in HTTP/1.0, without
 // a body, and closes the connection (recording oversized-requests).
 func QueryTooLong() *Error { return &Error{Status: 400, Empty: true} }
 

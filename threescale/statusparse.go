@@ -91,7 +91,7 @@ func (s *scanner) usageReports() ([]UsageReport, error) {
 }
 
 func parseUsageReport(text string) (UsageReport, error) {
-	tag, content := splitUsageReport(" " + text)
+	tag, content := splitUsageReport(text)
 	metric, _ := attribute(tag, "metric")
 	name, _ := attribute(tag, "period")
 	exceeded, _ := attribute(tag, "exceeded")

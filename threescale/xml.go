@@ -90,12 +90,21 @@ func (s *scanner) element(name string) (string, bool) {
 	return "", false
 }
 
-// attribute returns the raw value of an attribute in the inside of a tag.
+// attribute returns the raw value of an attribute in the inside of a tag, reading them one after the
+// other, so that a value cannot pass for another attribute.
 func attribute(tag, name string) (string, bool) {
-	_, after, ok := strings.Cut(tag, " "+name+`="`)
-	if !ok {
-		return "", false
+	for {
+		key, after, ok := strings.Cut(tag, `="`)
+		if !ok {
+			return "", false
+		}
+		value, rest, ok := strings.Cut(after, `"`)
+		if !ok {
+			return "", false
+		}
+		if strings.TrimSpace(key) == name {
+			return value, true
+		}
+		tag = rest
 	}
-	value, _, ok := strings.Cut(after, `"`)
-	return value, ok
 }
