@@ -1,6 +1,10 @@
 package spool
 
-import "time"
+import (
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
 
 // DeadLetter is a transaction that the backend will never take, as its file deadletters/<id>.json has it.
 // In a Resolution only Index, Reason and Answer are read.
@@ -34,6 +38,36 @@ type Answer struct {
 	Code   string `json:"code,omitempty"`
 }
 
+// letterFile is what is in the file: also the credentials that came with a 3scale call for a service that
+// is not configured, since the letter could not be sent again without them. They never leave the file.
+type letterFile struct {
+	DeadLetter
+	ServiceToken string `json:"service_token,omitempty"`
+	ProviderKey  string `json:"provider_key,omitempty"`
+}
+
+// newLetter fills in what the batch knows.
+func newLetter(b *Batch, info BatchInfo, id string, d DeadLetter) letterFile {
+	t := &b.Transactions[d.Index]
+	d.ID, d.ServiceID = id, b.Lane.ServiceID
+	d.AppID, d.UserKey = t.Application.ID, t.Application.UserKey
+	d.Usage = usageMap(t.Usage)
+	d.Events, d.ResponseCode, d.FlatUsage = uint64(t.Events), t.Code, b.FlatUsage
+	d.Timestamp = time.Unix(t.Timestamp, 0).UTC()
+	d.Attempts = info.Attempts
+	d.CreatedAt = time.Now().UTC().Truncate(time.Second)
+	c := b.Lane.Credentials
+	return letterFile{DeadLetter: d, ServiceToken: c.ServiceToken, ProviderKey: c.ProviderKey}
+}
+
+func usageMap(usage threescale.Usage) map[string]uint64 {
+	m := make(map[string]uint64, len(usage))
+	for _, u := range usage {
+		m[u.Metric] += u.Value
+	}
+	return m
+}
+
 // DeadLetterQuery selects dead letters. Zero fields select all.
 type DeadLetterQuery struct {
 	ServiceID string
@@ -43,8 +77,14 @@ type DeadLetterQuery struct {
 	Cursor    string // the last page's next
 }
 
+// matches reports whether a letter is selected.
+func (q DeadLetterQuery) matches(d *DeadLetter) bool {
+	return (q.ServiceID == "" || q.ServiceID == d.ServiceID) && (q.Reason == "" || q.Reason == d.Reason.Code) &&
+		!d.CreatedAt.Before(q.Since)
+}
+
 // DeadLetters returns a page of dead letters in the order of their ids, and the cursor of the next page,
 // empty at the end. It reads one file at a time; files that cannot be read are passed over.
 func (s *Spool) DeadLetters(q DeadLetterQuery) (page []DeadLetter, next string, err error) {
-	return nil, "", nil
+	return s.letters.page(q)
 }

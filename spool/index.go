@@ -1,18 +1,248 @@
 package spool
 
-// Batches returns every live batch, lane by lane, in the order of sealing within each.
-func (s *Spool) Batches() []BatchInfo { return nil }
+import (
+	"slices"
+	"sync"
+)
 
-// Lanes returns the keys of all lanes that have live batches, the longest waiting first.
-func (s *Spool) Lanes() []LaneKey { return nil }
+// index knows every live batch: what it is and where its record lies. It is rebuilt from the batch log.
+type index struct {
+	lanesMu sync.Mutex        // guards lanes; apart from mu, since records are made and read outside of it
+	lanes   map[LaneKey]*lane // those with live batches, and some with staged ones
+	tally   *tally
 
-// Lane returns at most limit live batches of a lane, in the order of sealing.
-func (s *Spool) Lane(key LaneKey, limit int) []BatchInfo { return nil }
+	mu        sync.Mutex // guards the fields below, the lists in the lanes, and the entries
+	live      map[BatchID]*entry
+	staged    []*entry // of the cut that has yet to be committed
+	cut       uint64   // which one that is
+	committed Position
+	bytes     int64 // of the records of live batches
+	changed   chan struct{}
+}
 
-// Changed returns a channel that is closed at the next change of the set of live batches: take it first,
-// then look, then wait. Any number of goroutines may wait.
-func (s *Spool) Changed() <-chan struct{} { return nil }
+func newIndex(t *tally) *index {
+	return &index{lanes: make(map[LaneKey]*lane), tally: t, live: make(map[BatchID]*entry), changed: make(chan struct{})}
+}
 
-// Load reads a live batch, checked by its CRC. A batch that cannot be read as it was written gives
-// ErrDamaged; see Lose.
-func (s *Spool) Load(id BatchID) (*Batch, error) { return nil, nil }
+// lane returns the lane of a key, which may hold views.
+func (x *index) lane(key LaneKey) *lane {
+	x.lanesMu.Lock()
+	defer x.lanesMu.Unlock()
+	if l, ok := x.lanes[key]; ok {
+		return l
+	}
+	key = key.own()
+	l := &lane{key: key}
+	x.lanes[key] = l
+	return l
+}
+
+// apply books a record that is durable and whose payload begins at offset base of a segment. It is the
+// same function in normal running and in recovery: what is in RAM is what the log says.
+func (x *index) apply(r *record, s *segment, base int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch r.kind {
+	case recordTotals:
+		x.applyTotals(r)
+	case recordBatch:
+		x.stage(r, s, base)
+	case recordCut:
+		x.applyCut(r)
+	case recordResolved:
+		x.applyResolved(r, s, base)
+	case recordMoved:
+		x.applyMoved(r.entry, s, base)
+	case recordLost:
+		if e := x.live[r.id]; e != nil {
+			x.remove(e)
+			x.tally.lost(e.events)
+		}
+	default:
+		if e := x.live[r.id]; e != nil {
+			x.applyAttempt(r, e)
+		}
+	}
+}
+
+// applyTotals takes the figures as they stood before the frame. When the log says that more was
+// committed than was seen here, the record of that cut is damaged: the batches before it are live.
+func (x *index) applyTotals(r *record) {
+	x.tally.move(func(c *Counts) {
+		accepted, pending := c.Accepted, c.Pending
+		*c = r.counts
+		c.Accepted, c.Pending = accepted, pending
+	})
+	if r.committed > x.committed {
+		x.enliven(r.committed)
+	}
+}
+
+// stage keeps a batch of a cut in progress. It does not exist before the cut's record (I9).
+func (x *index) stage(r *record, s *segment, base int64) {
+	if r.cut != x.cut {
+		x.unstage()
+		x.cut = r.cut
+	}
+	r.entry.locate(s, base)
+	x.staged = append(x.staged, r.entry)
+}
+
+// unstage forgets the batches of a cut that was given up.
+func (x *index) unstage() {
+	for _, e := range x.staged {
+		e.segment.refs.Add(-1)
+	}
+	x.staged = nil
+}
+
+func (x *index) applyCut(r *record) {
+	if r.cut != x.cut {
+		x.unstage() // a cut without batches
+	}
+	x.enliven(r.upTo)
+	x.tally.delivered(r.nothing)
+}
+
+// enliven makes the staged batches live: the cut up to here is committed.
+func (x *index) enliven(upTo Position) {
+	for _, e := range x.staged {
+		if e.id.Position == upTo {
+			x.add(e, nil)
+		} else {
+			e.segment.refs.Add(-1)
+		}
+	}
+	x.staged, x.committed = nil, upTo
+	x.signal()
+}
+
+func (x *index) applyAttempt(r *record, e *entry) {
+	switch r.kind {
+	case recordAttempt:
+		e.attempts++
+		e.open = true
+	case recordAmbiguous:
+		e.ambiguous++
+		e.open = false
+		x.tally.ambiguous(e.events)
+	case recordAnswered:
+		e.open = false
+	}
+}
+
+// applyResolved ends a batch. Its children take its place in the lane.
+func (x *index) applyResolved(r *record, s *segment, base int64) {
+	var behind *entry
+	e := x.live[r.id]
+	if e != nil {
+		behind = e.next
+	}
+	for _, child := range r.children {
+		child.locate(s, base)
+		x.add(child, behind)
+	}
+	if e != nil {
+		x.remove(e)
+	}
+	x.tally.resolved(r.delivered, r.dead)
+	x.signal()
+}
+
+// applyMoved takes the copy of a live batch for the original, which may be gone.
+func (x *index) applyMoved(copied *entry, s *segment, base int64) {
+	copied.locate(s, base)
+	e := x.live[copied.id]
+	if e == nil {
+		x.add(copied, nil)
+		return
+	}
+	e.segment.refs.Add(-1)
+	x.bytes += int64(copied.length) - int64(e.length)
+	e.segment, e.offset, e.length = copied.segment, copied.offset, copied.length
+}
+
+// locate turns an offset in a payload into one in a segment, which now must stay.
+func (e *entry) locate(s *segment, base int64) {
+	e.segment, e.offset = s, base+e.offset
+	s.refs.Add(1)
+}
+
+// add links an entry into its lane, before behind or at the end.
+func (x *index) add(e, behind *entry) {
+	if x.live[e.id] != nil { // the same record twice: damage that happens to hold
+		e.segment.refs.Add(-1)
+		return
+	}
+	l := x.settleLane(e.lane)
+	e.lane, e.next = l, behind
+	if behind != nil {
+		e.prev, behind.prev = behind.prev, e
+	} else {
+		e.prev, l.last = l.last, e
+	}
+	if e.prev != nil {
+		e.prev.next = e
+	} else {
+		l.first = e
+	}
+	l.count, l.events = l.count+1, l.events+e.events
+	x.live[e.id] = e
+	x.bytes += int64(e.length)
+}
+
+// remove takes an entry out of its lane.
+func (x *index) remove(e *entry) {
+	l := e.lane
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		l.first = e.next
+	}
+	if e.next != nil {
+		e.next.prev = e.prev
+	} else {
+		l.last = e.prev
+	}
+	l.count, l.events = l.count-1, l.events-e.events
+	delete(x.live, e.id)
+	x.bytes -= int64(e.length)
+	e.segment.refs.Add(-1)
+	if l.first == nil { // producers with credentials of their own may make any number of lanes
+		x.lanesMu.Lock()
+		delete(x.lanes, l.key)
+		x.lanesMu.Unlock()
+	}
+	x.signal()
+}
+
+// settleLane returns the lane in the map for one that may have been forgotten since it was looked up.
+func (x *index) settleLane(l *lane) *lane {
+	x.lanesMu.Lock()
+	defer x.lanesMu.Unlock()
+	if known, ok := x.lanes[l.key]; ok {
+		return known
+	}
+	x.lanes[l.key] = l
+	return l
+}
+
+// signal wakes everybody who waits for a change.
+func (x *index) signal() {
+	close(x.changed)
+	x.changed = make(chan struct{})
+}
+
+// busyLanes returns the lanes that have live batches, the lane that waits longest first. mu is held.
+func (x *index) busyLanes() []*lane {
+	x.lanesMu.Lock()
+	defer x.lanesMu.Unlock()
+	var busy []*lane
+	for _, l := range x.lanes {
+		if l.first != nil {
+			busy = append(busy, l)
+		}
+	}
+	slices.SortFunc(busy, func(a, b *lane) int { return a.first.id.Compare(b.first.id) })
+	return busy
+}

@@ -1,19 +1,28 @@
 package spool
 
-import "time"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/reporterd/reporterd/event"
+)
 
 // Recovery is what Open found.
 type Recovery struct {
 	Counts     Counts
 	Committed  Position
 	Batches    int      // live
-	Torn       []Range  // unacknowledged ends, cut
+	Torn       []Range  // ends that were never acknowledged, passed over
 	Damaged    []Range  // set aside in quarantine/
-	Refused    []string // files of another format, set aside in quarantine/, one line each
+	Refused    []string // files of another format, set aside, one line each
 	Unanswered int      // batches with an attempt whose outcome nobody saw
 	Unknown    uint64   // events in them, counted as ambiguous
-	Lost       uint64   // events found lost by this recovery
-	Undone     uint64   // events counted delivered or dead before, and pending again
+	Lost       uint64   // events found lost by this recovery, also when an earlier one said so of the same damage
+	Undone     uint64   // events that had been counted delivered or dead, and are pending again
 	Took       time.Duration
 }
 
@@ -22,8 +31,204 @@ type Range struct {
 	File   string // relative to the data directory
 	Offset int64
 	Bytes  int64
-	Events uint64 // in the journal: events in it, where the gap says so
+	Events uint64 // where what is left of the frame says so: events of the journal, records of the others
 }
 
 // Lines returns what an operator should read, one fact a line; the first is a summary.
-func (r *Recovery) Lines() []string { return nil }
+func (r *Recovery) Lines() []string {
+	c := r.Counts
+	lines := []string{fmt.Sprintf(
+		"recovered in %s: %d events accepted, %d delivered, %d dead, %d pending in %d batches and the journal, %d lost",
+		r.Took.Round(time.Microsecond), c.Accepted, c.Delivered, c.Dead, c.Pending, r.Batches, c.Lost)}
+	for _, t := range r.Torn {
+		lines = append(lines, fmt.Sprintf("%s: torn end at offset %d cut: never acknowledged", t.File, t.Offset))
+	}
+	for _, d := range r.Damaged {
+		lines = append(lines, fmt.Sprintf("%s: %d bytes damaged at offset %d, kept in %s/", d.File, d.Bytes, d.Offset, quarantineDir))
+	}
+	lines = append(lines, r.Refused...)
+	if r.Lost > 0 {
+		lines = append(lines, fmt.Sprintf("%d events lost to damage", r.Lost))
+	}
+	if r.Undone > 0 {
+		lines = append(lines, fmt.Sprintf("%d events were counted as delivered or dead, the record is damaged, they are pending again", r.Undone))
+	}
+	if r.Unanswered > 0 {
+		lines = append(lines, fmt.Sprintf("%d batches with %d events were being reported when the process ended: outcome unknown", r.Unanswered, r.Unknown))
+	}
+	return lines
+}
+
+// recover rebuilds everything in RAM from disk: batches, then ids, then what of the journal is behind the
+// last cut.
+func (s *Spool) recover() (*Recovery, error) {
+	found := &Recovery{}
+	for _, dir := range []string{"journal", "batches", "ids", lettersDir, quarantineDir} {
+		if err := s.fs.MkdirAll(filepath.Join(s.dir, dir), 0o700); err != nil {
+			return nil, fmt.Errorf("spool: data directory: %w", err)
+		}
+	}
+	if err := s.syncNames(); err != nil {
+		return nil, fmt.Errorf("spool: data directory: %w", err)
+	}
+	if err := errors.Join(s.quarantine.measure(), s.letters.measure()); err != nil {
+		return nil, fmt.Errorf("spool: data directory: %w", err)
+	}
+	if err := s.batches.log.open(0, s.quarantine, found, s.batches.replay); err != nil {
+		return nil, err
+	}
+	s.batches.index.settle()
+	if err := s.ids.log.open(0, s.quarantine, found, s.ids.visit); err != nil {
+		return nil, err
+	}
+	if err := s.replayJournal(found); err != nil {
+		return nil, err
+	}
+	s.settle(found)
+	return found, nil
+}
+
+// syncNames makes the names of the directories durable, and what an earlier life left undecided.
+func (s *Spool) syncNames() error {
+	if s.sync == Never {
+		return nil
+	}
+	for _, dir := range []string{"", "journal", "batches", "ids", lettersDir} {
+		if err := s.fs.SyncDir(filepath.Join(s.dir, dir)); err != nil {
+			return err
+		}
+	}
+	return s.syncAncestors()
+}
+
+// syncAncestors makes the name of the data directory durable, and those of the directories that were made
+// for it: a file whose directory has no name is gone. A directory that we may not read was not made by us.
+func (s *Spool) syncAncestors() error {
+	for dir := filepath.Clean(s.dir); ; {
+		above := filepath.Dir(dir)
+		if above == dir || dir == "." {
+			return nil
+		}
+		if err := s.fs.SyncDir(above); err != nil && !errors.Is(err, os.ErrPermission) {
+			return err
+		}
+		dir = above
+	}
+}
+
+// replay applies the records of a frame. Of one that is damaged, those whose own checksum holds.
+func (b *batches) replay(s *segment, _ frame, offset int64, payload []byte, _ bool) {
+	for rest := payload; len(rest) > 0; {
+		at := len(payload) - len(rest)
+		var body []byte
+		body, rest = cutRecord(rest)
+		if body == nil {
+			continue
+		}
+		if r, err := b.index.parseRecord(body, at); err == nil {
+			b.index.apply(r, s, offset+frameHead)
+		}
+	}
+}
+
+// settle forgets the batches of a cut whose record is not there.
+func (x *index) settle() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.unstage()
+}
+
+func (i *ids) visit(s *segment, _ frame, _ int64, payload []byte, whole bool) {
+	if whole {
+		i.replay(s, payload)
+	}
+}
+
+// replayJournal finds the end of the journal, and what of it is pending.
+func (s *Spool) replayJournal(found *Recovery) error {
+	j := s.journal
+	committed := s.batches.index.position()
+	expected, pending := uint64(committed)+1, uint64(0)
+	err := j.log.open(expected, s.quarantine, found, func(_ *segment, f frame, _ int64, payload []byte, whole bool) {
+		if !whole || len(payload) < groupPrefix || f.next() <= expected {
+			return
+		}
+		if f.first > expected {
+			j.gaps = append(j.gaps, gap{Position(expected), Position(f.first - 1)})
+			expected = f.first
+		}
+		pending += f.next() - expected
+		j.size += f.size()
+		j.replay(f, payload, Position(expected))
+		expected = f.next()
+	})
+	if err != nil {
+		return err
+	}
+	// I6: what a cut has taken over is never numbered again, even if the journal's end is gone.
+	j.log.next = max(j.log.next, uint64(committed)+1)
+	if j.log.next > expected {
+		j.gaps = append(j.gaps, gap{Position(expected), Position(j.log.next - 1)})
+	}
+	pending += s.batches.index.pending()
+	found.Lost, found.Undone = s.tally.settle(j.log.next-1, pending)
+	return nil
+}
+
+// replay takes over the ids of a group from a position on, and the count of duplicates.
+func (j *journal) replay(f frame, payload []byte, from Position) {
+	accepted := time.Unix(0, int64(binary.LittleEndian.Uint64(payload))).Unix()
+	duplicates := binary.LittleEndian.Uint64(payload[8:])
+	j.tally.move(func(c *Counts) { c.Duplicates = max(c.Duplicates, duplicates) })
+	if j.known == nil {
+		return
+	}
+	d := decoder{data: payload[groupPrefix:]}
+	var v event.Event
+	for p := Position(f.first); p < Position(f.next()) && d.err == nil; p++ {
+		if m, marked := d.event(&v); marked && p >= from && d.err == nil {
+			j.remember(m, accepted)
+			j.uncut = append(j.uncut, uncutMark{position: p, mark: m})
+		}
+	}
+}
+
+// pending returns how many events are in live batches.
+func (x *index) pending() (n uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range x.live {
+		n += e.events
+	}
+	return n
+}
+
+// settle does what can wait until everything is known: none of it has to succeed.
+func (s *Spool) settle(found *Recovery) {
+	committed := s.batches.index.position()
+	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(committed)+1 })
+	_ = s.batches.drop()
+	s.batches.log.refillSpare()
+	found.Unanswered, found.Unknown = s.batches.answerOpen()
+	found.Committed, found.Counts = committed, s.tally.snapshot()
+	found.Batches = len(s.batches.index.live)
+}
+
+// answerOpen counts as ambiguous what was being reported when the last process ended. Where the record
+// of that cannot be written, the next start counts it instead.
+func (b *batches) answerOpen() (count int, events uint64) {
+	var data []byte
+	var records []logged
+	for id, e := range b.index.live {
+		if e.open {
+			r := &record{kind: recordAmbiguous, id: id}
+			data = r.append(data)
+			records = append(records, logged{record: r})
+			count, events = count+1, events+e.events
+		}
+	}
+	if count > 0 {
+		_ = b.append(data, records)
+	}
+	return count, events
+}

@@ -1,6 +1,9 @@
 package spool
 
-import "time"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Resolution says where each transaction of a batch ends: each index stands in exactly one of the three.
 type Resolution struct {
@@ -9,20 +12,132 @@ type Resolution struct {
 	Children  [][]int      // each becomes a live batch of its own; at most 15, 16 splits deep
 }
 
-// Attempt records that a report of the batch is about to be sent. It returns once durable.
-func (s *Spool) Attempt(id BatchID, at time.Time) error { return nil }
+// Resolve ends a batch in one atomic record. It returns once that is durable; the dead letter files are
+// written before. Resolving again after an error or a crash has the same effect. A batch that cannot be
+// read gives ErrDamaged, but only when some of its transactions are not delivered.
+func (s *Spool) Resolve(id BatchID, r Resolution) error {
+	b := s.batches
+	b.moves.RLock()
+	e, err := b.hold(id)
+	if err == nil {
+		if err = s.end(e, r); err != nil {
+			b.release(e)
+		}
+	}
+	b.moves.RUnlock()
+	if err == nil {
+		s.tidy()
+	}
+	return err
+}
 
-// Answered records that the last attempt had a definite answer, so that a crash from now on does not
-// count it as ambiguous. It does not wait until that is durable.
-func (s *Spool) Answered(id BatchID) error { return nil }
+// end writes the dead letters and the record.
+func (s *Spool) end(e *entry, r Resolution) error {
+	if err := r.check(e); err != nil {
+		return err
+	}
+	rec := &record{kind: recordResolved, id: e.id, delivered: e.events}
+	if len(r.Dead) == 0 && len(r.Children) == 0 {
+		return s.finishBatch(rec, nil, nil)
+	}
+	batch, err := s.read(e)
+	if err != nil {
+		return err
+	}
+	rec.delivered = 0
+	for _, i := range r.Delivered {
+		rec.delivered += uint64(batch.Transactions[i].Events)
+	}
+	for _, d := range r.Dead {
+		rec.dead += uint64(batch.Transactions[d.Index].Events)
+	}
+	rec.letters = uint64(len(r.Dead))
+	if err := s.letters.write(batch, e.info(), r.Dead); err != nil {
+		return err
+	}
+	return s.finishBatch(rec, batch, r.Children)
+}
 
-// Ambiguous records that nobody knows what became of the last attempt: its events are counted, and stay
-// pending. It returns once durable.
-func (s *Spool) Ambiguous(id BatchID) error { return nil }
+// finishBatch writes the record, with the children in it.
+func (s *Spool) finishBatch(rec *record, batch *Batch, children [][]int) error {
+	buf := appendID(openRecord(nil, recordResolved), rec.id)
+	for _, v := range [...]uint64{rec.delivered, rec.dead, rec.letters, uint64(len(children))} {
+		buf = binary.AppendUvarint(buf, v)
+	}
+	for n, indices := range children {
+		child := &Batch{Lane: batch.Lane, FlatUsage: batch.FlatUsage, Sealed: batch.Sealed, OldestAccepted: batch.OldestAccepted}
+		var ok bool
+		if child.ID, ok = rec.id.child(n); !ok {
+			return fmt.Errorf("spool: batch %s: split too often", rec.id)
+		}
+		for _, i := range indices {
+			child.Transactions = append(child.Transactions, batch.Transactions[i])
+		}
+		e := s.batches.index.describe(child)
+		start := len(buf)
+		buf = appendBatch(buf, recordChild, 0, e, child.Transactions)
+		e.offset, e.length = int64(start), uint32(len(buf)-start)
+		rec.children = append(rec.children, e)
+	}
+	buf = closeRecord(buf, 0)
+	if err := s.batches.append(buf, []logged{{record: rec}}); err != nil {
+		return fmt.Errorf("spool: resolve batch %s: %w", rec.id, err)
+	}
+	return nil
+}
 
-// Resolve ends a batch in one atomic record. It returns once durable; the dead letter files are written
-// before. Resolving again after a crash or an error has the same effect.
-func (s *Spool) Resolve(id BatchID, r Resolution) error { return nil }
+// check says whether each transaction ends in exactly one place.
+func (r *Resolution) check(e *entry) error {
+	seen := make([]bool, e.transactions)
+	count := 0
+	mark := func(i int) error {
+		if i < 0 || i >= len(seen) || seen[i] {
+			return fmt.Errorf("spool: resolve batch %s: transaction %d of %d is unknown or named twice", e.id, i, len(seen))
+		}
+		seen[i] = true
+		count++
+		return nil
+	}
+	for _, i := range r.Delivered {
+		if err := mark(i); err != nil {
+			return err
+		}
+	}
+	for i := range r.Dead {
+		if err := mark(r.Dead[i].Index); err != nil {
+			return err
+		}
+	}
+	for _, child := range r.Children {
+		if len(child) == 0 {
+			return fmt.Errorf("spool: resolve batch %s: a child without transactions", e.id)
+		}
+		for _, i := range child {
+			if err := mark(i); err != nil {
+				return err
+			}
+		}
+	}
+	if count != len(seen) {
+		return fmt.Errorf("spool: resolve batch %s: %d of %d transactions have an end", e.id, count, len(seen))
+	}
+	return nil
+}
 
-// Lose ends a batch that cannot be read: its bytes go to quarantine/, its events are counted as lost.
-func (s *Spool) Lose(id BatchID) error { return nil }
+// Lose ends a batch that cannot be read: its bytes go to quarantine/, its events are counted as lost. It
+// returns once that is durable.
+func (s *Spool) Lose(id BatchID) error {
+	b := s.batches
+	b.moves.RLock()
+	defer b.moves.RUnlock()
+	e, err := b.hold(id)
+	if err != nil {
+		return err
+	}
+	s.quarantine.keepRange(b.log, e.segment, e.offset, e.offset+int64(e.length))
+	if err := b.write(&record{kind: recordLost, id: id}); err != nil {
+		b.release(e)
+		return fmt.Errorf("spool: lose batch %s: %w", id, err)
+	}
+	return nil
+}

@@ -2,6 +2,10 @@ package spool
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/reporterd/reporterd/disk"
@@ -10,25 +14,6 @@ import (
 // Position counts accepted events since the data directory was made: the first is 1. The highest one
 // is the number of events accepted, across restarts.
 type Position uint64
-
-// SyncMode says when written bytes are made durable.
-type SyncMode uint8
-
-const (
-	// Always makes every group of events and every record durable before anybody is told.
-	Always SyncMode = iota
-	// Never leaves it to the kernel: a crash of the process loses nothing, a loss of power what the
-	// kernel had not written.
-	Never
-)
-
-// String returns the word of the configuration file.
-func (m SyncMode) String() string {
-	if m == Never {
-		return "never"
-	}
-	return "always"
-}
 
 var (
 	// ErrDamaged is returned by Load when the batch cannot be read back as it was written.
@@ -39,34 +24,143 @@ var (
 	ErrClosed = errors.New("spool is closed")
 )
 
-// Options of Open. Zero values mean what the comments say.
-type Options struct {
-	Dir          string
-	FS           disk.FS       // nil: disk.OS
-	MaxBytes     int64         // quota of everything under Dir; 0: none
-	MinFreeBytes int64         // what the file system shall keep free
-	SegmentBytes int64         // 0: 64 MiB, less on small quotas and disks
-	Sync         SyncMode      // zero: Always
-	DedupeWindow time.Duration // how long an event id is remembered; 0: ids are ignored
-	MaxIDs       int           // most event ids remembered; 0: 2,000,000 (about 40 bytes of memory each)
-}
+// closeTimeout bounds Close when the disk hangs.
+const closeTimeout = 5 * time.Second
 
 // Spool is a data directory, open and locked. All methods may be called concurrently, except that there
 // is one Tail and one Cut at a time.
-type Spool struct{}
+type Spool struct {
+	fs         disk.FS
+	dir        string
+	sync       SyncMode
+	lock       io.Closer
+	room       *room
+	tally      *tally
+	timing     *timing
+	quarantine *quarantine
+	letters    *letters
+	journal    *journal
+	batches    *batches
+	ids        *ids
+}
 
 // Open locks the directory, makes it if need be, and recovers what is in it. It fails when the directory
 // cannot be used (another process has it, no permission), never for what it finds in the logs.
-func Open(o Options) (*Spool, *Recovery, error) { return &Spool{}, &Recovery{}, nil }
+func Open(o Options) (*Spool, *Recovery, error) {
+	start := time.Now()
+	if o.FS == nil {
+		o.FS = disk.OS{}
+	}
+	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("spool: data directory: %w", err)
+	}
+	lock, err := lockDir(o.FS, o.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := build(o.withDefaults(), lock)
+	found, err := s.recover()
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Close())
+	}
+	found.Took = time.Since(start)
+	return s, found, nil
+}
 
-// Close ends all use of the directory. Nothing that was acknowledged depends on it.
-func (s *Spool) Close() error { return nil }
+// build puts the parts together; nothing is read yet.
+func build(o Options, lock io.Closer) *Spool {
+	s := &Spool{fs: o.FS, dir: o.Dir, sync: o.Sync, lock: lock, tally: &tally{}, timing: &timing{}}
+	s.room = &room{fs: o.FS, dir: o.Dir, quota: o.MaxBytes, minFree: o.MinFreeBytes}
+	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, room: s.room}
+	s.letters = &letters{fs: o.FS, root: o.Dir, room: s.room}
+	part := func(dir string, kind logKind, bytes int64, spare bool) *segmentLog {
+		return &segmentLog{
+			fs: o.FS, root: o.Dir, dir: dir, kind: kind, segmentBytes: max(bytes, leastSegment), sync: o.Sync,
+			keepSpare: spare, room: s.room, timing: s.timing,
+		}
+	}
+	s.batches = &batches{log: part("batches", batchesLog, o.SegmentBytes/4, true), index: newIndex(s.tally), tally: s.tally}
+	s.batches.groups = grouper{mu: &s.batches.mu, prefix: totalsBytes}
+	s.journal = &journal{
+		log: part("journal", journalLog, o.SegmentBytes, false), tally: s.tally, timing: s.timing, maxIDs: o.MaxIDs,
+		admit: s.admit, wake: make(chan struct{}, 1), flight: make(map[mark]*group),
+	}
+	s.journal.groups = grouper{mu: &s.journal.mu, prefix: groupPrefix}
+	if o.DedupeWindow > 0 {
+		s.journal.known = newKnown(o.DedupeWindow)
+	}
+	s.ids = &ids{log: part("ids", idsLog, o.SegmentBytes/8, false), journal: s.journal}
+	return s
+}
 
-// Committed returns the position up to which events are sealed in batches, durably.
-func (s *Spool) Committed() Position { return 0 }
+// admit returns nil when there is room for so many bytes of events, and for draining them afterwards. It
+// is why draining never needs space it cannot have (I14): what is not cut yet has as much again set
+// aside, and the next segment of the batch log exists already.
+func (s *Spool) admit(bytes int) error {
+	if !s.batches.log.hasSpare() && !s.batches.log.refillSpare() {
+		return errors.New("spool: disk is full: no reserve for draining")
+	}
+	s.journal.mu.Lock()
+	uncut := s.journal.size
+	s.journal.mu.Unlock()
+	need := int64(bytes)
+	if s.journal.log.remaining() < need+frameHead*2+groupPrefix {
+		need += s.journal.log.segmentBytes
+	}
+	return s.room.admit(need, uncut+s.batches.log.segmentBytes)
+}
 
 // Counts returns one consistent snapshot.
-func (s *Spool) Counts() Counts { return Counts{} }
+func (s *Spool) Counts() Counts { return s.tally.snapshot() }
 
-// Ready returns nil when the spool can accept and commit events, otherwise why not.
-func (s *Spool) Ready() error { return nil }
+// Ready returns nil when the spool can accept and commit events, otherwise why not. After a failure of
+// the disk it tries it with a small file.
+func (s *Spool) Ready() error {
+	if err := s.admit(1); err != nil {
+		return err
+	}
+	s.journal.mu.Lock()
+	closed, failed := s.journal.closed, s.journal.failed
+	s.journal.mu.Unlock()
+	if closed != nil {
+		return closed
+	}
+	s.batches.mu.Lock()
+	failed = errors.Join(failed, s.batches.failed)
+	s.batches.mu.Unlock()
+	if failed == nil {
+		return nil
+	}
+	if err := s.probe(); err != nil {
+		return errors.Join(failed, err)
+	}
+	return nil
+}
+
+// probe finds out whether the disk takes a file again.
+func (s *Spool) probe() error {
+	name := filepath.Join(s.dir, "probe")
+	f, err := s.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte("probe"), 0)
+	return errors.Join(err, f.Sync(), f.Close(), s.fs.Remove(name))
+}
+
+// Close waits for what is being committed, seals the logs and gives the directory up. Nothing that was
+// acknowledged depends on it. It is bounded by five seconds.
+func (s *Spool) Close() error {
+	done := make(chan error, 1)
+	go func() { // ends with the disk's answers; nobody waits longer than the bound
+		s.ids.mu.Lock()
+		defer s.ids.mu.Unlock()
+		done <- errors.Join(s.journal.close(), s.batches.close(), s.ids.log.close(), s.lock.Close())
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeTimeout):
+		return errors.New("spool: close: the disk did not answer in time")
+	}
+}

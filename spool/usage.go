@@ -6,32 +6,46 @@ import "time"
 type Usage struct {
 	Bytes            int64         // allocated under the data directory
 	QuotaBytes       int64         // 0: none
-	FreeBytes        int64         // what can still be accepted: the smaller of quota left and disk left above the watermark
+	FreeBytes        int64         // the smaller of quota left and disk left above the watermark; never negative
+	UncutBytes       int64         // of events in the journal behind the last cut
 	Batches          int           // live
-	OldestAge        time.Duration // of the oldest pending event, since it was accepted; 0: none
+	OldestAge        time.Duration // of the oldest event in a live batch, since it was accepted; 0: none
 	QuarantinedBytes int64
-	DeadLetters      int
+	DeadLetters      int // files
 	IDs              int // event ids remembered
-	Segments         int
+	Segments         int // files of the three logs
 	Sync             SyncMode
 	Commits          Commits
 }
 
-// Commits counts what became durable in the journal since start.
-type Commits struct {
-	Groups  uint64
-	Events  uint64
-	Bytes   uint64
-	Failed  uint64
-	Seconds float64  // spent in fdatasync
-	Buckets []Bucket // of one fdatasync, cumulative
+// Usage returns a snapshot.
+func (s *Spool) Usage() Usage {
+	u := Usage{
+		Bytes: s.room.used.Load(), QuotaBytes: s.room.quota, FreeBytes: max(0, s.room.left()),
+		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
+		Sync: s.sync, Commits: s.timing.snapshot(),
+	}
+	for _, l := range []*segmentLog{s.journal.log, s.batches.log, s.ids.log} {
+		n, _ := l.files()
+		u.Segments += n
+	}
+	s.journal.mu.Lock()
+	u.UncutBytes = s.journal.size
+	if s.journal.known != nil {
+		u.IDs = s.journal.known.size()
+	}
+	s.journal.mu.Unlock()
+	u.Batches, u.OldestAge = s.batches.index.age(time.Now())
+	return u
 }
 
-// Bucket of a histogram: Count commits took at most Seconds.
-type Bucket struct {
-	Seconds float64
-	Count   uint64
+// age returns how many batches are live, and how long ago the oldest event in the first batch of any lane
+// was accepted.
+func (x *index) age(now time.Time) (batches int, oldest time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, l := range x.busyLanes() {
+		oldest = max(oldest, now.Sub(time.Unix(0, l.first.accepted)))
+	}
+	return len(x.live), oldest
 }
-
-// Usage returns a snapshot; it asks the file system for its free space.
-func (s *Spool) Usage() Usage { return Usage{} }

@@ -1,0 +1,205 @@
+package spool
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// batches is the batch log and its index.
+type batches struct {
+	log   *segmentLog
+	index *index
+	tally *tally
+
+	// moves is held for reading while a record about a batch is under way, and for writing while a live
+	// batch is copied forward: no record may say that a batch ended, and a later one that it lives (I10).
+	moves sync.RWMutex
+
+	mu     sync.Mutex // guards the fields below
+	groups grouper
+	lazy   []*record // to be written with whatever comes next
+	closed error
+	cut    bool  // one is in progress
+	failed error // of the last commit; nil when it was fine
+}
+
+// logged is a record on its way to the log.
+type logged struct {
+	record *record
+	offset int // in the payload
+}
+
+// append writes records, which data holds encoded one behind the other from offsets[i] on, and applies
+// them. It returns once they are durable and applied, all or none.
+func (b *batches) append(data []byte, records []logged) error {
+	led, g, err := b.enter(data, records)
+	if err != nil {
+		return err
+	}
+	if led {
+		b.commit(g)
+	}
+	<-g.done // bounded by its leader's commit
+	return g.err
+}
+
+// write is append for one record without a batch in it.
+func (b *batches) write(r *record) error {
+	return b.append(r.append(nil), []logged{{record: r}})
+}
+
+func (b *batches) enter(data []byte, records []logged) (leads bool, g *group, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed != nil {
+		return false, nil, b.closed
+	}
+	g, leads = b.groups.join(len(data))
+	if leads { // what was put off comes first, so that it cannot undo what follows
+		for _, r := range b.lazy {
+			g.records = append(g.records, logged{record: r})
+			g.buf = r.append(g.buf)
+		}
+		b.lazy = nil
+	}
+	at := len(g.buf) - frameHead
+	for _, r := range records {
+		r.offset += at
+		if e := r.record.entry; e != nil {
+			e.offset += int64(at)
+		}
+		for _, e := range r.record.children {
+			e.offset += int64(at)
+		}
+		g.records = append(g.records, r)
+	}
+	g.buf = append(g.buf, data...)
+	return leads, g, nil
+}
+
+// later puts a record off until the next group.
+func (b *batches) later(r *record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f := b.groups.forming; f != nil {
+		f.records = append(f.records, logged{record: r})
+		f.buf = r.append(f.buf)
+		return
+	}
+	b.lazy = append(b.lazy, r)
+}
+
+// commit leads a group. The figures at its head are those of everything before it, since groups are
+// applied in their order; any frame is enough to restore them (I11).
+func (b *batches) commit(led *group) {
+	b.groups.turn(led)
+	putTotals(led.buf[frameHead:frameHead+totalsBytes:frameHead+totalsBytes], b.index.position(), b.tally.snapshot())
+	err := b.log.commit(led.buf, uint32(len(led.records))+1, func(at place) {
+		for _, r := range led.records {
+			b.index.apply(r.record, at.segment, at.offset+frameHead)
+		}
+	})
+	led.records = nil
+	b.mu.Lock()
+	b.failed = err
+	b.groups.finish(led, err)
+	b.mu.Unlock()
+}
+
+func (x *index) position() Position {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.committed
+}
+
+// hold marks a live batch as ending, so that only one record ends it. release undoes that.
+func (b *batches) hold(id BatchID) (*entry, error) {
+	b.index.mu.Lock()
+	defer b.index.mu.Unlock()
+	e := b.index.live[id]
+	if e == nil || e.ending {
+		return nil, fmt.Errorf("spool: batch %s: %w", id, ErrUnknownBatch)
+	}
+	e.ending = true
+	return e, nil
+}
+
+func (b *batches) release(e *entry) {
+	b.index.mu.Lock()
+	defer b.index.mu.Unlock()
+	e.ending = false
+}
+
+// known returns an error when the batch is not live.
+func (b *batches) known(id BatchID) error {
+	b.index.mu.Lock()
+	defer b.index.mu.Unlock()
+	if b.index.live[id] == nil {
+		return fmt.Errorf("spool: batch %s: %w", id, ErrUnknownBatch)
+	}
+	return nil
+}
+
+// Attempt records that a report of the batch is about to be sent. It returns once that is durable.
+func (s *Spool) Attempt(id BatchID, at time.Time) error {
+	return s.batches.note(&record{kind: recordAttempt, id: id, at: at.UnixNano()})
+}
+
+// Ambiguous records that nobody knows what became of the last attempt: its events are counted, and stay
+// pending. It returns once that is durable.
+func (s *Spool) Ambiguous(id BatchID) error {
+	return s.batches.note(&record{kind: recordAmbiguous, id: id})
+}
+
+// Answered records that the last attempt had a definite answer, so that a crash from now on does not
+// count it as ambiguous. It is written with the next record, and not waited for.
+func (s *Spool) Answered(id BatchID) error {
+	if err := s.batches.known(id); err != nil {
+		return err
+	}
+	s.batches.later(&record{kind: recordAnswered, id: id})
+	return nil
+}
+
+func (b *batches) note(r *record) error {
+	b.moves.RLock()
+	defer b.moves.RUnlock()
+	if err := b.known(r.id); err != nil {
+		return err
+	}
+	if err := b.write(r); err != nil {
+		return fmt.Errorf("spool: batch %s: %w", r.id, err)
+	}
+	return nil
+}
+
+// close waits for the groups under way and seals the log.
+func (b *batches) close() error {
+	b.flushLazy()
+	b.mu.Lock()
+	if b.closed != nil {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = ErrClosed
+	newest := b.groups.newest
+	b.mu.Unlock()
+	if newest != nil {
+		<-newest.done
+	}
+	if err := b.log.close(); err != nil {
+		return fmt.Errorf("spool: close batch log: %w", err)
+	}
+	return nil
+}
+
+// flushLazy writes what was put off.
+func (b *batches) flushLazy() {
+	b.mu.Lock()
+	waiting := len(b.lazy) > 0
+	b.mu.Unlock()
+	if waiting {
+		_ = b.append(nil, nil) // what is not written is counted as ambiguous, which is true enough
+	}
+}

@@ -1,0 +1,160 @@
+package spool
+
+import (
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// entry is what the index keeps of a live batch: some 200 bytes with its place in the maps.
+type entry struct {
+	id         BatchID
+	lane       *lane
+	prev, next *entry // in the lane, in the order of sealing
+
+	segment *segment // where its record is
+	offset  int64    // of the record's head, in the segment once applied
+	length  uint32   // of head and body
+
+	transactions uint32
+	events       uint64
+	oldest       int64 // timestamps, Unix seconds
+	newest       int64
+	accepted     int64 // Unix nanoseconds
+	sealed       int64
+	attempts     uint32
+	ambiguous    uint32
+	flat         bool
+	open         bool  // an attempt was recorded, and nothing about its outcome
+	ending       bool  // a record that ends it is on its way
+	unreadable   uint8 // times in a row
+}
+
+// lane is a list of entries in the order of sealing.
+type lane struct {
+	key         LaneKey
+	first, last *entry
+	count       int
+	events      uint64
+}
+
+// describe returns the entry of a batch.
+func (x *index) describe(b *Batch) *entry {
+	e := &entry{
+		id: b.ID, lane: x.lane(b.Lane), transactions: uint32(len(b.Transactions)), events: b.Events(),
+		accepted: b.OldestAccepted.UnixNano(), sealed: b.Sealed.UnixNano(), flat: b.FlatUsage,
+	}
+	for i := range b.Transactions {
+		at := b.Transactions[i].Timestamp
+		if i == 0 || at < e.oldest {
+			e.oldest = at
+		}
+		if i == 0 || at > e.newest {
+			e.newest = at
+		}
+	}
+	return e
+}
+
+// appendBatch writes a batch record of the given kind, with its entry's figures before the transactions.
+func appendBatch(dst []byte, kind recordKind, cut uint64, e *entry, transactions []Transaction) []byte {
+	start := len(dst)
+	dst = openRecord(dst, kind)
+	switch kind {
+	case recordBatch:
+		dst = binary.AppendUvarint(dst, cut)
+	case recordMoved:
+		dst = binary.AppendUvarint(dst, uint64(e.attempts))
+		dst = binary.AppendUvarint(dst, uint64(e.ambiguous))
+		dst = append(dst, bit(e.open))
+	}
+	flags := credentialBits(e.lane.key.Credentials)
+	if e.flat {
+		flags |= bitFlat
+	}
+	dst = appendString(appendID(append(dst, flags), e.id), e.lane.key.ServiceID)
+	dst = appendCredentials(dst, e.lane.key.Credentials)
+	for _, v := range [...]int64{e.sealed, e.accepted, e.oldest, e.newest} {
+		dst = binary.AppendVarint(dst, v)
+	}
+	dst = binary.AppendUvarint(dst, e.events)
+	dst = binary.AppendUvarint(dst, uint64(len(transactions)))
+	for i := range transactions {
+		t := &transactions[i]
+		dst = binary.AppendUvarint(append(dst, flagsOf(&t.Transaction)), uint64(t.Events))
+		dst = appendTransaction(dst, &t.Transaction)
+	}
+	return closeRecord(dst, start)
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// parseEntry reads a batch record up to its transactions. The lane's strings are copied when it is new.
+func (x *index) parseEntry(d *decoder, r *record) *entry {
+	e := &entry{}
+	switch r.kind {
+	case recordBatch:
+		r.cut = d.uvarint()
+	case recordMoved:
+		e.attempts, e.ambiguous, e.open = uint32(d.uvarint()), uint32(d.uvarint()), d.byte() == 1
+	}
+	flags := d.byte()
+	e.flat, e.id = flags&bitFlat != 0, d.id()
+	key := LaneKey{ServiceID: d.view()}
+	key.Credentials = d.credentials(flags)
+	e.sealed, e.accepted, e.oldest, e.newest = d.varint(), d.varint(), d.varint(), d.varint()
+	e.events = d.uvarint()
+	e.transactions = uint32(d.number(4))
+	if d.err == nil {
+		e.lane = x.lane(key)
+	}
+	return e
+}
+
+// parseBatch reads a whole batch out of a record's body, which must not be changed afterwards.
+func (x *index) parseBatch(body []byte) (*Batch, error) {
+	d := &decoder{data: body[1:]}
+	e := x.parseEntry(d, &record{kind: recordKind(body[0])})
+	if d.err != nil {
+		return nil, d.err
+	}
+	info := e.info()
+	b := &Batch{
+		ID: e.id, Lane: e.lane.key, FlatUsage: e.flat, Sealed: info.Sealed, OldestAccepted: info.OldestAccepted,
+		Transactions: make([]Transaction, e.transactions),
+	}
+	for i := range b.Transactions {
+		t := &b.Transactions[i]
+		flags := d.byte()
+		t.Events = uint32(d.uvarint())
+		d.transaction(flags, &t.Transaction)
+	}
+	return b, d.err
+}
+
+// info returns what users of the index see.
+func (e *entry) info() BatchInfo {
+	return BatchInfo{
+		ID: e.id, Lane: e.lane.key, FlatUsage: e.flat, Transactions: int(e.transactions), Events: e.events,
+		Bytes: int(e.length), OldestTimestamp: e.oldest, NewestTimestamp: e.newest,
+		OldestAccepted: time.Unix(0, e.accepted), Sealed: time.Unix(0, e.sealed),
+		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous),
+	}
+}
+
+// own copies a key's strings, which may be views.
+func (k LaneKey) own() LaneKey {
+	return LaneKey{
+		ServiceID: strings.Clone(k.ServiceID),
+		Credentials: threescale.Credentials{
+			ServiceToken: strings.Clone(k.Credentials.ServiceToken), ProviderKey: strings.Clone(k.Credentials.ProviderKey),
+		},
+	}
+}

@@ -1,0 +1,85 @@
+package spool
+
+import (
+	"sync"
+
+	"github.com/reporterd/reporterd/event"
+)
+
+// groupPrefix is what a frame of the journal begins with: when it was accepted (Unix nanoseconds) and how
+// many duplicates had been counted, 8 bytes each.
+const groupPrefix = 16
+
+// encoding is one request's events as the journal keeps them, made outside of any lock.
+type encoding struct {
+	buf     []byte
+	count   int
+	marked  []markedEvent // those with an id, in order
+	scratch []byte
+}
+
+// markedEvent says where in an encoding an event with an id lies.
+type markedEvent struct {
+	mark       mark
+	index      int
+	start, end int
+}
+
+var encodings = sync.Pool{New: func() any { return new(encoding) }}
+
+// encode writes events into a pooled encoding; ids are left out when they are not remembered.
+func encode(events []event.Event, ids bool) *encoding {
+	e := encodings.Get().(*encoding)
+	e.buf, e.marked, e.count = e.buf[:0], e.marked[:0], len(events)
+	for i := range events {
+		e.add(&events[i], i, ids)
+	}
+	return e
+}
+
+// release gives the encoding back. A huge one is left to the collector.
+func (e *encoding) release() {
+	if cap(e.buf) <= maxGroup {
+		encodings.Put(e)
+	}
+}
+
+func (e *encoding) add(v *event.Event, index int, ids bool) {
+	flags := flagsOf(&v.Transaction) | credentialBits(v.Credentials)
+	if v.FlatUsage {
+		flags |= bitFlat
+	}
+	start := len(e.buf)
+	if ids && v.ID != "" {
+		flags |= bitMark
+	}
+	e.buf = append(e.buf, flags)
+	e.buf = appendString(e.buf, v.ServiceID)
+	e.buf = appendCredentials(e.buf, v.Credentials)
+	if flags&bitMark != 0 {
+		var m mark
+		m, e.scratch = newMark(e.scratch, v.ServiceID, v.ID)
+		e.buf = append(e.buf, m[:]...)
+		e.marked = append(e.marked, markedEvent{mark: m, index: index, start: start})
+	}
+	e.buf = appendTransaction(e.buf, &v.Transaction)
+	if flags&bitMark != 0 {
+		e.marked[len(e.marked)-1].end = len(e.buf)
+	}
+}
+
+// event reads the next event of a group. v and its usage are reused; strings are views.
+func (d *decoder) event(v *event.Event) (m mark, marked bool) {
+	flags := d.byte()
+	if flags&^knownBits != 0 {
+		d.fail()
+	}
+	v.FlatUsage, v.ID = flags&bitFlat != 0, ""
+	v.ServiceID = d.view()
+	v.Credentials = d.credentials(flags)
+	if flags&bitMark != 0 {
+		copy(m[:], d.bytes(len(m)))
+	}
+	d.transaction(flags, &v.Transaction)
+	return m, flags&bitMark != 0
+}

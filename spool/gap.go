@@ -1,0 +1,58 @@
+package spool
+
+// gap is a range of positions that the disk lost, first to last.
+type gap struct{ first, last Position }
+
+// lose books events of the journal as lost, once.
+func (s *Spool) lose(first, last Position) {
+	if n := s.journal.lose(first, last); n > 0 {
+		s.tally.lost(n)
+	}
+}
+
+// lose notes the events first to last as lost, and returns how many of them were not noted before.
+func (j *journal) lose(first, last Position) (fresh uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for p := first; p <= last; {
+		if g, ok := j.gapAt(p); ok {
+			p = g.last + 1
+			continue
+		}
+		until := j.nextGap(p, last)
+		j.gaps = append(j.gaps, gap{p, until})
+		fresh += uint64(until - p + 1)
+		p = until + 1
+	}
+	return fresh
+}
+
+// gapAt returns the gap that holds p. mu is held.
+func (j *journal) gapAt(p Position) (gap, bool) {
+	for _, g := range j.gaps {
+		if g.first <= p && p <= g.last {
+			return g, true
+		}
+	}
+	return gap{}, false
+}
+
+// nextGap returns the last position from p on, at most last, that lies before any other gap. mu is held.
+func (j *journal) nextGap(p, last Position) Position {
+	for _, g := range j.gaps {
+		if g.first > p && g.first <= last {
+			last = g.first - 1
+		}
+	}
+	return last
+}
+
+// lostIn returns how many events from first to last are in gaps. mu is held.
+func (j *journal) lostIn(first, last Position) (n uint64) {
+	for _, g := range j.gaps {
+		if low, high := max(g.first, first), min(g.last, last); low <= high {
+			n += uint64(high - low + 1)
+		}
+	}
+	return n
+}

@@ -1,0 +1,151 @@
+package spool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/reporterd/reporterd/disk"
+)
+
+const (
+	lettersDir     = "deadletters"
+	letterSuffix   = ".json"
+	unfinished     = ".tmp"
+	maxLetter      = 1 << 20 // bytes of a file that is read
+	defaultLetters = 100     // of a page
+	maxLetters     = 1000
+)
+
+// letters is the directory of dead letter files.
+type letters struct {
+	fs    disk.FS
+	root  string
+	room  *room
+	count atomic.Int64
+}
+
+func (l *letters) path(name string) string { return filepath.Join(l.root, lettersDir, name) }
+
+// write makes the files of dead letters durable. A file has its letter's id, so that writing it again
+// after a crash changes nothing.
+func (l *letters) write(b *Batch, info BatchInfo, dead []DeadLetter) error {
+	for _, d := range dead {
+		id := fmt.Sprintf("%s-%04d", b.ID, d.Index)
+		if err := l.put(id, newLetter(b, info, id, d)); err != nil {
+			return fmt.Errorf("spool: dead letter %s: %w", id, err)
+		}
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	if err := l.fs.SyncDir(filepath.Join(l.root, lettersDir)); err != nil {
+		return fmt.Errorf("spool: dead letters of batch %s: %w", b.ID, err)
+	}
+	return nil
+}
+
+// put writes one file under another name, syncs it and renames it: a reader finds a whole letter or none.
+func (l *letters) put(id string, letter letterFile) error {
+	data, err := json.MarshalIndent(letter, "", "  ")
+	if err != nil {
+		return err
+	}
+	data = append(data, '\n')
+	name, temporary := l.path(id+letterSuffix), l.path(id+unfinished)
+	f, err := l.fs.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, l.fs.Remove(temporary))
+	}
+	if !l.has(name) {
+		l.count.Add(1)
+		l.room.take(int64(len(data)))
+	}
+	return l.fs.Rename(temporary, name)
+}
+
+func (l *letters) has(name string) bool {
+	f, err := l.fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return false
+	}
+	_ = f.Close()
+	return true
+}
+
+// measure counts what is here from before, and removes what was not finished.
+func (l *letters) measure() error {
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name, unfinished) {
+			_ = l.fs.Remove(l.path(e.Name))
+			continue
+		}
+		l.count.Add(1)
+		l.room.take(e.Size)
+	}
+	return err
+}
+
+// page reads the selected letters behind a cursor.
+func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err error) {
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	if err != nil {
+		return nil, "", fmt.Errorf("spool: dead letters: %w", err)
+	}
+	if q.Limit <= 0 {
+		q.Limit = defaultLetters
+	}
+	q.Limit = min(q.Limit, maxLetters)
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name, letterSuffix)
+		if !ok || id <= q.Cursor {
+			continue
+		}
+		d, err := l.read(e)
+		if err != nil || !q.matches(d) {
+			continue
+		}
+		if len(page) == q.Limit {
+			return page, page[len(page)-1].ID, nil
+		}
+		page = append(page, *d)
+	}
+	return page, "", nil
+}
+
+// read reads one letter, without the credentials.
+func (l *letters) read(e disk.Entry) (*DeadLetter, error) {
+	if e.Size > maxLetter {
+		return nil, errors.New("too large for a dead letter")
+	}
+	f, err := l.fs.OpenFile(l.path(e.Name), os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, e.Size)
+	n, err := f.ReadAt(data, 0)
+	if n == len(data) {
+		err = nil
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	d := new(DeadLetter)
+	if err := json.Unmarshal(data, d); err != nil {
+		return nil, err
+	}
+	d.ID = strings.TrimSuffix(e.Name, letterSuffix)
+	return d, nil
+}

@@ -1,0 +1,233 @@
+package spool_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// state is everything that can be seen of a spool at rest.
+type state struct {
+	committed spool.Position
+	journal   []*entry
+	infos     map[spool.BatchID]spool.BatchInfo
+	batches   map[spool.BatchID]*spool.Batch
+	letters   []spool.DeadLetter
+	counts    spool.Counts
+	damaged   []spool.BatchID
+}
+
+// look reads the whole state of a spool that nobody else uses. What the tail hands out goes into the
+// book at once: from then on it must stay. An error is the disk's.
+func look(ctx context.Context, s *spool.Spool, b *book) (*state, error) {
+	st := &state{
+		committed: s.Committed(), counts: s.Counts(),
+		infos: map[spool.BatchID]spool.BatchInfo{}, batches: map[spool.BatchID]*spool.Batch{},
+	}
+	if err := st.readJournal(ctx, s, b); err != nil {
+		return nil, err
+	}
+	for _, info := range s.Batches() {
+		st.infos[info.ID] = info
+		batch, err := s.Load(info.ID)
+		if errors.Is(err, spool.ErrDamaged) {
+			st.damaged = append(st.damaged, info.ID)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		st.batches[info.ID] = batch
+	}
+	var cursor string
+	for {
+		page, next, err := s.DeadLetters(spool.DeadLetterQuery{Limit: 7, Cursor: cursor})
+		if err != nil {
+			return nil, err
+		}
+		st.letters = append(st.letters, page...)
+		if cursor = next; cursor == "" {
+			return st, nil
+		}
+	}
+}
+
+// readJournal reads everything behind the last cut.
+func (st *state) readJournal(ctx context.Context, s *spool.Spool, b *book) error {
+	tail := s.Tail()
+	defer func() { _ = tail.Close() }()
+	for at := st.committed; uint64(at) < st.counts.Accepted; {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		group, err := tail.Next(ctx)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			b.fault("the tail ends at position %d, %d events were accepted", at, st.counts.Accepted)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		at = group.Last
+		st.journal = append(st.journal, receive(group, b)...)
+	}
+	return nil
+}
+
+// receive books a group that the tail handed out.
+func receive(group *spool.Group, b *book) []*entry {
+	var entries []*entry
+	at := group.First
+	group.Events(func(got *event.Event) bool {
+		if e := b.handedOut(at, got); e != nil {
+			entries = append(entries, e)
+		}
+		at++
+		return true
+	})
+	if at != group.Last+1 || group.Count != int(group.Last-group.First+1) {
+		b.fault("group %d to %d counts %d events and holds %d", group.First, group.Last, group.Count, at-group.First)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range entries {
+		b.groups[e] = entries
+	}
+	return entries
+}
+
+// reconcile compares a recovered state with what is permitted, and makes the book certain of it.
+func (b *book) reconcile(st *state) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reconcileCut(st)
+	for _, s := range b.live {
+		if s.outcome == nil {
+			continue
+		}
+		if _, still := st.infos[s.batch.ID]; !still {
+			b.applyOutcome(s)
+		}
+		s.outcome = nil
+	}
+	b.reconcileBatches(st)
+	b.reconcileEvents(st)
+	b.reconcileLetters(st)
+	b.reconcileCounts(st)
+}
+
+// reconcileCut finds out which cut of those in doubt happened. The caller holds mu.
+func (b *book) reconcileCut(st *state) {
+	for _, p := range b.doubtful {
+		if p.upTo == st.committed && p.matches(st) {
+			b.applyCut(p)
+			break
+		}
+	}
+	b.doubtful = nil
+	if st.committed != b.committed {
+		b.violate("everything up to %d is sealed, it should be %d", st.committed, b.committed)
+	}
+}
+
+// matches reports whether the batches of a plan are those that are live.
+func (p *cutPlan) matches(st *state) bool {
+	for _, s := range p.batches {
+		if got := st.batches[s.batch.ID]; got == nil || !sameBatch(&s.batch, got) {
+			return false
+		}
+	}
+	return true
+}
+
+// reconcileBatches compares the live batches. The caller holds mu.
+func (b *book) reconcileBatches(st *state) {
+	for id, s := range b.live {
+		info, ok := st.infos[id]
+		if !ok {
+			b.violate("batch %v with %d events is gone", id, s.events())
+			continue
+		}
+		if got := st.batches[id]; got != nil && !sameBatch(&s.batch, got) {
+			b.violate("batch %v came back as %+v", id, got)
+		}
+		if int(info.Events) != s.events() || info.Transactions != len(s.entries) || info.Lane != s.batch.Lane {
+			b.violate("the index says of batch %v: %+v", id, info)
+		}
+		if info.Attempts < s.attempts || info.Attempts > s.tries {
+			b.violate("batch %v: %d attempts, of %d recorded and %d tried", id, info.Attempts, s.attempts, s.tries)
+		}
+		if info.Ambiguous < s.ambiguous || info.Ambiguous > max(s.doubts, info.Attempts) {
+			b.violate("batch %v: %d ambiguous, of %d recorded and %d tried", id, info.Ambiguous, s.ambiguous, s.doubts)
+		}
+		s.attempts, s.tries = info.Attempts, info.Attempts
+		s.ambiguous, s.doubts = info.Ambiguous, info.Ambiguous
+	}
+	for id := range st.infos {
+		if b.live[id] == nil {
+			b.violate("batch %v is live, and was never committed, or is resolved", id)
+		}
+	}
+	if len(st.damaged) > 0 {
+		b.violate("batches %v cannot be read", st.damaged)
+	}
+}
+
+// reconcileEvents checks that each event is where it must be, once. The caller holds mu.
+func (b *book) reconcileEvents(st *state) {
+	found := map[*entry]bool{}
+	for _, e := range st.journal {
+		found[e] = true
+	}
+	for _, e := range b.entries {
+		switch {
+		case e.certain && (e.at == nowhere || e.at == inJournal && !found[e]):
+			b.violate("event %d (position %d) was acknowledged or handed out, and is gone", e.serial, e.position)
+		case found[e] && e.at != inJournal:
+			b.violate("event %d is in the journal, and in a batch or behind it", e.serial)
+		}
+		e.possible = false // not found, and must not come back
+	}
+}
+
+// reconcileLetters compares the dead letters. The caller holds mu.
+func (b *book) reconcileLetters(st *state) {
+	letters := map[*entry]bool{}
+	for _, l := range st.letters {
+		for _, value := range l.Usage {
+			if serial := int(value) - 1; serial < len(b.entries) {
+				letters[b.entries[serial]] = true
+			}
+		}
+	}
+	for _, e := range b.entries {
+		if letters[e] != (e.at == isDead) {
+			b.violate("event %d: dead letter %v, it should be %v", e.serial, letters[e], e.at == isDead)
+		}
+	}
+}
+
+// reconcileCounts compares the figures. The caller holds mu.
+func (b *book) reconcileCounts(st *state) {
+	want := spool.Counts{Duplicates: st.counts.Duplicates, Ambiguous: st.counts.Ambiguous}
+	for _, e := range b.entries {
+		if e.certain {
+			want.Accepted++
+		}
+		switch e.at {
+		case inJournal, inBatch:
+			want.Pending++
+		case isDelivered:
+			want.Delivered++
+		case isDead:
+			want.Dead++
+		case isLost:
+			want.Lost++
+		}
+	}
+	if st.counts != want {
+		b.violate("counts are %+v, they should be %+v", st.counts, want)
+	}
+}

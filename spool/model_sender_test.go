@@ -1,0 +1,121 @@
+package spool_test
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/reporterd/reporterd/disk/disktest"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// sender does what the sender does: attempt, and one of the outcomes. An outcome that could not be
+// recorded is recorded again, for it has happened.
+type sender struct {
+	book *book
+	rng  *rand.Rand
+	disk *disktest.Disk
+	owed []*sealed // outcomes to record again
+}
+
+// step is one report.
+func (q *sender) step(s *spool.Spool) {
+	if len(q.owed) > 0 {
+		q.settle(s, q.owed[0])
+		return
+	}
+	infos := s.Batches()
+	if len(infos) == 0 {
+		return
+	}
+	q.report(s, infos[q.rng.IntN(len(infos))].ID)
+}
+
+// report loads a batch, attempts it and records an outcome.
+func (q *sender) report(s *spool.Spool, id spool.BatchID) {
+	batch, err := s.Load(id)
+	if err != nil {
+		q.complain("Load", err)
+		return
+	}
+	known := q.book.loaded(batch)
+	if known == nil {
+		return
+	}
+	known.tries++
+	if err := s.Attempt(id, time.Now()); err != nil {
+		q.complain("Attempt", err)
+		return
+	}
+	known.attempts++
+	switch q.rng.IntN(6) {
+	case 0:
+		return // the answer never came, or the process dies first
+	case 1:
+		known.doubts++
+		if err := s.Ambiguous(id); err != nil {
+			q.complain("Ambiguous", err)
+			return
+		}
+		known.ambiguous++
+		return
+	case 2:
+		if err := s.Answered(id); err != nil {
+			q.complain("Answered", err)
+		}
+		return
+	}
+	q.book.resolving(known, q.outcome(known))
+	q.settle(s, known)
+}
+
+// settle records an outcome, now or later.
+func (q *sender) settle(s *spool.Spool, known *sealed) {
+	if len(q.owed) > 0 {
+		q.owed = q.owed[1:]
+	}
+	if err := s.Resolve(known.batch.ID, known.outcome.resolution); err != nil {
+		q.complain("Resolve", err)
+		q.owed = append(q.owed, known)
+		return
+	}
+	q.book.resolve(known)
+}
+
+// outcome draws one: every transaction is delivered, dead or goes on in a child.
+func (q *sender) outcome(known *sealed) *outcome {
+	o := &outcome{}
+	mixed := q.rng.IntN(2) == 0
+	halves := make([][]int, 2)
+	for i := range known.batch.Transactions {
+		fate := 0
+		if mixed {
+			fate = q.rng.IntN(4)
+		}
+		switch fate {
+		case 0:
+			o.resolution.Delivered = append(o.resolution.Delivered, i)
+		case 1:
+			o.resolution.Dead = append(o.resolution.Dead, spool.DeadLetter{
+				Index: i, Reason: spool.Reason{Code: "metric_invalid", Message: "metric is invalid"},
+			})
+		default:
+			halves[fate-2] = append(halves[fate-2], i)
+		}
+	}
+	for _, half := range halves {
+		if len(half) > 0 && len(known.batch.ID.String()) < 20+2*8 { // at most 16 splits deep
+			o.resolution.Children = append(o.resolution.Children, half)
+			o.children = append(o.children, known.child(len(o.children), half))
+		} else {
+			o.resolution.Delivered = append(o.resolution.Delivered, half...)
+		}
+	}
+	return o
+}
+
+// complain is for errors that nothing explains.
+func (q *sender) complain(what string, err error) {
+	if !q.disk.Stopped() && !isFault(err) {
+		q.book.fault("%s: %v", what, err)
+	}
+}

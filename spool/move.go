@@ -1,0 +1,67 @@
+package spool
+
+// tidy removes segments of the batch log in which nothing is live, and copies forward what keeps the
+// oldest one when less than half of the log is live: one held lane cannot pin the disk. One batch a call
+// is enough, since each call follows a record that may have freed one.
+func (s *Spool) tidy() {
+	b := s.batches
+	if !b.moves.TryLock() {
+		_ = b.drop()
+		return
+	}
+	defer b.moves.Unlock()
+	_ = b.drop() // the next call tries again
+	if e := b.straggler(); e != nil {
+		if b.forward(e) == nil {
+			_ = b.drop()
+		}
+	}
+}
+
+func (b *batches) drop() error {
+	return b.log.dropWhile(func(oldest *segment) bool { return oldest.refs.Load() == 0 })
+}
+
+// straggler returns a live batch of the oldest segment, when the log has grown to several segments and
+// less than half of it is live.
+func (b *batches) straggler() *entry {
+	count, size := b.log.files()
+	if count < 3 || size < 2*b.log.segmentBytes {
+		return nil
+	}
+	b.log.mu.Lock()
+	oldest := b.log.segments[0]
+	b.log.mu.Unlock()
+	b.index.mu.Lock()
+	defer b.index.mu.Unlock()
+	if b.index.bytes*2 >= size {
+		return nil
+	}
+	var found *entry
+	for _, e := range b.index.live {
+		if e.segment == oldest && (found == nil || e.id.Compare(found.id) < 0) {
+			found = e
+		}
+	}
+	return found
+}
+
+// forward copies a live batch to the end of the log, with its attempts. moves is held for writing (I10).
+// A batch that cannot be read stays where it is, for Load to say so.
+func (b *batches) forward(e *entry) error {
+	body, err := b.body(e)
+	if err != nil {
+		return err
+	}
+	batch, err := b.index.parseBatch(body)
+	if err != nil {
+		return err
+	}
+	b.index.mu.Lock()
+	copied := *e
+	b.index.mu.Unlock()
+	copied.prev, copied.next = nil, nil
+	buf := appendBatch(nil, recordMoved, 0, &copied, batch.Transactions)
+	copied.offset, copied.length = 0, uint32(len(buf))
+	return b.append(buf, []logged{{record: &record{kind: recordMoved, entry: &copied}}})
+}

@@ -1,0 +1,83 @@
+package spool_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMutantsApply keeps the mutants in step with the code: each one's text stands there exactly once.
+func TestMutantsApply(t *testing.T) {
+	for _, m := range mutants {
+		for _, c := range m.changes {
+			source, err := os.ReadFile(c.file)
+			require.NoError(t, err, m.name)
+			assert.Equal(t, 1, strings.Count(string(source), c.old), "%s: %s: %q", m.name, c.file, c.old)
+		}
+	}
+}
+
+// TestMutants judges the model test: it breaks the spool in one way after the other and expects TestModel
+// or TestModelDamage to notice.
+func TestMutants(t *testing.T) {
+	if os.Getenv("REPORTERD_MUTANTS") == "" {
+		t.Skip("takes minutes: set REPORTERD_MUTANTS=1")
+	}
+	for _, m := range mutants {
+		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
+			output, err := m.run(t)
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "it lives:\n%s", output)
+			require.NotContains(t, output, "[build failed]")
+			require.Contains(t, output, "--- FAIL: TestModel", "something else died:\n%s", output)
+			t.Log(verdict(output))
+		})
+	}
+}
+
+// run tests the package with the mutant in it.
+func (m *mutant) run(t *testing.T) (output string, err error) {
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for _, c := range m.changes {
+		original, err := filepath.Abs(c.file)
+		require.NoError(t, err)
+		mutated := replace[original]
+		if mutated == "" {
+			mutated = filepath.Join(dir, c.file)
+			replace[original] = mutated
+		} else {
+			original = mutated
+		}
+		source, err := os.ReadFile(original)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(mutated, []byte(strings.Replace(string(source), c.old, c.new, 1)), 0o600))
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	encoded, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(overlay, encoded, 0o600))
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^TestModel", "-overlay="+overlay, ".")
+	cmd.Env = append(os.Environ(), "REPORTERD_MODEL_HISTORIES=600")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// verdict returns the first thing the model test complained about.
+func verdict(output string) string {
+	for line := range strings.Lines(output) {
+		if _, what, found := strings.Cut(line, "Should be empty, but was "); found {
+			return strings.TrimSpace(what)
+		}
+		if strings.Contains(line, "seed ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return output
+}

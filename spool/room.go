@@ -1,0 +1,67 @@
+package spool
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reporterd/reporterd/disk"
+)
+
+// freeInterval is how old the answer of the file system about its free space may be.
+const freeInterval = 100 * time.Millisecond
+
+// room knows how much space is left: of the quota, and of the disk above the watermark. All methods may
+// be called concurrently.
+type room struct {
+	fs      disk.FS
+	dir     string
+	quota   int64 // 0: none
+	minFree int64
+
+	used atomic.Int64 // bytes allocated under dir
+
+	mu    sync.Mutex // guards the fields below
+	disk  int64      // free bytes at asked
+	asked time.Time
+}
+
+func (r *room) take(n int64) { r.used.Add(n) }
+func (r *room) free(n int64) { r.used.Add(-n) }
+
+// left returns the bytes that may still be allocated: the smaller of quota and disk. It is negative
+// when a limit has been passed.
+func (r *room) left() int64 {
+	left := r.diskLeft()
+	if r.quota > 0 {
+		left = min(left, r.quota-r.used.Load())
+	}
+	return left
+}
+
+// diskLeft asks the file system now and then; one that cannot say is taken to have room.
+func (r *room) diskLeft() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked.IsZero() || time.Since(r.asked) >= freeInterval {
+		free, _, err := r.fs.Free(r.dir)
+		if err != nil {
+			free = math.MaxInt64
+		}
+		r.disk, r.asked = free, time.Now()
+	}
+	return r.disk - r.minFree
+}
+
+// admit returns nil when need bytes can be allocated and as much as reserve is left for draining.
+func (r *room) admit(need, reserve int64) error {
+	if left := r.left(); left < need+reserve {
+		if r.quota > 0 && r.quota-r.used.Load() < need+reserve {
+			return fmt.Errorf("spool: quota of %d bytes is used up (%d in use, %d kept for draining)", r.quota, r.used.Load(), reserve)
+		}
+		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d (%d kept for draining)", left, r.minFree, reserve)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package spool
+
+import "os"
+
+// nextSequence returns the sequence number of the next frame: everything below it is durable.
+func (l *segmentLog) nextSequence() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next
+}
+
+// last returns the newest segment, or nil.
+func (l *segmentLog) last() *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.segments) == 0 {
+		return nil
+	}
+	return l.segments[len(l.segments)-1]
+}
+
+// extent returns how far a segment may be read, and the one behind it, if there is one. When there is,
+// nothing more will come to the first.
+func (l *segmentLog) extent(s *segment) (end int64, following *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, candidate := range l.segments {
+		if candidate == s || candidate.first > s.first || candidate.first == s.first && candidate.try > s.try {
+			if candidate != s {
+				following = candidate
+			} else if i+1 < len(l.segments) {
+				following = l.segments[i+1]
+			}
+			break
+		}
+	}
+	return s.end, following
+}
+
+// reach returns the sequence number behind what may be read of a segment.
+func (l *segmentLog) reach(s *segment) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return s.next
+}
+
+// remaining returns how many bytes still fit into the newest segment.
+func (l *segmentLog) remaining() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.segments); n > 0 {
+		return l.segments[n-1].size - l.segments[n-1].end
+	}
+	return 0
+}
+
+// holding returns the segment that holds a sequence number, or the first one behind it, or nil.
+func (l *segmentLog) holding(sequence uint64) *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, s := range l.segments {
+		if sequence < s.next || i == len(l.segments)-1 {
+			return s
+		}
+	}
+	return nil
+}
+
+// dropWhile removes segments from the oldest on, as long as done says so, but never the newest: its name
+// keeps the sequence numbers from starting over (I6). Each removal is durable before the next begins, so
+// that a record never outlives the one that ended it (I7).
+func (l *segmentLog) dropWhile(done func(*segment) bool) error {
+	l.dropping.Lock()
+	defer l.dropping.Unlock()
+	for {
+		l.mu.Lock()
+		if len(l.segments) < 2 || !done(l.segments[0]) {
+			l.mu.Unlock()
+			return nil
+		}
+		oldest := l.segments[0]
+		l.mu.Unlock()
+		if err := l.fs.Remove(l.path(oldest.name())); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if err := l.syncDir(); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.segments = l.segments[1:]
+		l.room.free(oldest.size)
+		l.mu.Unlock()
+	}
+}
+
+// takeSpare gives up the spare file when it is large enough, and returns its size.
+func (l *segmentLog) takeSpare(size int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	spare := l.spare
+	if spare < size {
+		return 0
+	}
+	l.spare = 0
+	return spare
+}
+
+// refillSpare makes the spare file when there is none: the reserve that lets draining go on when the
+// disk is full. Where there is no room for it, it is tried again later, and meanwhile no event is taken.
+func (l *segmentLog) refillSpare() bool {
+	l.filling.Lock()
+	defer l.filling.Unlock()
+	if !l.keepSpare || l.hasSpare() {
+		return true
+	}
+	size := l.segmentBytes
+	file, err := l.fs.OpenFile(l.path(spareName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return false
+	}
+	l.room.take(size)
+	if err := file.Allocate(size); err != nil {
+		_ = file.Close()
+		_ = l.fs.Remove(l.path(spareName))
+		l.room.free(size)
+		return false
+	}
+	_ = file.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spare = size
+	return true
+}
+
+func (l *segmentLog) hasSpare() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spare > 0
+}
+
+// files returns how many segments there are, and the bytes of frames in them.
+func (l *segmentLog) files() (count int, bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.segments {
+		bytes += s.end
+	}
+	return len(l.segments), bytes
+}
