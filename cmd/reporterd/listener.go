@@ -25,6 +25,7 @@ type listener struct {
 	address string // as bound: host:port, or unix:/path
 	bound   net.Listener
 	server  *http.Server
+	secure  bool  // HTTPS; net/http fills in TLSConfig of its own, so that does not tell
 	gate    *gate // in front of the handler, where it comes later; else nil
 }
 
@@ -41,7 +42,7 @@ func bind(ctx context.Context, log *zap.Logger, name, address string, server *ht
 	if err != nil {
 		return nil, fmt.Errorf("%s listener: %s: %w", name, address, reason(err))
 	}
-	l := &listener{name: name, address: bound.Addr().String(), bound: bound, server: server}
+	l := &listener{name: name, address: bound.Addr().String(), bound: bound, server: server, secure: server.TLSConfig != nil}
 	l.gate, _ = server.Handler.(*gate)
 	fields := []zap.Field{zap.String("listener", name)}
 	if network == "unix" {
@@ -51,8 +52,8 @@ func bind(ctx context.Context, log *zap.Logger, name, address string, server *ht
 			return nil, fmt.Errorf("%s listener: %w", name, err)
 		}
 	}
-	log.Info("listening", append(fields, zap.String("address", l.address), zap.Bool("tls", server.TLSConfig != nil))...)
-	if !private(bound.Addr()) && (server.TLSConfig == nil || server.TLSConfig.ClientCAs == nil) {
+	log.Info("listening", append(fields, zap.String("address", l.address), zap.Bool("tls", l.secure))...)
+	if !private(bound.Addr()) && !(l.secure && server.TLSConfig.ClientCAs != nil) {
 		log.Warn("listening beyond this machine, and nobody is asked who they are",
 			zap.String("listener", name), zap.String("address", l.address))
 	}
@@ -62,7 +63,7 @@ func bind(ctx context.Context, log *zap.Logger, name, address string, server *ht
 // serve answers until shutdown, and returns nil then.
 func (l *listener) serve() error {
 	var err error
-	if l.server.TLSConfig != nil {
+	if l.secure {
 		err = l.server.ServeTLS(l.bound, "", "")
 	} else {
 		err = l.server.Serve(l.bound)

@@ -38,7 +38,7 @@ Events are kept in %[4]s; the sandbox counts in memory. Ctrl-C stops both.
 // curl is the beginning of an address for curl on this machine.
 func (l *listener) curl() string {
 	scheme := "http"
-	if l.server.TLSConfig != nil {
+	if l.secure {
 		scheme = "--insecure https" // the certificate is seldom one for this machine's own name
 	}
 	if path, ok := strings.CutPrefix(l.address, "unix:"); ok {
