@@ -137,6 +137,7 @@ func TestDecode(t *testing.T) {
 		"t[app_id]=a&t[usage][h]=1&t[log][code]=099":                    {app, Usage{{"h", 1}}, now, 0},
 		"t[app_id]=a&t[usage][h]=1&t[log]=200":                          {app, Usage{{"h", 1}}, now, 0},
 		"t[app_id]=a":                                                   {app, nil, now, 0},
+		"t[app_id]=a&t[usage][h]=0&t[usage][i]=0":                       {app, nil, now, 0},
 		"t[app_id]=a&t[timestamp]=1":                                    {app, nil, now, 0},
 		"t[user_key]=k&t[app_id]=a&t[usage][h]=0&t[log][code]=200":      {Application{}, nil, now, 0},
 		"t[app_id]=a&t[usage][h]=1&t[timestamp]=2026-11-20+19:37:05":    {app, Usage{{"h", 1}}, now - 86400, 0},

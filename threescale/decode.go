@@ -15,13 +15,13 @@ import (
 // they cannot be aggregated: values above MaxValue, # values, names with brackets, an application that
 // is not a text (recordings report-huge-int, report-set-5, report-appid-nested).
 //
-// A transaction that the listener drops (see Dropped) decodes to one without usage, whatever its
-// application; check for an empty Usage, not for an empty Application. The error is an *Error.
+// A transaction that the listener drops (see Dropped) decodes to one without usage, whatever is wrong
+// with its application, which is then empty. The error is an *Error.
 func (t RawTransaction) Decode(now time.Time) (Transaction, error) {
-	if t.Dropped() {
-		return Transaction{Timestamp: now.Unix()}, nil
-	}
 	app, err := t.application()
+	if t.Dropped() {
+		return Transaction{Application: app, Timestamp: now.Unix()}, nil
+	}
 	if err != nil {
 		return Transaction{}, err
 	}

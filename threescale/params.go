@@ -19,10 +19,24 @@ var (
 type paramReader struct {
 	root    *node
 	lenient bool
+	slab    []node // nodes not handed out yet: one allocation for many
 }
 
 func newParamReader(lenient bool) *paramReader {
 	return &paramReader{root: &node{kind: Hash}, lenient: lenient}
+}
+
+// slabSize is how many nodes are allocated at a time.
+const slabSize = 64
+
+func (p *paramReader) newNode(kind Kind, text string) *node {
+	if len(p.slab) == 0 {
+		p.slab = make([]node, slabSize)
+	}
+	n := &p.slab[0]
+	p.slab = p.slab[1:]
+	n.kind, n.text = kind, text
+	return n
 }
 
 // countParams is the backend's way of counting against its cap: ampersands plus one, empty parts
@@ -59,15 +73,14 @@ func (p *paramReader) readPair(part string) error {
 	if err != nil {
 		return err
 	}
-	value := &node{kind: Nil}
-	if hasText {
-		text, err := unescape(rawText)
-		if err != nil {
-			return err
-		}
-		value = &node{kind: String, text: text}
+	if !hasText {
+		return p.add(name, p.newNode(Nil, ""))
 	}
-	return p.add(name, value)
+	text, err := unescape(rawText)
+	if err != nil {
+		return err
+	}
+	return p.add(name, p.newNode(String, text))
 }
 
 // add files a value under its unescaped name.
@@ -125,7 +138,7 @@ func (p *paramReader) place(n *node, head, after string, value *node, depth int)
 	}
 	child := n.get(head)
 	if child == nil || child.kind == Nil {
-		child = &node{kind: Hash}
+		child = p.newNode(Hash, "")
 		n.set(head, child)
 	}
 	if child.kind != Hash {
@@ -148,7 +161,7 @@ func (p *paramReader) descend(n *node, name string, value *node, depth int) erro
 func (p *paramReader) placeInArray(n *node, head, after string, value *node, depth int) error {
 	array := n.get(head)
 	if array == nil || array.kind == Nil {
-		array = &node{kind: Array}
+		array = p.newNode(Array, "")
 		n.set(head, array)
 	}
 	if array.kind != Array {
@@ -164,7 +177,7 @@ func (p *paramReader) placeInArray(n *node, head, after string, value *node, dep
 			return p.descend(h, name, value, depth+1)
 		}
 	}
-	h := &node{kind: Hash}
+	h := p.newNode(Hash, "")
 	if err := p.descend(h, name, value, depth+1); err != nil {
 		return err
 	}

@@ -70,3 +70,9 @@ func TestScrubFindsEveryWayASecretIsWritten(t *testing.T) {
 	body := `a<"b&c d|a&lt;"b&amp;c d|a&lt;&quot;b&amp;c d|a%3C%22b%26c+d|pk|other`
 	assert.Equal(t, "[redacted]|[redacted]|[redacted]|[redacted]|[redacted]|other", string(c.scrub([]byte(body))))
 }
+
+func TestUserKeysPrintNothing(t *testing.T) {
+	transaction := Transaction{Application: Application{UserKey: "sekret"}}
+	assert.NotContains(t, fmt.Sprintf("%v %+v %s", transaction, transaction, transaction.Application), "sekret")
+	assert.Equal(t, "app_id app1", Application{ID: "app1"}.String())
+}

@@ -54,6 +54,14 @@ type Application struct {
 	UserKey string
 }
 
+// String names the application without its user key, which is a secret.
+func (a Application) String() string {
+	if a.UserKey != "" {
+		return "user_key [redacted]"
+	}
+	return "app_id " + a.ID
+}
+
 // Increment adds Value to a metric's counters, and to those of its ancestors.
 type Increment struct {
 	Metric string // system name, without surrounding white space
