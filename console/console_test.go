@@ -34,11 +34,12 @@ var snapshot = console.Snapshot{
 	Spool: console.Spool{
 		Bytes: 4096, Quota: 10 << 30, Free: 1, Quarantined: 12, Batches: 3, Segments: 2,
 		OldestAge: 2100 * time.Millisecond, Sync: "always",
+		Fsyncs: console.Durations{
+			Bounds: []float64{0.001, 0.01}, Counts: []uint64{6, 9}, Count: 10, Sum: 50 * time.Millisecond,
+		},
 	},
-	Commits: console.Commits{Groups: 10, Events: 1000, Sync: console.Durations{
-		Bounds: []float64{0.001, 0.01}, Counts: []uint64{6, 9}, Count: 10, Sum: 50 * time.Millisecond,
-	}},
-	Window: console.Window{Transactions: 4, Events: 40},
+	Commits: console.Commits{Groups: 10, Events: 1000},
+	Window:  console.Window{Transactions: 4, Events: 40},
 	Reports: console.Reports{
 		Calls: 4, Transactions: 37, InFlight: 1, Verdicts: map[string]uint64{"delivered": 3, "retry": 1},
 	},

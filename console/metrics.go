@@ -27,7 +27,7 @@ const (
 	gauge   = prometheus.GaugeValue
 )
 
-// families are what GET /metrics publishes besides the labelled figures of ingest, reporterd_commit_fsync_seconds, reporterd_build_info and Go's own
+// families are what GET /metrics publishes besides the labelled figures of ingest, reporterd_spool_fsync_seconds, reporterd_build_info and Go's own
 // figures. The events' counters are those of the data directory and survive restarts; all others begin
 // at zero when the daemon starts.
 var families = []family{
@@ -63,14 +63,29 @@ var families = []family{
 	{kind: gauge, name: "reporterd_spool_sync_info", help: "1 for the sync mode in force.", label: "mode",
 		each: func(s *Snapshot, put func(string, float64)) { put(s.Spool.Sync, 1) }},
 
+	{kind: gauge, name: "reporterd_spool_dead_letters", help: "Dead letter files.",
+		value: func(s *Snapshot) float64 { return float64(s.Spool.DeadLetters) }},
+	{kind: gauge, name: "reporterd_spool_ids", help: "Event ids remembered.",
+		value: func(s *Snapshot) float64 { return float64(s.Spool.IDs) }},
+
 	{kind: counter, name: "reporterd_commit_groups_total", help: "Group commits of the journal.",
 		value: func(s *Snapshot) float64 { return float64(s.Commits.Groups) }},
 	{kind: counter, name: "reporterd_commit_events_total", help: "Events in them.",
 		value: func(s *Snapshot) float64 { return float64(s.Commits.Events) }},
+	{kind: counter, name: "reporterd_commit_bytes_total", help: "Bytes of them.",
+		value: func(s *Snapshot) float64 { return float64(s.Commits.Bytes) }},
+	{kind: counter, name: "reporterd_commit_failed_total", help: "Groups refused because the disk failed.",
+		value: func(s *Snapshot) float64 { return float64(s.Commits.Failed) }},
 	{kind: gauge, name: "reporterd_window_transactions", help: "Transactions being aggregated.",
 		value: func(s *Snapshot) float64 { return float64(s.Window.Transactions) }},
 	{kind: gauge, name: "reporterd_window_events", help: "Events summed in them.",
 		value: func(s *Snapshot) float64 { return float64(s.Window.Events) }},
+	{kind: counter, name: "reporterd_cuts_total", help: "Cuts of the window.",
+		value: func(s *Snapshot) float64 { return float64(s.Window.Cuts) }},
+	{kind: counter, name: "reporterd_cut_batches_total", help: "Batches sealed by them.",
+		value: func(s *Snapshot) float64 { return float64(s.Window.Batches) }},
+	{kind: gauge, name: "reporterd_cut_last_seconds", help: "How long the last one took.",
+		value: func(s *Snapshot) float64 { return s.Window.LastCut.Seconds() }},
 
 	{kind: counter, name: "reporterd_report_calls_total", help: "Report calls made to the backend.",
 		value: func(s *Snapshot) float64 { return float64(s.Reports.Calls) }},
@@ -99,7 +114,7 @@ func lanesByState(s *Snapshot, put func(string, float64)) {
 }
 
 var (
-	fsyncSeconds = prometheus.NewDesc("reporterd_commit_fsync_seconds", "How long the journal's fsyncs took.", nil, nil)
+	fsyncSeconds = prometheus.NewDesc("reporterd_spool_fsync_seconds", "How long the fsyncs of all logs took.", nil, nil)
 	requests     = prometheus.NewDesc("reporterd_ingest_requests_total",
 		"Requests of producers by transport and status of the answer.", []string{"transport", "status"}, nil)
 	ingestEvents = prometheus.NewDesc("reporterd_ingest_events_total",
@@ -154,7 +169,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		})
 	}
 	out <- prometheus.MustNewConstMetric(started, gauge, float64(c.options.Started.UnixMilli())/1000)
-	out <- s.Commits.Sync.metric()
+	out <- s.Spool.Fsyncs.metric()
 	for _, t := range s.Traffic {
 		t.collect(out)
 	}

@@ -35,13 +35,16 @@ type Spool struct {
 	Batches     int   // sealed and not resolved
 	Segments    int
 	OldestAge   time.Duration // of what is pending; 0: nothing is
-	Sync        string        // the mode in force
+	DeadLetters int
+	IDs         int       // event ids remembered
+	Sync        string    // the mode in force
+	Fsyncs      Durations // of all logs, since the daemon started
 }
 
 // Commits are the journal's group commits since the daemon started.
 type Commits struct {
-	Groups, Events uint64
-	Sync           Durations // fsync, one for each group
+	Groups, Events, Bytes uint64
+	Failed                uint64 // groups refused because the disk failed
 }
 
 // Durations is a histogram that was counted elsewhere.
@@ -56,6 +59,9 @@ type Durations struct {
 type Window struct {
 	Transactions int
 	Events       uint64
+	Cuts         uint64        // since the daemon started
+	Batches      uint64        // sealed by them
+	LastCut      time.Duration // how long the last one took
 }
 
 // Reports are the calls to the backend since the daemon started.

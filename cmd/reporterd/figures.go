@@ -27,10 +27,15 @@ func (p *pipeline) snapshot() console.Snapshot {
 	window, reports := p.batcher.Window(), p.sender.Stats()
 	usage, traffic := p.spool.Usage(), p.handler.Stats()
 	return console.Snapshot{
-		Events:  console.Events(p.spool.Counts()),
-		Spool:   space(usage),
-		Commits: commits(usage.Commits),
-		Window:  console.Window{Transactions: window.Transactions, Events: window.Events},
+		Events: console.Events(p.spool.Counts()),
+		Spool:  space(usage),
+		Commits: console.Commits{
+			Groups: usage.Commits.Groups, Events: usage.Commits.Events, Bytes: usage.Commits.Bytes, Failed: usage.Commits.Failed,
+		},
+		Window: console.Window{
+			Transactions: window.Transactions, Events: window.Events,
+			Cuts: window.Cuts, Batches: window.Batches, LastCut: window.LastCut,
+		},
 		Reports: console.Reports{
 			Calls: reports.ReportCalls, Transactions: reports.Transactions,
 			InFlight: reports.InFlight, Verdicts: reports.Verdicts,
@@ -44,15 +49,16 @@ func space(u spool.Usage) console.Spool {
 	return console.Spool{
 		Bytes: u.Bytes, Quota: u.QuotaBytes, Free: u.FreeBytes, Quarantined: u.QuarantinedBytes,
 		Batches: u.Batches, Segments: u.Segments, OldestAge: u.OldestAge, Sync: u.Sync.String(),
+		DeadLetters: u.DeadLetters, IDs: u.IDs, Fsyncs: durations(u.Commits),
 	}
 }
 
-func commits(c spool.Commits) console.Commits {
-	d := console.Durations{Count: c.Groups, Sum: time.Duration(c.Seconds * float64(time.Second))}
+func durations(c spool.Commits) console.Durations {
+	d := console.Durations{Count: c.Syncs, Sum: time.Duration(c.Seconds * float64(time.Second))}
 	for _, b := range c.Buckets {
 		d.Bounds, d.Counts = append(d.Bounds, b.Seconds), append(d.Counts, b.Count)
 	}
-	return console.Commits{Groups: c.Groups, Events: c.Events, Sync: d}
+	return d
 }
 
 func lanes(all []sender.LaneStatus) []console.Lane {
