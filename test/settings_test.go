@@ -62,6 +62,6 @@ func (s settings) write(t testing.TB) string {
 	text, err := json.MarshalIndent(s, "", "  ")
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "reporterd.yaml")
-	require.NoError(t, os.WriteFile(name, text, 0o644))
+	require.NoError(t, os.WriteFile(name, text, 0o600))
 	return name
 }

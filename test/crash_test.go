@@ -1,0 +1,221 @@
+package test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	crashCyclesVariable = "REPORTERD_CRASH_CYCLES"
+	seedVariable        = "REPORTERD_SEED"
+
+	crashCycles     = 12 // by default
+	livesPerHistory = 50 // before a history is judged and the next begins with an empty disk
+	crashProducers  = 6
+)
+
+// TestCrash kills the daemon again and again, at random moments, under load from producers that know
+// what was acknowledged and in front of a backend that sometimes fails after it has counted. At the end
+// of each history one more life drains what is left, and the checker compares.
+func TestCrash(t *testing.T) {
+	cycles := number(t, crashCyclesVariable, crashCycles)
+	seed := uint64(number(t, seedVariable, int(time.Now().UnixNano()%1_000_000)))
+	t.Logf("%d cycles (%s), seed %d (%s)", cycles, crashCyclesVariable, seed, seedVariable)
+	var sum figures
+	for done, n := 0, uint64(0); done < cycles && !t.Failed(); n++ {
+		lives := min(livesPerHistory, cycles-done)
+		t.Run(fmt.Sprintf("history=%d", n), func(t *testing.T) {
+			sum.add(newHistory(t, seed+n).run(lives))
+		})
+		done += lives
+	}
+	t.Logf("in all: %v", sum)
+}
+
+// number reads a whole number from the environment.
+func number(t testing.TB, variable string, fallback int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err, variable)
+	return n
+}
+
+// history is one data directory, one backend, and one daemon after the other.
+type history struct {
+	t       *testing.T
+	rand    *rand.Rand
+	backend *backend
+	witness *witness
+	load    *workload
+	config  string
+	dataDir string
+	life    int
+	killed  map[int]bool // by life; false: it ended in good order
+	deaths  map[string]int
+}
+
+func newHistory(t *testing.T, seed uint64) *history {
+	h := &history{t: t, rand: rand.New(rand.NewPCG(seed, 0)), killed: map[int]bool{}, deaths: map[string]int{}}
+	h.backend = sandbox(t)
+	h.witness = newWitness(h.backend.url, seed)
+	flush := []string{"20ms", "50ms", "200ms"}[h.rand.IntN(3)]
+	s := newSettings(t, h.backend.url).
+		set("batch.flush_interval", flush).
+		set("backend.timeout", "5s").
+		set("sender.max_in_flight", maxInFlight)
+	h.config, h.dataDir = s.write(t), s.dataDir()
+	h.load = produce(t.Context(), crashProducers, seed)
+	return h
+}
+
+// run goes through a number of lives, then drains and judges.
+func (h *history) run(lives int) figures {
+	for range lives {
+		h.live()
+	}
+	final, leave := h.begin()
+	defer leave()
+	final.ready()
+	h.load.aim(final.traffic)
+	pause(h.t.Context(), 50*time.Millisecond)
+	h.load.halt()
+	h.witness.swearIn()
+	s := final.drained(60 * time.Second)
+	f := h.judge(s)
+	final.stop()
+	return f
+}
+
+// begin starts the next life, with a witness of its own.
+func (h *history) begin() (d *daemon, leave func()) {
+	h.life++
+	url, leave := h.witness.attend(h.t, h.life)
+	return launch(h.t, h.config, "--backend-url", url), leave
+}
+
+// live is one life and its death.
+func (h *history) live() {
+	d, leave := h.begin()
+	manner := h.manner()
+	h.deaths[manner]++
+	h.killed[h.life] = true
+	if manner == "in start-up" {
+		pause(h.t.Context(), h.moment(80*time.Millisecond))
+	} else {
+		d.ready()
+		h.load.aim(d.traffic)
+		pause(h.t.Context(), h.moment(300*time.Millisecond))
+		h.die(d, manner)
+	}
+	d.kill()
+	h.load.aim("")
+	leave()
+	h.autopsy(d)
+}
+
+// manner draws how a life ends.
+func (h *history) manner() string {
+	switch n := h.rand.IntN(100); {
+	case n < 45:
+		return "under load"
+	case n < 65:
+		return "in start-up"
+	case n < 80:
+		return "while draining"
+	case n < 92:
+		return "in a flush"
+	default:
+		return "in good order"
+	}
+}
+
+// die does what comes before the kill.
+func (h *history) die(d *daemon, manner string) {
+	switch manner {
+	case "while draining":
+		d.signal(syscall.SIGTERM)
+		pause(h.t.Context(), h.moment(40*time.Millisecond))
+	case "in a flush":
+		go func() { // ends with the daemon
+			_, _ = call(testClient, "POST", d.admin+"/-/flush", "", nil)
+		}()
+		pause(h.t.Context(), h.moment(30*time.Millisecond))
+	case "in good order":
+		h.load.aim("")
+		d.stop()
+		h.killed[h.life] = false
+	}
+}
+
+// moment is a random time up to most.
+func (h *history) moment(most time.Duration) time.Duration {
+	return time.Duration(h.rand.Int64N(int64(most)))
+}
+
+// autopsy makes sure that nobody died but by our hand.
+func (h *history) autopsy(d *daemon) {
+	h.t.Helper()
+	log := strings.Join(d.logged(), "\n")
+	for _, word := range []string{"panic: ", "fatal error: ", "DATA RACE"} {
+		require.NotContains(h.t, log, word, "life %d", h.life)
+	}
+}
+
+// judge compares the whole state with what is permitted.
+func (h *history) judge(s status) figures {
+	h.t.Helper()
+	l, e := h.load.ledger.snapshot(), s.Events
+	h.witness.mu.Lock()
+	defer h.witness.mu.Unlock()
+	v := check(l, h.witness, h.backend.usage().counters(), h.killed)
+	for _, problem := range v.problems[:min(20, len(v.problems))] {
+		h.t.Error(problem)
+	}
+	assert.LessOrEqual(h.t, len(v.problems), 20, "problems in all")
+	assert.GreaterOrEqual(h.t, e.Accepted, uint64(l.kept.events), "accepted covers what was acknowledged")
+	assert.LessOrEqual(h.t, e.Accepted, uint64(l.kept.events+l.doubted.events), "accepted is covered by what was sent")
+	assert.Zero(h.t, e.Dead, "dead letters")
+	assert.Zero(h.t, e.Lost, "lost without damage")
+	assert.LessOrEqual(h.t, v.excess, e.Ambiguous, "every event counted twice was named ambiguous before")
+	c := h.backend.calls()
+	assert.Zero(h.t, c.DiscardedBatches, "batches voided by the backend")
+	f := figures{lives: h.life, kills: h.life - 1 - h.deaths["in good order"], acknowledged: l.kept.events, doubted: l.doubted.events,
+		refused: l.refused, reports: len(h.witness.reports), repeated: v.repeated, excess: v.excess, ambiguous: e.Ambiguous}
+	h.t.Logf("%v; deaths %v", f, h.deaths)
+	return f
+}
+
+// figures are what a crash run has to show.
+type figures struct {
+	lives, kills                   int
+	acknowledged, doubted, refused int
+	reports, repeated              int
+	excess, ambiguous              uint64
+}
+
+func (f *figures) add(g figures) {
+	f.lives, f.kills = f.lives+g.lives, f.kills+g.kills
+	f.acknowledged, f.doubted, f.refused = f.acknowledged+g.acknowledged, f.doubted+g.doubted, f.refused+g.refused
+	f.reports, f.repeated = f.reports+g.reports, f.repeated+g.repeated
+	f.excess, f.ambiguous = f.excess+g.excess, f.ambiguous+g.ambiguous
+}
+
+// String names every figure.
+func (f figures) String() string {
+	return fmt.Sprintf("%d lives, %d kills; events: %d acknowledged, 0 of them missing when this passes, %d in doubt; %d requests refused; "+
+		"reports: %d, %d counted more than once (%d events, all explained; %d were called ambiguous)",
+		f.lives, f.kills, f.acknowledged, f.doubted, f.refused, f.reports, f.repeated, f.excess, f.ambiguous)
+}
