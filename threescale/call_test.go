@@ -123,6 +123,7 @@ func TestDecode(t *testing.T) {
 		"t[app_id]=a&t[user_key]&t[usage][h]=1":                         {app, Usage{{"h", 1}}, now, 0},
 		"t[app_id]=a&t[usage][+hits+]=3":                                {app, Usage{{"hits", 3}}, now, 0},
 		"t[app_id]=a&t[usage][hits]=3&t[usage][+hits]=4":                {app, Usage{{"hits", 4}}, now, 0},
+		"t[app_id]=a&t[usage][+hits]=3&t[usage][b]=1&t[usage][hits]=4":  {app, Usage{{"hits", 4}, {"b", 1}}, now, 0},
 		"t[app_id]=a&t[usage][hits]=3&t[usage][+hits]=0":                {app, Usage{{"hits", 3}}, now, 0},
 		"t[app_id]=a&t[usage][hits]=3&t[usage][+hits]=00":               {app, Usage{}, now, 0},
 		"t[app_id]=a&t[usage][hits]=0&t[usage][b]=2":                    {app, Usage{{"b", 2}}, now, 0},

@@ -60,11 +60,15 @@ func (t RawTransaction) application() (Application, error) {
 func present(v Value) bool { return v.Kind() != Absent && v.Kind() != Nil }
 
 func (t RawTransaction) usage() (Usage, error) {
+	if t.Usage.Len() == 0 {
+		return nil, nil
+	}
 	if t.Usage.Kind() == Array {
 		_, metric := t.Usage.Entry(0)
 		return nil, UsageValueEmpty(metric.Text())
 	}
-	var usage Usage
+	usage := make(Usage, 0, t.Usage.Len())
+	names := trimmedNames{}
 	for i := range t.Usage.Len() {
 		name, v := t.Usage.Entry(i)
 		if v.Kind() == String && v.Text() == "0" {
@@ -78,9 +82,35 @@ func (t RawTransaction) usage() (Usage, error) {
 		if !isMetric(metric) {
 			return nil, MetricInvalid(metric)
 		}
-		usage = usage.put(metric, value)
+		if at := names.find(usage, name, metric); at >= 0 {
+			usage[at].Value = value
+			continue
+		}
+		usage = append(usage, Increment{metric, value})
 	}
 	return usage.withoutZeros(), nil
+}
+
+// trimmedNames finds metrics that are named twice in one hash. Its keys are unique as sent, so that can
+// only be once a name had white space around it; until then there is nothing to remember.
+type trimmedNames struct{ positions map[string]int }
+
+// find returns the position in usage that sent, trimmed to metric, overwrites; -1 if none.
+func (n *trimmedNames) find(usage Usage, sent, metric string) int {
+	if n.positions == nil {
+		if sent == metric {
+			return -1
+		}
+		n.positions = make(map[string]int, cap(usage))
+		for i := range usage {
+			n.positions[usage[i].Metric] = i
+		}
+	}
+	if at, ok := n.positions[metric]; ok {
+		return at
+	}
+	n.positions[metric] = len(usage)
+	return -1
 }
 
 func increment(metric string, v Value) (uint64, error) {

@@ -45,17 +45,6 @@ func (u Usage) Get(metric string) uint64 {
 	return 0
 }
 
-// put sets the value of a metric, keeping the position of one that is there already.
-func (u Usage) put(metric string, value uint64) Usage {
-	for i := range u {
-		if u[i].Metric == metric {
-			u[i].Value = value
-			return u
-		}
-	}
-	return append(u, Increment{metric, value})
-}
-
 // withoutZeros removes, in place, what adds nothing.
 func (u Usage) withoutZeros() Usage {
 	kept := u[:0]
