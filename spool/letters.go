@@ -98,6 +98,39 @@ func (l *letters) measure() error {
 	return err
 }
 
+// withdraw removes the letters of batches that are live: the record that was to end them did not get to
+// the disk, and what the sender decides next may be something else.
+func (l *letters) withdraw(live func(BatchID) bool) error {
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	withdrawn := false
+	for _, e := range entries {
+		id, ok := batchOfLetter(e.Name)
+		if !ok || !live(id) {
+			continue
+		}
+		if err = errors.Join(err, l.fs.Remove(l.path(e.Name))); err == nil {
+			withdrawn = true
+			l.count.Add(-1)
+			l.room.free(e.Size)
+		}
+	}
+	if withdrawn {
+		err = errors.Join(err, l.fs.SyncDir(filepath.Join(l.root, lettersDir)))
+	}
+	return err
+}
+
+// batchOfLetter reads the batch's id out of a letter's file name.
+func batchOfLetter(name string) (BatchID, bool) {
+	name, ok := strings.CutSuffix(name, letterSuffix)
+	last := strings.LastIndexByte(name, '-')
+	if !ok || last < 0 {
+		return BatchID{}, false
+	}
+	id, err := ParseBatchID(name[:last])
+	return id, err == nil
+}
+
 // page reads the selected letters behind a cursor.
 func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err error) {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))

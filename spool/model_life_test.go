@@ -46,8 +46,9 @@ type history struct {
 	disk    *disktest.Disk
 	spool   *spool.Spool // nil between lives, and when opening met the end of the disk
 	crashes int
-	harm    string // what damage was done
-	undone  int    // events that damage made pending again
+	trace   []string // the last operations of the last life that ended
+	harm    string   // what damage was done
+	undone  int      // events that damage made pending again
 }
 
 // newHistory returns the history of a seed.
@@ -187,7 +188,8 @@ func (h *history) end(orderly bool) {
 		h.spool = nil
 	}
 	h.crashes++
-	if h.shape.kills && h.rng.IntN(2) == 0 {
+	h.trace = h.disk.Trace()
+	if h.shape.kills && !h.shape.faulty && h.rng.IntN(2) == 0 {
 		h.disk = h.disk.Kill()
 	} else {
 		h.disk = h.disk.Crash()

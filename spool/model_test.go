@@ -51,7 +51,10 @@ func runSeed(t *testing.T, seed uint64, run func(context.Context, *history)) *hi
 			_ = h.spool.Close()
 		}
 	})
-	require.Empty(t, h.book.violations, "seed %d: %v\n%s", seed, h, strings.Join(h.disk.Trace(), "\n"))
+	if v := h.book.violations; len(v) > 0 {
+		t.Fatalf("seed %d: %v\n%s\nlast operations:\n%s", seed, h,
+			strings.Join(v[:min(len(v), 5)], "\n"), strings.Join(h.trace, "\n"))
+	}
 	return h
 }
 

@@ -123,7 +123,12 @@ func (r *replay) run() error {
 		r.log.resize(s, r.off) // only zeros behind: a reservation
 	}
 	s.end, s.next = max(r.off, segmentHead), r.next
-	return file.Close()
+	if r.limit == math.MaxUint64 {
+		// A process that was killed leaves in the page cache what it did not live to sync. From here on it
+		// counts as accepted, so it has to be as durable as what was acknowledged (I2).
+		err = r.log.syncFile(file)
+	}
+	return errors.Join(err, file.Close())
 }
 
 // checkHead reports a damaged head of a segment that holds something. It costs nothing but is worth
