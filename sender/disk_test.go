@@ -1,10 +1,13 @@
 package sender
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/disk/disktest"
 )
@@ -64,4 +67,36 @@ func TestNothingIsSentThatCouldNotBeRecorded(t *testing.T) {
 		assert.Len(t, w.backend.seen(), n+1)
 		assert.EqualValues(t, 1, w.spool.Counts().Delivered)
 	})
+}
+
+func TestDamagedBatchIsLostAlone(t *testing.T) {
+	d := disktest.New(disktest.Options{})
+	onDisk(t, d, Options{}, func(w *world) {
+		w.backend.behave(func(call) reply { return reply{status: 503} })
+		w.seal("1", "before")
+		w.seal("1", "damaged", "damaged too")
+		w.seal("1", "after")
+		require.True(t, flip(d, "damaged too"))
+		w.backend.behave(nil)
+		w.wait(time.Minute)
+		c := w.spool.Counts()
+		assert.EqualValues(t, 2, c.Delivered)
+		assert.EqualValues(t, 2, c.Lost)
+		assert.Zero(t, c.Pending)
+		assert.EqualValues(t, 2, w.backend.hits())
+		assert.Equal(t, 1, w.log.FilterMessage("sealed batch is damaged, its events are lost").Len())
+	})
+}
+
+// flip changes a bit of a text in the batch log.
+func flip(d *disktest.Disk, text string) bool {
+	for _, name := range d.Files() {
+		if !strings.Contains(name, batchLog) {
+			continue
+		}
+		if at := bytes.Index(d.Durable(name), []byte(text)); at >= 0 {
+			return d.Flip(name, int64(at), 0)
+		}
+	}
+	return false
 }

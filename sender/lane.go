@@ -137,18 +137,13 @@ type LaneStatus struct {
 }
 
 func (l *lane) status() LaneStatus {
-	return LaneStatus{
+	s := LaneStatus{
 		ServiceID: l.key.ServiceID, PassedOn: !l.key.Credentials.IsZero(),
 		State: l.state(), InFlight: len(l.flying),
 		LastError: l.trouble.code, Failures: l.trouble.failures, Since: l.trouble.since, NextAttempt: l.notBefore,
 	}
-}
-
-// add adds a waiting batch to the figures.
-func (s *LaneStatus) add(b *spool.BatchInfo) {
-	if s.Batches == 0 || b.OldestAccepted.Before(s.Oldest) {
-		s.Oldest = b.OldestAccepted
+	if len(l.head) > 0 {
+		s.Oldest = l.head[0].OldestAccepted
 	}
-	s.Batches++
-	s.Events += b.Events
+	return s
 }

@@ -77,21 +77,12 @@ func (s *Sender) waits(b *spool.BatchInfo) bool {
 func (s *Sender) Lanes() []LaneStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lanes := make(map[spool.LaneKey]*LaneStatus, len(s.lanes))
+	s.refresh()
+	sorted := make([]LaneStatus, 0, len(s.lanes))
 	for key, l := range s.lanes {
 		status := l.status()
-		lanes[key] = &status
-	}
-	for _, b := range s.spool.Batches() {
-		if lanes[b.Lane] == nil {
-			status := newLane(b.Lane).status()
-			lanes[b.Lane] = &status
-		}
-		lanes[b.Lane].add(&b)
-	}
-	sorted := make([]LaneStatus, 0, len(lanes))
-	for _, status := range lanes {
-		sorted = append(sorted, *status)
+		status.Batches, status.Events = s.spool.LaneFigures(key)
+		sorted = append(sorted, status)
 	}
 	slices.SortFunc(sorted, func(a, b LaneStatus) int {
 		return cmp.Or(cmp.Compare(a.ServiceID, b.ServiceID), a.Oldest.Compare(b.Oldest))
