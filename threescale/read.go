@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 )
@@ -53,16 +54,14 @@ func ReadParams(r *http.Request, o ReadOptions) (Value, error) {
 	return o.finish(query), nil
 }
 
-const unlimited = 1<<63 - 1
-
 func (o ReadOptions) withDefaults() ReadOptions {
-	o.MaxParams = int(limit(int64(o.MaxParams), MaxParams))
-	o.MaxBytes = limit(o.MaxBytes, MaxBody)
-	o.MaxQuery = int(limit(int64(o.MaxQuery), MaxQuery))
+	o.MaxParams = limit(o.MaxParams, MaxParams, math.MaxInt)
+	o.MaxBytes = limit(o.MaxBytes, MaxBody, math.MaxInt64)
+	o.MaxQuery = limit(o.MaxQuery, MaxQuery, math.MaxInt)
 	return o
 }
 
-func limit(given, backend int64) int64 {
+func limit[T int | int64](given, backend, unlimited T) T {
 	switch {
 	case given == 0:
 		return backend
@@ -130,7 +129,7 @@ func (o ReadOptions) slurp(r *http.Request) (string, error) {
 
 // capped lets one byte more than n through, so that too long can be told from just right.
 func capped(r io.Reader, n int64) io.Reader {
-	if n == unlimited {
+	if n == math.MaxInt64 {
 		return r
 	}
 	return io.LimitReader(r, n+1)

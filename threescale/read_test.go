@@ -143,6 +143,25 @@ func TestWithoutABody(t *testing.T) {
 	assert.Nil(t, refusalOf(t, r, ReadOptions{}))
 }
 
+func TestChunkedReportWithExpectContinue(t *testing.T) {
+	var got Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		got, err = ReadParams(r, ReadOptions{})
+		assert.NoError(t, err)
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/transactions.xml?a=1",
+		io.MultiReader(strings.NewReader("transactions[0][app_id]=a&trans"), strings.NewReader("actions[0][usage][hits]=1")))
+	require.NoError(t, err)
+	req.Header.Set("Expect", "100-continue")
+	res, err := server.Client().Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	assert.Equal(t, `{a:"1" transactions:{0:{app_id:"a" usage:{hits:"1"}}}}`, show(got))
+}
+
 func multipartForm(t *testing.T, fields ...string) (contentType, body string) {
 	t.Helper()
 	var b bytes.Buffer
