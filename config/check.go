@@ -95,7 +95,7 @@ func (f field) bound(text string) int64 {
 func (f field) checkKind(found *problems, text string) {
 	switch f.tag.Get("kind") {
 	case "address":
-		if !isAddress(text) {
+		if !IsAddress(text) {
 			found.add(f.key, text, "expected host:port, such as 127.0.0.1:7070, or unix:/path/to.sock")
 		}
 	case "url":
@@ -108,7 +108,8 @@ func (f field) checkKind(found *problems, text string) {
 // maxSocketPath is the longest path of a unix socket on Linux, in bytes (sun_path, less its last zero).
 const maxSocketPath = 107
 
-func isAddress(s string) bool {
+// IsAddress reports whether s is host:port or unix:/path, without looking whether it can be bound.
+func IsAddress(s string) bool {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		return path != "" && len(path) <= maxSocketPath && !strings.ContainsRune(path, 0)
 	}

@@ -190,7 +190,7 @@ type Dedupe struct {
 	// How long an event's `id` is remembered, across restarts: the same id for the same service within
 	// this time is acknowledged and counted once. 0s: ids are ignored.
 	Window time.Duration `key:"window" min:"0s" max:"24h"`
-	// The most ids remembered at once, about 50 bytes of memory each. When they are reached, requests
+	// The most ids remembered at once, about 40 bytes of memory each. When they are reached, requests
 	// with ids are refused (429 with Retry-After) until the oldest are past the window: an id is never
 	// forgotten early.
 	MaxIDs int `key:"max_ids" min:"1000" max:"1000000000"`

@@ -17,7 +17,7 @@ func Default() *Config {
 		Authorize: Authorize{
 			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
 		},
-		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 10_000_000},
+		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 5_000_000},
 		NATS:        NATS{Listen: "127.0.0.1:4222", Subject: "usage.>", Durable: "reporterd"},
 		Sandbox:     Sandbox{Listen: "127.0.0.1:7072"},
 		Log:         Log{Level: "info", Format: "json"},

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +29,7 @@ PUT /sandbox/applications and POST /sandbox/reset.`,
   reporterd serve --config reporterd.yaml --backend-url http://127.0.0.1:7072`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkLog(log); err != nil {
+			if err := checkSandbox(address, log); err != nil {
 				return misuse(err)
 			}
 			return runSandbox(cmd.Context(), newLogger(cmd.ErrOrStderr(), log), address, o)
@@ -51,7 +48,7 @@ PUT /sandbox/applications and POST /sandbox/reset.`,
 // runSandbox serves until SIGTERM or SIGINT.
 func runSandbox(parent context.Context, log *zap.Logger, address string, o sandbox.Options) error {
 	defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
-	ctx, release := signal.NotifyContext(parent, syscall.SIGTERM, os.Interrupt)
+	ctx, release := untilSignal(parent)
 	defer release()
 	l, err := bind(ctx, log, "sandbox", address, sandbox.NewServer(sandbox.New(o)))
 	if err != nil {
@@ -61,7 +58,6 @@ func runSandbox(parent context.Context, log *zap.Logger, address string, o sandb
 	go func() { broken <- l.serve() }() // ended by shutdown
 	select {
 	case <-ctx.Done():
-		release() // a second signal ends the process at once
 	case err := <-broken:
 		return failed(err)
 	}
@@ -72,8 +68,11 @@ func runSandbox(parent context.Context, log *zap.Logger, address string, o sandb
 	return nil
 }
 
-// checkLog holds the sandbox's own options against the words of the configuration's.
-func checkLog(c config.Log) error {
+// checkSandbox holds the sandbox's options against what the configuration would take.
+func checkSandbox(address string, c config.Log) error {
+	if !config.IsAddress(address) {
+		return fmt.Errorf("--listen: %q: expected host:port, such as 127.0.0.1:7072", address)
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
 		return fmt.Errorf("--log-level: %q: expected debug, info, warn or error", c.Level)
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +20,8 @@ func newServe() *cobra.Command {
 		Short: "Run the daemon",
 		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting, seals what it
 has, waits for reports in flight and exits; what is left stays on disk and goes out
-after the next start. A second signal exits at once, which loses nothing either.
+after the next start. Another signal, from a second later on, exits at once, which
+loses nothing either.
 
 With --sandbox it needs no file and no account: it starts a stand-in for 3scale's
 backend beside the daemon and prints commands to try.
@@ -67,7 +66,7 @@ func said(log *zap.Logger, err error) error {
 
 // serve is the daemon from its first listener to its last report.
 func serve(parent context.Context, log *zap.Logger, c *config.Config, sandboxed bool, stdout io.Writer) error {
-	ctx, release := signal.NotifyContext(parent, syscall.SIGTERM, os.Interrupt)
+	ctx, release := untilSignal(parent)
 	defer release()
 
 	begun := time.Now()
@@ -101,7 +100,6 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, sandboxed 
 	}
 	select {
 	case <-ctx.Done():
-		release() // a second signal ends the process at once
 		stop(log, c.StopTimeout, d, p)
 		return nil
 	case err := <-broken:

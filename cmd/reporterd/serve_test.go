@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,6 +126,48 @@ func TestStopWithTheBackendAway(t *testing.T) {
 	assert.Less(t, time.Since(begun), 10*time.Second)
 	assert.Contains(t, d.logged(), `"msg":"stopped"`)
 	assert.Contains(t, d.logged(), `"pending":1`)
+}
+
+// inFlight makes the backend take long over a report, and returns once one waits for its answer.
+func inFlight(t *testing.T, delay string) *daemon {
+	t.Helper()
+	d := sandboxed(t, t.TempDir())
+	traffic, admin := d.ready()
+	url := "http://" + d.address("sandbox") + "/sandbox/faults"
+	status, body := send(t, http.DefaultClient, http.MethodPut, url, `{"report":{"delay":"`+delay+`","times":1}}`)
+	require.Less(t, status, 300, body)
+	status, body = send(t, http.DefaultClient, http.MethodPost, traffic+"/v1/events", event)
+	require.Equal(t, http.StatusAccepted, status, body)
+	d.eventually("a report is in flight", func() bool {
+		_, body := get(t, admin+"/metrics")
+		return strings.Contains(body, "reporterd_report_in_flight 1\n")
+	})
+	return d
+}
+
+// timeout(1) and process supervisors signal twice; that is one wish to stop, not impatience.
+func TestAStopWaitsForTheReportInFlight(t *testing.T) {
+	d := inFlight(t, "1s")
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	assert.Equal(t, 0, d.stop())
+	assert.Contains(t, d.logged(), `"msg":"stopped"`)
+	assert.Contains(t, d.logged(), `"pending":0`)
+}
+
+func TestALaterSignalExitsAtOnce(t *testing.T) {
+	d := inFlight(t, "9s")
+	begun := time.Now()
+	d.eventually("gone", func() bool {
+		_ = d.cmd.Process.Signal(syscall.SIGTERM) // until it is gone
+		select {
+		case <-d.exited:
+			return true
+		default:
+			return false
+		}
+	})
+	assert.Less(t, time.Since(begun), 5*time.Second)
+	assert.NotContains(t, d.logged(), `"msg":"stopped"`)
 }
 
 func TestASecondDaemonOnTheSameDirectory(t *testing.T) {

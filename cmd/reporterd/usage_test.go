@@ -43,6 +43,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"config chek":                     "reporterd: \"chek\": no such command of reporterd config",
 		"sandbox --worker-delay x":        "invalid argument \"x\" for \"--worker-delay\" flag",
 		"sandbox --log-level loud":        "--log-level: \"loud\": expected debug, info, warn or error",
+		"sandbox --listen nowhere":        "--listen: \"nowhere\": expected host:port",
 		"serve --listen nowhere":          "--listen: listen: \"nowhere\": expected host:port",
 		"serve --config none.yaml":        "open none.yaml: no such file or directory",
 		"serve -c bad.yaml":               "bad.yaml:2: lisen: unknown key; did you mean listen?",
