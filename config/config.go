@@ -129,6 +129,7 @@ type Service struct {
 // Batch is how events become reports.
 type Batch struct {
 	// How long an event waits for others to be summed with, at most. `POST /-/flush` does not wait.
+	// With `serve --sandbox` the default is 1s.
 	FlushInterval time.Duration `key:"flush_interval" min:"10ms" max:"1h"`
 	// The most transactions in one report. 3scale documents 1000.
 	MaxTransactions int `key:"max_transactions" min:"1" max:"10000"`
@@ -149,9 +150,10 @@ type Spool struct {
 	// Where the logs live: `file` is the local disk, `jetstream` a NATS JetStream shared by replicas.
 	Engine string `key:"engine" oneof:"file,jetstream" planned:"jetstream"`
 	// The most bytes the data directory may take. At the limit new events are refused (429 with
-	// Retry-After) while delivery goes on.
+	// Retry-After) while delivery goes on. With `serve --sandbox` the default is 1GiB.
 	MaxBytes Size `key:"max_bytes" min:"1MiB" max:"1PiB"`
 	// Bytes to leave free on the file system for others. Below it new events are refused, as above.
+	// With `serve --sandbox` the default is 64MiB.
 	MinFreeBytes Size `key:"min_free_bytes" min:"0B" max:"1PiB"`
 	// `always`: an event is acknowledged once fsynced, and survives a power cut. `never`: once written,
 	// and survives a crash of the daemon but not of the machine; for tests.
@@ -230,6 +232,7 @@ type Portal struct {
 type Log struct {
 	// The least level written.
 	Level string `key:"level" oneof:"debug,info,warn,error"`
-	// `json` for machines, `console` for people.
+	// `json` for machines, `console` for people. With `serve --sandbox` on a terminal the default is
+	// `console`.
 	Format string `key:"format" oneof:"json,console"`
 }
