@@ -20,7 +20,7 @@ import (
 // Options say when the window is cut and what a batch may hold. A zero field has the documented default.
 type Options struct {
 	FlushInterval   time.Duration // the most an event waits in the window; 0: 5 s
-	MaxTransactions int           // of a batch; 0: threescale.MaxTransactions
+	MaxTransactions int           // of a batch; 0, or more than that: threescale.MaxTransactions
 	MaxParams       int           // of a batch's form body, credentials included; 0: threescale.MaxParams
 	MaxBytes        int           // of a batch's form body; 0: threescale.MaxBody
 	Aggregate       bool          // sum by application and UTC minute; false: a transaction per event
@@ -54,7 +54,7 @@ func (o Options) withDefaults() Options {
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = 5 * time.Second
 	}
-	if o.MaxTransactions <= 0 {
+	if o.MaxTransactions <= 0 || o.MaxTransactions > threescale.MaxTransactions {
 		o.MaxTransactions = threescale.MaxTransactions
 	}
 	if o.MaxParams <= 0 {

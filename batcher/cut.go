@@ -35,7 +35,7 @@ func (b *Batcher) cut() error {
 }
 
 // seal writes the window's batches and commits them: before that they do not exist, from then on the
-// journal up to here does not.
+// journal up to here does not. All of them are as old as the window's first event.
 func (b *Batcher) seal(now time.Time) (batches uint64, err error) {
 	c, err := b.spool.BeginCut(b.read)
 	if err != nil {
