@@ -29,6 +29,7 @@ type entry struct {
 	flat         bool
 	open         bool  // an attempt was recorded, and nothing about its outcome
 	ending       bool  // a record that ends it is on its way
+	lettered     bool  // dead letter files were written for it; owned by whoever set ending
 	unreadable   uint8 // times in a row
 }
 

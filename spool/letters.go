@@ -35,7 +35,7 @@ func (l *letters) path(name string) string { return filepath.Join(l.root, letter
 // after a crash changes nothing.
 func (l *letters) write(b *Batch, info BatchInfo, dead []DeadLetter) error {
 	for _, d := range dead {
-		id := fmt.Sprintf("%s-%04d", b.ID, d.Index)
+		id := letterID(b.ID, d.Index)
 		if err := l.put(id, newLetter(b, info, id, d)); err != nil {
 			return fmt.Errorf("spool: dead letter %s: %w", id, err)
 		}
@@ -48,6 +48,9 @@ func (l *letters) write(b *Batch, info BatchInfo, dead []DeadLetter) error {
 	}
 	return nil
 }
+
+// letterID names the dead letter of a transaction.
+func letterID(batch BatchID, index int) string { return fmt.Sprintf("%s-%04d", batch, index) }
 
 // put writes one file under another name, syncs it and renames it: a reader finds a whole letter or none.
 func (l *letters) put(id string, letter letterFile) error {
@@ -98,14 +101,14 @@ func (l *letters) measure() error {
 	return err
 }
 
-// withdraw removes the letters of batches that are live: the record that was to end them did not get to
-// the disk, and what the sender decides next may be something else.
-func (l *letters) withdraw(live func(BatchID) bool) error {
+// withdraw removes the letters that are not meant. At start those are the ones of live batches: the record
+// that was to end them did not get to the disk, and what the sender decides next may be something else.
+func (l *letters) withdraw(unmeant func(batch BatchID, letter string) bool) error {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
 	withdrawn := false
 	for _, e := range entries {
 		id, ok := batchOfLetter(e.Name)
-		if !ok || !live(id) {
+		if !ok || !unmeant(id, strings.TrimSuffix(e.Name, letterSuffix)) {
 			continue
 		}
 		if err = errors.Join(err, l.fs.Remove(l.path(e.Name))); err == nil {

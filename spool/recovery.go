@@ -78,7 +78,7 @@ func (s *Spool) recover() (*Recovery, error) {
 		return nil, err
 	}
 	s.batches.index.settle()
-	if err := s.letters.withdraw(func(id BatchID) bool { return s.batches.known(id) == nil }); err != nil {
+	if err := s.letters.withdraw(func(id BatchID, _ string) bool { return s.batches.known(id) == nil }); err != nil {
 		return nil, fmt.Errorf("spool: dead letters: %w", err)
 	}
 	if err := s.ids.log.open(0, s.quarantine, found, s.ids.visit); err != nil {

@@ -20,8 +20,11 @@ func (s *Spool) Resolve(id BatchID, r Resolution) error {
 	b.moves.RLock()
 	e, err := b.hold(id)
 	if err == nil {
+		earlier := e.lettered
 		if err = s.end(e, r); err != nil {
 			b.release(e)
+		} else if earlier {
+			s.withdraw(e, r)
 		}
 	}
 	b.moves.RUnlock()
@@ -52,10 +55,23 @@ func (s *Spool) end(e *entry, r Resolution) error {
 		rec.dead += uint64(batch.Transactions[d.Index].Events)
 	}
 	rec.letters = uint64(len(r.Dead))
+	if len(r.Dead) > 0 {
+		e.lettered = true // from here on there may be files, whatever becomes of the record
+	}
 	if err := s.letters.write(batch, e.info(), r.Dead); err != nil {
 		return err
 	}
 	return s.finishBatch(rec, batch, r.Children)
+}
+
+// withdraw removes the letters that an earlier try at ending the batch left, and this one did not mean. It
+// comes after the record: until then, the earlier one may turn out to have landed.
+func (s *Spool) withdraw(e *entry, r Resolution) {
+	meant := make(map[string]bool, len(r.Dead))
+	for i := range r.Dead {
+		meant[letterID(e.id, r.Dead[i].Index)] = true
+	}
+	_ = s.letters.withdraw(func(batch BatchID, letter string) bool { return batch == e.id && !meant[letter] })
 }
 
 // finishBatch writes the record, with the children in it.

@@ -66,15 +66,15 @@ func (l *segmentLog) holding(sequence uint64) *segment {
 	return nil
 }
 
-// dropWhile removes segments from the oldest on, as long as done says so, but never the newest: its name
-// keeps the sequence numbers from starting over (I6). Each removal is durable before the next begins, so
+// dropWhile removes segments from the oldest on, as long as done says so, but never the last one that has
+// a frame: it keeps the sequence numbers from starting over (I6), and the figures of the batch log (I11). Each removal is durable before the next begins, so
 // that a record never outlives the one that ended it (I7).
 func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 	l.dropping.Lock()
 	defer l.dropping.Unlock()
 	for {
 		l.mu.Lock()
-		if len(l.segments) < 2 || !done(l.segments[0]) {
+		if !l.succeeded() || !done(l.segments[0]) {
 			l.mu.Unlock()
 			return nil
 		}
@@ -91,6 +91,16 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 		l.room.free(oldest.size)
 		l.mu.Unlock()
 	}
+}
+
+// succeeded reports whether a segment behind the oldest one has a frame. mu is held.
+func (l *segmentLog) succeeded() bool {
+	for _, s := range l.segments[min(1, len(l.segments)):] {
+		if s.next > s.first {
+			return true
+		}
+	}
+	return false
 }
 
 // takeSpare gives up the spare file when it is large enough, and returns its size.
