@@ -113,10 +113,14 @@ func (s *Spool) admit(bytes int) error {
 // Counts returns one consistent snapshot.
 func (s *Spool) Counts() Counts { return s.tally.snapshot() }
 
+// readyBytes is what has to fit before the spool calls itself ready: a request of a few dozen events. With
+// less, the gap at the end of a segment would make it ready for events smaller than any.
+const readyBytes = 4 << 10
+
 // Ready returns nil when the spool can accept and commit events, otherwise why not. After a failure of
 // the disk it tries it with a small file.
 func (s *Spool) Ready() error {
-	if err := s.admit(1); err != nil {
+	if err := s.admit(readyBytes); err != nil {
 		return err
 	}
 	s.journal.mu.Lock()
