@@ -154,7 +154,7 @@ func BenchmarkAppendForm(b *testing.B) {
 	buffer := r.AppendForm(nil)
 	b.SetBytes(int64(len(buffer)))
 	b.ReportAllocs()
-	for range b.N {
+	for b.Loop() {
 		buffer = r.AppendForm(buffer[:0])
 	}
 }
@@ -162,7 +162,7 @@ func BenchmarkAppendForm(b *testing.B) {
 func BenchmarkFormCost(b *testing.B) {
 	r := bulkReport(1000)
 	b.ReportAllocs()
-	for range b.N {
+	for b.Loop() {
 		for i := range r.Transactions {
 			r.Transactions[i].FormCost(i)
 		}

@@ -203,7 +203,7 @@ func BenchmarkReadParams(b *testing.B) {
 	body := string(recorded(b, "report-1000").Body)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
-	for range b.N {
+	for b.Loop() {
 		v, err := ReadParams(post("", form, body), ReadOptions{})
 		if err != nil || v.Get("transactions").Len() != 1000 {
 			b.Fatal(err)

@@ -149,7 +149,7 @@ func BenchmarkParseTimestamp(b *testing.B) {
 	for _, text := range []string{"1795289757", "2026-11-21 19:39:09 +0000", "Sat, 21 Nov 2026 19:00:00 GMT"} {
 		b.Run(text, func(b *testing.B) {
 			b.ReportAllocs()
-			for range b.N {
+			for b.Loop() {
 				if _, ok := ParseTimestamp(text); !ok {
 					b.Fatal(text)
 				}

@@ -95,7 +95,7 @@ func TestValidateAllocatesNothingForAGoodOne(t *testing.T) {
 func BenchmarkValidate(b *testing.B) {
 	transaction := valid()
 	b.ReportAllocs()
-	for range b.N {
+	for b.Loop() {
 		if transaction.Validate(someday) != nil {
 			b.Fatal("refused")
 		}
