@@ -45,6 +45,7 @@ type book struct {
 	sealed     map[spool.BatchID]*sealed // all that ever were live
 	groups     map[*entry][]*entry       // what stood in one group of the journal with an entry
 	committed  spool.Position            // the last cut known to be durable
+	damaged    bool                      // the test did damage: positions may be missing
 	doubtful   []*cutPlan                // commits of this life that failed, or still run
 	violations []string
 }

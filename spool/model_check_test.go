@@ -64,7 +64,9 @@ func (st *state) readJournal(ctx context.Context, s *spool.Spool, b *book) error
 		group, err := tail.Next(ctx)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
-			b.fault("the tail ends at position %d, %d events were accepted", at, st.counts.Accepted)
+			if !b.damaged {
+				b.fault("the tail ends at position %d, %d events were accepted", at, st.counts.Accepted)
+			}
 			return nil
 		}
 		if err != nil {
@@ -226,6 +228,10 @@ func (b *book) reconcileCounts(st *state) {
 		case isLost:
 			want.Lost++
 		}
+	}
+	if got := st.counts; b.damaged && got.Accepted == want.Accepted && got.Pending >= want.Pending && got.Lost <= want.Lost &&
+		got.Accepted == got.Delivered+got.Dead+got.Pending+got.Lost {
+		return // a batch whose end is undone may be pending beside its children
 	}
 	if st.counts != want {
 		b.violate("counts are %+v, they should be %+v", st.counts, want)

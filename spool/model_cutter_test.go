@@ -40,7 +40,7 @@ func (c *cutter) read(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	if c.upTo != 0 && group.First != c.upTo+1 {
+	if c.upTo != 0 && group.First != c.upTo+1 && !c.book.damaged {
 		c.book.fault("the tail goes on with %d after %d", group.First, c.upTo)
 	}
 	c.window = append(c.window, receive(group, c.book)...)

@@ -87,6 +87,7 @@ func (h *history) damage() map[*entry]bool {
 	}
 	hit := targets[h.rng.IntN(len(targets))]
 	h.disk.Flip(hit.file, int64(hit.offset+h.rng.IntN(8)), uint(h.rng.IntN(3)))
+	h.book.damaged = true
 	h.harm = fmt.Sprintf("flipped a bit at event %d, %s offset %d", hit.serial, hit.file, hit.offset)
 	if strings.Contains(hit.file, "/journal/") {
 		return h.book.group(h.book.entries[hit.serial])
@@ -168,7 +169,11 @@ func (b *book) forgive(st *state, hit map[*entry]bool) (undone int) {
 		found[e] = true
 	}
 	for id, s := range b.sealed {
-		if _, seen := st.infos[id]; !hit[s.entries[0][0]] || seen == (b.live[id] != nil) {
+		if !hit[s.entries[0][0]] {
+			continue
+		}
+		s.forgiven = true
+		if _, seen := st.infos[id]; seen == (b.live[id] != nil) {
 			continue
 		} else if !seen {
 			delete(b.live, id)

@@ -16,6 +16,7 @@ type sealed struct {
 	ambiguous int        // recorded for certain
 	doubts    int        // calls of Ambiguous, successful or not
 	outcome   *outcome   // a Resolve that failed, or still runs
+	forgiven  bool       // damage may have undone what made it: its id may come again
 }
 
 // events returns how many events are in it.
@@ -69,7 +70,7 @@ func (b *book) applyCut(p *cutPlan) {
 
 // adopt makes a batch live. The caller holds mu.
 func (b *book) adopt(s *sealed) {
-	if b.sealed[s.batch.ID] != nil {
+	if earlier := b.sealed[s.batch.ID]; earlier != nil && !earlier.forgiven {
 		b.violate("batch id %v is used again", s.batch.ID)
 	}
 	b.sealed[s.batch.ID] = s

@@ -53,7 +53,7 @@ func runSeed(t *testing.T, seed uint64, run func(context.Context, *history)) *hi
 	})
 	if v := h.book.violations; len(v) > 0 {
 		t.Fatalf("seed %d: %v\n%s\nlast operations:\n%s", seed, h,
-			strings.Join(v[:min(len(v), 5)], "\n"), strings.Join(h.trace, "\n"))
+			strings.Join(v[:min(len(v), 12)], "\n"), strings.Join(h.trace, "\n"))
 	}
 	return h
 }

@@ -64,7 +64,7 @@ func (m *mutant) run(t *testing.T) (output string, err error) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(overlay, encoded, 0o600))
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^TestModel", "-overlay="+overlay, ".")
-	cmd.Env = append(os.Environ(), "REPORTERD_MODEL_HISTORIES=600")
+	cmd.Env = append(os.Environ(), "REPORTERD_MODEL_HISTORIES=3000")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
