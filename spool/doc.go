@@ -1,2 +1,134 @@
-// Package spool keeps things on disk.
+// Package spool keeps things on disk: the journal of accepted events, the log of sealed batches with
+// everything that is known about their delivery, and the ids of events.
+//
+// What was acknowledged is on disk, everything in RAM is a cache of the disk, and recovery is the normal
+// path run earlier: the function that books a record after its fdatasync is the one that start-up runs
+// over the log. Close is a courtesy.
+//
+// # Files
+//
+//	lock                       held while a process uses the directory; contains its process id
+//	journal/<first>-<try>.seg  accepted events until they are cut
+//	batches/<first>-<try>.seg  sealed batches, attempts, outcomes
+//	batches/spare              the next segment of that log, preallocated: the reserve for draining
+//	ids/<first>-<try>.seg      event ids of cut events, for the dedupe window
+//	deadletters/<id>.json      one transaction each
+//	quarantine/                damaged ranges (<log>-<segment>-<offset>.bin) and files of other versions
+//
+// first is the sequence number a segment begins with, in twenty digits; try counts segments that begin
+// with the same one. In the journal a sequence number is an event's Position; in the batch log it counts
+// records, in ids it counts ids. Directories are 0700, files 0600. Losing lock, spare or quarantine/
+// loses nothing.
+//
+// # Format, version 1
+//
+// Integers are little-endian. A segment file is a head, frames, and zeros up to its reserved size:
+//
+//	segment head, 32 bytes
+//	 0  8  "reporter"
+//	 8  2  version: 1
+//	10  1  log: 1 journal, 2 batches, 3 ids
+//	11  1  0
+//	12  4  try
+//	16  8  first
+//	24  4  0
+//	28  4  CRC32C of bytes 0 to 27
+//
+//	frame
+//	 0  4  "RPF1"
+//	 4  1  kind: 1 data, 2 footer (no payload; the segment was closed in good order)
+//	 5  3  0
+//	 8  8  sequence number of the first entry; of a footer, the next one
+//	16  4  number of entries
+//	20  4  length of the payload, at most 64 MiB
+//	24  4  CRC32C of the payload
+//	28  4  CRC32C of bytes 0 to 27
+//	32  n  payload
+//
+// uv is an unsigned varint, sv a signed one (zigzag), str a uv length and so many bytes. id is a batch id:
+// uv position, uv index, uv path.
+//
+//	journal payload
+//	 8     accepted, Unix nanoseconds
+//	 8     duplicates counted so far
+//	 ...   events, one behind the other
+//
+//	event
+//	 1     flags: 1 flat usage, 2 user key, 4 service token, 8 provider key, 16 mark, 32 code
+//	 str   service id
+//	 str   service token, if flagged
+//	 str   provider key, if flagged
+//	16     mark, if flagged: the first 16 bytes of SHA-256(service id, 0, event id)
+//	 ...   transaction
+//
+//	transaction
+//	 str   application id, or user key if flagged
+//	 sv    timestamp, Unix seconds
+//	 uv    response code, if flagged
+//	 uv    number of metrics, and for each: str name, uv value
+//
+//	ids payload: for each id
+//	 4     accepted, Unix seconds
+//	16     mark
+//
+//	batches payload: records
+//	 4     length of what follows the next field
+//	 4     CRC32C of it
+//	 1     kind
+//	 ...   body
+//
+//	kind  record     body
+//	 1    totals     8 each: committed, duplicates, delivered, dead, ambiguous, lost; first in every frame
+//	 2    batch      uv cut, batch
+//	 3    cut        uv cut, uv committed up to, uv batches, uv events, uv events with nothing to report
+//	 4    attempt    id, sv Unix nanoseconds
+//	 5    ambiguous  id
+//	 6    answered   id
+//	 7    resolved   id, uv events delivered, uv events dead, uv dead letters, uv children, and each of
+//	                 them as a record of kind 8
+//	 8    child      batch
+//	 9    lost       id
+//	10    moved      uv attempts, uv ambiguous, 1 unanswered, batch
+//
+//	batch
+//	 1     flags, as of an event: 1, 4, 8
+//	 id
+//	 str   service id
+//	 str   service token, if flagged
+//	 str   provider key, if flagged
+//	 sv    sealed; sv oldest acceptance (Unix nanoseconds); sv oldest, sv newest timestamp (Unix seconds)
+//	 uv    events
+//	 uv    number of transactions, and for each: 1 flags as of an event (2, 32), uv events, transaction
+//
+// # Invariants
+//
+// The code cites them where they become true.
+//
+//	I1   Nobody is told before the fdatasync of the frame returned nil.
+//	I2   No reader sees a frame before that either; what recovery reads is synced before it counts.
+//	I3   No byte is believed whose checksum does not hold.
+//	I4   A file whose write or sync failed is never written or synced again. The frame goes to a new
+//	     segment with the same sequence number, or is refused.
+//	I5   A segment's name and head are durable before its first frame is written.
+//	I6   What is at or above the next segment's first sequence number was superseded, and is ignored. No
+//	     sequence number that anybody saw is used again: the last segment with a frame is never removed,
+//	     and the journal goes on behind the last cut.
+//	I7   Segments go oldest first, each removal durable before the next, so that a batch never outlives
+//	     the record that ended it.
+//	I8   An event's id is known when the event is durable, never before, and is durable beyond the journal
+//	     before a cut lets the journal go.
+//	I9   A cut's batches exist from its one record on. The journal behind it goes only after that.
+//	I10  While a batch is copied forward no other record about it is under way.
+//	I11  Every frame of the batch log begins with the figures as they stood before it.
+//	I12  Accepted = Delivered + Dead + Pending + Lost, in every snapshot.
+//	I13  An end with nothing valid behind it was never acknowledged: one frame is in flight at a time.
+//	I14  An event is accepted only if there is room to drain it. Draining is never refused for the quota.
+//	I15  A dead letter's file is durable before the record that counts it.
+//
+// # Assumptions
+//
+// fdatasync makes bytes and size durable, fsync of a directory its names; a rename is atomic; reserved
+// space reads as zeros; writing into a sector does not harm what it held before and holds after. Damage is
+// rare enough that two independent ones do not hit the same few records. The quota does not know what
+// other programs write to the same disk; MinFreeBytes is for that.
 package spool

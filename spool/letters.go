@@ -31,7 +31,7 @@ type letters struct {
 
 func (l *letters) path(name string) string { return filepath.Join(l.root, lettersDir, name) }
 
-// write makes the files of dead letters durable. A file has its letter's id, so that writing it again
+// write makes the files of dead letters durable, before the record that counts them (I15). A file has its letter's id, so that writing it again
 // after a crash changes nothing.
 func (l *letters) write(b *Batch, info BatchInfo, dead []DeadLetter) error {
 	for _, d := range dead {

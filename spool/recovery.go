@@ -93,7 +93,7 @@ func (s *Spool) recover() (*Recovery, error) {
 
 // syncNames makes the names of the directories durable, and what an earlier life left undecided.
 func (s *Spool) syncNames() error {
-	if s.sync == Never {
+	if s.mode == Never {
 		return nil
 	}
 	for _, dir := range []string{"", "journal", "batches", "ids", lettersDir} {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/reporterd/reporterd/disk"
@@ -32,8 +33,9 @@ const closeTimeout = 5 * time.Second
 type Spool struct {
 	fs         disk.FS
 	dir        string
-	sync       SyncMode
+	mode       SyncMode
 	lock       io.Closer
+	closing    sync.Once
 	room       *room
 	tally      *tally
 	timing     *timing
@@ -69,7 +71,7 @@ func Open(o Options) (*Spool, *Recovery, error) {
 
 // build puts the parts together; nothing is read yet.
 func build(o Options, lock io.Closer) *Spool {
-	s := &Spool{fs: o.FS, dir: o.Dir, sync: o.Sync, lock: lock, tally: &tally{}, timing: &timing{}}
+	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, lock: lock, tally: &tally{}, timing: &timing{}}
 	s.room = &room{fs: o.FS, dir: o.Dir, quota: o.MaxBytes, minFree: o.MinFreeBytes}
 	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, room: s.room}
 	s.letters = &letters{fs: o.FS, root: o.Dir, room: s.room}
@@ -153,8 +155,13 @@ func (s *Spool) probe() error {
 }
 
 // Close waits for what is being committed, seals the logs and gives the directory up. Nothing that was
-// acknowledged depends on it. It is bounded by five seconds.
-func (s *Spool) Close() error {
+// acknowledged depends on it. It is bounded by five seconds. Closing again does nothing.
+func (s *Spool) Close() (err error) {
+	s.closing.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Spool) close() error {
 	done := make(chan error, 1)
 	go func() { // ends with the disk's answers; nobody waits longer than the bound
 		s.ids.mu.Lock()

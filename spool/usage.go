@@ -23,7 +23,7 @@ func (s *Spool) Usage() Usage {
 	u := Usage{
 		Bytes: s.room.used.Load(), QuotaBytes: s.room.quota, FreeBytes: max(0, s.room.left()),
 		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
-		Sync: s.sync, Commits: s.timing.snapshot(),
+		Sync: s.mode, Commits: s.timing.snapshot(),
 	}
 	for _, l := range []*segmentLog{s.journal.log, s.batches.log, s.ids.log} {
 		n, _ := l.files()
