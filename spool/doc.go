@@ -78,7 +78,8 @@
 //	 ...   body
 //
 //	kind  record     body
-//	 1    totals     8 each: committed, duplicates, delivered, dead, ambiguous, lost; first in every frame
+//	 1    totals     8 each: committed, accepted, duplicates, delivered, dead, ambiguous, lost; first in
+//	                 every frame
 //	 2    batch      uv cut, batch
 //	 3    cut        uv cut, uv committed up to, uv batches, uv events, uv events with nothing to report
 //	 4    attempt    id, sv Unix nanoseconds
@@ -112,7 +113,7 @@
 //	I5   A segment's name and head are durable before its first frame is written.
 //	I6   What is at or above the next segment's first sequence number was superseded, and is ignored. No
 //	     sequence number that anybody saw is used again: the last segment with a frame is never removed,
-//	     and the journal goes on behind the last cut.
+//	     and the journal goes on behind the last event that the batch log knows of.
 //	I7   Segments go oldest first, each removal durable before the next, so that a batch never outlives
 //	     the record that ended it.
 //	I8   An event's id is known when the event is durable, never before, and is durable beyond the journal

@@ -69,9 +69,9 @@ func (x *index) apply(r *record, s *segment, base int64) {
 // committed than was seen here, the record of that cut is damaged: the batches before it are live.
 func (x *index) applyTotals(r *record) {
 	x.tally.move(func(c *Counts) {
-		accepted, pending := c.Accepted, c.Pending
+		pending := c.Pending
 		*c = r.counts
-		c.Accepted, c.Pending = accepted, pending
+		c.Pending = pending
 	})
 	if r.committed > x.committed {
 		x.enliven(r.committed)

@@ -25,7 +25,7 @@ const (
 )
 
 // totalsBytes is the size of a totals record.
-const totalsBytes = recordHead + 1 + 6*8
+const totalsBytes = recordHead + 1 + 7*8
 
 // record is one record of the batch log. Which fields are set depends on kind.
 type record struct {
@@ -33,7 +33,7 @@ type record struct {
 	id   BatchID // attempt, ambiguous, answered, resolved, lost
 
 	committed Position // totals
-	counts    Counts   // totals: without Accepted and Pending
+	counts    Counts   // totals: without Pending; Accepted is a lower bound
 
 	cut     uint64   // batch, cut: which cut it belongs to
 	upTo    Position // cut
@@ -80,7 +80,7 @@ func cutRecord(data []byte) (body, rest []byte) {
 // putTotals writes a totals record into dst, which is totalsBytes long.
 func putTotals(dst []byte, committed Position, c Counts) {
 	b := openRecord(dst[:0], recordTotals)
-	for _, v := range [...]uint64{uint64(committed), c.Duplicates, c.Delivered, c.Dead, c.Ambiguous, c.Lost} {
+	for _, v := range [...]uint64{uint64(committed), c.Accepted, c.Duplicates, c.Delivered, c.Dead, c.Ambiguous, c.Lost} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
 	closeRecord(b, 0)
@@ -121,7 +121,7 @@ func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 	switch r.kind {
 	case recordTotals:
 		r.committed = Position(d.uint64())
-		for _, v := range [...]*uint64{&r.counts.Duplicates, &r.counts.Delivered, &r.counts.Dead, &r.counts.Ambiguous, &r.counts.Lost} {
+		for _, v := range [...]*uint64{&r.counts.Accepted, &r.counts.Duplicates, &r.counts.Delivered, &r.counts.Dead, &r.counts.Ambiguous, &r.counts.Lost} {
 			*v = d.uint64()
 		}
 	case recordBatch, recordMoved:

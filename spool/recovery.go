@@ -168,8 +168,9 @@ func (s *Spool) replayJournal(found *Recovery) error {
 	if err != nil {
 		return err
 	}
-	// I6: what a cut has taken over is never numbered again, even if the journal's end is gone.
-	j.log.next = max(j.log.next, uint64(committed)+1)
+	// I6: what was accepted is never numbered again, even if the journal's end is gone. As far as a cut has
+	// not taken it over, it is lost.
+	j.log.next = max(j.log.next, uint64(committed)+1, s.tally.snapshot().Accepted+1)
 	if j.log.next > expected {
 		j.gaps = append(j.gaps, gap{Position(expected), Position(j.log.next - 1)})
 	}
