@@ -4,18 +4,24 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // What one comparison consists of. The servers take turns, so that noise of the machine hits all alike,
 // and the median of the rounds stands.
 const (
+	profileVariable = "REPORTERD_PROFILE" // a directory: CPU profiles of the daemon go there
+
 	benchRounds      = 5
 	benchRound       = 2 * time.Second
 	benchWarmUp      = 500 * time.Millisecond
@@ -50,8 +56,8 @@ func compare(b *testing.B, perRequest int) {
 		set("batch.flush_interval", "5s").
 		set("spool.max_bytes", "10GiB").
 		set("spool.sync", "always").
-		set("log.level", "warn")
-	d := serve(b, s.set("log.level", "info"))
+		set("admin.pprof", true)
+	d := serve(b, s)
 	all := []*contender{
 		{name: "bare net/http", process: baseline(b, bareHandler)},
 		{name: "encoding/json", process: baseline(b, jsonHandler)},
@@ -68,6 +74,7 @@ func compare(b *testing.B, perRequest int) {
 		}
 	}
 	report(b, all, perRequest, len(requests[0]), commitLatency(b, s.dataDir()))
+	profile(b, d, load{d.await("traffic"), benchConnections, requests, perRequest})
 	d.status() // the figures still add up
 	for _, c := range all {
 		c.kill()
@@ -109,6 +116,26 @@ func report(b *testing.B, all []*contender, perRequest, size int, commit time.Du
 	b.ReportMetric(median(ours.rates)/median(all[1].rates), "of-json")
 	b.ReportMetric(ours.cpuPerEvent(perRequest), "cpu-µs/event")
 	b.ReportMetric(0, "ns/op")
+}
+
+// profile writes what the daemon spends its time on under the same load, when asked to.
+func profile(b *testing.B, d *daemon, l load) {
+	dir := os.Getenv(profileVariable)
+	if dir == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.Context(), 12*time.Second)
+	defer cancel()
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		_, err := l.run(ctx)
+		assert.NoError(b, err)
+	})
+	got := mustCall(b, http.StatusOK, http.MethodGet, d.admin+"/debug/pprof/profile?seconds=10", nil)
+	name := filepath.Join(dir, fmt.Sprintf("cpu-%d-events.pprof", l.perRequest))
+	require.NoError(b, os.WriteFile(name, []byte(got.body), 0o600))
+	cancel()
+	wait.Wait()
 }
 
 // cpuPerEvent is in microseconds.

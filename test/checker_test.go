@@ -16,6 +16,7 @@ const maxInFlight = 8
 type verdict struct {
 	problems []string
 	repeated int    // reports that landed more than once
+	reopened int    // reports repeated though the answer had been sent: the kill came before it was booked
 	excess   uint64 // events they counted too often
 }
 
@@ -31,6 +32,7 @@ func check(l *ledger, w *witness, counted tally, killed map[int]bool) verdict {
 		v.follow(s, killed, reopened, once, all)
 	}
 	for life, n := range reopened {
+		v.reopened += n
 		if n > maxInFlight {
 			v.problem("%d reports were repeated after the end of life %d, at most %d were in flight", n, life, maxInFlight)
 		}

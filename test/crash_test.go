@@ -14,12 +14,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The ways to die.
+const (
+	inStartUp     = "in start-up"
+	underLoad     = "under load"
+	whileDraining = "while draining"
+	inFlush       = "in a flush"
+	inGoodOrder   = "in good order" // the one that is no kill
+)
+
 const (
 	crashCyclesVariable = "REPORTERD_CRASH_CYCLES"
 	seedVariable        = "REPORTERD_SEED"
 
-	crashCycles     = 12 // by default
-	livesPerHistory = 50 // before a history is judged and the next begins with an empty disk
+	crashCycles     = 12 // kills, by default
+	killsPerHistory = 50 // before a history is judged and the next begins with an empty disk
 	crashProducers  = 6
 )
 
@@ -32,11 +41,11 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d cycles (%s), seed %d (%s)", cycles, crashCyclesVariable, seed, seedVariable)
 	var sum figures
 	for done, n := 0, uint64(0); done < cycles && !t.Failed(); n++ {
-		lives := min(livesPerHistory, cycles-done)
+		kills := min(killsPerHistory, cycles-done)
 		t.Run(fmt.Sprintf("history=%d", n), func(t *testing.T) {
-			sum.add(newHistory(t, seed+n).run(lives))
+			sum.add(newHistory(t, seed+n).run(kills))
 		})
-		done += lives
+		done += kills
 	}
 	t.Logf("in all: %v", sum)
 }
@@ -81,9 +90,9 @@ func newHistory(t *testing.T, seed uint64) *history {
 	return h
 }
 
-// run goes through a number of lives, then drains and judges.
-func (h *history) run(lives int) figures {
-	for range lives {
+// run goes on until the daemon was killed so many times, then drains and judges.
+func (h *history) run(kills int) figures {
+	for h.kills() < kills {
 		h.live()
 	}
 	final, leave := h.begin()
@@ -99,6 +108,9 @@ func (h *history) run(lives int) figures {
 	return f
 }
 
+// kills is how many lives ended by our hand.
+func (h *history) kills() int { return h.life - h.deaths[inGoodOrder] }
+
 // begin starts the next life, with a witness of its own.
 func (h *history) begin() (d *daemon, leave func()) {
 	h.life++
@@ -112,7 +124,7 @@ func (h *history) live() {
 	manner := h.manner()
 	h.deaths[manner]++
 	h.killed[h.life] = true
-	if manner == "in start-up" {
+	if manner == inStartUp {
 		pause(h.t.Context(), h.moment(80*time.Millisecond))
 	} else {
 		d.ready()
@@ -130,30 +142,30 @@ func (h *history) live() {
 func (h *history) manner() string {
 	switch n := h.rand.IntN(100); {
 	case n < 45:
-		return "under load"
+		return underLoad
 	case n < 65:
-		return "in start-up"
+		return inStartUp
 	case n < 80:
-		return "while draining"
+		return whileDraining
 	case n < 92:
-		return "in a flush"
+		return inFlush
 	default:
-		return "in good order"
+		return inGoodOrder
 	}
 }
 
 // die does what comes before the kill.
 func (h *history) die(d *daemon, manner string) {
 	switch manner {
-	case "while draining":
+	case whileDraining:
 		d.signal(syscall.SIGTERM)
 		pause(h.t.Context(), h.moment(40*time.Millisecond))
-	case "in a flush":
+	case inFlush:
 		go func() { // ends with the daemon
 			_, _ = call(testClient, "POST", d.admin+"/-/flush", "", nil)
 		}()
 		pause(h.t.Context(), h.moment(30*time.Millisecond))
-	case "in good order":
+	case inGoodOrder:
 		h.load.aim("")
 		d.stop()
 		h.killed[h.life] = false
@@ -192,8 +204,8 @@ func (h *history) judge(s status) figures {
 	assert.LessOrEqual(h.t, v.excess, e.Ambiguous, "every event counted twice was named ambiguous before")
 	c := h.backend.calls()
 	assert.Zero(h.t, c.DiscardedBatches, "batches voided by the backend")
-	f := figures{lives: h.life, kills: h.life - 1 - h.deaths["in good order"], acknowledged: l.kept.events, doubted: l.doubted.events,
-		refused: l.refused, reports: len(h.witness.reports), repeated: v.repeated, excess: v.excess, ambiguous: e.Ambiguous}
+	f := figures{lives: h.life, kills: h.kills() - 1, acknowledged: l.kept.events, doubted: l.doubted.events,
+		refused: l.refused, reports: len(h.witness.reports), repeated: v.repeated, reopened: v.reopened, excess: v.excess, ambiguous: e.Ambiguous}
 	h.t.Logf("%v; deaths %v", f, h.deaths)
 	return f
 }
@@ -202,20 +214,20 @@ func (h *history) judge(s status) figures {
 type figures struct {
 	lives, kills                   int
 	acknowledged, doubted, refused int
-	reports, repeated              int
+	reports, repeated, reopened    int
 	excess, ambiguous              uint64
 }
 
 func (f *figures) add(g figures) {
 	f.lives, f.kills = f.lives+g.lives, f.kills+g.kills
 	f.acknowledged, f.doubted, f.refused = f.acknowledged+g.acknowledged, f.doubted+g.doubted, f.refused+g.refused
-	f.reports, f.repeated = f.reports+g.reports, f.repeated+g.repeated
+	f.reports, f.repeated, f.reopened = f.reports+g.reports, f.repeated+g.repeated, f.reopened+g.reopened
 	f.excess, f.ambiguous = f.excess+g.excess, f.ambiguous+g.ambiguous
 }
 
 // String names every figure.
 func (f figures) String() string {
 	return fmt.Sprintf("%d lives, %d kills; events: %d acknowledged, 0 of them missing when this passes, %d in doubt; %d requests refused; "+
-		"reports: %d, %d counted more than once (%d events, all explained; %d were called ambiguous)",
-		f.lives, f.kills, f.acknowledged, f.doubted, f.refused, f.reports, f.repeated, f.excess, f.ambiguous)
+		"reports: %d, %d counted more than once, %d of those answered at the moment of a kill (%d events, all explained; %d were called ambiguous)",
+		f.lives, f.kills, f.acknowledged, f.doubted, f.refused, f.reports, f.repeated, f.reopened, f.excess, f.ambiguous)
 }
