@@ -26,6 +26,7 @@ type room struct {
 	mu    sync.Mutex // guards the fields below
 	disk  int64      // free bytes at asked
 	asked time.Time
+	since int64 // used at asked: what we took since then is gone from disk
 }
 
 func (r *room) take(n int64) { r.used.Add(n) }
@@ -48,11 +49,12 @@ func (r *room) diskLeft() int64 {
 	if r.asked.IsZero() || time.Since(r.asked) >= freeInterval {
 		free, _, err := r.fs.Free(r.dir)
 		if err != nil {
-			free = math.MaxInt64
+			free = math.MaxInt64 / 2
 		}
 		r.disk, r.asked = free, time.Now()
+		r.since = r.used.Load()
 	}
-	return r.disk - r.minFree
+	return r.disk - (r.used.Load() - r.since) - r.minFree
 }
 
 // admit returns nil when need bytes can be allocated and as much as reserve is left for draining.

@@ -1,0 +1,106 @@
+package spool
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew; a new format needs a new version number")
+
+const goldenDir = "testdata/golden"
+
+// goldenEvents has every field in use.
+func goldenEvents() []event.Event {
+	return []event.Event{
+		{ServiceID: "1001", ID: "id-1", Transaction: threescale.Transaction{
+			Application: threescale.Application{ID: "app1"}, Timestamp: 946684800, Usage: threescale.Usage{{Metric: "hits", Value: 1}, {Metric: "transfer", Value: 300}}}},
+		{ServiceID: "2555417", FlatUsage: true, Credentials: threescale.Credentials{ServiceToken: "token", ProviderKey: "key"},
+			Transaction: threescale.Transaction{Application: threescale.Application{UserKey: "uk"}, Timestamp: -1, Code: 404, Usage: threescale.Usage{{Metric: "hits", Value: threescale.MaxValue}}}},
+		{ServiceID: "1001", Transaction: threescale.Transaction{Application: threescale.Application{ID: "app2"}, Timestamp: 946684860}},
+	}
+}
+
+// writeGolden writes one of everything, in fake time.
+func writeGolden(t *testing.T, dir string) {
+	s, _, err := Open(Options{Dir: dir, DedupeWindow: time.Hour, SegmentBytes: minSegment})
+	require.NoError(t, err)
+	appendAll(t, s, goldenEvents())
+	cut, err := s.BeginCut(3)
+	require.NoError(t, err)
+	for _, b := range batchesOf(goldenEvents()[:2]) {
+		require.NoError(t, cut.Add(b))
+	}
+	require.NoError(t, cut.Commit(1))
+	first := s.Batches()[0].ID
+	require.NoError(t, s.Attempt(first, time.Now()))
+	require.NoError(t, s.Answered(first))
+	require.NoError(t, s.Attempt(first, time.Now()))
+	require.NoError(t, s.Ambiguous(first))
+	require.NoError(t, s.batches.forward(s.batches.index.live[first]))
+	second := s.Batches()[1].ID
+	require.NoError(t, s.Resolve(second, Resolution{Children: [][]int{{0}}}))
+	appendAll(t, s, append(goldenEvents()[1:], goldenEvents()[0]))
+	cutAll(t, s)
+	lost := s.Batches()
+	require.NoError(t, s.Lose(lost[len(lost)-1].ID))
+	require.NoError(t, s.Resolve(s.Batches()[1].ID, Resolution{Dead: []DeadLetter{{
+		Index: 0, Reason: Reason{Code: "metric_invalid", Message: "metric \"a\" is invalid"}, Answer: Answer{Status: 404, Code: "metric_invalid"},
+	}}}))
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, "lock")))
+	require.NoError(t, os.Remove(filepath.Join(dir, "batches", spareName)))
+}
+
+// contents returns the files under a directory.
+func contents(t *testing.T, dir string) map[string]string {
+	files := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		relative, _ := filepath.Rel(dir, name)
+		files[filepath.ToSlash(relative)] = string(data)
+		return err
+	}))
+	return files
+}
+
+// TestFormat pins every byte on disk.
+func TestFormat(t *testing.T) {
+	dir := t.TempDir()
+	if *update {
+		require.NoError(t, os.RemoveAll(goldenDir))
+		dir = goldenDir
+	}
+	synctest.Test(t, func(t *testing.T) { writeGolden(t, dir) })
+	assert.Equal(t, contents(t, goldenDir), contents(t, dir))
+}
+
+// TestOldDirectory reads what version 1 wrote.
+func TestOldDirectory(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(goldenDir)))
+	s, found := open(t, Options{Dir: dir, DedupeWindow: 100 * 365 * 24 * time.Hour})
+	assert.Empty(t, found.Damaged)
+	assert.Empty(t, found.Torn)
+	assert.Equal(t, Counts{Accepted: 5, Duplicates: 1, Delivered: 1, Dead: 1, Pending: 2, Ambiguous: 1, Lost: 1}, checkLaw(t, s, 1))
+	infos := s.Batches()
+	require.Len(t, infos, 2)
+	assert.Equal(t, []int{2, 1}, []int{infos[0].Attempts, infos[0].Ambiguous})
+	b, err := s.Load(infos[1].ID)
+	require.NoError(t, err)
+	assert.Equal(t, goldenEvents()[1].Transaction, b.Transactions[0].Transaction)
+	assert.Equal(t, LaneKey{ServiceID: "2555417", Credentials: goldenEvents()[1].Credentials}, b.Lane)
+	assert.Equal(t, 1, appendAll(t, s, identified("id-1")), "ids are remembered")
+}
