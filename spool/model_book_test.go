@@ -28,6 +28,7 @@ type entry struct {
 	serial   int
 	certain  bool // it was acknowledged, or handed out: it must exist, once
 	possible bool // an Append of it ended without a certain answer: it may exist, once
+	hit      bool // damage may have undone its end
 	refused  bool // in this life; a recovery may still find it
 	tries    int  // calls of Append with it
 	flying   int  // of those, still running
@@ -62,7 +63,8 @@ func newBook() *book {
 
 // violate notes that the spool did what it must not. The caller holds mu.
 func (b *book) violate(format string, args ...any) {
-	b.violations = append(b.violations, fmt.Sprintf(format, args...))
+	what := fmt.Sprintf(format, args...)
+	b.violations = append(b.violations, what[:min(len(what), 500)])
 }
 
 // fault is violate for callers that do not hold mu.

@@ -189,6 +189,7 @@ func (b *book) forgive(st *state, hit map[*entry]bool) (undone int) {
 		}
 	}
 	for e := range hit {
+		e.hit = true
 		switch {
 		case e.at == inJournal && !found[e]:
 			e.at = isLost

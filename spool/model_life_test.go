@@ -20,6 +20,7 @@ type shape struct {
 	lives      int
 	concurrent bool  // producers, cutter and sender at once; otherwise one step at a time, reproducible
 	faulty     bool  // operations fail
+	huge       bool  // some events are huge
 	kills      bool  // now and then only the process dies, and the machine stays up
 	quota      int64 // MaxBytes
 	capacity   int64 // of the disk
@@ -33,6 +34,7 @@ func drawShape(rng *rand.Rand) shape {
 		concurrent: rng.IntN(3) > 0,
 		faulty:     rng.IntN(2) == 0,
 		kills:      rng.IntN(5) == 0,
+		huge:       rng.IntN(10) == 0,
 		segment:    4096 << rng.IntN(4),
 	}
 	return sh
@@ -113,7 +115,7 @@ func (h *history) work(ctx context.Context) {
 	q := &sender{book: h.book, rng: h.fork(), disk: h.disk}
 	steps := []func(){func() { c.step(ctx, h.spool) }, func() { q.step(h.spool) }}
 	for range 3 {
-		p := &producer{book: h.book, rng: h.fork(), disk: h.disk}
+		p := &producer{book: h.book, rng: h.fork(), disk: h.disk, huge: h.shape.huge}
 		steps = append(steps, func() { p.step(ctx, h.spool) })
 	}
 	steps = append(steps, func() { h.sum() })

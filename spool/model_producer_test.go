@@ -23,6 +23,7 @@ type producer struct {
 	book *book
 	rng  *rand.Rand
 	disk *disktest.Disk
+	huge bool // some events are so large that a cut of them is not one write
 }
 
 // step is one request.
@@ -99,6 +100,9 @@ func (p *producer) compose(serial int) event.Event {
 	padding := p.rng.IntN(30)
 	if p.rng.IntN(10) == 0 {
 		padding = p.rng.IntN(1500) // over several sectors
+	}
+	if p.huge && p.rng.IntN(3) == 0 {
+		padding = p.rng.IntN(300 << 10)
 	}
 	metric := fmt.Sprintf("e%06d", serial) + strings.Repeat("x", padding)
 	e.Usage = threescale.Usage{{Metric: metric, Value: uint64(serial) + 1}}

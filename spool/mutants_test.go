@@ -6,79 +6,80 @@ type change struct{ file, old, new string }
 // mutant is one way to break the spool.
 type mutant struct {
 	name    string
+	damage  bool // TestModelDamage has to notice; otherwise TestModel
 	changes []change
 }
 
 // mutants are the mistakes that a log loses data by.
 var mutants = []mutant{
-	{"acknowledge before sync", []change{{
+	{"acknowledge before sync", false, []change{{
 		"log.go", "if err := l.syncFile(l.file); err != nil { // I1",
 		"file := l.file\n\tgo func() { _ = l.syncFile(file) }()\n\tif err := error(nil); err != nil {",
 	}}},
-	{"no sync at all", []change{{
+	{"no sync at all", false, []change{{
 		"log.go", "if err := l.syncFile(l.file); err != nil { // I1", "if err := error(nil); err != nil {",
 	}}},
-	{"believe the second sync", []change{{
+	{"believe the second sync", false, []change{{
 		"log.go", "if err := l.syncFile(l.file); err != nil { // I1",
 		"if err := l.syncFile(l.file); err != nil && l.syncFile(l.file) != nil {",
 	}}},
-	{"no sync of the directory", []change{{
+	{"no sync of the directory", false, []change{{
 		"log.go", "	return l.fs.SyncDir(filepath.Join(l.root, l.dir))\n", "	return nil\n",
 	}}},
-	{"no sync of the directories above", []change{{
+	{"no sync of the directories above", false, []change{{
 		"recovery.go", "	return s.syncAncestors()\n", "	return nil\n",
 	}}},
-	{"expose before commit", []change{{
+	{"expose before commit", false, []change{{
 		"log.go", "if err := l.syncFile(l.file); err != nil { // I1",
 		"l.mu.Lock()\n\ts.end, s.next = l.off+int64(len(buf)), at.first+uint64(count)\n\tl.mu.Unlock()\n" +
 			"\tif err := l.syncFile(l.file); err != nil {",
 	}}},
-	{"reuse sequence numbers after a restart", []change{{
+	{"reuse sequence numbers after a restart", false, []change{{
 		"replay.go", "		l.next = max(l.next, s.next)\n", "		_ = s.next\n",
 	}}},
-	{"forget where the last cut was", []change{{
+	{"forget where the last cut was", false, []change{{
 		"segments.go", "	for _, s := range l.segments[min(1, len(l.segments)):] {\n		if s.next > s.first {\n",
 		"	for _, s := range l.segments[min(1, len(l.segments)):] {\n		if s != nil {\n",
 	}}},
-	{"do not check a frame", []change{{
+	{"do not check a frame", true, []change{{
 		"frame.go", "{ return crc32.Checksum(payload, castagnoli) == f.sum }", "{ return true }",
 	}}},
-	{"do not check a record", []change{{
+	{"do not check a record", true, []change{{
 		"record.go", "if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(data[4:]) {", "if false {",
 	}}},
-	{"release the journal before the cut is durable", []change{{
+	{"release the journal before the cut is durable", false, []change{{
 		"cut.go", "	c.records = append(c.records, logged{record: r})\n	c.buf = r.append(c.buf)\n",
 		"	c.spool.releaseJournal(c.from, c.upTo)\n	c.records = append(c.records, logged{record: r})\n	c.buf = r.append(c.buf)\n",
 	}}},
-	{"batches live before their cut", []change{{
+	{"batches live before their cut", false, []change{{
 		"index.go", "	x.staged = append(x.staged, r.entry)\n", "	x.add(r.entry, nil)\n",
 	}}},
-	{"know an id before its event is durable", []change{{
+	{"know an id before its event is durable", false, []change{{
 		"journal.go", "			j.flight[m.mark] = own\n", "			j.known.add(m.mark, time.Now().Unix())\n",
 	}}},
-	{"do not carry ids over a cut", []change{{
+	{"do not carry ids over a cut", false, []change{{
 		"cut.go", "if err := c.spool.ids.carry(c.upTo); err != nil {", "if err := error(nil); err != nil {",
 	}}},
-	{"drop the acknowledged tail", []change{{
+	{"drop the acknowledged tail", false, []change{{
 		"replay.go", "	if err == nil && f.first == r.next {\n",
 		"	if err == nil && f.first == r.next {\n" +
 			"		if _, _, end := r.scan.read(r.off + f.size()); end != nil && r.limit == math.MaxUint64 && f.kind == frameData {\n" +
 			"			return false\n		}\n		f, payload, err = r.scan.read(r.off)\n",
 	}}},
-	{"believe what was superseded", []change{{
+	{"believe what was superseded", false, []change{{
 		"replay.go", "			limit = l.segments[i+1].first\n", "			limit = math.MaxUint64\n",
 	}}},
-	{"trust the page cache of a killed process", []change{{
+	{"trust the page cache of a killed process", false, []change{{
 		"replay.go", "		err = r.log.syncFile(file)\n", "",
 	}}},
-	{"do not wait for an attempt's record", []change{{
+	{"do not wait for an attempt's record", false, []change{{
 		"batches.go", "	return s.batches.note(&record{kind: recordAttempt, id: id, at: at.UnixNano()})\n",
 		"	s.batches.later(&record{kind: recordAttempt, id: id, at: at.UnixNano()})\n	return nil\n",
 	}}},
-	{"do not sync dead letters", []change{{
+	{"do not sync dead letters", false, []change{{
 		"letters.go", "		err = f.Sync()\n", "		err = nil\n",
 	}}},
-	{"keep the dead letters of live batches", []change{{
+	{"keep the dead letters of live batches", false, []change{{
 		"recovery.go", "return s.batches.known(id) == nil })", "return false })",
 	}}},
 }
