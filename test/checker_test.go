@@ -18,6 +18,7 @@ type verdict struct {
 	repeated int    // reports that landed more than once
 	reopened int    // reports repeated though the answer had been sent: the kill came before it was booked
 	excess   uint64 // events they counted too often
+	unclear  uint64 // events in attempts that were followed by another because nobody knew what became of them
 }
 
 // check compares what was acknowledged, what reached the backend and what it counted with the permitted
@@ -57,6 +58,9 @@ func (v *verdict) follow(s *sighting, killed map[int]bool, reopened map[int]int,
 		if a.landed {
 			landed++
 			all.add(s.usage)
+		}
+		if i > 0 && !s.attempts[i-1].certain {
+			v.unclear += s.usage.hits()
 		}
 		if i == 0 || !s.attempts[i-1].told {
 			continue // a repetition the last answer asked for, or left open

@@ -17,14 +17,13 @@ import (
 type workload struct {
 	ledger *ledger
 	target atomic.Pointer[string] // base URL of the traffic listener; nil: nobody is there
-	cancel context.CancelFunc
+	enough atomic.Bool            // no further requests
 	done   sync.WaitGroup
 }
 
-// produce starts producers that run until halt.
+// produce starts producers that run until halt, or until ctx ends.
 func produce(ctx context.Context, producers int, seed uint64) *workload {
-	ctx, cancel := context.WithCancel(ctx)
-	w := &workload{ledger: newLedger(), cancel: cancel}
+	w := &workload{ledger: newLedger()}
 	for i := range producers {
 		w.done.Go(func() {
 			p := &producer{workload: w, client: newClient(), rand: rand.New(rand.NewPCG(seed, uint64(i)))}
@@ -47,9 +46,9 @@ func (w *workload) aim(url string) {
 	w.target.Store(&url)
 }
 
-// halt returns once no request is on its way.
+// halt returns once no request is on its way, and none with ids is in doubt. Somebody has to listen.
 func (w *workload) halt() {
-	w.cancel()
+	w.enough.Store(true)
 	w.done.Wait()
 }
 
@@ -62,9 +61,9 @@ type producer struct {
 	sent   int
 }
 
-// run sends requests until ctx ends. One that is on its way then is finished.
+// run sends one request after the other.
 func (p *producer) run(ctx context.Context) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !p.enough.Load() {
 		name := ""
 		if p.name != "" {
 			name = fmt.Sprintf("%s-%d", p.name, p.sent)

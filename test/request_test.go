@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -20,16 +21,22 @@ type request struct {
 // consumer is an application of the sandbox, as events name it and as usage shows it.
 type consumer struct{ service, appID, userKey, shown string }
 
-// consumers are spread over three lanes.
-var consumers = []consumer{
-	{"1001", "app1", "", "app1"}, {"1001", "app2", "", "app2"}, {"1001", "bulk1", "", "bulk1"},
-	{"1001", "bulk2", "", "bulk2"}, {"1001", "bulk3", "", "bulk3"}, {"1001", "appnolim", "", "appnolim"},
-	{"1002", "", "ukey1", "appuk"}, {"1003", "appoauth", "", "appoauth"},
-}
+// Two sets of consumers, each spread over lanes. The first are used by events with ids, which are sent
+// again until they are acknowledged: nothing about them stays in doubt. The second by those without.
+var (
+	identified = []consumer{
+		{"1001", "bulk1", "", "bulk1"}, {"1001", "bulk2", "", "bulk2"}, {"1001", "bulk3", "", "bulk3"},
+		{"1003", "appoauth", "", "appoauth"},
+	}
+	anonymous = []consumer{
+		{"1001", "app1", "", "app1"}, {"1001", "app2", "", "app2"}, {"1001", "appnolim", "", "appnolim"},
+		{"1002", "", "ukey1", "appuk"},
+	}
+)
 
 // shownAs is the name under which the sandbox shows an application.
 func shownAs(service, appID, userKey string) string {
-	for _, c := range consumers {
+	for _, c := range slices.Concat(identified, anonymous) {
 		if c.service == service && c.appID == appID && c.userKey == userKey {
 			return c.shown
 		}
@@ -55,12 +62,12 @@ func newRequest(r *rand.Rand, name string) *request {
 	events := make([]event, 1+r.IntN(30))
 	form := !q.ids && r.IntN(3) == 0
 	for i := range events {
-		c, id := consumers[r.IntN(len(consumers))], ""
+		c, id := anonymous[r.IntN(len(anonymous))], ""
 		if form {
-			c = consumers[r.IntN(6)] // one call is for one service
+			c = anonymous[r.IntN(3)] // one call is for one service
 		}
 		if q.ids {
-			id = fmt.Sprintf("%s-%d", name, i)
+			c, id = identified[r.IntN(len(identified))], fmt.Sprintf("%s-%d", name, i)
 		}
 		events[i] = randomEvent(r, c, id)
 		for metric, value := range events[i].Usage {

@@ -40,9 +40,10 @@ type sighting struct {
 
 // attempt is one call.
 type attempt struct {
-	life   int  // of the daemon that made it
-	landed bool // the backend counted it
-	told   bool // the daemon was answered 202
+	life    int  // of the daemon that made it
+	landed  bool // the backend counted it
+	told    bool // the daemon was answered 202
+	certain bool // the daemon was answered that it was not counted
 }
 
 // fate is what happens to one call.
@@ -98,7 +99,7 @@ func (w *witness) serve(rw http.ResponseWriter, r *http.Request, life int) {
 	}
 	switch w.draw() {
 	case refused:
-		w.saw(body, attempt{life: life})
+		w.saw(body, attempt{life: life, certain: true})
 		rw.WriteHeader(http.StatusServiceUnavailable)
 	case cutBefore:
 		w.saw(body, attempt{life: life})
