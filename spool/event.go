@@ -15,6 +15,7 @@ type encoding struct {
 	buf     []byte
 	count   int
 	marked  []markedEvent // those with an id, in order
+	fresh   []markedEvent // those of marked that are no duplicates, once sifted
 	scratch []byte
 }
 

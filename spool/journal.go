@@ -3,7 +3,6 @@ package spool
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -139,24 +138,26 @@ func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, du
 	return own, leads, waits, duplicates, nil
 }
 
+// claimed stands for the group of the request that is being placed.
+var claimed = new(group)
+
 // sift returns the events with an id that nobody has kept or is keeping, and the groups in flight that
 // hold the others. An id is looked up and claimed under one lock, and known only with its event (I8).
 func (j *journal) sift(e *encoding, now int64) (fresh []markedEvent, waits []*group) {
-	own := make(map[mark]struct{}, len(e.marked))
-	fresh = make([]markedEvent, 0, len(e.marked))
+	fresh = e.fresh[:0]
 	for _, m := range e.marked {
-		if _, again := own[m.mark]; again || j.known.has(m.mark, now) {
-			continue
-		}
-		if g := j.flight[m.mark]; g != nil {
+		switch g := j.flight[m.mark]; {
+		case g == claimed: // earlier in this request
+		case g != nil:
 			if len(waits) == 0 || waits[len(waits)-1] != g {
 				waits = append(waits, g)
 			}
-			continue
+		case !j.known.has(m.mark, now):
+			j.flight[m.mark] = claimed // fill puts the group here before the lock is given back
+			fresh = append(fresh, m)
 		}
-		own[m.mark] = struct{}{}
-		fresh = append(fresh, m)
 	}
+	e.fresh = fresh
 	return fresh, waits
 }
 
@@ -247,11 +248,4 @@ func (j *journal) close() error {
 		return fmt.Errorf("spool: close journal: %w", err)
 	}
 	return nil
-}
-
-// trouble returns why the last commit failed, or nil.
-func (j *journal) trouble() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return errors.Join(j.closed, j.failed)
 }
