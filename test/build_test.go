@@ -10,6 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// binaryVariable names a binary to test instead of building one.
+const binaryVariable = "REPORTERD_BINARY"
+
 // build is the daemon's binary, built once for all tests that ask for it.
 var build struct {
 	once sync.Once
@@ -24,7 +27,7 @@ var build struct {
 func binary(t testing.TB) string {
 	t.Helper()
 	build.once.Do(func() {
-		if build.path = os.Getenv("REPORTERD_BINARY"); build.path != "" {
+		if build.path = os.Getenv(binaryVariable); build.path != "" {
 			return
 		}
 		if build.dir, build.err = os.MkdirTemp("", "reporterd-test-"); build.err != nil {

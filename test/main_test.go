@@ -8,7 +8,9 @@
 //	REPORTERD_CRASH_CYCLES=300   kills in the crash test (default 12)
 //	REPORTERD_SEED=…             repeats one crash history's decisions
 //	REPORTERD_NODE_CLIENT=1      npm's client (node, and `npm ci` in clients/node)
+//	REPORTERD_MUTANTS=1          daemons broken on purpose, which the crash test has to find out
 //	REPORTERD_BINARY=…           a binary to test instead of building one
+//	REPORTERD_PROFILE=DIR        where the benchmark writes CPU profiles of the daemon
 package test
 
 import (
