@@ -37,6 +37,12 @@ func drawShape(rng *rand.Rand) shape {
 		huge:       rng.IntN(10) == 0,
 		segment:    4096 << rng.IntN(4),
 	}
+	switch rng.IntN(8) {
+	case 0:
+		sh.quota = sh.segment * int64(6+rng.IntN(20))
+	case 1:
+		sh.capacity = sh.segment * int64(6+rng.IntN(20))
+	}
 	return sh
 }
 
@@ -201,6 +207,7 @@ func (h *history) end(orderly bool) {
 
 // drain is the last life: nothing fails any more, and everything gets through.
 func (h *history) drain(ctx context.Context) {
+	h.disk.SetCapacity(0) // somebody made room; before that, not everything can get through
 	if !h.open(ctx) {
 		return
 	}

@@ -2,6 +2,7 @@ package spool_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/reporterd/reporterd/disk/disktest"
@@ -17,17 +18,22 @@ type sender struct {
 	owed []*sealed // outcomes to record again
 }
 
-// step is one report.
+// step is one report, or an outcome that is still owed. A full disk may take the one and not the other.
 func (q *sender) step(s *spool.Spool) {
-	if len(q.owed) > 0 {
-		q.settle(s, q.owed[0])
+	if len(q.owed) > 0 && q.rng.IntN(2) == 0 {
+		known := q.owed[0]
+		q.owed = q.owed[1:]
+		q.settle(s, known)
 		return
 	}
 	infos := s.Batches()
 	if len(infos) == 0 {
 		return
 	}
-	q.report(s, infos[q.rng.IntN(len(infos))].ID)
+	id := infos[q.rng.IntN(len(infos))].ID
+	if !slices.ContainsFunc(q.owed, func(known *sealed) bool { return known.batch.ID == id }) {
+		q.report(s, id)
+	}
 }
 
 // report loads a batch, attempts it and records an outcome.
@@ -70,9 +76,6 @@ func (q *sender) report(s *spool.Spool, id spool.BatchID) {
 
 // settle records an outcome, now or later.
 func (q *sender) settle(s *spool.Spool, known *sealed) {
-	if len(q.owed) > 0 {
-		q.owed = q.owed[1:]
-	}
 	if err := s.Resolve(known.batch.ID, known.outcome.resolution); err != nil {
 		q.complain("Resolve", err)
 		q.owed = append(q.owed, known)
