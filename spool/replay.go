@@ -182,6 +182,9 @@ func (r *replay) step() bool {
 // space reads as zero. A last frame that is all there and yet does not hold was flipped after it was
 // written, so that its events may have been acknowledged, and are counted as lost.
 func torn(payload []byte, offset int64) bool {
+	if len(payload) > 0 && payload[len(payload)-1] == 0 {
+		return true // a short write stops anywhere, not only between sectors
+	}
 	for len(payload) > 0 {
 		n := min(tornBytes-offset%tornBytes, int64(len(payload)))
 		if zero(payload[:n]) {
