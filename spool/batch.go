@@ -50,6 +50,8 @@ type BatchInfo struct {
 	NewestTimestamp int64
 	OldestAccepted  time.Time
 	Sealed          time.Time
-	Attempts        int // recorded by Attempt
-	Ambiguous       int // of those, with an unknown outcome
+	Attempts        int       // recorded by Attempt
+	Ambiguous       int       // of those, with an unknown outcome
+	Doubts          int       // of those, since the last Pardon
+	Attempted       time.Time // the latest; zero: none
 }

@@ -90,6 +90,8 @@
 //	 8    child      batch
 //	 9    lost       id
 //	10    moved      uv attempts, uv ambiguous, 1 unanswered, batch
+//	11    note       id, uv ambiguous attempts that nobody decided about, sv latest attempt (Unix nanoseconds);
+//	                 without one, all ambiguous attempts
 //
 //	batch
 //	 1     flags, as of an event: 1, 4, 8

@@ -26,6 +26,9 @@ type entry struct {
 	sealed       int64
 	attempts     uint32
 	ambiguous    uint32
+	doubts       uint32 // of the ambiguous ones, those that nobody has decided about
+	attempted    int64  // the latest attempt, Unix nanoseconds; 0: none known
+	queued       int32  // its place among its lane's ready ones, plus one; 0: it is set aside
 	flat         bool
 	open         bool  // an attempt was recorded, and nothing about its outcome
 	ending       bool  // a record that ends it is on its way
@@ -37,8 +40,11 @@ type entry struct {
 type lane struct {
 	key         LaneKey
 	first, last *entry
+	ready       ready // those that are not set aside
 	count       int
 	events      uint64
+	doubtful    int // of count, those with doubts
+	inDoubt     uint64
 }
 
 // describe returns the entry of a batch.
@@ -105,6 +111,7 @@ func (x *index) parseEntry(d *decoder, r *record) *entry {
 		r.cut = d.uvarint()
 	case recordMoved:
 		e.attempts, e.ambiguous, e.open = uint32(d.uvarint()), uint32(d.uvarint()), d.byte() == 1
+		e.doubts = e.ambiguous // unless a note follows
 	}
 	flags := d.byte()
 	e.flat, e.id = flags&bitFlat != 0, d.id()
@@ -146,8 +153,15 @@ func (e *entry) info() BatchInfo {
 		ID: e.id, Lane: e.lane.key, FlatUsage: e.flat, Transactions: int(e.transactions), Events: e.events,
 		Bytes: int(e.length), OldestTimestamp: e.oldest, NewestTimestamp: e.newest,
 		OldestAccepted: time.Unix(0, e.accepted), Sealed: time.Unix(0, e.sealed),
-		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous),
+		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.doubts), Attempted: e.lastAttempt(),
 	}
+}
+
+func (e *entry) lastAttempt() time.Time {
+	if e.attempted == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, e.attempted)
 }
 
 // own copies a key's strings, which may be views.

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxChildren and maxSplits bound what a BatchID can name: four bits for each split.
+// MaxChildren and MaxSplits bound what a BatchID can name: four bits for each split.
 const (
-	maxChildren = 15
-	maxSplits   = 16
+	MaxChildren = 15
+	MaxSplits   = 16
 )
 
 // BatchID names a batch for ever. It is a function of the journal: the position its cut went up to, and
@@ -41,13 +41,13 @@ func ParseBatchID(s string) (BatchID, error) {
 	position, index, ok := strings.Cut(parts[0], "-")
 	p, err := strconv.ParseUint(position, 10, 64)
 	i, err2 := strconv.ParseUint(index, 10, 32)
-	if !ok || err != nil || err2 != nil || len(parts) > maxSplits+1 {
+	if !ok || err != nil || err2 != nil || len(parts) > MaxSplits+1 {
 		return id, bad
 	}
 	id.Position, id.Index = Position(p), uint32(i)
 	for _, part := range parts[1:] {
 		n, err := strconv.ParseUint(part, 10, 8)
-		if err != nil || n == 0 || n > maxChildren {
+		if err != nil || n == 0 || n > MaxChildren {
 			return id, bad
 		}
 		id.Path = id.Path<<4 | n
@@ -62,9 +62,18 @@ func (id BatchID) Compare(other BatchID) int {
 
 // child returns the id of the nth child (from 0) of a split, or false when no id is left for it.
 func (id BatchID) child(n int) (BatchID, bool) {
-	if n >= maxChildren || id.Path>>60 != 0 {
+	if n >= MaxChildren || id.Path>>60 != 0 {
 		return id, false
 	}
 	id.Path = id.Path<<4 | uint64(n+1)
 	return id, true
+}
+
+// Splits returns how many times a batch was split to make this one; MaxSplits is the most.
+func (id BatchID) Splits() int {
+	n := 0
+	for path := id.Path; path != 0; path >>= 4 {
+		n++
+	}
+	return n
 }

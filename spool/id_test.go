@@ -12,7 +12,7 @@ func TestBatchIDs(t *testing.T) {
 	root := BatchID{Position: 42000, Index: 7}
 	first, ok := root.child(0)
 	require.True(t, ok)
-	deep, ok := first.child(maxChildren - 1)
+	deep, ok := first.child(MaxChildren - 1)
 	require.True(t, ok)
 	for id, want := range map[BatchID]string{
 		root: "000000042000-0007", first: "000000042000-0007.1", deep: "000000042000-0007.1.15",
@@ -23,9 +23,9 @@ func TestBatchIDs(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, id, back)
 	}
-	_, ok = root.child(maxChildren)
+	_, ok = root.child(MaxChildren)
 	assert.False(t, ok)
-	for range maxSplits - 2 {
+	for range MaxSplits - 2 {
 		deep, ok = deep.child(0)
 		require.True(t, ok)
 	}

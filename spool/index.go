@@ -121,11 +121,17 @@ func (x *index) applyAttempt(r *record, e *entry) {
 	switch r.kind {
 	case recordAttempt:
 		e.attempts++
+		e.attempted = r.at
 		e.open = true
 	case recordAmbiguous:
 		e.ambiguous++
+		e.lane.doubt(e, e.doubts+1)
 		e.open = false
 		x.tally.ambiguous(e.events)
+	case recordNote:
+		e.attempted = r.at
+		e.lane.doubt(e, r.doubts)
+		x.signal()
 	case recordAnswered:
 		e.open = false
 	}
@@ -187,6 +193,10 @@ func (x *index) add(e, behind *entry) {
 		l.first = e
 	}
 	l.count, l.events = l.count+1, l.events+e.events
+	doubts := e.doubts
+	e.doubts = 0
+	l.doubt(e, doubts)
+	l.ready.put(e)
 	x.live[e.id] = e
 	x.bytes += int64(e.length)
 }
@@ -205,6 +215,8 @@ func (x *index) remove(e *entry) {
 		l.last = e.prev
 	}
 	l.count, l.events = l.count-1, l.events-e.events
+	l.doubt(e, 0)
+	l.ready.take(e)
 	delete(x.live, e.id)
 	x.bytes -= int64(e.length)
 	e.segment.refs.Add(-1)

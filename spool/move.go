@@ -63,5 +63,11 @@ func (b *batches) forward(e *entry) error {
 	copied.prev, copied.next = nil, nil
 	buf := appendBatch(nil, recordMoved, 0, &copied, batch.Transactions)
 	copied.offset, copied.length = 0, uint32(len(buf))
-	return b.append(buf, []logged{{record: &record{kind: recordMoved, entry: &copied}}})
+	records := []logged{{record: &record{kind: recordMoved, entry: &copied}}}
+	if copied.attempts > 0 {
+		note := &record{kind: recordNote, id: e.id, doubts: copied.doubts, at: copied.attempted}
+		records = append(records, logged{record: note, offset: len(buf)})
+		buf = note.append(buf)
+	}
+	return b.append(buf, records)
 }

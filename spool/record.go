@@ -22,6 +22,7 @@ const (
 	recordChild     recordKind = 8 // a batch, inside recordResolved
 	recordLost      recordKind = 9
 	recordMoved     recordKind = 10 // a live batch, copied forward
+	recordNote      recordKind = 11 // how many doubts are left about a batch, and when it was last attempted
 )
 
 // totalsBytes is the size of a totals record.
@@ -30,7 +31,7 @@ const totalsBytes = recordHead + 1 + 7*8
 // record is one record of the batch log. Which fields are set depends on kind.
 type record struct {
 	kind recordKind
-	id   BatchID // attempt, ambiguous, answered, resolved, lost
+	id   BatchID // attempt, ambiguous, answered, resolved, lost, note
 
 	committed Position // totals
 	counts    Counts   // totals: without Pending; Accepted is a lower bound
@@ -41,7 +42,8 @@ type record struct {
 	events  uint64   // cut: how many events are in them
 	nothing uint64   // cut: how many had nothing to report
 
-	at        int64    // attempt, Unix nanoseconds
+	at        int64    // attempt, note: Unix nanoseconds
+	doubts    uint32   // note
 	delivered uint64   // resolved, in events
 	dead      uint64   // resolved, in events
 	letters   uint64   // resolved, dead letter files
@@ -107,6 +109,8 @@ func (r *record) append(dst []byte) []byte {
 		}
 	case recordAttempt:
 		dst = binary.AppendVarint(appendID(dst, r.id), r.at)
+	case recordNote:
+		dst = binary.AppendVarint(binary.AppendUvarint(appendID(dst, r.id), uint64(r.doubts)), r.at)
 	default:
 		dst = appendID(dst, r.id)
 	}
@@ -132,6 +136,8 @@ func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 		r.events, r.nothing = d.uvarint(), d.uvarint()
 	case recordAttempt:
 		r.id, r.at = d.id(), d.varint()
+	case recordNote:
+		r.id, r.doubts, r.at = d.id(), uint32(d.uvarint()), d.varint()
 	case recordAmbiguous, recordAnswered, recordLost:
 		r.id = d.id()
 	case recordResolved:

@@ -1,0 +1,204 @@
+package spool
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"time"
+)
+
+// ready are a lane's batches that may be tried, as a heap: the one whose oldest transaction is the
+// oldest first, since that is the first to become too old for the backend. The index's mu guards it.
+type ready struct{ entries []*entry }
+
+// deadline orders batches: the timestamp of the oldest transaction, or when it was accepted if it has none.
+func (e *entry) deadline() int64 {
+	if e.oldest != 0 {
+		return e.oldest
+	}
+	return e.accepted / int64(time.Second)
+}
+
+func earlier(a, b *entry) int {
+	return cmp.Or(cmp.Compare(a.deadline(), b.deadline()), a.id.Compare(b.id))
+}
+
+// Len implements heap.Interface.
+func (r *ready) Len() int { return len(r.entries) }
+
+// Less implements heap.Interface.
+func (r *ready) Less(i, j int) bool { return earlier(r.entries[i], r.entries[j]) < 0 }
+
+// Swap implements heap.Interface.
+func (r *ready) Swap(i, j int) {
+	e := r.entries
+	e[i], e[j] = e[j], e[i]
+	e[i].queued, e[j].queued = int32(i)+1, int32(j)+1
+}
+
+// Push implements heap.Interface.
+func (r *ready) Push(x any) {
+	e := x.(*entry)
+	e.queued = int32(len(r.entries)) + 1
+	r.entries = append(r.entries, e)
+}
+
+// Pop implements heap.Interface.
+func (r *ready) Pop() any {
+	last := len(r.entries) - 1
+	e := r.entries[last]
+	r.entries[last] = nil
+	r.entries, e.queued = r.entries[:last], 0
+	return e
+}
+
+// put makes a batch ready, if it is not.
+func (r *ready) put(e *entry) {
+	if e.queued == 0 {
+		heap.Push(r, e)
+	}
+}
+
+// take sets a batch aside, if it is not.
+func (r *ready) take(e *entry) {
+	if e.queued > 0 {
+		heap.Remove(r, int(e.queued)-1)
+	}
+}
+
+// first returns at most limit batches, the earliest deadline first, without taking them. It looks at no
+// more than twice as many as it returns: below a batch there are none with an earlier deadline.
+func (r *ready) first(limit int) []*entry {
+	found := make([]*entry, 0, min(limit, len(r.entries)))
+	var next []*entry // those whose parent was found, in order
+	if len(r.entries) > 0 {
+		next = append(next, r.entries[0])
+	}
+	for len(next) > 0 && len(found) < limit {
+		e := next[0]
+		next = next[1:]
+		found = append(found, e)
+		below := 2 * (int(e.queued) - 1)
+		for _, child := range []int{below + 1, below + 2} {
+			if child < len(r.entries) {
+				at, _ := slices.BinarySearchFunc(next, r.entries[child], earlier)
+				next = slices.Insert(next, at, r.entries[child])
+			}
+		}
+	}
+	return found
+}
+
+// newestLooked is how many of a lane's last batches Newest looks at.
+const newestLooked = 64
+
+// newest returns at most limit ready batches, the last sealed first.
+func (l *lane) newest(limit int) []*entry {
+	var found []*entry
+	for e, n := l.last, 0; e != nil && len(found) < limit && n < newestLooked; e, n = e.prev, n+1 {
+		if e.queued > 0 {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// doubt sets how many attempts at a batch have an outcome that nobody knows and nobody decided about.
+func (l *lane) doubt(e *entry, doubts uint32) {
+	switch {
+	case e.doubts == 0 && doubts > 0:
+		l.doubtful++
+		l.inDoubt += e.events
+	case e.doubts > 0 && doubts == 0:
+		l.doubtful--
+		l.inDoubt -= e.events
+	}
+	e.doubts = doubts
+}
+
+// Due returns at most limit live batches of a lane that are not set aside, the one whose oldest
+// transaction is the oldest first.
+func (s *Spool) Due(key LaneKey, limit int) []BatchInfo {
+	return s.look(key, func(l *lane) []*entry { return l.ready.first(limit) })
+}
+
+// Newest returns at most limit of the last batches of a lane that are not set aside, the last one first.
+func (s *Spool) Newest(key LaneKey, limit int) []BatchInfo {
+	return s.look(key, func(l *lane) []*entry { return l.newest(limit) })
+}
+
+func (s *Spool) look(key LaneKey, choose func(*lane) []*entry) []BatchInfo {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lanesMu.Lock()
+	l := x.lanes[key]
+	x.lanesMu.Unlock()
+	if l == nil {
+		return nil
+	}
+	chosen := choose(l)
+	infos := make([]BatchInfo, len(chosen))
+	for i, e := range chosen {
+		infos[i] = e.info()
+	}
+	return infos
+}
+
+// SetAside keeps a live batch out of Due and Newest until Recall, or until the spool is opened again.
+// Nothing is written.
+func (s *Spool) SetAside(id BatchID) { s.arrange(id, (*ready).take) }
+
+// Recall ends SetAside. Changed says nothing about either.
+func (s *Spool) Recall(id BatchID) { s.arrange(id, (*ready).put) }
+
+func (s *Spool) arrange(id BatchID, do func(*ready, *entry)) {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if e := x.live[id]; e != nil {
+		do(&e.lane.ready, e)
+	}
+}
+
+// Pardon records that the doubts about a batch, if there are any, need not keep it from being sent. It
+// returns once that is durable.
+func (s *Spool) Pardon(id BatchID) error {
+	x := s.batches.index
+	x.mu.Lock()
+	e := x.live[id]
+	r := &record{kind: recordNote, id: id}
+	if e != nil {
+		r.at = e.attempted
+	}
+	x.mu.Unlock()
+	return s.batches.note(r)
+}
+
+// LaneDoubts returns how many live batches of a lane have doubts, and how many events are in them.
+func (s *Spool) LaneDoubts(key LaneKey) (batches int, events uint64) {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lanesMu.Lock()
+	defer x.lanesMu.Unlock()
+	if l := x.lanes[key]; l != nil {
+		return l.doubtful, l.inDoubt
+	}
+	return 0, 0
+}
+
+// Doubtful returns the live batches with doubts behind a batch, at most limit, in the order of their ids.
+func (s *Spool) Doubtful(behind BatchID, limit int) []BatchInfo {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var found []BatchInfo
+	for _, e := range x.live {
+		if e.doubts > 0 && e.id.Compare(behind) > 0 {
+			found = append(found, e.info())
+		}
+	}
+	slices.SortFunc(found, func(a, b BatchInfo) int { return a.ID.Compare(b.ID) })
+	return found[:min(limit, len(found))]
+}
