@@ -1,0 +1,175 @@
+package authorize
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// application is one application of a service: its plan and limits as last told, and what was accepted
+// for it here. All answers for it share it, whatever key they were given for.
+type application struct {
+	service    *service
+	references atomic.Int64 // remembered answers that point here
+
+	mu       sync.Mutex // guards what follows; held for a decision, never while waiting
+	tallies  []tally
+	limits   []limit // in the order of the backend's answers
+	plan     string
+	children []threescale.MetricChildren // of the hierarchy extension
+	probed   []*metric                   // whose place below these limits was asked for
+	asked    time.Time                   // when the newest answer was asked for; zero: never
+	gone     bool                        // forgotten: whoever still holds it must look again
+}
+
+// of returns the tally of a metric, a new one if need be. The mutex is held.
+func (app *application) of(m *metric, flat bool) *tally {
+	for i := range app.tallies {
+		if t := &app.tallies[i]; t.metric == m && t.flat == flat {
+			return t
+		}
+	}
+	app.tallies = append(app.tallies, tally{metric: m, flat: flat})
+	return &app.tallies[len(app.tallies)-1]
+}
+
+// change is what happens to usage: how much each figure of a slot grows by one of it.
+type change struct {
+	accepted, pending, doubtful int64
+	delivered                   bool // counts as delivered just now
+}
+
+// The ways of usage through the daemon.
+var (
+	accept   = change{accepted: 1, pending: 1}
+	withdraw = change{accepted: -1, pending: -1} // refused by the journal, or a dead letter
+	send     = change{doubtful: 1}
+	unsend   = change{doubtful: -1} // the backend certainly did not count it
+	deliver  = change{pending: -1, doubtful: -1, delivered: true}
+)
+
+// book applies a change to usage with a timestamp. The mutex is held.
+func (app *application) book(u threescale.Usage, flat bool, timestamp int64, c change, clk *clock, now int64) {
+	cal := clk.at(now)
+	at := cal
+	if floor(timestamp) != cal.minute {
+		at = newCalendar(timestamp)
+	}
+	for _, inc := range u {
+		app.add(app.of(app.service.metric(inc.Metric), flat), int64(min(inc.Value, threescale.MaxValue)), c, at, cal, now)
+	}
+}
+
+func (app *application) add(t *tally, amount int64, c change, at, cal *calendar, now int64) {
+	for p := range threescale.Period(periods) {
+		s := t.slot(p, at, cal)
+		if s == nil {
+			continue
+		}
+		s.accepted += c.accepted * amount
+		s.pending += c.pending * amount
+		s.doubtful += c.doubtful * amount
+		if c.delivered {
+			s.delivered(amount, now)
+		}
+	}
+}
+
+// idle reports whether the application can be forgotten: no answer points here, and nothing of it is
+// missing from the backend's counters. The mutex is held.
+func (app *application) idle(now int64) bool {
+	if app.references.Load() > 0 {
+		return false
+	}
+	for i := range app.tallies {
+		if !app.tallies[i].idle(now) {
+			return false
+		}
+	}
+	return true
+}
+
+// learn takes plan, limits and counters out of an answer that was asked for at asked. An older answer
+// than the last changes nothing. The reports of a period that is not the one running here are for the
+// other side of a turn, and tell nothing of this one.
+func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *clock) {
+	app.service.learn(st.Hierarchy, now)
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	if asked.Before(app.asked) {
+		return
+	}
+	app.asked = asked
+	app.plan, app.children = strings.Clone(st.Plan), st.Hierarchy
+	cal := clk.at(now.Unix())
+	old := app.limits
+	if !slices.EqualFunc(old, st.UsageReports, func(l limit, u threescale.UsageReport) bool {
+		return l.metric.name == u.Metric && l.period == u.Period
+	}) {
+		app.limits, app.probed = make([]limit, 0, len(st.UsageReports)), nil
+		for i := range st.UsageReports {
+			app.limits = append(app.limits, carry(old, app.service.metric(st.UsageReports[i].Metric), st.UsageReports[i].Period))
+		}
+	}
+	for i := range app.limits {
+		l, u := &app.limits[i], &st.UsageReports[i]
+		l.metric.seen.Store(now.UnixNano())
+		l.max = u.MaxValue
+		if u.Period != threescale.Eternity && u.PeriodStart.Unix() != cal.start[u.Period] {
+			if l.start == unlearnt {
+				l.start, l.base = cal.start[u.Period], 0
+			}
+			continue
+		}
+		l.learn(u.CurrentValue, l.start == unlearnt, app.tallies, cal, now)
+	}
+}
+
+// unlearnt is the start of a limit whose counter nobody has told yet.
+const unlearnt = -1
+
+// carry returns the limit that there was, or a new one.
+func carry(old []limit, m *metric, p threescale.Period) limit {
+	for i := range old {
+		if old[i].metric == m && old[i].period == p {
+			return old[i]
+		}
+	}
+	return limit{metric: m, period: p, start: unlearnt}
+}
+
+// unplaced reports whether a metric might weigh on these limits without anybody having said so: it has
+// none itself, no parent is known, and nobody asked. The mutex is held.
+func (app *application) unplaced(m *metric) bool {
+	if m.parent.Load() != nil || slices.Contains(app.probed, m) || len(app.limits) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(app.limits, func(l limit) bool { return l.metric == m })
+}
+
+// place takes what the limit headers of a call for one of m tell: whether a limit applies, and which is
+// the tightest (backend.md, section 7). This finds an ancestor that the hierarchy does not list because
+// a metric without a limit lies between.
+func (app *application) place(m *metric, st *threescale.Status, h threescale.LimitHeaders) {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	if !app.unplaced(m) {
+		return
+	}
+	app.probed = append(app.probed, m)
+	if !h.Present || h.Remaining < 0 {
+		return
+	}
+	for i := range st.UsageReports {
+		u := &st.UsageReports[i]
+		above := app.service.metric(u.Metric)
+		if u.MaxValue == h.Max && max(0, u.MaxValue-u.CurrentValue) == h.Remaining && !above.under(m) {
+			m.parent.Store(above)
+			return
+		}
+	}
+}

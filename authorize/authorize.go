@@ -1,0 +1,123 @@
+// Package authorize answers "may this application make this call?" from memory, in the words of
+// 3scale's backend, and counts what the backend has not been told yet.
+//
+// An answer is remembered under everything the backend looks at to give it: service, credentials,
+// application, application key (absent, empty, or which), referrer, redirect and endpoint; in memory
+// that is one keyed hash, no key is kept in clear (entry.go). Limits are not part of an answer. They
+// belong to the application, whatever key it shows, and every call is held against them anew
+// (limit.go), with all usage that was accepted here (tally.go) up the hierarchy of metrics as far as
+// the backend tells it (hierarchy.go).
+//
+// A yes to an authrep has its usage in the journal before it leaves. What is answered while the
+// backend is away is the Mode's to say.
+package authorize
+
+import (
+	"crypto/rand"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// The defaults of Options, as the configuration documents them.
+const (
+	DefaultTTL        = 30 * time.Second
+	DefaultDenyTTL    = 10 * time.Second
+	DefaultMaxStale   = time.Hour
+	DefaultMaxEntries = 100_000
+	DefaultMaxBytes   = 256 << 20
+	DefaultTimeout    = 2 * time.Second
+)
+
+// Options are what an Authorizer is made of. TTL, DenyTTL and MaxStale are taken as they are: zero
+// remembers nothing. Other zero fields have the documented defaults.
+type Options struct {
+	Mode       Mode
+	TTL        time.Duration // how long a yes is served without asking again
+	DenyTTL    time.Duration // how long a no is
+	MaxStale   time.Duration // how long an answer may be served while the backend is away
+	MaxEntries int           // answers remembered
+	MaxBytes   int64         // memory for them, about
+	Timeout    time.Duration // for one call of the backend, from asking to the last byte
+
+	Services    []Service
+	Passthrough bool // ask for services that are not configured, with their own credentials
+
+	Client  *threescale.Client // apart from the report path's, so that neither waits for the other's connections
+	Journal Journal            // where the usage of an authrep becomes durable
+	Log     *zap.Logger        // nil: none
+
+	// Pending, when not nil, calls add for everything that was accepted and not delivered: Load asks
+	// it once. See Load.
+	Pending func(add func(Usage)) error
+
+	// OnProof, when not nil, is told what an answer of the backend proves: the application exists, and
+	// so do the metrics named, if any. It is called once for every answer, and must not block.
+	OnProof func(service string, c threescale.Credentials, app threescale.Application, metrics []string)
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxEntries <= 0 {
+		o.MaxEntries = DefaultMaxEntries
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return o
+}
+
+// Authorizer answers authorizations. Any number of goroutines may use one. It owns no goroutine but
+// those that ask the backend, each of which Options.Timeout ends.
+type Authorizer struct {
+	options Options
+	log     *zap.Logger
+	secret  [32]byte // of the keyed hashes; new in every process
+
+	configured atomic.Pointer[directory]
+	good       *cache // answers that may lead to a yes
+	bad        *cache // answers that never do, so that a flood of wrong keys cannot drive out right ones
+	services   services
+	ledger     ledger
+	flights    flights
+	clock      clock
+	counters   counters
+	trouble    trouble
+	buffers    sync.Pool // of *reply
+}
+
+// New returns an Authorizer that remembers nothing yet.
+func New(o Options) *Authorizer {
+	o = o.withDefaults()
+	a := &Authorizer{options: o, log: o.Log}
+	_, _ = rand.Read(a.secret[:]) // never fails: crypto/rand ends the process instead
+	a.good = newCache(o.MaxEntries, o.MaxBytes, a.forget)
+	a.bad = newCache(max(o.MaxEntries/4, 64), max(o.MaxBytes/4, 64<<10), a.forget)
+	a.services.byKey = make(map[identity]*service)
+	a.flights.byKey = make(map[digest]*flight)
+	a.ledger.init(o.MaxEntries, &a.clock)
+	a.trouble.log = o.Log
+	a.buffers.New = func() any { return new(reply) }
+	a.SetServices(o.Services)
+	return a
+}
+
+// SetServices replaces the configured services, for all calls that begin afterwards. It may be called
+// while calls are answered.
+func (a *Authorizer) SetServices(list []Service) { a.configured.Store(newDirectory(list)) }
+
+// forget is called for every answer that leaves a cache.
+func (a *Authorizer) forget(e *entry) {
+	if e.application != nil {
+		e.application.references.Add(-1)
+	}
+}

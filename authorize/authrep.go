@@ -1,0 +1,89 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// answer decides a call that was read, and keeps the usage of an authrep: when it returns, a yes is on
+// disk. The refusal is not nil when that could not be done; the answer in r is what the mode says then.
+func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refused) {
+	if err := a.Load(); err != nil {
+		a.trouble.began(err)
+	}
+	r.key = a.digest(&r.call)
+	for range maxLooks {
+		r.finding = a.look(ctx, &r.call)
+		if a.decide(r) {
+			break
+		}
+		a.good.drop(r.key)
+	}
+	if r.booked != nil {
+		refused = a.keep(ctx, r)
+	}
+	a.count(r)
+	if r.code == threescale.CodeLimitsExceeded && r.entry.age(r.now) >= a.options.DenyTTL {
+		a.refresh(&r.call)
+	}
+	return refused
+}
+
+// keep makes the usage of an authrep durable. Where the journal refuses it, it was never used, and the
+// answer is no; in mode allow it is yes, unbilled, and a metric says so. The usage stays counted when
+// nobody knows whether it was kept.
+func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
+	r.events[0] = event.Event{
+		ServiceID: r.door.serviceID, Credentials: r.door.passed, FlatUsage: r.options.FlatUsage,
+		Transaction: threescale.Transaction{
+			Application: r.application, Usage: r.usage, Timestamp: r.now.Unix(), Code: r.call.code,
+		},
+	}
+	_, err := a.options.Journal.Append(context.WithoutCancel(ctx), r.events[:])
+	if err == nil {
+		a.counters.reported.Add(1)
+		a.trouble.ended()
+		return nil
+	}
+	a.trouble.began(err)
+	a.counters.refused.Add(1)
+	refused := &event.Refused{RetryAfter: 5 * time.Second, Err: err}
+	if errors.As(err, &refused) {
+		r.booked.mu.Lock()
+		r.booked.book(r.usage, r.options.FlatUsage, r.now.Unix(), withdraw, &a.clock, time.Now().Unix())
+		r.booked.mu.Unlock()
+	}
+	if a.options.Mode == Allow {
+		a.counters.unbilled.Add(1)
+		return nil
+	}
+	r.deny(codeUnavailable, reasonJournal)
+	for i := range r.reports {
+		r.reports[i].shown = r.reports[i].current
+	}
+	return refused
+}
+
+// count adds an answer to the figures.
+func (a *Authorizer) count(r *reply) {
+	c := &a.counters
+	c.answers[r.source].Add(1)
+	if r.entry != nil && r.source != FromBackend {
+		raise(&c.oldest, int64(r.entry.age(r.now)))
+	}
+	switch {
+	case r.err != nil:
+		c.deny(r.err.Code)
+	case r.code != "":
+		c.deny(r.code)
+	default:
+		c.granted.Add(1)
+	}
+	if over := r.exceeded(); over > 0 {
+		raise(&c.overshot, over)
+	}
+}

@@ -1,0 +1,145 @@
+package authorize
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// call is one question, whoever asked it and how.
+type call struct {
+	authrep bool
+	oauth   bool // asked at an oauth_* endpoint
+
+	door        door
+	application threescale.Application
+	appKey      optional // stripped
+	referrer    string
+	redirectURL optional
+	redirectURI optional
+	options     threescale.Options
+	noBody      bool
+	asks        bool     // there is a usage parameter
+	asked       []amount // what it says
+	code        int      // log[code]; 0: none
+
+	key digest
+}
+
+// maxQuery is how long a query string may be, in bytes. The backend's own cap is 10 KiB; what is asked
+// there is written anew, and shorter.
+const maxQuery = 256 << 10
+
+// read reads one of the GET calls, with the backend's checks up to where its data is needed, and in its
+// order (backend.md, section 5). The error is a *threescale.Error; c.noBody is right even then.
+func (a *Authorizer) read(c *call, r *http.Request) error {
+	c.options = threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
+	c.noBody = c.options.NoBody
+	params, err := threescale.ReadParams(r, threescale.ReadOptions{MaxQuery: maxQuery, Lenient: true})
+	if err != nil {
+		var refused *threescale.Error
+		if !errors.As(err, &refused) || refused.HTML || refused.Empty {
+			return threescale.SyntaxErrors()
+		}
+		return refused
+	}
+	c.noBody = c.noBody || threescale.ParseNoBody(params.Get("no_body"))
+	if !params.ValidUTF8() {
+		return threescale.NotValidData()
+	}
+	credentials, id, err := threescale.ReadCredentials(params, false)
+	if err != nil {
+		return err
+	}
+	if c.door, err = a.configured.Load().open(id, credentials, a.options.Passthrough); err != nil {
+		return err
+	}
+	if params.Get("user_id").Kind() != threescale.Absent {
+		return threescale.EndUsersNoLongerSupported()
+	}
+	if err := c.readUsage(params.Get("usage")); err != nil {
+		return err
+	}
+	c.application = threescale.Application{ID: filled(params.Get("app_id")), UserKey: filled(params.Get("user_key"))}
+	c.appKey = text(params.Get("app_key"))
+	c.appKey.text = strings.Trim(c.appKey.text, rubySpace)
+	c.referrer = params.Get("referrer").Text()
+	if c.oauth {
+		c.redirectURL, c.redirectURI = text(params.Get("redirect_url")), text(params.Get("redirect_uri"))
+	}
+	c.code = responseCode(params.Get("log").Get("code").Text())
+	return nil
+}
+
+func (c *call) readUsage(usage threescale.Value) error {
+	switch usage.Kind() {
+	case threescale.Absent, threescale.Nil:
+		return nil
+	case threescale.Hash:
+	default:
+		return threescale.UsageNotHash()
+	}
+	c.asks = true
+	c.asked = readUsage(c.asked[:0], usage)
+	if c.authrep {
+		c.refuseUnreportable(usage)
+	}
+	return nil
+}
+
+// refuseUnreportable marks what no report can carry without harm: sets, and values the backend's
+// counters would overflow with (recordings report-set-5, report-overflow-among-good).
+func (c *call) refuseUnreportable(usage threescale.Value) {
+	for i := range c.asked {
+		if x := &c.asked[i]; x.fault == nil && (x.set || x.value > threescale.MaxValue) {
+			x.fault = threescale.UsageValueInvalid(x.name, usage.Get(x.name).Text())
+		}
+	}
+}
+
+// filled is the text of a parameter, "" where white space alone stands (backend.md, section 3).
+func filled(v threescale.Value) string {
+	if strings.Trim(v.Text(), rubySpace) == "" {
+		return ""
+	}
+	return v.Text()
+}
+
+// text is a parameter that may be absent; a hash or an array is.
+func text(v threescale.Value) optional {
+	return optional{v.Kind() == threescale.String, v.Text()}
+}
+
+// responseCode is what the backend takes for one: three digits, 100 at least (recording
+// report-log-code-bad).
+func responseCode(s string) int {
+	if len(s) != 3 || s[0] < '1' || s[0] > '9' || s[1] < '0' || s[1] > '9' || s[2] < '0' || s[2] > '9' {
+		return 0
+	}
+	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0')
+}
+
+// reset makes c ready for another call.
+func (c *call) reset() {
+	clear(c.asked)
+	*c = call{asked: c.asked[:0]}
+}
+
+// question is what the backend is asked about a call: everything it looks at, one of each metric whose
+// existence or place has to be learnt, and all it can tell beside.
+func (c *call) question(metrics []string) *threescale.AuthorizeCall {
+	q := &threescale.AuthorizeCall{
+		ServiceID: c.door.serviceID, Credentials: c.door.credentials, Application: c.application,
+		AppKey: c.appKey.pointer(), Referrer: c.referrer,
+		RedirectURL: c.redirectURL.pointer(), RedirectURI: c.redirectURI.pointer(),
+		Options: threescale.Options{
+			RejectionReasonHeader: true, LimitHeaders: true, Hierarchy: true, ListAppKeys: c.options.ListAppKeys,
+		},
+	}
+	for _, m := range metrics {
+		q.Usage = append(q.Usage, threescale.Increment{Metric: m, Value: 1})
+	}
+	return q
+}

@@ -1,0 +1,103 @@
+package authorize
+
+import (
+	"crypto/subtle"
+	"strings"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Service is one configured service, and the credentials a call for it must show.
+type Service struct {
+	ID          string
+	Credentials threescale.Credentials
+	Metrics     []string // system names; empty: any
+}
+
+// directory is an immutable snapshot of what is configured.
+type directory struct {
+	byID map[string]*Service
+	keys map[string]bool // provider keys of any service
+}
+
+func newDirectory(list []Service) *directory {
+	d := &directory{byID: make(map[string]*Service, len(list)), keys: make(map[string]bool)}
+	for i := range list {
+		d.byID[list[i].ID] = &list[i]
+		if key := list[i].Credentials.ProviderKey; key != "" {
+			d.keys[key] = true
+		}
+	}
+	return d
+}
+
+// door is the service a call is for, and how it is asked about.
+type door struct {
+	serviceID   string                 // as configured, or as sent; empty: the provider's default service
+	credentials threescale.Credentials // to ask the backend with
+	passed      threescale.Credentials // to report with; zero: those configured when it is delivered
+	metrics     []string               // that may be named; empty: any
+}
+
+// open decides whether credentials open a service: its own where it is configured, else any, for the
+// backend to judge, if passthrough allows. The error is worded as the backend's (recordings
+// auth-bad-token, auth-bad-provider-key-with-service, auth-provider-key-other-tenants-service).
+func (d *directory) open(id string, c threescale.Credentials, passthrough bool) (door, error) {
+	s := d.named(id, c)
+	switch {
+	case s != nil && opens(s.Credentials, c):
+		return door{serviceID: s.ID, credentials: s.Credentials, metrics: s.Metrics}, nil
+	case s == nil && passthrough:
+		if _, bytes := threescale.HeadCost(id, c); bytes <= threescale.CredentialsRoom {
+			return door{serviceID: id, credentials: c, passed: c}, nil
+		}
+	}
+	switch {
+	case c.ProviderKey == "":
+		return door{}, threescale.ServiceTokenInvalid(c.ServiceToken, id)
+	case id == "":
+		return door{}, threescale.ProviderKeyInvalidOrServiceMissing(c.ProviderKey)
+	case s == nil || d.keys[c.ProviderKey]:
+		return door{}, threescale.ServiceIDInvalid(id)
+	}
+	return door{}, threescale.ProviderKeyInvalid(c.ProviderKey)
+}
+
+// native opens a configured service for a call that shows no credentials of its own.
+func (d *directory) native(id string) (door, bool) {
+	s := d.byID[id]
+	if s == nil {
+		return door{}, false
+	}
+	return door{serviceID: s.ID, credentials: s.Credentials, metrics: s.Metrics}, true
+}
+
+// named returns the configured service that an id means, or nil: beside a provider key foo-1001 is
+// 1001 (recording auth-service-id-dash-alias).
+func (d *directory) named(id string, c threescale.Credentials) *Service {
+	if c.ProviderKey != "" {
+		if s := d.byID[id[strings.LastIndexByte(id, '-')+1:]]; s != nil {
+			return s
+		}
+	}
+	return d.byID[id]
+}
+
+// opens compares in a time that does not tell how nearly right the given credentials are.
+func opens(own, given threescale.Credentials) bool {
+	want, have := own.ServiceToken, given.ServiceToken
+	if given.ProviderKey != "" {
+		want, have = own.ProviderKey, given.ProviderKey
+	}
+	return have != "" && subtle.ConstantTimeCompare([]byte(want), []byte(have)) == 1
+}
+
+// takes reports whether a metric may be named.
+func (d *door) takes(metric string) bool {
+	for _, m := range d.metrics {
+		if m == metric {
+			return true
+		}
+	}
+	return len(d.metrics) == 0
+}

@@ -1,0 +1,62 @@
+package authorize
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// entry is one remembered answer. It is immutable but for its marks. It holds no key but those that
+// its own answer shows: an oauth answer has the application's first, list_app_keys has all.
+type entry struct {
+	key         digest
+	application *application // nil: the backend knows of none, or did not get so far
+	asked       time.Time    // when the backend was
+	answered    time.Time
+
+	// A 403 or 404, without its text: that repeats what the call said, and is made of the call again.
+	status int
+	code   string
+	text   string // for codes without a text of ours
+
+	// A 409 other than limits_exceeded: code, and the reason where it does not repeat a key.
+	denied bool
+	reason string
+
+	oauth *threescale.OAuthApplication
+	keys  *threescale.AppKeys
+
+	bytes   int64
+	visited atomic.Bool // since the cache's hand passed last
+	next    *entry      // of its cache; guarded by it
+	prev    *entry
+}
+
+// entryBytes is about what an entry takes with its share of the maps, without texts; applicationBytes
+// what an application takes with two metrics and four limits.
+const (
+	entryBytes       = 480
+	applicationBytes = 2600
+)
+
+func (e *entry) weigh() int64 {
+	n := int64(entryBytes + len(e.code) + len(e.text) + len(e.reason))
+	if e.application != nil {
+		n += applicationBytes
+	}
+	if e.oauth != nil {
+		n += int64(len(e.oauth.ID) + len(e.oauth.Key) + len(e.oauth.RedirectURL))
+	}
+	if e.keys != nil {
+		for _, k := range e.keys.Keys {
+			n += int64(len(k)) + 16
+		}
+	}
+	return n
+}
+
+// refuses reports whether the answer never leads to a yes, whatever is asked.
+func (e *entry) refuses() bool { return e.status != 0 || e.denied }
+
+func (e *entry) age(now time.Time) time.Duration { return now.Sub(e.answered) }

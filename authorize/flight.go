@@ -1,0 +1,82 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// errAway is that the backend could not be asked, or gave no answer of its own.
+var errAway = errors.New("authorize: no answer from the backend")
+
+// flight is one question on its way, and everybody who waits for its answer.
+type flight struct {
+	done    chan struct{} // closed when it is over; then what follows may be read
+	err     error         // errAway, or nil
+	refused *threescale.Error
+}
+
+// flights are the questions on their way, one for a key at most.
+type flights struct {
+	mu    sync.Mutex // guards byKey
+	byKey map[digest]*flight
+}
+
+// join returns the flight of a key, and whether it is new: then the caller has to start it.
+func (f *flights) join(k digest) (fl *flight, first bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fl = f.byKey[k]; fl != nil {
+		return fl, false
+	}
+	fl = &flight{done: make(chan struct{})}
+	f.byKey[k] = fl
+	return fl, true
+}
+
+func (f *flights) land(k digest, fl *flight) {
+	f.mu.Lock()
+	delete(f.byKey, k)
+	f.mu.Unlock()
+	close(fl.done)
+}
+
+// ask returns the flight of a call, begun if there was none: nil if the backend is not to be asked now.
+// The question has a context of its own, which Options.Timeout ends: whoever asked first may go away
+// without taking the answer from the others.
+func (a *Authorizer) ask(c *call) *flight {
+	s := a.services.of(identifyService(c.door.serviceID, c.door.credentials))
+	fl, first := a.flights.join(c.key)
+	if !first {
+		return fl
+	}
+	now := time.Now()
+	if !s.breaker.allow(now) {
+		fl.err = errAway
+		a.flights.land(c.key, fl)
+		return fl
+	}
+	i := &inquiry{Authorizer: a, flight: fl, service: s, call: *c, begun: now}
+	i.call.asked = nil
+	i.metrics = i.unsettled(c, now)
+	go func() { // ended by Options.Timeout
+		defer a.flights.land(i.call.key, fl)
+		ctx, cancel := context.WithTimeout(context.Background(), a.options.Timeout)
+		defer cancel()
+		i.run(ctx)
+	}()
+	return fl
+}
+
+// wait returns once the flight is over or ctx ends.
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,234 @@
+package authorize
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// maxProbes bounds the extra calls that one question may need to place metrics in the hierarchy.
+const maxProbes = 8
+
+// inquiry asks the backend one question and remembers what it says. One goroutine has it.
+type inquiry struct {
+	*Authorizer
+	flight  *flight
+	service *service
+	call    call
+	metrics []string // that the call names
+	begun   time.Time
+}
+
+// unsettled lists the metrics of a call that can exist and are not known not to.
+func (i *inquiry) unsettled(c *call, now time.Time) []string {
+	var names []string
+	for n := range c.asked {
+		x := &c.asked[n]
+		if x.fault != nil || !askable(x.name) || !c.door.takes(x.name) || slices.Contains(names, x.name) {
+			continue
+		}
+		if m := i.service.find(x.name); m == nil || !m.unknown(now, i.options.DenyTTL) {
+			names = append(names, x.name)
+		}
+	}
+	return names
+}
+
+func (i *inquiry) run(ctx context.Context) {
+	q := i.call.question(i.metrics)
+	if len(q.AppendQuery(nil)) > threescale.MaxQuery {
+		i.service.breaker.report(true, time.Now()) // it was never the backend's turn
+		i.flight.refused = tooLong()
+		return
+	}
+	answer, err := i.send(ctx, q)
+	now := time.Now()
+	i.counters.asked(now.Sub(i.begun))
+	if err != nil || !isAnswer(answer) {
+		i.away(answer, err, now)
+		return
+	}
+	if i.service.breaker.report(true, now) {
+		i.log.Info("authorizations are answered by the backend again", zap.String("service_id", i.call.door.serviceID))
+	}
+	i.take(ctx, answer, now)
+}
+
+func tooLong() *threescale.Error {
+	return &threescale.Error{Status: http.StatusForbidden, Code: threescale.CodeBadRequest, Text: "the call is too long for the backend"}
+}
+
+func (i *inquiry) send(ctx context.Context, q *threescale.AuthorizeCall) (*threescale.Authorization, error) {
+	if i.call.oauth {
+		return i.options.Client.OAuthAuthorize(ctx, q)
+	}
+	return i.options.Client.Authorize(ctx, q)
+}
+
+// isAnswer reports whether an answer is the backend's own: a <status>, or an <error> that is not its
+// trouble. A page of something in between is not, whatever its status.
+func isAnswer(a *threescale.Authorization) bool {
+	switch a.Status {
+	case http.StatusOK, http.StatusConflict:
+		return a.Verdict != nil && a.Verdict.Authorized == (a.Status == http.StatusOK)
+	case http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return a.Code != ""
+	}
+	return false
+}
+
+func (i *inquiry) away(answer *threescale.Authorization, err error, now time.Time) {
+	i.flight.err = errAway
+	i.counters.failures.Add(1)
+	if !i.service.breaker.report(false, now) {
+		return
+	}
+	status := 0
+	if answer != nil {
+		status = answer.Status
+	}
+	i.log.Warn("authorizations cannot be asked for: they are answered as authorize.mode says",
+		zap.String("service_id", i.call.door.serviceID), zap.Stringer("mode", i.options.Mode),
+		zap.Int("status", status), zap.Error(err))
+}
+
+// take remembers an answer.
+func (i *inquiry) take(ctx context.Context, answer *threescale.Authorization, now time.Time) {
+	if answer.Status == http.StatusNotFound && answer.Code == threescale.CodeMetricInvalid {
+		i.deny(answer.Text, now)
+		return
+	}
+	e := &entry{key: i.call.key, asked: i.begun, answered: now}
+	if answer.Verdict == nil {
+		e.status, e.code, e.text = answer.Status, answer.Code, answer.Text
+		i.good.drop(e.key)
+		i.bad.put(e)
+		return
+	}
+	i.verdict(ctx, e, answer, now)
+	if e.denied {
+		i.good.drop(e.key)
+		i.bad.put(e)
+		return
+	}
+	i.bad.drop(e.key)
+	i.good.put(e)
+}
+
+// deny notes that a metric does not exist. Nothing is known of the rest then, except that nothing
+// before it was wrong.
+func (i *inquiry) deny(text string, now time.Time) {
+	for _, name := range i.metrics {
+		if text == threescale.MetricInvalid(name).Text || len(i.metrics) == 1 {
+			i.service.metric(name).denied.Store(now.UnixNano())
+			return
+		}
+	}
+	i.flight.refused = &threescale.Error{Status: http.StatusNotFound, Code: threescale.CodeMetricInvalid, Text: text}
+}
+
+// verdict reads a <status>.
+func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Authorization, now time.Time) {
+	st := answer.Verdict
+	id := identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application)
+	e.application = i.ledger.refer(id, i.service)
+	e.application.learn(st, i.begun, now, &i.clock)
+	e.oauth, e.keys = st.Application, st.AppKeys
+	if answer.Status == http.StatusConflict {
+		e.code = rejection(answer)
+		e.denied = e.code != threescale.CodeLimitsExceeded
+	}
+	if e.denied {
+		if !repeats(e.code) {
+			e.reason = strings.Clone(st.Reason)
+		}
+		i.prove(nil)
+		i.verify(ctx, now)
+		return
+	}
+	for _, name := range i.metrics {
+		i.service.metric(name).seen.Store(now.UnixNano())
+	}
+	i.prove(i.metrics)
+	i.place(ctx, e.application, answer)
+}
+
+func (i *inquiry) prove(metrics []string) {
+	if i.options.OnProof != nil {
+		i.options.OnProof(i.call.door.serviceID, i.call.door.passed, i.call.application, metrics)
+	}
+}
+
+// place learns where the metrics of the call stand, where no answer has said so yet: the call itself
+// tells if it named one, others are asked about one by one.
+func (i *inquiry) place(ctx context.Context, app *application, answer *threescale.Authorization) {
+	probes := 0
+	for _, name := range i.metrics {
+		m := i.service.metric(name)
+		app.mu.Lock()
+		unplaced := app.unplaced(m)
+		app.mu.Unlock()
+		switch {
+		case !unplaced:
+		case len(i.metrics) == 1:
+			app.place(m, answer.Verdict, answer.Limits)
+		case probes < maxProbes:
+			probes++
+			if one, err := i.send(ctx, i.call.question([]string{name})); err == nil && isAnswer(one) && one.Verdict != nil {
+				app.place(m, one.Verdict, one.Limits)
+			}
+		}
+	}
+}
+
+// verify asks whether metrics exist that a denial did not look at, for a caller without a body: there
+// the backend looks at them first (recording auth-wrong-key-and-metric-no-body).
+func (i *inquiry) verify(ctx context.Context, now time.Time) {
+	if !i.call.noBody {
+		return
+	}
+	for n, name := range i.metrics {
+		if n == maxProbes {
+			return
+		}
+		q := i.call.question([]string{name})
+		q.Options = threescale.Options{NoBody: true}
+		switch one, err := i.send(ctx, q); {
+		case err != nil:
+			return
+		case one.Status == http.StatusNotFound:
+			i.service.metric(name).denied.Store(now.UnixNano())
+		case one.Status == http.StatusConflict:
+			i.service.metric(name).seen.Store(now.UnixNano())
+		}
+	}
+}
+
+// rejection is the code of a denial: as the header has it, or else by the text, for a backend that does
+// not know the header.
+func rejection(a *threescale.Authorization) string {
+	if a.Rejection != "" {
+		return a.Rejection
+	}
+	for _, known := range []struct{ text, code string }{
+		{"usage limits are exceeded", threescale.CodeLimitsExceeded},
+		{"application key ", threescale.CodeApplicationKeyInvalid},
+		{"application is not active", threescale.CodeApplicationNotActive},
+		{"service is not active", threescale.CodeServiceNotActive},
+		{"referrer ", threescale.CodeReferrerNotAllowed},
+		{"redirect_url ", threescale.CodeRedirectURLInvalid},
+		{"redirect_uri ", threescale.CodeRedirectURIInvalid},
+		{"oauth is not enabled", threescale.CodeOAuthNotEnabled},
+	} {
+		if strings.HasPrefix(a.Verdict.Reason, known.text) {
+			return known.code
+		}
+	}
+	return "denied"
+}

@@ -1,0 +1,238 @@
+package authorize
+
+import (
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Lane is what the transactions of one report have in common.
+type Lane struct {
+	ServiceID   string
+	Credentials threescale.Credentials // zero: the configured ones
+	FlatUsage   bool
+}
+
+// Usage is one transaction that was accepted and not delivered.
+type Usage struct {
+	Lane
+	Batch       string // of a report whose outcome is unknown; empty: it was never sent
+	Transaction *threescale.Transaction
+}
+
+// Outcome says where one transaction of a report went.
+type Outcome uint8
+
+// The outcomes. A report of which nobody knows has none: Settled is not called for it.
+const (
+	Delivered Outcome = iota // the backend took it
+	Returned                 // the backend did not take it: it will be sent again, alone or with others
+	Refused                  // sent, and never to be taken: a dead letter
+	Expired                  // a dead letter that was not sent
+)
+
+const shards = 64
+
+// shard is a part of the applications that are followed.
+type shard struct {
+	mu           sync.Mutex // guards applications
+	applications map[identity]*application
+}
+
+// ledger follows the usage that was accepted here, by application. It is empty, and costs its callers a
+// load, until the first authorization is asked for.
+type ledger struct {
+	active atomic.Bool
+	clock  *clock
+	most   int64 // applications followed
+
+	// gate is held for reading while usage is accepted or settled, and for writing while what is on
+	// disk is read, so that each bit of usage is seen by one of the two.
+	gate sync.RWMutex
+
+	shards    [shards]shard
+	size      atomic.Int64 // applications
+	swept     atomic.Int64 // Unix seconds of the last sweep
+	untracked atomic.Uint64
+
+	mu       sync.Mutex // guards doubtful
+	doubtful map[string]struct{}
+}
+
+// followed is how many applications are followed for each answer that may be remembered: usage that is
+// reported must be followed, too, before anybody asks for it.
+const followed = 4
+
+func (l *ledger) init(entries int, clk *clock) {
+	l.clock, l.most = clk, int64(max(entries, 1000))*followed
+	l.doubtful = make(map[string]struct{})
+	for i := range l.shards {
+		l.shards[i].applications = make(map[identity]*application)
+	}
+}
+
+// refer returns the application of an identity, a new one if need be, with one reference more.
+func (l *ledger) refer(id identity, s *service) *application {
+	sh := &l.shards[id.low%shards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	app := sh.applications[id]
+	if app == nil {
+		app = &application{service: s}
+		sh.applications[id] = app
+		l.size.Add(1)
+	}
+	app.references.Add(1)
+	return app
+}
+
+// lock returns the application of a service and an identity with its mutex held, a new one if need be;
+// nil when too many are followed already.
+func (l *ledger) lock(services *services, service, id identity) *application {
+	sh := &l.shards[id.low%shards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	app := sh.applications[id]
+	if app == nil {
+		if l.size.Load() >= l.most {
+			l.untracked.Add(1)
+			return nil
+		}
+		app = &application{service: services.of(service)}
+		sh.applications[id] = app
+		l.size.Add(1)
+	}
+	app.mu.Lock()
+	return app
+}
+
+// sweep forgets what can be forgotten, once in a lag.
+func (l *ledger) sweep(now int64) {
+	last := l.swept.Load()
+	if now-last < int64(lag/time.Second) || !l.swept.CompareAndSwap(last, now) {
+		return
+	}
+	for i := range l.shards {
+		sh := &l.shards[i]
+		sh.mu.Lock()
+		for id, app := range sh.applications {
+			app.mu.Lock()
+			if app.idle(now) {
+				app.gone = true
+				delete(sh.applications, id)
+				l.size.Add(-1)
+			}
+			app.mu.Unlock()
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// book applies a change to one transaction. The gate is held.
+func (a *Authorizer) book(l Lane, t *threescale.Transaction, c change, now int64) {
+	if len(t.Usage) == 0 {
+		return
+	}
+	id := identifyService(l.ServiceID, l.Credentials)
+	app := a.ledger.lock(&a.services, id, identifyApplication(id, t.Application))
+	if app == nil {
+		return
+	}
+	defer app.mu.Unlock()
+	at := t.Timestamp
+	if at == 0 {
+		at = now
+	}
+	app.book(t.Usage, l.FlatUsage, at, c, a.ledger.clock, now)
+}
+
+// Load begins to follow usage, with what Options.Pending lists. It is called by the first call that is
+// answered; call it before reports are sent where authorizations were asked for in an earlier life, so
+// that none is in flight meanwhile. It blocks Append until it is done, and does nothing the second time.
+func (a *Authorizer) Load() error {
+	if a.ledger.active.Load() {
+		return nil
+	}
+	a.ledger.gate.Lock()
+	defer a.ledger.gate.Unlock()
+	if a.ledger.active.Load() {
+		return nil
+	}
+	a.ledger.active.Store(true)
+	if a.options.Pending == nil {
+		return nil
+	}
+	now := time.Now().Unix()
+	return a.options.Pending(func(u Usage) {
+		a.book(u.Lane, u.Transaction, accept, now)
+		if u.Batch == "" {
+			return
+		}
+		a.book(u.Lane, u.Transaction, send, now)
+		a.ledger.doubt(u.Batch)
+	})
+}
+
+// doubt notes that a batch may be counted, and reports whether that is new.
+func (l *ledger) doubt(batch string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, known := l.doubtful[batch]
+	l.doubtful[batch] = struct{}{}
+	return !known
+}
+
+// trust ends doubt, and reports whether there was one.
+func (l *ledger) trust(batch string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, known := l.doubtful[batch]
+	delete(l.doubtful, batch)
+	return known
+}
+
+// Sending is called before a report is sent, with the transactions in it: from now on the backend may
+// have counted them. A report that is sent again because nobody knows of its first time stays one.
+func (a *Authorizer) Sending(batch string, l Lane, list iter.Seq[*threescale.Transaction]) {
+	if !a.ledger.active.Load() {
+		return
+	}
+	a.ledger.gate.RLock()
+	defer a.ledger.gate.RUnlock()
+	if !a.ledger.doubt(batch) {
+		return
+	}
+	now := time.Now().Unix()
+	for t := range list {
+		a.book(l, t, send, now)
+	}
+}
+
+// Settled is called once it is known, and recorded, what became of the transactions of a batch.
+func (a *Authorizer) Settled(batch string, l Lane, list iter.Seq2[*threescale.Transaction, Outcome]) {
+	if !a.ledger.active.Load() {
+		return
+	}
+	a.ledger.gate.RLock()
+	defer a.ledger.gate.RUnlock()
+	sent := a.ledger.trust(batch)
+	now := time.Now().Unix()
+	for t, o := range list {
+		switch {
+		case o == Expired:
+			a.book(l, t, withdraw, now)
+		case !sent: // it was sent before anybody followed, and not found pending when that began
+		case o == Delivered:
+			a.book(l, t, deliver, now)
+		case o == Refused:
+			a.book(l, t, unsend, now)
+			a.book(l, t, withdraw, now)
+		default:
+			a.book(l, t, unsend, now)
+		}
+	}
+	a.ledger.sweep(now)
+}

@@ -1,0 +1,90 @@
+package authorize
+
+import (
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// limit is one limit of an application's plan. What counts against it is
+//
+//	base + what was accepted here in this period since the application is followed
+//
+// where base stands for everything else: what the backend had counted, and what others reported.
+// Usage accepted here enters once, at the moment of its acceptance, and is never taken for news when
+// the backend shows it later: see learn. Its application's mutex guards it.
+type limit struct {
+	metric *metric
+	period threescale.Period
+	max    int64
+	start  int64 // of the period that base belongs to; 0 for eternity
+	base   int64 // may be negative: usage that was accepted before the first answer is in accepted, too
+}
+
+// total is what counts against the limit now. A period that has just begun has nothing but what was
+// accepted here.
+func (l *limit) total(tallies []tally, now *calendar) int64 {
+	if l.start != now.start[l.period] {
+		l.start, l.base = now.start[l.period], 0
+	}
+	return max(0, l.base+l.accepted(tallies, now))
+}
+
+func (l *limit) accepted(tallies []tally, now *calendar) (sum int64) {
+	for i := range tallies {
+		if tallies[i].weighs(l.metric) {
+			sum += tallies[i].running(l.period, now).accepted
+		}
+	}
+	return sum
+}
+
+// learn takes the backend's value of the counter. The true total lies between
+//
+//	low  = value + pending - doubtful           what was never sent cannot be in value
+//	high = value + pending + delivered lately   nothing else of ours can be missing from it
+//
+// and what was expected is moved only as far as it must be to lie there. As long as this daemon is the
+// only reporter it always does, so the total stays exact. Others' usage lifts low above it; usage that
+// the backend threw away after its 202 lets high sink below it, once the lag is over. The first answer
+// has no expectation to correct: then what was delivered counts as counted, and the rest as not.
+func (l *limit) learn(value int64, first bool, tallies []tally, now *calendar, at time.Time) {
+	var accepted, pending, doubtful, lately int64
+	for i := range tallies {
+		if !tallies[i].weighs(l.metric) {
+			continue
+		}
+		s := tallies[i].running(l.period, now)
+		accepted += s.accepted
+		pending += s.pending
+		doubtful += s.doubtful
+		lately += s.lately(at.Unix())
+	}
+	if first {
+		l.start, l.base = now.start[l.period], value+pending-accepted
+		return
+	}
+	expected := l.total(tallies, now)
+	low, high := value+pending-doubtful, value+pending+lately
+	l.base = min(max(expected, low), max(low, high)) - accepted
+}
+
+// report is a limit at the moment of a decision.
+type report struct {
+	metric  *metric
+	period  threescale.Period
+	max     int64
+	current int64 // what counts against it, this call not included
+	shown   int64 // current_value of the answer
+	start   int64 // of the period, Unix seconds
+	end     int64 // exclusive
+}
+
+// report returns the limit as it stands.
+func (l *limit) report(tallies []tally, now *calendar) report {
+	total := l.total(tallies, now)
+	return report{
+		metric: l.metric, period: l.period, max: l.max, current: total, shown: total,
+		start: now.start[l.period], end: now.end[l.period],
+	}
+}

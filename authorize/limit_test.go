@@ -1,0 +1,219 @@
+package authorize
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// limited makes an application of service 1001 with limits.
+func (w *world) limited(app string, limits ...sandbox.Limit) {
+	plan := "Test"
+	require.NoError(w.t, w.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: app, Plan: &plan, Limits: &limits}))
+}
+
+// hammer makes calls from 64 goroutines, and returns how many were granted.
+func (w *world) hammer(calls int, pairs ...string) int {
+	var granted atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for range calls / 64 {
+				if w.get("authrep", pairs...).status == http.StatusOK {
+					granted.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return int(granted.Load())
+}
+
+// TestExactlyTheLimit: 64 connections, cold, and everything delivered while they call.
+func TestExactlyTheLimit(t *testing.T) {
+	for _, period := range []string{"minute", "hour", "day", "week", "month", "year", "eternity"} {
+		for _, metric := range []string{"hits", "other", "search_deep"} { // itself, a child, a grandchild
+			t.Run(period+" through "+metric, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, nil)
+					w.limited("tight", sandbox.Limit{Metric: "hits", Period: period, Max: 100})
+					w.backend.set(false, 5*time.Millisecond)
+					delivering := make(chan struct{})
+					var reporter sync.WaitGroup
+					reporter.Go(func() {
+						for {
+							select {
+							case <-delivering:
+								return
+							case <-time.After(time.Millisecond):
+								w.deliver()
+							}
+						}
+					})
+					assert.Equal(t, 100, w.hammer(640, "app_id", "tight", "usage["+metric+"]", "1"), "granted")
+					close(delivering)
+					reporter.Wait()
+					w.deliver()
+					assert.EqualValues(t, 100, w.counted("tight", "hits"), "counted")
+				})
+			})
+		}
+	}
+}
+
+// TestLimitAcrossRefreshes: hours of calls, refreshes and late deliveries do not shake the total.
+func TestLimitAcrossRefreshes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("slow", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
+		granted := 0
+		for i := range 3000 {
+			if w.get("authrep", "app_id", "slow", "usage[search]", "1").status == http.StatusOK {
+				granted++
+			}
+			if i%7 == 0 {
+				w.deliver()
+			}
+			pass(5 * time.Second)
+		}
+		w.deliver()
+		assert.Equal(t, 1000, granted)
+		assert.EqualValues(t, 1000, w.counted("slow", "hits"))
+		assert.Greater(t, w.backend.calls(), 300, "it was refreshed all the time")
+	})
+}
+
+// TestWorkerBehind: a backend that counts reports long after its 202 does not make the daemon forget.
+func TestWorkerBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		s := sandbox.New(sandbox.Options{WorkerDelay: 40 * time.Second})
+		w.sandbox, w.backend.handler = s, s
+		w.limited("late", sandbox.Limit{Metric: "hits", Period: "day", Max: 100})
+		granted := 0
+		for range 300 {
+			if w.get("authrep", "app_id", "late", "usage[hits]", "1").status == http.StatusOK {
+				granted++
+			}
+			w.deliver()
+			pass(time.Second)
+		}
+		assert.Equal(t, 100, granted)
+	})
+}
+
+// TestPeriodTurns: the minute's limit is fresh in the next minute, the day's is not.
+func TestPeriodTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("turn", sandbox.Limit{Metric: "hits", Period: "minute", Max: 10}, sandbox.Limit{Metric: "hits", Period: "day", Max: 25})
+		var granted []int
+		for range 4 {
+			granted = append(granted, w.hammer(64, "app_id", "turn", "usage[hits]", "1"))
+			w.deliver()
+			pass(time.Minute)
+		}
+		assert.Equal(t, []int{10, 10, 5, 0}, granted)
+		pass(24 * time.Hour)
+		assert.Equal(t, 10, w.hammer(64, "app_id", "turn", "usage[hits]", "1"))
+	})
+}
+
+// TestAllWaysInCount: events and reports weigh as authreps do, before and after the first question, and
+// usage that is still to be delivered when it is asked counts once.
+func TestAllWaysInCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		require.NoError(t, w.Load())
+		w.limited("mixed", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		w.accept("mixed", "hits", 20)
+		w.deliver()
+		w.accept("mixed", "search", 15)
+		first := w.get("authorize", "app_id", "mixed")
+		assert.EqualValues(t, 35, first.current(t, "hits", threescale.Eternity))
+		w.accept("mixed", "other", 5)
+		assert.EqualValues(t, 40, w.get("authorize", "app_id", "mixed").current(t, "hits", threescale.Eternity))
+		w.deliver()
+		assert.EqualValues(t, 40, w.get("authorize", "app_id", "mixed").current(t, "hits", threescale.Eternity))
+		pass(31 * time.Second)
+		assert.EqualValues(t, 40, w.get("authorize", "app_id", "mixed").current(t, "hits", threescale.Eternity))
+		assert.Equal(t, 60, w.hammer(128, "app_id", "mixed", "usage[hits]", "1"))
+	})
+}
+
+// TestOthersUsageShows: what other reporters count is seen at the next refresh, whatever is pending here.
+func TestOthersUsageShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("shared", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "shared", "usage[hits]", "10").status)
+		w.others("shared", 30)
+		pass(31 * time.Second)
+		assert.EqualValues(t, 40, w.get("authorize", "app_id", "shared").current(t, "hits", threescale.Eternity))
+		w.deliver()
+		pass(31 * time.Second)
+		assert.EqualValues(t, 40, w.get("authorize", "app_id", "shared").current(t, "hits", threescale.Eternity))
+	})
+}
+
+// others reports usage as another reporter would.
+func (w *world) others(app string, hits uint64) {
+	_, err := w.client.Report(w.t.Context(), &threescale.Report{
+		ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"},
+		Transactions: []threescale.Transaction{{Application: threescale.Application{ID: app}, Usage: threescale.Usage{{Metric: "hits", Value: hits}}}},
+	})
+	require.NoError(w.t, err)
+}
+
+// TestOvershootBound: two daemons, each of which sees the other at its refresh. What is granted too much
+// stays below what the other granted since.
+func TestOvershootBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := newWorld(t, nil)
+		two := newWorld(t, func(o *Options) { o.Client = one.client })
+		two.client = one.client
+		one.limited("both", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
+		granted := 0
+		for second := range 600 {
+			for _, w := range []*world{one, two} {
+				if w.get("authrep", "app_id", "both", "usage[hits]", "1").status == http.StatusOK {
+					granted++
+				}
+				if second%5 == 4 {
+					w.deliver()
+				}
+			}
+			pass(time.Second)
+		}
+		bound := 1 * (30 + 5) // the other's rate, times ttl and the time until it has delivered
+		t.Logf("limit 1000, two daemons at 1/s each: %d granted, bound %d", granted, 1000+bound)
+		assert.GreaterOrEqual(t, granted, 1000)
+		assert.LessOrEqual(t, granted, 1000+bound)
+	})
+}
+
+// TestSilentlyDiscarded: usage the backend took and threw away stops weighing once it is certain.
+func TestSilentlyDiscarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("thrown", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "thrown", "usage[hits]", "60").status)
+		e := w.journal.take()[0]
+		lane := Lane{ServiceID: "1001"}
+		w.Sending("x", lane, func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) })
+		w.Settled("x", lane, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
+		pass(31 * time.Second)
+		assert.EqualValues(t, 60, w.get("authorize", "app_id", "thrown").current(t, "hits", threescale.Eternity))
+		pass(3 * time.Minute)
+		assert.EqualValues(t, 0, w.get("authorize", "app_id", "thrown").current(t, "hits", threescale.Eternity))
+	})
+}

@@ -1,0 +1,160 @@
+package authorize
+
+import (
+	"context"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+const (
+	// maxLooks bounds how often one call waits for the backend: for a question that somebody else had
+	// begun, for its own, and for a metric that neither of them named.
+	maxLooks = 4
+
+	// aheadNum and aheadDen are the part of its life after which an answer is asked for again while it
+	// is still served.
+	aheadNum, aheadDen = 3, 4
+)
+
+// finding is what is known about a call at the moment of its decision.
+type finding struct {
+	entry   *entry            // nil: nothing
+	refused *threescale.Error // instead of an entry: what the backend said before it came to one
+	source  Source
+	now     time.Time
+	life    time.Duration // how old knowledge of metrics may be
+}
+
+// look returns what is known about a call. It waits for the backend only when that is nothing, or too
+// old: at most one question of Options.Timeout after the other, four in all.
+func (a *Authorizer) look(ctx context.Context, c *call) finding {
+	arrived := time.Now()
+	for range maxLooks {
+		now := time.Now()
+		e := a.remembered(c.key)
+		if e != nil && a.fresh(e, c, now, arrived) {
+			return a.found(e, c, now, arrived)
+		}
+		if now.Sub(arrived) > 0 || e == nil {
+			if f, ok := a.deniedMetric(c, now, arrived); ok {
+				return f
+			}
+		}
+		fl := a.ask(c)
+		if fl.wait(ctx) != nil {
+			break
+		}
+		if fl.refused != nil {
+			return finding{refused: fl.refused, source: FromBackend, now: time.Now()}
+		}
+	}
+	return a.stale(c, time.Now())
+}
+
+// remembered returns the answer for a key, or nil.
+func (a *Authorizer) remembered(k digest) *entry {
+	if e := a.good.get(k); e != nil {
+		return e
+	}
+	return a.bad.get(k)
+}
+
+// life is how long an answer is served without asking again.
+func (a *Authorizer) life(e *entry) time.Duration {
+	if e.refuses() {
+		return a.options.DenyTTL
+	}
+	return a.options.TTL
+}
+
+// fresh reports whether an answer can be given now without asking: it is within its life, or was asked
+// for since the call came in, and so is what is known about the call's metrics.
+func (a *Authorizer) fresh(e *entry, c *call, now, arrived time.Time) bool {
+	if e.asked.Before(arrived) && (a.options.Mode == None || e.age(now) >= a.life(e)) {
+		return false
+	}
+	if e.refuses() && (e.application == nil || !c.noBody) {
+		return true // the backend does not look at metrics
+	}
+	since := now.Sub(arrived)
+	for i := range c.asked {
+		x := &c.asked[i]
+		if x.fault != nil || !askable(x.name) || !c.door.takes(x.name) {
+			continue
+		}
+		m := e.application.service.find(x.name)
+		if m == nil || !m.known(now, max(a.options.TTL, since)) && !m.unknown(now, max(a.options.DenyTTL, since)) {
+			return false
+		}
+	}
+	return true
+}
+
+// found makes the finding of a fresh answer, and asks again ahead of time if it grows old.
+func (a *Authorizer) found(e *entry, c *call, now, arrived time.Time) finding {
+	f := finding{entry: e, source: FromCache, now: now, life: max(a.options.TTL, now.Sub(arrived))}
+	if !e.asked.Before(arrived) {
+		f.source = FromBackend
+		return f
+	}
+	if e.age(now) < a.life(e)/aheadDen*aheadNum && !a.fading(e, c, now) {
+		return f
+	}
+	a.refresh(c)
+	return f
+}
+
+// fading reports whether what is known about a metric of the call grows old.
+func (a *Authorizer) fading(e *entry, c *call, now time.Time) bool {
+	if e.refuses() {
+		return false
+	}
+	for i := range c.asked {
+		m := e.application.service.find(c.asked[i].name)
+		if m != nil && m.seen.Load() > m.denied.Load() && !m.known(now, a.options.TTL/aheadDen*aheadNum) {
+			return true
+		}
+	}
+	return false
+}
+
+// refresh asks again without waiting. While the backend is away, or the answer is on its way, it does
+// nothing.
+func (a *Authorizer) refresh(c *call) {
+	if a.services.of(identifyService(c.door.serviceID, c.door.credentials)).breaker.open(time.Now()) {
+		return
+	}
+	a.counters.ahead.Add(1)
+	a.ask(c)
+}
+
+// deniedMetric finds that an answer denied a metric of the call after it came in, or, where nothing
+// else is known, lately. Everything the backend looks at before it was right then.
+func (a *Authorizer) deniedMetric(c *call, now, arrived time.Time) (finding, bool) {
+	s := a.services.of(identifyService(c.door.serviceID, c.door.credentials))
+	for i := range c.asked {
+		x := &c.asked[i]
+		if x.fault != nil {
+			break
+		}
+		if m := s.find(x.name); m != nil && m.denied.Load() > arrived.UnixNano() && m.unknown(now, now.Sub(arrived)) {
+			return finding{refused: threescale.MetricInvalid(x.name), source: FromBackend, now: now}, true
+		}
+	}
+	return finding{}, false
+}
+
+// stale finds what may be served while the backend is away.
+func (a *Authorizer) stale(c *call, now time.Time) finding {
+	e := a.remembered(c.key)
+	f := finding{source: FromMode, now: now, life: a.options.MaxStale}
+	if e == nil || !a.options.Mode.servesStale() || e.age(now) >= max(a.options.MaxStale, a.life(e)) {
+		return f
+	}
+	f.entry, f.source = e, FromStale
+	if e.age(now) < a.life(e) {
+		f.source = FromCache // it is the metric that could not be asked about
+	}
+	return f
+}

@@ -1,0 +1,216 @@
+package authorize
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// maxNative bounds the body of a native call, in bytes.
+const maxNative = 64 << 10
+
+// native answers POST /v1/authorize and /v1/authrep: the same decisions in JSON.
+type native struct {
+	*Authorizer
+	authrep bool
+}
+
+// request is the body of a native call.
+type request struct {
+	ServiceID    string            `json:"service_id"`
+	AppID        string            `json:"app_id"`
+	UserKey      string            `json:"user_key"`
+	AppKey       *string           `json:"app_key"`
+	Referrer     string            `json:"referrer"`
+	Usage        map[string]uint64 `json:"usage"`
+	ResponseCode int               `json:"response_code"`
+}
+
+// verdict is a decision in JSON.
+type verdict struct {
+	Authorized bool          `json:"authorized"`
+	Reason     string        `json:"reason,omitempty"`
+	Message    string        `json:"message,omitempty"`
+	Plan       string        `json:"plan"`
+	Limits     []nativeLimit `json:"limits"`
+	Source     string        `json:"source"`
+	Age        float64       `json:"age_seconds"`
+}
+
+type nativeLimit struct {
+	Metric   string     `json:"metric"`
+	Period   string     `json:"period"`
+	Max      int64      `json:"max"`
+	Current  int64      `json:"current"`
+	ResetsAt *time.Time `json:"resets_at,omitempty"` // not of eternity
+}
+
+// ServeHTTP implements http.Handler.
+func (n native) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method != http.MethodPost {
+		w.Header()["Allow"] = []string{http.MethodPost}
+		writeProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: "authorizations are asked for with POST"})
+		return
+	}
+	r := n.buffers.Get().(*reply)
+	defer n.release(r)
+	r.authrep = n.authrep
+	if p := n.readNative(&r.call, w, req); p != nil {
+		n.counters.deny("other")
+		writeProblem(w, *p)
+		return
+	}
+	refused := n.answer(req.Context(), r)
+	switch {
+	case r.err != nil:
+		writeProblem(w, problemOf(r.err))
+	case r.code == codeUnavailable:
+		writeProblem(w, unavailable(w, refused))
+	default:
+		writeJSON(w, http.StatusOK, "application/json", r.verdict())
+	}
+}
+
+// readNative reads a native call. The configured credentials of its service are used.
+func (a *Authorizer) readNative(c *call, w http.ResponseWriter, req *http.Request) *problem {
+	var in request
+	d := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxNative))
+	d.DisallowUnknownFields()
+	err := d.Decode(&in)
+	if err == nil && d.Decode(&struct{}{}) != io.EOF {
+		err = errors.New("there is more than one value")
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", maxNative)}
+	case err != nil:
+		return &problem{Status: http.StatusBadRequest, Detail: "the body is not a question: " + err.Error()}
+	}
+	if fault := in.fault(); fault != "" {
+		return &problem{Status: http.StatusBadRequest, Detail: fault}
+	}
+	var known bool
+	if c.door, known = a.configured.Load().native(in.ServiceID); !known {
+		return &problem{Status: http.StatusNotFound, Code: threescale.CodeServiceIDInvalid, Detail: "service_id: is not a configured service"}
+	}
+	c.application = threescale.Application{ID: in.AppID, UserKey: in.UserKey}
+	if in.AppKey != nil {
+		c.appKey = optional{true, strings.Trim(*in.AppKey, rubySpace)}
+	}
+	c.referrer, c.code = in.Referrer, in.ResponseCode
+	c.asks = len(in.Usage) > 0
+	for name, value := range in.Usage {
+		c.asked = append(c.asked, amount{name: strings.Trim(name, rubySpace), value: int64(value)})
+	}
+	return nil
+}
+
+// fault says what is wrong with a question, as far as that can be known without the backend.
+func (in *request) fault() string {
+	switch {
+	case in.ServiceID == "":
+		return "service_id: is required"
+	case in.AppID == "" && in.UserKey == "":
+		return "app_id: app_id or user_key is required"
+	case in.AppID != "" && in.UserKey != "":
+		return "app_id: " + threescale.AuthenticationError().Text
+	case in.ResponseCode != 0 && (in.ResponseCode < 100 || in.ResponseCode > 999):
+		return "response_code: must lie between 100 and 999"
+	}
+	for name, value := range in.Usage {
+		if value > threescale.MaxValue {
+			return fmt.Sprintf("usage.%s: must not be above %d", name, uint64(threescale.MaxValue))
+		}
+		if !utf8.ValidString(name) || name == "" {
+			return "usage: a metric's name is not valid"
+		}
+	}
+	return ""
+}
+
+// verdict is the decision in r.
+func (r *reply) verdict() verdict {
+	v := verdict{
+		Authorized: r.code == "", Reason: r.code, Message: r.reason, Plan: r.plan,
+		Limits: make([]nativeLimit, 0, len(r.reports)), Source: r.source.String(),
+	}
+	for i := range r.reports {
+		p := &r.reports[i]
+		l := nativeLimit{Metric: p.metric.name, Period: p.period.String(), Max: p.max, Current: p.shown}
+		if p.period != threescale.Eternity {
+			end := time.Unix(p.end, 0).UTC()
+			l.ResetsAt = &end
+		}
+		v.Limits = append(v.Limits, l)
+	}
+	if r.entry != nil {
+		v.Age = math.Round(r.entry.age(r.now).Seconds()*1000) / 1000
+	}
+	return v
+}
+
+// problem is an answer of application/problem+json, RFC 9457.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code,omitempty"` // the backend's
+	Detail string `json:"detail"`
+}
+
+// problemOf makes a problem of what is no decision: 404 for what does not exist, 503 where the daemon's
+// own credentials are refused, 400 for the rest. Tokens and keys are not repeated.
+func problemOf(e *threescale.Error) problem {
+	p := problem{Status: http.StatusBadRequest, Code: e.Code, Detail: threescale.Redact(e.Code, e.Text)}
+	switch e.Code {
+	case threescale.CodeApplicationNotFound, threescale.CodeUserKeyInvalid, threescale.CodeMetricInvalid:
+		p.Status = http.StatusNotFound
+	case threescale.CodeServiceTokenInvalid, threescale.CodeProviderKeyInvalid, threescale.CodeServiceIDInvalid,
+		threescale.CodeProviderKeyInvalidOrServiceMissing:
+		p.Status = http.StatusServiceUnavailable
+	}
+	return p
+}
+
+// unavailable is that there is no decision: nothing is known, or the usage of a yes cannot be kept.
+func unavailable(w http.ResponseWriter, refused *event.Refused) problem {
+	p := problem{Status: http.StatusServiceUnavailable, Code: codeUnavailable, Detail: reasonUnavailable}
+	wait := breakBase
+	if refused != nil {
+		p.Detail, wait = reasonJournal, refused.RetryAfter
+		if refused.Full {
+			p.Status = http.StatusTooManyRequests
+		}
+	}
+	w.Header()["Retry-After"] = []string{strconv.FormatInt(max(1, int64(math.Ceil(wait.Seconds()))), 10)}
+	return p
+}
+
+func writeProblem(w http.ResponseWriter, p problem) {
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("authorize: marshal answer: " + err.Error()) // strings and numbers only
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{contentType}
+	h["X-Content-Type-Options"] = nosniff
+	h["Content-Length"] = []string{strconv.Itoa(len(body) + 1)}
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}

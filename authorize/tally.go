@@ -1,0 +1,113 @@
+package authorize
+
+import (
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// lag is how long the backend's worker may take to count a report after its 202. Within it, a counter
+// that is lower than expected is taken for late; after it, for right.
+const lag = time.Minute
+
+// maxAhead bounds the slots of one metric for periods that have not begun: usage may lie an hour ahead.
+const maxAhead = 80
+
+// slot is what was accepted here of one metric in one period, since the application is followed.
+type slot struct {
+	start    int64 // of the period, Unix seconds; 0 for eternity
+	end      int64
+	accepted int64 // all of it, less what became a dead letter
+	pending  int64 // of that, what has not been delivered
+	doubtful int64 // of that, what the backend may have counted: in flight, or its outcome is unknown
+
+	epoch  int64 // of late: which lag interval
+	late   int64 // delivered in it
+	before int64 // delivered in the one before
+}
+
+// lately is what was delivered during the last lag, or up to twice that: it may not be counted yet.
+func (s *slot) lately(now int64) int64 {
+	switch now/int64(lag/time.Second) - s.epoch {
+	case 0:
+		return s.late + s.before
+	case 1:
+		return s.late
+	}
+	return 0
+}
+
+func (s *slot) delivered(amount, now int64) {
+	epoch := now / int64(lag/time.Second)
+	switch epoch - s.epoch {
+	case 0:
+	case 1:
+		s.before, s.late = s.late, 0
+	default:
+		s.before, s.late = 0, 0
+	}
+	s.epoch = epoch
+	s.late += amount
+}
+
+// tally is what was accepted of one metric of one application. Usage that goes to no ancestor
+// (flat_usage) has a tally of its own. Its application's mutex guards it.
+type tally struct {
+	metric *metric
+	flat   bool
+	now    [periods]slot // of the periods that are running
+	ahead  []slot        // of periods to come
+}
+
+// weighs reports whether the tally counts for limits of a metric.
+func (t *tally) weighs(m *metric) bool {
+	return t.metric == m || !t.flat && t.metric.under(m)
+}
+
+// slot returns the slot of the period p that the calendar at lies in, or nil if it is over already at
+// now. The slot may be moved by the next call.
+func (t *tally) slot(p threescale.Period, at, now *calendar) *slot {
+	current := t.running(p, now)
+	switch {
+	case at.start[p] == current.start:
+		return current
+	case at.start[p] < current.start:
+		return nil
+	}
+	for i := range t.ahead {
+		if t.ahead[i].start == at.start[p] && t.ahead[i].end == at.end[p] {
+			return &t.ahead[i]
+		}
+	}
+	if len(t.ahead) >= maxAhead {
+		return current // sooner than it should, but it weighs
+	}
+	t.ahead = append(t.ahead, slot{start: at.start[p], end: at.end[p]})
+	return &t.ahead[len(t.ahead)-1]
+}
+
+// running returns the slot of the period that is running now, turned if the last one is over.
+func (t *tally) running(p threescale.Period, now *calendar) *slot {
+	s := &t.now[p]
+	if s.start == now.start[p] && s.end != 0 || s.start > now.start[p] {
+		return s
+	}
+	*s = slot{start: now.start[p], end: now.end[p]}
+	kept := t.ahead[:0]
+	for _, a := range t.ahead {
+		switch {
+		case a.start == s.start && a.end == s.end:
+			*s = a
+		case a.end > now.start[threescale.Minute]:
+			kept = append(kept, a)
+		}
+	}
+	t.ahead = kept
+	return s
+}
+
+// idle reports whether nothing of the tally is pending or was delivered lately.
+func (t *tally) idle(now int64) bool {
+	s := &t.now[threescale.Eternity]
+	return s.pending == 0 && s.doubtful == 0 && s.lately(now) == 0
+}

@@ -1,0 +1,215 @@
+package authorize
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// world is an Authorizer in front of a sandbox, without a network between, and a report path that
+// delivers when it is told to.
+type world struct {
+	*Authorizer
+	t       *testing.T
+	sandbox *sandbox.Sandbox
+	backend *backend
+	journal *journal
+	client  *threescale.Client
+	options Options
+}
+
+// backend is the sandbox as a transport, that can be away and counts its calls.
+type backend struct {
+	handler http.Handler
+
+	mu    sync.Mutex // guards what follows
+	away  bool
+	delay time.Duration
+	asked int // authorize calls
+}
+
+func (b *backend) RoundTrip(r *http.Request) (*http.Response, error) {
+	b.mu.Lock()
+	away, delay := b.away, b.delay
+	if r.Method == http.MethodGet {
+		b.asked++
+	}
+	b.mu.Unlock()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+	if away {
+		return nil, io.ErrUnexpectedEOF
+	}
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	res := w.Result()
+	res.Request = r
+	return res, nil
+}
+
+func (b *backend) set(away bool, delay time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away, b.delay = away, delay
+}
+
+func (b *backend) calls() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asked
+}
+
+// journal keeps events in memory.
+type journal struct {
+	mu     sync.Mutex // guards what follows
+	events []event.Event
+	fail   error
+}
+
+func (j *journal) Append(_ context.Context, events []event.Event) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fail != nil {
+		return 0, j.fail
+	}
+	for _, e := range events {
+		e.Usage = append(threescale.Usage{}, e.Usage...)
+		j.events = append(j.events, e)
+	}
+	return 0, nil
+}
+
+func (j *journal) take() []event.Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	events := j.events
+	j.events = nil
+	return events
+}
+
+var configured = []Service{
+	{ID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}},
+	{ID: "1002", Credentials: threescale.Credentials{ServiceToken: "stoken1002"}},
+	{ID: "1003", Credentials: threescale.Credentials{ServiceToken: "stoken1003"}},
+	{ID: "1004", Credentials: threescale.Credentials{ServiceToken: "stoken1004"}},
+	{ID: "1005", Credentials: threescale.Credentials{ServiceToken: "stoken1005"}},
+}
+
+func newWorld(t *testing.T, change func(*Options)) *world {
+	s := sandbox.New(sandbox.Options{})
+	w := &world{t: t, sandbox: s, backend: &backend{handler: s}, journal: &journal{}}
+	var err error
+	w.client, err = threescale.NewClient(threescale.ClientOptions{URL: "http://backend", Transport: w.backend, MaxConns: 64})
+	require.NoError(t, err)
+	w.options = Options{
+		TTL: DefaultTTL, DenyTTL: DefaultDenyTTL, MaxStale: DefaultMaxStale,
+		Services: configured, Passthrough: true, Client: w.client, Journal: w.journal,
+	}
+	if change != nil {
+		change(&w.options)
+	}
+	w.Authorizer = New(w.options)
+	return w
+}
+
+// got is an answer as a client sees it.
+type got struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (g got) verdict(t *testing.T) *threescale.Status {
+	st, err := threescale.ParseStatus([]byte(g.body))
+	require.NoError(t, err, g.body)
+	return st
+}
+
+// current is the current value of a limit in the answer; -1 without one.
+func (g got) current(t *testing.T, metric string, p threescale.Period) int64 {
+	for _, u := range g.verdict(t).UsageReports {
+		if u.Metric == metric && u.Period == p {
+			return u.CurrentValue
+		}
+	}
+	return -1
+}
+
+// send answers a request as the traffic listener does.
+func (w *world) send(r *http.Request) got {
+	return serve(w.Handler(r.Method, path.Clean(r.URL.Path)), r)
+}
+
+func serve(h http.Handler, r *http.Request) got {
+	out := httptest.NewRecorder()
+	if h == nil {
+		return got{status: http.StatusNotFound}
+	}
+	h.ServeHTTP(out, r)
+	return got{out.Code, out.Header(), out.Body.String()}
+}
+
+// get makes one of the GET calls for service 1001, with parameters in pairs.
+func (w *world) get(call string, pairs ...string) got {
+	q := url.Values{"service_token": {"stoken1001"}, "service_id": {"1001"}}
+	for i := 0; i < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	r := httptest.NewRequest(http.MethodGet, "/transactions/"+call+".xml?"+q.Encode(), nil)
+	r.Header.Set(threescale.OptionsHeader, "rejection_reason_header=1&limit_headers=1")
+	return w.send(r)
+}
+
+// deliver reports what is in the journal, as batcher and sender would.
+func (w *world) deliver() {
+	for _, e := range w.journal.take() {
+		e := e
+		lane := Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
+		one := func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) }
+		w.Sending("b", lane, one)
+		c := e.Credentials
+		if c.IsZero() {
+			c = threescale.Credentials{ServiceToken: "stoken" + e.ServiceID}
+		}
+		answer, err := w.client.Report(w.t.Context(), &threescale.Report{
+			ServiceID: e.ServiceID, Credentials: c, FlatUsage: e.FlatUsage, Transactions: []threescale.Transaction{e.Transaction},
+		})
+		require.NoError(w.t, err)
+		require.Equal(w.t, http.StatusAccepted, answer.Status)
+		w.Settled("b", lane, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
+	}
+}
+
+// accept takes usage in by another way than authrep.
+func (w *world) accept(app string, metric string, n uint64) {
+	_, err := w.Append(w.t.Context(), []event.Event{{ServiceID: "1001", Transaction: threescale.Transaction{
+		Application: threescale.Application{ID: app}, Usage: threescale.Usage{{Metric: metric, Value: n}}, Timestamp: time.Now().Unix(),
+	}}})
+	require.NoError(w.t, err)
+}
+
+// counted is what the backend has counted of a metric, ancestors included.
+func (w *world) counted(app, metric string) uint64 {
+	require.NoError(w.t, w.sandbox.Settle(w.t.Context()))
+	return w.sandbox.Usage()["1001"][app][metric]
+}
+
+// pass lets time go by.
+func pass(d time.Duration) { <-time.After(d) }
