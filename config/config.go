@@ -175,16 +175,30 @@ type Sender struct {
 
 // Authorize is how authorizations are answered.
 type Authorize struct {
-	// What to answer while the backend cannot be reached.
-	Mode string `key:"mode" oneof:"strict,resilient,allow,none" planned:"*"`
-	// How long a yes is remembered.
-	TTL time.Duration `key:"ttl" min:"0s" max:"24h" planned:"*"`
-	// How long a no is remembered.
-	DenyTTL time.Duration `key:"deny_ttl" min:"0s" max:"24h" planned:"*"`
-	// How long a remembered answer may serve while the backend cannot be reached.
-	MaxStale time.Duration `key:"max_stale" min:"0s" max:"720h" planned:"*"`
-	// The most answers remembered.
-	MaxEntries int `key:"max_entries" min:"1" max:"100000000" planned:"*"`
+	// What to answer while the backend cannot be asked: it cannot be reached, does not answer in time, or
+	// what answers is a proxy in trouble. `resilient`: what is remembered, yes or no, for
+	// `authorize.max_stale` after it was learnt, with limits counted here; what is not known is denied.
+	// `strict`: denied as soon as the ttl is over. `allow`: as `resilient`, but what is not known is
+	// allowed, without limits, except what was denied last; and when the usage of an authrep cannot be
+	// recorded the answer is yes all the same, unbilled, and counted in a metric. `none`: nothing is
+	// remembered, every call waits for the backend, and without an answer it is denied.
+	Mode string `key:"mode" oneof:"strict,resilient,allow,none"`
+	// How long a yes is served without asking again. A revoked key, a suspended application or another
+	// plan takes effect within it; a key that is in use is asked about again after three quarters of it,
+	// so that nobody waits. The backend itself remembers all this for 60s.
+	TTL time.Duration `key:"ttl" min:"0s" max:"24h"`
+	// How long a no is served without asking again. A denial for a limit is decided anew with every call,
+	// and ends with the limit's period whatever this says.
+	DenyTTL time.Duration `key:"deny_ttl" min:"0s" max:"24h"`
+	// How long a remembered answer may serve while the backend cannot be asked.
+	MaxStale time.Duration `key:"max_stale" min:"0s" max:"720h"`
+	// The most answers remembered. Denials have room for a quarter as many beside them.
+	MaxEntries int `key:"max_entries" min:"1" max:"100000000"`
+	// The memory they may take, about.
+	MaxBytes Size `key:"max_bytes" min:"1MiB" max:"1TiB"`
+	// How long the backend may take to answer before it counts as away. Reports have
+	// `backend.timeout`, and connections of their own.
+	Timeout time.Duration `key:"timeout" min:"10ms" max:"1m"`
 }
 
 // Dedupe is how repeated events are recognised.

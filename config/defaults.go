@@ -16,6 +16,7 @@ func Default() *Config {
 		Sender: Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter"},
 		Authorize: Authorize{
 			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
+			MaxBytes: 256 * MiB, Timeout: 2 * time.Second,
 		},
 		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 5_000_000},
 		NATS:        NATS{Listen: "127.0.0.1:4222", Subject: "usage.>", Durable: "reporterd"},

@@ -41,7 +41,7 @@ func TestProblems(t *testing.T) {
 		"sender: {on_ambiguous: park}":     at + `sender.on_ambiguous: "park": not supported by this version`,
 		`nats: {url: "nats://h:4222"}`:     at + `nats.url: "nats://h:4222": not supported by this version`,
 		"nats: {embedded: true}":           at + "nats.embedded: true: not supported by this version",
-		"authorize: {mode: strict}":        at + `authorize.mode: "strict": not supported by this version`,
+		"authorize: {timeout: 2m}":         at + `authorize.timeout: 2m0s: expected 10ms to 1m`,
 		"authorize: {mode: maybe}":         at + `authorize.mode: "maybe": expected strict or resilient or allow or none`,
 		`portal: {url: "https://a.b"}`:     at + `portal.url: "https://a.b": not supported by this version`,
 		"auth: {tokens_file: t}":           at + `auth.tokens_file: "t": not supported by this version`,

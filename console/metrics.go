@@ -102,6 +102,9 @@ var families = []family{
 	{kind: gauge, name: "reporterd_lanes", help: "Lanes by state.", label: "state", each: lanesByState},
 }
 
+// all are the families, those of authorizations included.
+func all() []family { return append(slices.Clone(families), authorizations...) }
+
 // lanesByState gives every state a value, so that an alert on held lanes clears at zero.
 func lanesByState(s *Snapshot, put func(string, float64)) {
 	count := map[string]float64{"flowing": 0, "retrying": 0, "held": 0, "draining": 0}
@@ -126,13 +129,14 @@ var (
 
 // collector reads one snapshot for each scrape, so that the figures of a scrape belong together.
 type collector struct {
-	options Options
-	descs   []*prometheus.Desc // beside families
+	options  Options
+	families []family
+	descs    []*prometheus.Desc // beside families
 }
 
 func newMetrics(o Options) http.Handler {
-	c := &collector{options: o}
-	for _, f := range families {
+	c := &collector{options: o, families: all()}
+	for _, f := range c.families {
 		var labels []string
 		if f.label != "" {
 			labels = []string{f.label}
@@ -151,7 +155,7 @@ func newMetrics(o Options) http.Handler {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range append(c.descs, fsyncSeconds, requests, ingestEvents, ingestBytes, started) {
+	for _, d := range append(c.descs, fsyncSeconds, askSeconds, requests, ingestEvents, ingestBytes, started) {
 		out <- d
 	}
 }
@@ -159,7 +163,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.options.Snapshot()
-	for i, f := range families {
+	for i, f := range c.families {
 		if f.value != nil {
 			out <- prometheus.MustNewConstMetric(c.descs[i], f.kind, f.value(&s))
 			continue
@@ -169,7 +173,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		})
 	}
 	out <- prometheus.MustNewConstMetric(started, gauge, float64(c.options.Started.UnixMilli())/1000)
-	out <- s.Spool.Fsyncs.metric()
+	out <- s.Spool.Fsyncs.metric(fsyncSeconds)
+	out <- s.Authorize.Calls.metric(askSeconds)
 	for _, t := range s.Traffic {
 		t.collect(out)
 	}
@@ -183,10 +188,10 @@ func (t Traffic) collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(ingestBytes, counter, float64(t.Bytes), t.Transport)
 }
 
-func (d Durations) metric() prometheus.Metric {
+func (d Durations) metric(desc *prometheus.Desc) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(d.Bounds))
 	for i, bound := range d.Bounds {
 		buckets[bound] = d.Counts[i]
 	}
-	return prometheus.MustNewConstHistogram(fsyncSeconds, d.Count, d.Sum.Seconds(), buckets)
+	return prometheus.MustNewConstHistogram(desc, d.Count, d.Sum.Seconds(), buckets)
 }

@@ -12,6 +12,8 @@ type Snapshot struct {
 	Reports Reports
 	Lanes   []Lane
 	Traffic []Traffic
+
+	Authorize Authorize
 }
 
 // Events accounts for every event since the data directory was made, across restarts. In one snapshot
@@ -88,4 +90,26 @@ type Traffic struct {
 	Requests  map[int]uint64 // by status of the answer
 	Events    uint64
 	Bytes     uint64
+}
+
+// Authorize is how authorizations were answered since the daemon started.
+type Authorize struct {
+	Answers map[string]uint64 // by source: cache, backend, stale, mode
+	Granted uint64
+	Denied  map[string]uint64 // by code
+
+	Calls        Durations // of the backend
+	Failures     uint64    // of them, without an answer of its own
+	RefreshAhead uint64
+
+	Entries, Denials int // remembered
+	Bytes            int64
+	Evicted          uint64
+	Applications     int // whose usage is followed
+	Untracked        uint64
+
+	Reported, Refused, Unbilled uint64 // authreps by what became of their usage
+
+	Overshoot int64
+	OldestAge time.Duration // of an answer served since the last scrape
 }

@@ -31,6 +31,10 @@ type Options struct {
 	MaxEvents   int   // 0: DefaultMaxEvents
 	Journal     Journal
 	Log         *zap.Logger // nil: none
+
+	// Other, when not nil, returns what answers a method on a path that is not ingest's, whose empty and
+	// dot segments are gone; nil if nothing does.
+	Other func(method, path string) http.Handler
 }
 
 // Handler answers the traffic listener. Make one with NewHandler.
@@ -39,6 +43,7 @@ type Handler struct {
 	maxBody     int64
 	maxEvents   int
 	journal     Journal
+	other       func(method, path string) http.Handler
 
 	services atomic.Pointer[services]
 	pool     sync.Pool // of *work
@@ -58,7 +63,10 @@ func NewHandler(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	h := &Handler{passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, journal: o.Journal}
+	if o.Other == nil {
+		o.Other = func(string, string) http.Handler { return nil }
+	}
+	h := &Handler{passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, journal: o.Journal, other: o.Other}
 	h.trouble.log = o.Log
 	h.room.left.Store(maxHeld)
 	h.pool.New = func() any { return &work{room: &h.room} }
@@ -74,9 +82,15 @@ func (h *Handler) SetServices(list []Service) { h.services.Store(newServices(lis
 // method with 405, where the backend serves the one and answers 404 to the other.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := clean(r.URL.Path)
-	switch {
-	case path == "/v1/events":
+	if path == "/v1/events" {
 		h.serveEvents(w, r)
+		return
+	}
+	if other := h.other(r.Method, path); other != nil {
+		other.ServeHTTP(w, r)
+		return
+	}
+	switch {
 	case strings.HasPrefix(path, "/v1/"):
 		writeProblem(w, problem{Status: http.StatusNotFound, Detail: "there is nothing at this path"})
 	case r.Method == http.MethodOptions:

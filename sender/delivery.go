@@ -67,6 +67,7 @@ func (d *delivery) send(ctx context.Context) {
 		d.setback(d.lane, d.began, Verdict{Kind: Retry, Code: "disk"}, err)
 		return
 	}
+	d.options.Sending(d.batch, d.fresh)
 	// A stop does not cancel a report in flight: that would make it ambiguous. The client's timeout
 	// bounds it.
 	answer, err := d.client.Report(context.WithoutCancel(ctx), d.report(c))
@@ -115,6 +116,7 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 		d.setback(d.lane, d.began, v, o.Err)
 	default:
 		d.persist(ctx, "answered", d.lane, func() error { return d.spool.Answered(d.batch.ID) })
+		d.options.Settled(d.batch, spool.Resolution{})
 		d.setback(d.lane, d.began, v, o.Err)
 	}
 }
@@ -142,6 +144,7 @@ func (d *delivery) resolve(ctx context.Context, r spool.Resolution) bool {
 	if !d.persist(ctx, "resolve", d.lane, func() error { return d.spool.Resolve(d.batch.ID, r) }) {
 		return false
 	}
+	d.options.Settled(d.batch, r)
 	d.count(r.Dead)
 	return true
 }

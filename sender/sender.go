@@ -37,6 +37,13 @@ type Options struct {
 	BackoffBase   time.Duration // the most to wait after a first failure; 0: 250 ms
 	BackoffMax    time.Duration // the most to wait after many; 0: 30 s
 	HoldPoll      time.Duration // how often a held lane is tried, about; 0: 30 s
+
+	// Sending and Settled, when not nil, follow usage on its way. Sending is called before a report is
+	// sent, with the indices of the transactions in it. Settled is called once its outcome is known and
+	// recorded: an empty Resolution says that the backend counted nothing and all of it will be sent
+	// again. While nobody knows the outcome it is not called.
+	Sending func(b *spool.Batch, sent []int)
+	Settled func(b *spool.Batch, r spool.Resolution)
 }
 
 // defaultMargin is what a transaction keeps of its 24 hours for the backend's own queue, whose worker
@@ -58,6 +65,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.HoldPoll <= 0 {
 		o.HoldPoll = 30 * time.Second
+	}
+	if o.Sending == nil {
+		o.Sending = func(*spool.Batch, []int) {}
+	}
+	if o.Settled == nil {
+		o.Settled = func(*spool.Batch, spool.Resolution) {}
 	}
 	return o
 }

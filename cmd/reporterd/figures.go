@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/ingest"
@@ -42,6 +43,8 @@ func (p *pipeline) snapshot() console.Snapshot {
 		},
 		Lanes:   lanes(p.sender.Lanes()),
 		Traffic: []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports)},
+
+		Authorize: authorizations(p.authorizer.Stats()),
 	}
 }
 
@@ -92,4 +95,16 @@ func (p *pipeline) deadLetters(_ context.Context, q console.DeadLetterQuery) (co
 		page.Letters = append(page.Letters, text)
 	}
 	return page, err
+}
+
+func authorizations(a authorize.Stats) console.Authorize {
+	return console.Authorize{
+		Answers: a.Answers, Granted: a.Granted, Denied: a.Denied,
+		Calls:    console.Durations{Bounds: a.CallBounds, Counts: a.CallCounts, Count: a.Calls, Sum: a.CallTime},
+		Failures: a.Failures, RefreshAhead: a.RefreshAhead,
+		Entries: a.Entries, Denials: a.Denials, Bytes: a.Bytes, Evicted: a.Evicted,
+		Applications: a.Applications, Untracked: a.Untracked,
+		Reported: a.Reported, Refused: a.Refused, Unbilled: a.Unbilled,
+		Overshoot: a.Overshoot, OldestAge: a.OldestAge,
+	}
 }

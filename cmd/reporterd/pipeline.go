@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/batcher"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/ingest"
@@ -22,6 +23,8 @@ type pipeline struct {
 	spool   *spool.Spool
 	batcher *batcher.Batcher
 	sender  *sender.Sender
+
+	authorizer *authorize.Authorizer // beside it: asks, and counts what goes by
 
 	life     context.Context    // ends when the daemon begins to stop
 	stopping context.CancelFunc // ends life
@@ -53,8 +56,8 @@ func (p part) stop(ctx context.Context) error {
 	}
 }
 
-func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *threescale.Client) *pipeline {
-	p := &pipeline{spool: s}
+func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *threescale.Client, auth *authorize.Authorizer) *pipeline {
+	p := &pipeline{spool: s, authorizer: auth}
 	p.life, p.stopping = context.WithCancel(context.Background())
 	services := make([]ingest.Service, len(c.Services))
 	known := make(map[string]threescale.Credentials, len(c.Services))
@@ -64,7 +67,7 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 		known[service.ID] = credentials
 	}
 	p.handler = ingest.NewHandler(ingest.Options{
-		Services: services, Passthrough: c.Backend.Passthrough, Journal: s, Log: log.Named("ingest"),
+		Services: services, Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
 	})
 	p.batcher = batcher.New(s, batcher.Options{
 		FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
@@ -75,7 +78,7 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 		return found, ok
 	}
 	p.sender = sender.New(s, client, credentials, log.Named("sender"), sender.Options{
-		MaxInFlight: c.Sender.MaxInFlight, OnAmbiguous: sender.RetryAmbiguous,
+		MaxInFlight: c.Sender.MaxInFlight, OnAmbiguous: sender.RetryAmbiguous, Sending: p.reportSent, Settled: p.reportSettled,
 	})
 	return p
 }

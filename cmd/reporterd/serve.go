@@ -89,7 +89,12 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, sandboxed 
 	if err != nil {
 		return misuse(err)
 	}
-	p := newPipeline(log, c, s, client)
+	auth, err := newAuthorizer(log.Named("authorize"), c, s, d.backend)
+	if err != nil {
+		return misuse(err)
+	}
+	p := newPipeline(log, c, s, client, auth)
+	p.countPending(log, c.DataDir)
 	p.start()
 	d.traffic.gate.open(p.handler)
 	d.admin.gate.open(newConsole(log, c, p, begun))

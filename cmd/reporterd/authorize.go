@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// maxQuestions is how many authorizations may be asked of the backend at once.
+const maxQuestions = 32
+
+// newAuthorizer has a client of its own: neither reports nor authorizations wait for the other's
+// connections, and their timeouts differ.
+func newAuthorizer(log *zap.Logger, c *config.Config, s *spool.Spool, backend string) (*authorize.Authorizer, error) {
+	mode, err := authorize.ParseMode(c.Authorize.Mode)
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := authorities("backend.ca_file", c.Backend.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	client, err := threescale.NewClient(threescale.ClientOptions{
+		URL: backend, Timeout: c.Authorize.Timeout, RootCAs: trusted, MaxConns: maxQuestions, UserAgent: "reporterd/" + version,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("backend.url: %w", err)
+	}
+	services := make([]authorize.Service, len(c.Services))
+	for i, service := range c.Services {
+		credentials := threescale.Credentials{ServiceToken: string(service.Token), ProviderKey: string(service.ProviderKey)}
+		services[i] = authorize.Service{ID: service.ID, Credentials: credentials, Metrics: service.Metrics}
+	}
+	return authorize.New(authorize.Options{
+		Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
+		MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
+		Services: services, Passthrough: c.Backend.Passthrough, Client: client, Journal: s, Log: log,
+		Pending: func(add func(authorize.Usage)) error { return errors.Join(pending(s, add), markAuthorizing(c.DataDir)) },
+	}), nil
+}
+
+// authorizeMark is the file that tells that authorizations were asked for: then usage on disk is read
+// before it is sent.
+const authorizeMark = "AUTHORIZE"
+
+const authorizeNote = "Authorizations were asked of reporterd: at its start it reads the usage that is still to be delivered.\n"
+
+func markAuthorizing(dir string) error {
+	return os.WriteFile(filepath.Join(dir, authorizeMark), []byte(authorizeNote), 0o600)
+}
+
+func authorizing(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, authorizeMark))
+	return err == nil
+}
+
+// countPending reads the usage on disk before any of it is sent, where authorizations were asked for in
+// an earlier life. What cannot be read is not counted against limits; it is delivered all the same, and
+// counts then.
+func (p *pipeline) countPending(log *zap.Logger, dir string) {
+	if !authorizing(dir) {
+		return
+	}
+	if err := p.authorizer.Load(); err != nil {
+		log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
+	}
+}
+
+// pending lists the usage that is on disk and not delivered: what is sealed in batches up to a cut, and
+// what the journal holds behind it.
+func pending(s *spool.Spool, add func(authorize.Usage)) error {
+	cut, batches, tail := s.Committed(), s.Batches(), s.Tail()
+	for tries := 0; s.Committed() != cut && tries < 10; tries++ { // a cut came between
+		cut, batches, tail = s.Committed(), s.Batches(), s.Tail()
+	}
+	defer func() { _ = tail.Close() }() // opened for reading
+	for i := range batches {
+		if err := pendingBatch(s, &batches[i], add); err != nil {
+			return err
+		}
+	}
+	for last := spool.Position(s.Counts().Accepted); cut < last; {
+		group, err := tail.Next(context.Background()) // does not wait: the last is durable
+		if err != nil {
+			return err
+		}
+		for e := range group.Events {
+			lane := authorize.Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
+			add(authorize.Usage{Lane: lane, Transaction: &e.Transaction})
+		}
+		cut = group.Last
+	}
+	return nil
+}
+
+func pendingBatch(s *spool.Spool, info *spool.BatchInfo, add func(authorize.Usage)) error {
+	b, err := s.Load(info.ID)
+	if errors.Is(err, spool.ErrUnknownBatch) || errors.Is(err, spool.ErrDamaged) {
+		return nil // it is settled, or will be lost
+	}
+	if err != nil {
+		return err
+	}
+	u := authorize.Usage{Lane: laneOf(b)}
+	if info.Attempts > 0 {
+		u.Batch = info.ID.String()
+	}
+	for i := range b.Transactions {
+		u.Transaction = &b.Transactions[i].Transaction
+		add(u)
+	}
+	return nil
+}
+
+func laneOf(b *spool.Batch) authorize.Lane {
+	return authorize.Lane{ServiceID: b.Lane.ServiceID, Credentials: b.Lane.Credentials, FlatUsage: b.FlatUsage}
+}
+
+// reportSent tells the authorizer that a report is on its way.
+func (p *pipeline) reportSent(b *spool.Batch, sent []int) {
+	p.authorizer.Sending(b.ID.String(), laneOf(b), func(yield func(*threescale.Transaction) bool) {
+		for _, i := range sent {
+			if !yield(&b.Transactions[i].Transaction) {
+				return
+			}
+		}
+	})
+}
+
+// reportSettled tells the authorizer where the transactions of a report went.
+func (p *pipeline) reportSettled(b *spool.Batch, r spool.Resolution) {
+	outcomes := make([]authorize.Outcome, len(b.Transactions))
+	for i := range outcomes {
+		outcomes[i] = authorize.Returned
+	}
+	for _, i := range r.Delivered {
+		outcomes[i] = authorize.Delivered
+	}
+	for i := range r.Dead {
+		outcomes[r.Dead[i].Index] = authorize.Refused
+		if r.Dead[i].Reason.Code == "expired" {
+			outcomes[r.Dead[i].Index] = authorize.Expired
+		}
+	}
+	p.authorizer.Settled(b.ID.String(), laneOf(b), func(yield func(*threescale.Transaction, authorize.Outcome) bool) {
+		for i := range outcomes {
+			if !yield(&b.Transactions[i].Transaction, outcomes[i]) {
+				return
+			}
+		}
+	})
+}

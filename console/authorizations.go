@@ -1,0 +1,55 @@
+package console
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var askSeconds = prometheus.NewDesc("reporterd_authorize_backend_seconds", "How long the backend took to answer authorizations.", nil, nil)
+
+// authorizations are the families of authorizations; see families.
+var authorizations = []family{
+	{kind: counter, name: "reporterd_authorize_answers_total", label: "source",
+		help: "Authorizations answered: from the cache, by asking the backend, from the cache beyond its ttl, by authorize.mode alone.",
+		each: func(s *Snapshot, put func(string, float64)) { each(s.Authorize.Answers, put) }},
+	{kind: counter, name: "reporterd_authorize_granted_total", help: "Authorizations answered with yes.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Granted) }},
+	{kind: counter, name: "reporterd_authorize_denied_total", label: "reason", help: "Authorizations answered with no.",
+		each: func(s *Snapshot, put func(string, float64)) { each(s.Authorize.Denied, put) }},
+	{kind: counter, name: "reporterd_authorize_backend_failures_total", help: "Questions to the backend that got no answer of its own.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Failures) }},
+	{kind: counter, name: "reporterd_authorize_refresh_ahead_total", help: "Answers asked for again before they were too old.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.RefreshAhead) }},
+	{kind: gauge, name: "reporterd_authorize_entries", label: "kind", help: "Answers remembered.",
+		each: func(s *Snapshot, put func(string, float64)) {
+			put("answer", float64(s.Authorize.Entries))
+			put("denial", float64(s.Authorize.Denials))
+		}},
+	{kind: gauge, name: "reporterd_authorize_bytes", help: "Bytes they take, about.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Bytes) }},
+	{kind: counter, name: "reporterd_authorize_evicted_total", help: "Answers forgotten for want of room.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Evicted) }},
+	{kind: gauge, name: "reporterd_authorize_applications", help: "Applications whose usage is counted against limits.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Applications) }},
+	{kind: counter, name: "reporterd_authorize_untracked_total", help: "Transactions not counted against limits before delivery, for want of room.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Untracked) }},
+	{kind: counter, name: "reporterd_authorize_usage_total", label: "outcome",
+		help: "Authreps by their usage: recorded, refused by the journal, or answered with yes without (mode allow).",
+		each: func(s *Snapshot, put func(string, float64)) {
+			put("recorded", float64(s.Authorize.Reported))
+			put("refused", float64(s.Authorize.Refused-s.Authorize.Unbilled))
+			put("unbilled", float64(s.Authorize.Unbilled))
+		}},
+	{kind: gauge, name: "reporterd_authorize_overshoot", help: "The most by which a counter was found above its limit.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Overshoot) }},
+	{kind: gauge, name: "reporterd_authorize_oldest_answer_seconds", help: "Age of the oldest answer served since the last scrape.",
+		value: func(s *Snapshot) float64 { return s.Authorize.OldestAge.Seconds() }},
+}
+
+func each(m map[string]uint64, put func(string, float64)) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		put(name, float64(m[name]))
+	}
+}
