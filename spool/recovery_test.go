@@ -270,7 +270,7 @@ func FuzzRecovery(f *testing.F) {
 		if log != "journal" && log != "batches" && log != "ids" {
 			t.Skip()
 		}
-		o := Options{Dir: t.TempDir(), Sync: Never}
+		o := Options{Dir: t.TempDir(), Sync: Never, SegmentBytes: minSegment}
 		require.NoError(t, os.MkdirAll(filepath.Join(o.Dir, log), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(o.Dir, log, "00000000000000000001-0000.seg"), data, 0o600))
 		s, _ := open(t, o)

@@ -105,7 +105,7 @@ func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool) {
 	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
 	effort := resyncEffort * s.size
 	for off+frameHead <= s.size && effort > 0 {
-		chunk, err := s.view(off, min(windowBytes, s.size-off))
+		chunk, err := s.peek(off)
 		if err != nil {
 			off, written = off+sectorBytes, true
 			continue
@@ -117,14 +117,41 @@ func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool) {
 			continue
 		}
 		off += int64(i)
-		f, _, err := s.read(off)
-		effort -= f.size()
-		if err == nil && f.first >= low && f.next() <= high {
+		fits, cost := s.fits(off, low, high)
+		if fits {
 			return off, true
 		}
+		effort -= cost
 		off++
 	}
 	return -1, written
+}
+
+// fits reports whether a sound frame with numbers in [low, high] is at off, and how many bytes it took to
+// see. The numbers are looked at first: a forger has to know them.
+func (s *scanner) fits(off int64, low, high uint64) (ok bool, cost int64) {
+	head, err := s.view(off, frameHead)
+	if err != nil {
+		return false, frameHead
+	}
+	f, ok := parseFrame(head)
+	if !ok || f.first < low || f.next() > high || off+f.size() > s.size {
+		return false, 0
+	}
+	_, _, err = s.read(off)
+	return err == nil, f.size()
+}
+
+// peek returns what is at hand from off on, at least a head, reading ahead only when there is less: looking
+// for a frame at every other byte must not read the file at every other byte.
+func (s *scanner) peek(off int64) ([]byte, error) {
+	if left := s.at + int64(len(s.window)) - off; off >= s.at && left >= frameHead {
+		return s.window[off-s.at:], nil
+	}
+	if chunk, err := s.view(off, min(windowBytes, s.size-off)); err == nil {
+		return chunk, nil
+	}
+	return s.view(off, min(sectorBytes, s.size-off)) // the trouble may lie further on
 }
 
 // zero reports whether all bytes are zero.

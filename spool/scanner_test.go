@@ -1,0 +1,97 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"syscall"
+	"testing"
+
+	"github.com/reporterd/reporterd/disk"
+	"github.com/stretchr/testify/assert"
+)
+
+// memory is a file of bytes that counts what is read of it.
+type memory struct {
+	disk.File
+	data []byte
+	read int
+	bad  int64 // a sector from here on cannot be read; 0: none
+}
+
+func (m *memory) ReadAt(p []byte, off int64) (int, error) {
+	m.read += len(p)
+	if m.bad > 0 && off < m.bad+sectorBytes && off+int64(len(p)) > m.bad {
+		return 0, syscall.EIO
+	}
+	n := copy(p, m.data[min(off, int64(len(m.data))):])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// sound returns a frame.
+func sound(first uint64, count uint32, payload string) []byte {
+	data := append(make([]byte, frameHead), payload...)
+	newFrame(frameData, first, count, data[frameHead:]).put(data)
+	return data
+}
+
+func TestNoHeadIsBelievedWithAFlip(t *testing.T) {
+	data := sound(7, 3, "payload")
+	_, ok := parseFrame(data)
+	assert.True(t, ok)
+	for bit := range frameHead * 8 {
+		data[bit/8] ^= 1 << (bit % 8)
+		_, ok := parseFrame(data)
+		assert.False(t, ok, "bit %d", bit)
+		data[bit/8] ^= 1 << (bit % 8)
+	}
+}
+
+// A producer chooses the bytes of its events, and may put a frame into one: behind damage it is taken only
+// if its numbers fit, and it cannot make the search expensive.
+func TestResyncAmongForgedFrames(t *testing.T) {
+	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
+	data := bytes.Repeat(magic, 1<<20)
+	data = append(data, sound(2, 5, "too low")...)
+	data = append(data, sound(90, 11, "too high")...)
+	claims := sound(12, 1, "")
+	frame{kind: frameData, first: 12, count: 1, length: maxFrame}.put(claims)
+	data = append(data, claims...) // longer than the file
+	want := int64(len(data))
+	data = append(data, sound(15, 2, "the next")...)
+	file := &memory{data: data}
+	s := &scanner{file: file, size: int64(len(data))}
+	at, written := s.resync(0, 10, 100)
+	assert.Equal(t, want, at)
+	assert.True(t, written)
+	assert.Less(t, file.read, 3*len(data))
+}
+
+func TestResyncAcrossWindows(t *testing.T) {
+	for _, before := range []int{windowBytes - 3, windowBytes - 31, windowBytes, 3*windowBytes - 5} {
+		data := append(make([]byte, before), sound(3, 1, "behind the zeros")...)
+		s := &scanner{file: &memory{data: data}, size: int64(len(data))}
+		at, _ := s.resync(1, 1, 9)
+		assert.EqualValues(t, before, at)
+	}
+	s := &scanner{file: &memory{data: make([]byte, 1<<20)}, size: 1 << 20}
+	at, written := s.resync(0, 1, 9)
+	assert.EqualValues(t, -1, at)
+	assert.False(t, written)
+}
+
+func TestResyncPassesOverWhatCannotBeRead(t *testing.T) {
+	data := append(bytes.Repeat([]byte{1}, 3*sectorBytes), sound(3, 1, "before it")...)
+	before := 3 * sectorBytes
+	data = append(data, bytes.Repeat([]byte{2}, 10*sectorBytes)...)
+	behind := len(data)
+	data = append(data, sound(5, 1, "behind it")...)
+	s := &scanner{file: &memory{data: data, bad: 6 * sectorBytes}, size: int64(len(data))}
+	at, _ := s.resync(0, 1, 9)
+	assert.EqualValues(t, before, at)
+	at, _ = s.resync(at+1, 4, 9)
+	assert.EqualValues(t, behind, at)
+}
