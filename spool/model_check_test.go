@@ -152,9 +152,10 @@ func (b *book) reconcileBatches(st *state) {
 			b.violate("batch %v with %d events is gone", id, s.events())
 			continue
 		}
-		if got := st.batches[id]; got != nil && !sameBatch(&s.batch, got) {
+		if got := st.batches[id]; got != nil && !sameBatch(&s.batch, got) && !b.resurrect(got) {
 			b.violate("batch %v came back as %+v", id, got)
 		}
+		s = b.live[id]
 		if int(info.Events) != s.events() || info.Transactions != len(s.entries) || info.Lane != s.batch.Lane {
 			b.violate("the index says of batch %v: %+v", id, info)
 		}
@@ -168,7 +169,7 @@ func (b *book) reconcileBatches(st *state) {
 		s.ambiguous, s.doubts = info.Ambiguous, info.Ambiguous
 	}
 	for id := range st.infos {
-		if b.live[id] == nil {
+		if b.live[id] == nil && !b.resurrect(st.batches[id]) {
 			b.violate("batch %v is live, and was never committed, or is resolved", id)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // most the frame that was hit, which it counts; everything else is as strict as in TestModel, also in
 // the lives after.
 func TestModelDamage(t *testing.T) {
-	histories := fromEnv(t, "REPORTERD_MODEL_HISTORIES", 100)
+	histories := fromEnv(t, "REPORTERD_MODEL_HISTORIES", 60)
 	first := uint64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
 	var lost, undone int
 	for seed := first; seed < first+uint64(histories); seed++ {
@@ -199,6 +199,36 @@ func (b *book) forgive(st *state, hit map[*entry]bool) (undone int) {
 	}
 	return undone
 }
+
+// resurrect books a batch that damage may have brought back: one of events that were hit, each as it was
+// written. It reports whether that is what it is. The caller holds mu.
+func (b *book) resurrect(got *spool.Batch) bool {
+	if got == nil {
+		return false
+	}
+	s := &sealed{batch: *got, forgiven: true, tries: maxTries, doubts: maxTries}
+	for _, t := range got.Transactions {
+		var entries []*entry
+		for _, u := range t.Usage {
+			serial := int(u.Value) - 1
+			if serial < 0 || serial >= len(b.entries) || b.entries[serial].event.Usage[0] != u || !b.entries[serial].hit {
+				return false
+			}
+			entries = append(entries, b.entries[serial])
+		}
+		s.entries = append(s.entries, entries)
+	}
+	b.sealed[got.ID], b.live[got.ID] = s, s
+	for _, entries := range s.entries {
+		for _, e := range entries {
+			e.at = inBatch
+		}
+	}
+	return true
+}
+
+// maxTries is more attempts than any history makes.
+const maxTries = 1 << 20
 
 // alive reports whether an event is in a live batch. The caller holds mu.
 func (b *book) alive(e *entry) bool {

@@ -73,6 +73,7 @@ func (b *book) adopt(s *sealed) {
 	if earlier := b.sealed[s.batch.ID]; earlier != nil && !earlier.forgiven {
 		b.violate("batch id %v is used again", s.batch.ID)
 	}
+	s.forgiven = s.entries[0][0].hit
 	b.sealed[s.batch.ID] = s
 	b.live[s.batch.ID] = s
 	for _, entries := range s.entries {
@@ -100,10 +101,10 @@ func (b *book) loaded(got *spool.Batch) *sealed {
 		b.violate("batch %v is live, and was never committed, or is resolved", got.ID)
 		return nil
 	}
-	if !sameBatch(&s.batch, got) {
+	if !sameBatch(&s.batch, got) && !b.resurrect(got) {
 		b.violate("batch %v came back as %+v", got.ID, got)
 	}
-	return s
+	return b.live[got.ID]
 }
 
 // sameBatch compares what Add was given with what Load returned.

@@ -26,7 +26,7 @@ import (
 // history is reproducible by its seed when it is not concurrent; otherwise it is one of many like it.
 func TestModel(t *testing.T) {
 	var crashes, events int
-	histories := fromEnv(t, "REPORTERD_MODEL_HISTORIES", 200)
+	histories := fromEnv(t, "REPORTERD_MODEL_HISTORIES", 150)
 	first := uint64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
 	for seed := first; seed < first+uint64(histories); seed++ {
 		h := runSeed(t, seed, func(ctx context.Context, h *history) { h.run(ctx) })

@@ -134,11 +134,28 @@ func (b *batches) replay(s *segment, _ frame, offset int64, payload []byte, _ bo
 	}
 }
 
-// settle forgets the batches of a cut whose record is not there.
+// settle forgets the batches of a cut whose record is not there, and those beside the live batch that they
+// were split from: the record of that split is damaged, and the next one will use their ids again.
 func (x *index) settle() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.unstage()
+	for id, e := range x.live {
+		if x.descends(id) {
+			x.remove(e)
+		}
+	}
+}
+
+// descends reports whether a batch that the given one was split from is live. mu is held.
+func (x *index) descends(id BatchID) bool {
+	for id.Path != 0 {
+		id.Path >>= 4
+		if x.live[id] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (i *ids) visit(s *segment, _ frame, _ int64, payload []byte, whole bool) {
