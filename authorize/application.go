@@ -24,6 +24,11 @@ type application struct {
 	probed   []*metric                   // whose place below these limits was asked for
 	asked    time.Time                   // when the newest answer was asked for; zero: never
 	gone     bool                        // forgotten: whoever still holds it must look again
+
+	// Room for what most applications have, next to the rest: a decision about one that was not asked
+	// about for a while waits for memory more than for anything else.
+	limitRoom [4]limit
+	tallyRoom [1]tally
 }
 
 // of returns the tally of a metric, a new one if need be. The mutex is held.
@@ -32,6 +37,9 @@ func (app *application) of(m *metric, flat bool) *tally {
 		if t := &app.tallies[i]; t.metric == m && t.flat == flat {
 			return t
 		}
+	}
+	if app.tallies == nil {
+		app.tallies = app.tallyRoom[:0]
 	}
 	app.tallies = append(app.tallies, tally{metric: m, flat: flat})
 	return &app.tallies[len(app.tallies)-1]
@@ -66,15 +74,17 @@ func (app *application) book(u threescale.Usage, flat bool, timestamp int64, c c
 
 func (app *application) add(t *tally, amount int64, c change, at, cal *calendar, now int64) {
 	for p := range threescale.Period(periods) {
-		s := t.slot(p, at, cal)
+		s, moving := t.slot(p, at, cal)
 		if s == nil {
 			continue
 		}
 		s.accepted += c.accepted * amount
 		s.pending += c.pending * amount
-		s.doubtful += c.doubtful * amount
+		if c.doubtful != 0 {
+			moving.doubtful += c.doubtful * amount
+		}
 		if c.delivered {
-			s.delivered(amount, now)
+			moving.delivered(amount, now)
 		}
 	}
 }
@@ -96,12 +106,14 @@ func (app *application) idle(now int64) bool {
 // learn takes plan, limits and counters out of an answer that was asked for at asked. An older answer
 // than the last changes nothing. The reports of a period that is not the one running here are for the
 // other side of a turn, and tell nothing of this one.
-func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *clock) {
+//
+// It returns the most by which a counter rose above what was expected: usage of others.
+func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *clock) (others int64) {
 	app.service.learn(st.Hierarchy, now)
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	if asked.Before(app.asked) {
-		return
+		return 0
 	}
 	app.asked = asked
 	app.plan, app.children = strings.Clone(st.Plan), st.Hierarchy
@@ -110,7 +122,8 @@ func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *
 	if !slices.EqualFunc(old, st.UsageReports, func(l limit, u threescale.UsageReport) bool {
 		return l.metric.name == u.Metric && l.period == u.Period
 	}) {
-		app.limits, app.probed = make([]limit, 0, len(st.UsageReports)), nil
+		old = slices.Clone(old)
+		app.limits, app.probed = app.limitRoom[:0], nil
 		for i := range st.UsageReports {
 			app.limits = append(app.limits, carry(old, app.service.metric(st.UsageReports[i].Metric), st.UsageReports[i].Period))
 		}
@@ -125,8 +138,9 @@ func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *
 			}
 			continue
 		}
-		l.learn(u.CurrentValue, l.start == unlearnt, app.tallies, cal, now)
+		others = max(others, l.learn(u.CurrentValue, l.start == unlearnt, app.tallies, cal, now))
 	}
+	return others
 }
 
 // unlearnt is the start of a limit whose counter nobody has told yet.

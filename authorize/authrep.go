@@ -18,6 +18,11 @@ func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refus
 	r.key = a.digest(&r.call)
 	for range maxLooks {
 		r.finding = a.look(ctx, &r.call)
+		if ctx.Err() != nil { // the caller has gone: nothing is counted for it
+			r.finding = finding{source: FromMode, now: time.Now()}
+			r.deny(codeUnavailable, reasonUnavailable)
+			break
+		}
 		if a.decide(r) {
 			break
 		}
@@ -27,7 +32,7 @@ func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refus
 		refused = a.keep(ctx, r)
 	}
 	a.count(r)
-	if r.code == threescale.CodeLimitsExceeded && r.entry.age(r.now) >= a.options.DenyTTL {
+	if r.entry != nil && r.code == threescale.CodeLimitsExceeded && r.entry.age(r.now) >= a.options.DenyTTL {
 		a.refresh(&r.call)
 	}
 	return refused

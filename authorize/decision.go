@@ -108,7 +108,7 @@ func (a *Authorizer) undecided(r *reply) {
 }
 
 // resolve finds the metrics of the call, in the order written, up to the first fault (backend.md,
-// section 5). A metric nobody could ask about passes in mode allow.
+// section 5). A metric nobody could ask about is for the mode to decide.
 func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 	for i := range r.asked {
 		x := &r.asked[i]
@@ -123,8 +123,10 @@ func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 		case x.metric != nil && x.metric.known(r.now, r.life):
 		case r.source != FromBackend && a.options.Mode == Allow && (x.metric == nil || x.metric.denied.Load() == 0):
 			x.metric = s.metric(x.name)
-		default:
+		case r.source == FromBackend || x.metric != nil && x.metric.denied.Load() > x.metric.seen.Load():
 			return threescale.MetricInvalid(x.name)
+		default:
+			r.deny(codeUnavailable, reasonUnavailable)
 		}
 	}
 	return nil

@@ -53,21 +53,20 @@ func (a *Authorizer) ask(c *call) *flight {
 	if !first {
 		return fl
 	}
-	now := time.Now()
-	if !s.breaker.allow(now) {
+	i := &inquiry{Authorizer: a, flight: fl, service: s, call: *c, begun: time.Now()}
+	i.call.asked = nil
+	i.metrics = i.unsettled(c, i.begun)
+	i.question = i.call.question(i.metrics)
+	switch {
+	case len(i.question.AppendQuery(nil)) > threescale.MaxQuery:
+		fl.refused = tooLong()
+	case !s.breaker.allow(i.begun):
 		fl.err = errAway
-		a.flights.land(c.key, fl)
+	default:
+		go i.run() // ended by Options.Timeout
 		return fl
 	}
-	i := &inquiry{Authorizer: a, flight: fl, service: s, call: *c, begun: now}
-	i.call.asked = nil
-	i.metrics = i.unsettled(c, now)
-	go func() { // ended by Options.Timeout
-		defer a.flights.land(i.call.key, fl)
-		ctx, cancel := context.WithTimeout(context.Background(), a.options.Timeout)
-		defer cancel()
-		i.run(ctx)
-	}()
+	a.flights.land(c.key, fl)
 	return fl
 }
 

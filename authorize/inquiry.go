@@ -23,6 +23,8 @@ type inquiry struct {
 	call    call
 	metrics []string // that the call names
 	begun   time.Time
+
+	question *threescale.AuthorizeCall
 }
 
 // unsettled lists the metrics of a call that can exist and are not known not to.
@@ -40,14 +42,11 @@ func (i *inquiry) unsettled(c *call, now time.Time) []string {
 	return names
 }
 
-func (i *inquiry) run(ctx context.Context) {
-	q := i.call.question(i.metrics)
-	if len(q.AppendQuery(nil)) > threescale.MaxQuery {
-		i.service.breaker.report(true, time.Now()) // it was never the backend's turn
-		i.flight.refused = tooLong()
-		return
-	}
-	answer, err := i.send(ctx, q)
+func (i *inquiry) run() {
+	defer i.flights.land(i.call.key, i.flight)
+	ctx, cancel := context.WithTimeout(context.Background(), i.options.Timeout)
+	defer cancel()
+	answer, err := i.send(ctx, i.question)
 	now := time.Now()
 	i.counters.asked(now.Sub(i.begun))
 	if err != nil || !isAnswer(answer) {
@@ -138,7 +137,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	st := answer.Verdict
 	id := identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application)
 	e.application = i.ledger.refer(id, i.service)
-	e.application.learn(st, i.begun, now, &i.clock)
+	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock))
 	e.oauth, e.keys = st.Application, st.AppKeys
 	if answer.Status == http.StatusConflict {
 		e.code = rejection(answer)

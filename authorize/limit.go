@@ -48,7 +48,9 @@ func (l *limit) accepted(tallies []tally, now *calendar) (sum int64) {
 // only reporter it always does, so the total stays exact. Others' usage lifts low above it; usage that
 // the backend threw away after its 202 lets high sink below it, once the lag is over. The first answer
 // has no expectation to correct: then what was delivered counts as counted, and the rest as not.
-func (l *limit) learn(value int64, first bool, tallies []tally, now *calendar, at time.Time) {
+//
+// It returns by how much the total rose: usage of others that came to light.
+func (l *limit) learn(value int64, first bool, tallies []tally, now *calendar, at time.Time) (others int64) {
 	var accepted, pending, doubtful, lately int64
 	for i := range tallies {
 		if !tallies[i].weighs(l.metric) {
@@ -57,16 +59,18 @@ func (l *limit) learn(value int64, first bool, tallies []tally, now *calendar, a
 		s := tallies[i].running(l.period, now)
 		accepted += s.accepted
 		pending += s.pending
-		doubtful += s.doubtful
-		lately += s.lately(at.Unix())
+		doubtful += tallies[i].moving[l.period].doubtful
+		lately += tallies[i].moving[l.period].lately(at.Unix())
 	}
 	if first {
 		l.start, l.base = now.start[l.period], value+pending-accepted
-		return
+		return 0
 	}
 	expected := l.total(tallies, now)
 	low, high := value+pending-doubtful, value+pending+lately
-	l.base = min(max(expected, low), max(low, high)) - accepted
+	learnt := min(max(expected, low), max(low, high))
+	l.base = learnt - accepted
+	return learnt - expected
 }
 
 // report is a limit at the moment of a decision.

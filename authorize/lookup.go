@@ -36,10 +36,8 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 		if e != nil && a.fresh(e, c, now, arrived) {
 			return a.found(e, c, now, arrived)
 		}
-		if now.Sub(arrived) > 0 || e == nil {
-			if f, ok := a.deniedMetric(c, now, arrived); ok {
-				return f
-			}
+		if f, denied := a.deniedMetric(c, now, arrived); denied {
+			return f
 		}
 		fl := a.ask(c)
 		if fl.wait(ctx) != nil {
@@ -129,8 +127,8 @@ func (a *Authorizer) refresh(c *call) {
 	a.ask(c)
 }
 
-// deniedMetric finds that an answer denied a metric of the call after it came in, or, where nothing
-// else is known, lately. Everything the backend looks at before it was right then.
+// deniedMetric finds that an answer denied a metric of the call after it came in: everything the backend
+// looks at before was right then.
 func (a *Authorizer) deniedMetric(c *call, now, arrived time.Time) (finding, bool) {
 	s := a.services.of(identifyService(c.door.serviceID, c.door.credentials))
 	for i := range c.asked {
@@ -138,7 +136,7 @@ func (a *Authorizer) deniedMetric(c *call, now, arrived time.Time) (finding, boo
 		if x.fault != nil {
 			break
 		}
-		if m := s.find(x.name); m != nil && m.denied.Load() > arrived.UnixNano() && m.unknown(now, now.Sub(arrived)) {
+		if m := s.find(x.name); m != nil && m.denied.Load() >= arrived.UnixNano() && m.denied.Load() > m.seen.Load() {
 			return finding{refused: threescale.MetricInvalid(x.name), source: FromBackend, now: now}, true
 		}
 	}

@@ -45,6 +45,7 @@ type counters struct {
 	refused  atomic.Uint64 // authreps whose usage the journal did not keep
 	unbilled atomic.Uint64 // of those, answered with yes all the same
 	overshot atomic.Int64  // largest amount by which a counter was found above its limit
+	unseen   atomic.Int64  // largest usage of others that one answer brought to light
 
 	oldest    atomic.Int64 // nanoseconds: the age of the oldest answer served since Stats was called last
 	calls     atomic.Uint64
@@ -102,9 +103,11 @@ type Stats struct {
 	Refused  uint64 // authreps whose usage the journal did not take
 	Unbilled uint64 // of those, answered with yes, as mode allow says
 
-	// Overshoot is the largest amount by which a counter was found above its limit beyond what a
-	// single call could: what others granted, or reports that no limit stops.
-	Overshoot int64
+	// Unseen is the most usage of others that one answer of the backend brought to light, which bounds
+	// what was granted beyond a limit because of them. Overshoot is the most by which a counter was found
+	// above its limit, also by reports, which no limit stops.
+	Unseen, Overshoot int64
+
 	OldestAge time.Duration // of an answer served since the last call of Stats
 }
 
@@ -119,7 +122,7 @@ func (a *Authorizer) Stats() Stats {
 		Bytes: a.good.weight.Load() + a.bad.weight.Load(), Evicted: a.good.evicted.Load() + a.bad.evicted.Load(),
 		Applications: int(a.ledger.size.Load()), Untracked: a.ledger.untracked.Load(),
 		Reported: c.reported.Load(), Refused: c.refused.Load(), Unbilled: c.unbilled.Load(),
-		Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Swap(0)),
+		Unseen: c.unseen.Load(), Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Swap(0)),
 	}
 	for i, name := range sourceNames {
 		s.Answers[name] = c.answers[i].Load()

@@ -16,18 +16,21 @@ const maxAhead = 80
 // slot is what was accepted here of one metric in one period, since the application is followed.
 type slot struct {
 	start    int64 // of the period, Unix seconds; 0 for eternity
-	end      int64
 	accepted int64 // all of it, less what became a dead letter
 	pending  int64 // of that, what has not been delivered
-	doubtful int64 // of that, what the backend may have counted: in flight, or its outcome is unknown
+}
 
-	epoch  int64 // of late: which lag interval
-	late   int64 // delivered in it
-	before int64 // delivered in the one before
+// transit is the part of a slot that only answers of the backend are held against.
+type transit struct {
+	end      int64 // of the period, exclusive
+	doubtful int64 // of what is pending, what the backend may have counted: in flight, or its outcome is unknown
+	epoch    int64 // of late: which lag interval
+	late     int64 // delivered in it
+	before   int64 // delivered in the one before
 }
 
 // lately is what was delivered during the last lag, or up to twice that: it may not be counted yet.
-func (s *slot) lately(now int64) int64 {
+func (s *transit) lately(now int64) int64 {
 	switch now/int64(lag/time.Second) - s.epoch {
 	case 0:
 		return s.late + s.before
@@ -37,7 +40,7 @@ func (s *slot) lately(now int64) int64 {
 	return 0
 }
 
-func (s *slot) delivered(amount, now int64) {
+func (s *transit) delivered(amount, now int64) {
 	epoch := now / int64(lag/time.Second)
 	switch epoch - s.epoch {
 	case 0:
@@ -50,13 +53,20 @@ func (s *slot) delivered(amount, now int64) {
 	s.late += amount
 }
 
+// coming is the slot of a period that has not begun.
+type coming struct {
+	slot
+	transit
+}
+
 // tally is what was accepted of one metric of one application. Usage that goes to no ancestor
 // (flat_usage) has a tally of its own. Its application's mutex guards it.
 type tally struct {
 	metric *metric
 	flat   bool
-	now    [periods]slot // of the periods that are running
-	ahead  []slot        // of periods to come
+	now    [periods]slot    // of the periods that are running; apart, since every decision reads them
+	moving [periods]transit // of the same
+	ahead  []coming
 }
 
 // weighs reports whether the tally counts for limits of a metric.
@@ -65,39 +75,40 @@ func (t *tally) weighs(m *metric) bool {
 }
 
 // slot returns the slot of the period p that the calendar at lies in, or nil if it is over already at
-// now. The slot may be moved by the next call.
-func (t *tally) slot(p threescale.Period, at, now *calendar) *slot {
+// now. It may be moved by the next call.
+func (t *tally) slot(p threescale.Period, at, now *calendar) (*slot, *transit) {
 	current := t.running(p, now)
 	switch {
 	case at.start[p] == current.start:
-		return current
+		return current, &t.moving[p]
 	case at.start[p] < current.start:
-		return nil
+		return nil, nil
 	}
 	for i := range t.ahead {
-		if t.ahead[i].start == at.start[p] && t.ahead[i].end == at.end[p] {
-			return &t.ahead[i]
+		if a := &t.ahead[i]; a.start == at.start[p] && a.end == at.end[p] {
+			return &a.slot, &a.transit
 		}
 	}
 	if len(t.ahead) >= maxAhead {
-		return current // sooner than it should, but it weighs
+		return current, &t.moving[p] // sooner than it should, but it weighs
 	}
-	t.ahead = append(t.ahead, slot{start: at.start[p], end: at.end[p]})
-	return &t.ahead[len(t.ahead)-1]
+	t.ahead = append(t.ahead, coming{slot{start: at.start[p]}, transit{end: at.end[p]}})
+	a := &t.ahead[len(t.ahead)-1]
+	return &a.slot, &a.transit
 }
 
 // running returns the slot of the period that is running now, turned if the last one is over.
 func (t *tally) running(p threescale.Period, now *calendar) *slot {
 	s := &t.now[p]
-	if s.start == now.start[p] && s.end != 0 || s.start > now.start[p] {
+	if s.start >= now.start[p] && s.start != 0 || p == threescale.Eternity {
 		return s
 	}
-	*s = slot{start: now.start[p], end: now.end[p]}
+	*s, t.moving[p] = slot{start: now.start[p]}, transit{end: now.end[p]}
 	kept := t.ahead[:0]
 	for _, a := range t.ahead {
 		switch {
-		case a.start == s.start && a.end == s.end:
-			*s = a
+		case a.start == s.start && a.end == now.end[p]:
+			*s, t.moving[p] = a.slot, a.transit
 		case a.end > now.start[threescale.Minute]:
 			kept = append(kept, a)
 		}
@@ -108,6 +119,6 @@ func (t *tally) running(p threescale.Period, now *calendar) *slot {
 
 // idle reports whether nothing of the tally is pending or was delivered lately.
 func (t *tally) idle(now int64) bool {
-	s := &t.now[threescale.Eternity]
-	return s.pending == 0 && s.doubtful == 0 && s.lately(now) == 0
+	s, moving := &t.now[threescale.Eternity], &t.moving[threescale.Eternity]
+	return s.pending == 0 && moving.doubtful == 0 && moving.lately(now) == 0
 }

@@ -213,3 +213,18 @@ func (w *world) counted(app, metric string) uint64 {
 
 // pass lets time go by.
 func pass(d time.Duration) { <-time.After(d) }
+
+// discard is a response nobody reads.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header {
+	if d.header == nil {
+		d.header = make(http.Header, 12)
+	}
+	return d.header
+}
+func (d *discard) WriteHeader(status int)      { d.status = status }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }

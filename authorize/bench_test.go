@@ -1,0 +1,106 @@
+package authorize
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// sink is a journal that keeps nothing.
+type sink struct{}
+
+func (sink) Append(context.Context, []event.Event) (int, error) { return 0, nil }
+
+// warm returns an Authorizer that knows n applications, their ids, and a call that asks about one.
+func warm(b testing.TB, n int, authrep bool) (*Authorizer, []string, *reply) {
+	s := sandbox.New(sandbox.Options{})
+	key := []string{"key"}
+	ids, changes := make([]string, n), make([]sandbox.ApplicationChange, n)
+	for i := range changes {
+		ids[i] = "bench" + strconv.Itoa(i)
+		changes[i] = sandbox.ApplicationChange{ServiceID: "1001", AppID: ids[i], Keys: &key}
+	}
+	require.NoError(b, s.PutApplications(changes...))
+	client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend", Transport: &backend{handler: s}})
+	require.NoError(b, err)
+	a := New(Options{
+		TTL: 24 * 3600e9, DenyTTL: DefaultDenyTTL, MaxEntries: 2*n + 1000, MaxBytes: 1 << 40,
+		Services: configured, Client: client, Journal: sink{},
+	})
+	r := &reply{}
+	r.authrep = authrep
+	req := httptest.NewRequest("GET", "/transactions/authorize.xml?service_token=stoken1001&service_id=1001&app_key=key&usage[search]=1", nil)
+	require.NoError(b, a.read(&r.call, req))
+	for _, id := range ids {
+		r.application.ID = id
+		a.answer(b.Context(), r)
+		require.Empty(b, r.code)
+		require.Nil(b, r.err)
+		r.again()
+	}
+	return a, ids, r
+}
+
+// again clears what a decision left in r, and keeps the question.
+func (r *reply) again() {
+	r.code, r.reason, r.err, r.booked = "", "", nil, nil
+	r.reports, r.weighed, r.usage = r.reports[:0], r.weighed[:0], r.usage[:0]
+}
+
+// BenchmarkDecision is one decision from memory: the keyed hash, the look, the limits (four of them, three
+// metrics deep), and with authrep the reservation. What HTTP and XML cost comes on top.
+func BenchmarkDecision(b *testing.B) {
+	for _, n := range []int{1, 100_000} {
+		for _, authrep := range []bool{false, true} {
+			b.Run(fmt.Sprintf("applications=%d/authrep=%v", n, authrep), func(b *testing.B) {
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				a, ids, r := warm(b, n, authrep)
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportAllocs()
+				b.ResetTimer()
+				for i := range b.N {
+					r.again()
+					r.application.ID = ids[i*7919%n]
+					r.key = a.digest(&r.call)
+					r.finding = a.look(b.Context(), &r.call)
+					if !a.decide(r) || r.code != "" {
+						b.Fatal(r.reason)
+					}
+				}
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(n), "heap-B/application")
+				runtime.KeepAlive(ids)
+			})
+		}
+	}
+}
+
+// BenchmarkHandler is a whole call, without a connection.
+func BenchmarkHandler(b *testing.B) {
+	for _, call := range []string{"authorize", "authrep"} {
+		b.Run(call, func(b *testing.B) {
+			a, _, _ := warm(b, 1, false)
+			h := a.Handler("GET", "/transactions/"+call+".xml")
+			req := httptest.NewRequest("GET", "/transactions/"+call+".xml?service_token=stoken1001&service_id=1001&app_id=bench0&app_key=key&usage[hits]=1", nil)
+			b.ReportAllocs()
+			for range b.N {
+				w := discard{}
+				h.ServeHTTP(&w, req)
+				if w.status != 200 {
+					b.Fatal(w.status)
+				}
+			}
+		})
+	}
+}

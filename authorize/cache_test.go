@@ -1,0 +1,74 @@
+package authorize
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/sandbox"
+)
+
+// TestFloodDrivesOutNothingHot: keys that come once, right or wrong, leave those in use alone, and memory
+// within its bounds.
+func TestFloodDrivesOutNothingHot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.MaxEntries = 640 })
+		for i := range 50 {
+			w.get("authorize", "app_id", "bulk"+strconv.Itoa(i+1))
+		}
+		before := w.backend.calls()
+		for i := range 5000 {
+			require.Equal(t, "application_key_invalid", w.get("authorize", "app_id", "app1", "app_key", "wrong"+strconv.Itoa(i)).rejection())
+			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", "app2", "referrer", strconv.Itoa(i)).status)
+			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", "bulk"+strconv.Itoa(i%50+1)).status)
+		}
+		assert.InDelta(t, before+10_000, w.backend.calls(), 100, "those in use were asked about again at the start at most")
+		s := w.Stats()
+		assert.LessOrEqual(t, s.Entries, 640)
+		assert.LessOrEqual(t, s.Denials, 160)
+		assert.Greater(t, s.Evicted, uint64(9000))
+	})
+}
+
+// TestCacheBoundsBytes: a size is kept as well as a number, and every entry that leaves is told of.
+func TestCacheBoundsBytes(t *testing.T) {
+	left := 0
+	c := newCache(1_000_000, 1<<20, func(*entry) { left++ })
+	for i := range 10_000 {
+		e := &entry{text: string(make([]byte, 1000))}
+		e.key[0], e.key[1], e.key[2] = byte(i), byte(i>>8), byte(i>>16)
+		c.put(e)
+	}
+	assert.LessOrEqual(t, c.weight.Load(), int64(1<<20))
+	assert.EqualValues(t, 10_000-left, c.size.Load())
+	seen := 0
+	c.each(func(e *entry) { seen++; assert.Same(t, e, c.get(e.key)) })
+	assert.EqualValues(t, seen, c.size.Load())
+}
+
+// TestEvictionForgetsNoUsage: an answer that is forgotten and asked for again finds its counters.
+func TestEvictionForgetsNoUsage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.MaxEntries = 1 })
+		w.limited("evicted", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		granted := 0
+		for i := range 300 {
+			if w.get("authrep", "app_id", "evicted", "usage[hits]", "1").status == http.StatusOK {
+				granted++
+			}
+			for j := range 40 {
+				w.get("authorize", "app_id", "bulk"+strconv.Itoa(j+1))
+			}
+			if i%11 == 0 {
+				w.deliver()
+			}
+			pass(7e9)
+		}
+		assert.Equal(t, 100, granted)
+		assert.Less(t, w.Stats().Applications, 60)
+	})
+}

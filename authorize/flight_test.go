@@ -1,0 +1,99 @@
+package authorize
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestStampede: a thousand first calls for one key at once are one question.
+func TestStampede(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.backend.set(false, 300*time.Millisecond)
+		var granted atomic.Int64
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() {
+				if w.get("authrep", "app_id", "app1", "app_key", "key1", "usage[hits]", "1").status == http.StatusOK {
+					granted.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		assert.EqualValues(t, 1000, granted.Load())
+		assert.Equal(t, 1, w.backend.calls())
+		assert.EqualValues(t, 1000, w.get("authorize", "app_id", "app1", "app_key", "key1").current(t, "hits", 4))
+	})
+}
+
+// TestRefreshAhead: a key that is in use never waits for a backend that takes a second.
+func TestRefreshAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "app2", "usage[hits]", "1").status)
+		w.backend.set(false, time.Second)
+		for range 600 {
+			begun := time.Now()
+			require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "app2", "usage[hits]", "1").status)
+			require.Zero(t, time.Since(begun))
+			pass(time.Second)
+		}
+		assert.InDelta(t, 600/23.5, w.backend.calls(), 3, "asked about every three quarters of the ttl")
+		assert.LessOrEqual(t, w.Stats().Answers["backend"], uint64(2))
+	})
+}
+
+// TestSlowBackendIsAway: nobody waits longer than the timeout, and after a few times nobody waits.
+func TestSlowBackendIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.backend.set(false, time.Hour)
+		for i := range 10 {
+			begun := time.Now()
+			assert.Equal(t, codeUnavailable, w.get("authorize", "app_id", "app2").rejection())
+			if i < breakAfter {
+				assert.Equal(t, DefaultTimeout, time.Since(begun))
+			} else {
+				assert.Zero(t, time.Since(begun), "the breaker is open")
+			}
+		}
+		begun := time.Now()
+		require.Equal(t, "service_token_invalid", w.get("authorize", "app_id", "x", "service_token", "wrong").rejection())
+		assert.Zero(t, time.Since(begun))
+		w.backend.set(false, 0)
+		assert.Equal(t, "service_not_active", w.get("authorize", "app_id", "app1", "service_id", "1005", "service_token", "stoken1005").rejection(),
+			"another service has a breaker of its own")
+	})
+}
+
+// TestCallerGone: who goes away takes nothing from the others, and is not billed.
+func TestCallerGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.backend.set(false, time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			r := httptest.NewRequest(http.MethodGet, "/transactions/authrep.xml?service_token=stoken1001&service_id=1001&app_id=app2&usage[hits]=1", nil)
+			w.send(r.WithContext(ctx))
+		})
+		synctest.Wait()
+		all.Go(func() {
+			assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "app2", "usage[hits]", "1").status)
+		})
+		synctest.Wait()
+		cancel()
+		all.Wait()
+		assert.Len(t, w.journal.take(), 1)
+		assert.Equal(t, 1, w.backend.calls())
+	})
+}
