@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,7 @@ import (
 const (
 	bareHandler = "bare" // reads the body and answers 202
 	jsonHandler = "json" // decodes the events with encoding/json, too; keeps nothing
+	sameHandler = "same" // answers every request with the bytes it was given in bodyVariable, and an authorization's headers
 )
 
 // acknowledgement is the answer of the baselines, as long as the daemon's.
@@ -29,7 +31,7 @@ func serveBaseline(role string) error {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, `{"msg":"listening","listener":"traffic","address":%q}`+"\n", l.Addr())
-	handler := map[string]http.HandlerFunc{bareHandler: serveBare, jsonHandler: serveJSON}[role]
+	handler := map[string]http.HandlerFunc{bareHandler: serveBare, jsonHandler: serveJSON, sameHandler: serveSame()}[role]
 	return http.Serve(l, handler)
 }
 
@@ -57,6 +59,25 @@ func serveJSON(w http.ResponseWriter, r *http.Request) {
 	acknowledge(w)
 }
 
+// bodyVariable holds what sameHandler answers.
+const bodyVariable = "REPORTERD_TEST_BODY"
+
+// serveSame does the least that a handler can do to send an authorization.
+func serveSame() http.HandlerFunc {
+	body := []byte(os.Getenv(bodyVariable))
+	length := strconv.Itoa(len(body))
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Expose-Headers", "ETag, Link, 3scale-rejection-reason")
+		h.Set("Content-Security-Policy", "default-src 'self'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Type", "application/vnd.3scale-v2.0+xml")
+		h.Set("Content-Length", length)
+		_, _ = w.Write(body)
+	}
+}
+
 func acknowledge(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
@@ -64,11 +85,11 @@ func acknowledge(w http.ResponseWriter) {
 }
 
 // baseline starts this test binary again as a baseline server.
-func baseline(t testing.TB, role string) *process {
+func baseline(t testing.TB, role string, env ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.Env = append(append(os.Environ(), roleVariable+"="+role), env...)
 	return start(t, cmd)
 }

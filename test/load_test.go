@@ -77,7 +77,7 @@ func (l load) loop(ctx context.Context, i int, endless bool) ([]time.Duration, e
 		if _, err := conn.Write(l.requests[n%len(l.requests)]); err != nil {
 			return took, err
 		}
-		if err := readAccepted(answers); err != nil {
+		if err := readAnswer(answers, wanted(l.requests[n%len(l.requests)])); err != nil {
 			return took, err
 		}
 		took = append(took, time.Since(begin))
@@ -85,13 +85,21 @@ func (l load) loop(ctx context.Context, i int, endless bool) ([]time.Duration, e
 	return took, nil
 }
 
-// readAccepted consumes one answer, which has to be a 202 with a Content-Length.
-func readAccepted(r *bufio.Reader) error {
+// wanted is the status of a yes: of an authorization, or of events and reports.
+func wanted(request []byte) string {
+	if bytes.HasPrefix(request, []byte("GET ")) {
+		return "200"
+	}
+	return "202"
+}
+
+// readAnswer consumes one answer, which has to have the status, and a Content-Length.
+func readAnswer(r *bufio.Reader, want string) error {
 	status, err := r.ReadSlice('\n')
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(status, []byte("HTTP/1.1 202")) {
+	if !bytes.HasPrefix(status, []byte("HTTP/1.1 "+want)) {
 		return fmt.Errorf("answer: %s", bytes.TrimSpace(status))
 	}
 	length := 0
