@@ -1,0 +1,279 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// FileState is what recovery would make of a file.
+type FileState string
+
+// The states of a file.
+const (
+	StateFine       FileState = "fine"
+	StateInFlight   FileState = "in flight"  // its end is being written at this moment: no damage
+	StateTorn       FileState = "torn"       // its end would be cut: it was never acknowledged
+	StateDamaged    FileState = "damaged"    // ranges would be quarantined, what was in them be lost
+	StateSuperseded FileState = "superseded" // all of it was written again in a later file, and is ignored
+	StateForeign    FileState = "foreign"    // written by another version: would be set aside, unread
+	StateGone       FileState = "gone"       // removed while this went on: there was nothing left in it to keep
+)
+
+// FileReport is what Verify says of a file.
+type FileReport struct {
+	File       string // relative to the data directory
+	State      FileState
+	Bytes      int64
+	First      uint64  // of a segment: the sequence numbers of its entries
+	Next       uint64  // of a segment: the number behind its last entry
+	Frames     int     // of a segment: those that are sound
+	Superseded int64   // bytes at its end that a later file replaced
+	Damaged    []Range // what would be quarantined
+	Torn       []Range // what would be cut
+	Detail     string  // in words, where there is something to say
+}
+
+// Verdict sums a verification up.
+type Verdict struct {
+	Files       int
+	Frames      int
+	Bytes       int64
+	Letters     int // dead letters that can be read
+	Damaged     int // files that hold damage, or miss something before them
+	Quarantined int // files in quarantine/ already
+	InUse       bool
+}
+
+// inFlightTries and inFlightPause bound how long a frame may seem unfinished before it is called torn.
+const (
+	inFlightTries = 5
+	inFlightPause = 20 * time.Millisecond
+)
+
+// verification is one run of Verify.
+type verification struct {
+	ctx     context.Context
+	options InspectOptions
+	spool   *Spool
+	each    func(FileReport) error
+	verdict Verdict
+	done    int64 // bytes of files that are finished
+	total   int64
+}
+
+// Verify reads every frame and checksum and every dead letter, and calls each with a report of every segment,
+// and of the dead letters that cannot be read, as it goes. It changes nothing, takes no lock, and needs no
+// more memory for a large directory than for a small one. Files that come up meanwhile are not read. It ends
+// early with ctx's error, or with that of each.
+func Verify(ctx context.Context, o InspectOptions, each func(FileReport) error) (Verdict, error) {
+	o, err := o.checked()
+	if err != nil {
+		return Verdict{}, err
+	}
+	v := &verification{ctx: ctx, options: o, each: each}
+	if v.verdict.InUse, _, err = inUse(o); err != nil {
+		return v.verdict, err
+	}
+	v.spool, _ = lookingAt(ctx, o)
+	err = v.run()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return v.verdict, err
+}
+
+func (v *verification) run() error {
+	logs := []*segmentLog{v.spool.journal.log, v.spool.batches.log, v.spool.ids.log}
+	found := &Recovery{}
+	for _, l := range logs {
+		if err := l.list(v.spool.quarantine, found); err != nil {
+			return fmt.Errorf("spool: read %s: %w", l.dir, err)
+		}
+		for _, s := range l.segments {
+			v.total += s.size
+		}
+	}
+	for _, line := range found.Refused {
+		name, _, _ := strings.Cut(line, ":")
+		if err := v.report(FileReport{File: name, State: StateForeign, Detail: "written by another version of reporterd"}); err != nil {
+			return err
+		}
+	}
+	for _, l := range logs {
+		if err := v.log(l); err != nil {
+			return err
+		}
+	}
+	return v.letters()
+}
+
+// log verifies the segments of a log, oldest first.
+func (v *verification) log(l *segmentLog) error {
+	reached := uint64(0) // the number behind the last segment; 0: none was read
+	for i, s := range l.segments {
+		limit := lastSegment
+		if i+1 < len(l.segments) {
+			limit = l.segments[i+1].first
+		}
+		r, err := v.segment(l, s, limit)
+		if err != nil {
+			return err
+		}
+		if reached > 0 && s.first > reached {
+			r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d are missing before it", reached, s.first-1)
+		}
+		if err := v.report(r); err != nil {
+			return err
+		}
+		if r.State == StateGone {
+			reached = 0 // nobody knows how far it went
+		} else {
+			reached = max(reached, r.Next)
+		}
+		v.progress(s.size)
+		v.done += s.size
+	}
+	return nil
+}
+
+// segment verifies one file. An end that seems unfinished while a daemon may be writing it is looked at again.
+func (v *verification) segment(l *segmentLog, s *segment, limit uint64) (FileReport, error) {
+	for try := 1; ; try++ {
+		r, found, err := v.scan(l, s, limit)
+		live := v.verdict.InUse && limit == lastSegment
+		suspect := len(found.Torn) > 0 || len(found.Damaged) > 0
+		if err != nil || !live || !suspect || try == inFlightTries {
+			if err == nil && live && len(found.Torn) > 0 && len(found.Damaged) == 0 {
+				r.State, r.Torn, r.Detail = StateInFlight, nil, "its end is being written"
+			}
+			return r, err
+		}
+		select {
+		case <-time.After(inFlightPause):
+		case <-v.ctx.Done():
+			return r, v.ctx.Err()
+		}
+	}
+}
+
+// scan runs recovery's own reader over a segment.
+func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport, *Recovery, error) {
+	found := &Recovery{}
+	report := FileReport{File: filepath.Join(l.dir, s.name()), State: StateFine, Bytes: s.size, First: s.first, Next: s.first}
+	copied := &segment{first: s.first, try: s.try, size: s.size, end: segmentHead, next: s.first}
+	r := replay{log: l, segment: copied, limit: limit, found: found, quarantine: v.spool.quarantine}
+	r.visit = func(_ *segment, f frame, offset int64, _ []byte, whole bool) {
+		if whole {
+			report.Frames++
+		}
+		v.progress(offset + f.size())
+	}
+	err := r.run()
+	if v.ctx.Err() != nil {
+		return report, found, v.ctx.Err()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		report.State, report.Detail = StateGone, "removed meanwhile: nothing in it was needed any more"
+		return report, found, nil
+	}
+	if err != nil {
+		return report, found, fmt.Errorf("spool: read %s: %w", report.File, err)
+	}
+	report.Next, report.Torn, report.Damaged = copied.next, found.Torn, found.Damaged
+	if limit != lastSegment && copied.next >= limit {
+		report.Superseded = l.superseded(copied, r.off)
+	}
+	report.judge()
+	return report, found, nil
+}
+
+// superseded returns how many bytes of frames lie behind an offset that a later segment replaced.
+func (l *segmentLog) superseded(s *segment, off int64) (bytes int64) {
+	file, err := l.fs.OpenFile(l.path(s.name()), 0, 0)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = file.Close() }()
+	scan := scanner{file: file, size: s.size}
+	for {
+		f, _, err := scan.read(off)
+		if err != nil || f.kind != frameData {
+			return bytes
+		}
+		off, bytes = off+f.size(), bytes+f.size()
+	}
+}
+
+// judge says in one word and one sentence what the ranges mean.
+func (r *FileReport) judge() {
+	switch {
+	case len(r.Damaged) > 0:
+		d := r.Damaged[0]
+		r.State = StateDamaged
+		r.Detail = fmt.Sprintf("%d bytes at offset %d would be quarantined", d.Bytes, d.Offset)
+		if n := len(r.Damaged); n > 1 {
+			r.Detail += fmt.Sprintf(", and %d ranges behind them", n-1)
+		}
+	case len(r.Torn) > 0:
+		r.State = StateTorn
+		r.Detail = fmt.Sprintf("its end from offset %d on would be cut: it was never acknowledged", r.Torn[0].Offset)
+	case r.Superseded > 0 && r.Frames == 0:
+		r.State, r.Detail = StateSuperseded, "written again in a later file: ignored"
+	case r.Superseded > 0:
+		r.Detail = fmt.Sprintf("%d bytes at its end are superseded by a later file: ignored", r.Superseded)
+	}
+}
+
+// letters reads every dead letter.
+func (v *verification) letters() error {
+	l := v.spool.letters
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	if err != nil {
+		return fmt.Errorf("spool: dead letters: %w", err)
+	}
+	for _, e := range entries {
+		if v.ctx.Err() != nil {
+			return v.ctx.Err()
+		}
+		if !strings.HasSuffix(e.Name, letterSuffix) {
+			continue
+		}
+		_, err := l.read(e)
+		if err == nil {
+			v.verdict.Letters++
+		}
+		if err == nil || errors.Is(err, fs.ErrNotExist) { // requeued or dropped meanwhile
+			continue
+		}
+		r := FileReport{File: filepath.Join(lettersDir, e.Name), State: StateDamaged, Bytes: e.Size, Detail: err.Error()}
+		if err := v.report(r); err != nil {
+			return err
+		}
+	}
+	kept, err := l.fs.ReadDir(filepath.Join(l.root, quarantineDir))
+	v.verdict.Quarantined = len(kept)
+	return err
+}
+
+func (v *verification) report(r FileReport) error {
+	v.verdict.Files++
+	v.verdict.Frames += r.Frames
+	v.verdict.Bytes += r.Bytes
+	if r.State == StateDamaged || r.State == StateForeign {
+		v.verdict.Damaged++
+	}
+	r.Damaged, r.Torn = slices.Clone(r.Damaged), slices.Clone(r.Torn)
+	return v.each(r)
+}
+
+func (v *verification) progress(inFile int64) {
+	if v.options.Progress != nil {
+		v.options.Progress(min(v.done+inFile, v.total), v.total)
+	}
+}
