@@ -44,7 +44,7 @@ func (r *reply) write(w http.ResponseWriter) {
 		r.limitHeaders().write(h)
 	}
 	if !r.noBody && r.err == nil {
-		r.body = r.document().AppendXML(r.body[:0], true)
+		r.body = r.appendDocument(r.body[:0])
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(r.body))}
 	w.WriteHeader(status)

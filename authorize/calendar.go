@@ -14,6 +14,8 @@ type calendar struct {
 	minute int64
 	start  [periods]int64 // 0 for Eternity
 	end    [periods]int64 // exclusive; forever for Eternity
+
+	moments *moments // the same in an answer; only in the calendar of the clock
 }
 
 const forever = int64(1)<<62 - 1
@@ -45,6 +47,7 @@ func (c *clock) at(unix int64) *calendar {
 		return cal
 	}
 	cal := newCalendar(unix)
+	cal.moments = newMoments(cal)
 	if old := c.current.Load(); old == nil || old.minute < cal.minute {
 		c.current.Store(cal)
 	}

@@ -26,6 +26,7 @@ type reply struct {
 	reason string
 	plan   string
 
+	calendar *calendar
 	reports  []report
 	children []threescale.MetricChildren
 	weighed  []amount
@@ -136,7 +137,7 @@ func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 // application's mutex is held.
 func (a *Authorizer) weigh(r *reply, app *application) {
 	cal := a.clock.at(r.now.Unix())
-	r.plan, r.children = app.plan, app.children
+	r.calendar, r.plan, r.children = cal, app.plan, app.children
 	for i := range app.limits {
 		r.reports = append(r.reports, app.limits[i].report(app.tallies, cal))
 	}

@@ -19,10 +19,16 @@ const (
 // metric is one metric of a service, as far as answers told of it. Pointers are compared.
 type metric struct {
 	name     string
+	tag      []byte                   // the beginning of its usage reports in an answer
 	parent   atomic.Pointer[metric]   // nil: none that is known
 	children atomic.Pointer[[]string] // as last told; nil: never
 	seen     atomic.Int64             // Unix nanoseconds of the last answer that proved it; 0: none
 	denied   atomic.Int64             // of the last answer that denied it; 0: none
+}
+
+func newMetric(name string) *metric {
+	tag := threescale.AppendAttribute([]byte(`<usage_report metric="`), name)
+	return &metric{name: strings.Clone(name), tag: append(tag, `" period="`...)}
 }
 
 // under reports whether usage of m weighs on limits of above.
@@ -87,7 +93,7 @@ func (s *service) metric(name string) *metric {
 	if m := s.metrics[name]; m != nil {
 		return m
 	}
-	m := &metric{name: strings.Clone(name)}
+	m := newMetric(name)
 	if len(s.metrics) < maxMetrics {
 		s.metrics[m.name] = m
 	}

@@ -25,6 +25,13 @@ func appendXMLText(dst []byte, s string) []byte {
 	return dst
 }
 
+// AppendText appends s as the text of an element, escaped as the backend escapes it; AppendAttribute
+// appends it for use between double quotes.
+func AppendText(dst []byte, s string) []byte { return appendXMLText(dst, s) }
+
+// AppendAttribute is described with AppendText.
+func AppendAttribute(dst []byte, s string) []byte { return appendXMLAttribute(dst, s) }
+
 // xmlSafe replaces what is no character of XML 1.0. Parsers turn a carriage return into a line feed, so
 // it goes too.
 func xmlSafe(s string) string {
