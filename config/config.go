@@ -167,10 +167,23 @@ type Sender struct {
 	// What to do with a report whose outcome is unknown (a timeout, a lost connection, a 500, 502 or 504
 	// after it was sent): the backend has no way to recognise a repeat. `retry` sends it again and may
 	// count it twice, `park` keeps it for a person to decide. Either way it is counted as ambiguous.
-	OnAmbiguous string `key:"on_ambiguous" oneof:"retry,park" planned:"park"`
+	OnAmbiguous string `key:"on_ambiguous" oneof:"retry,park"`
 	// What to do with usage older than the 24 hours the backend accepts: `deadletter` keeps it on disk,
-	// unsent, for a person to decide.
-	Expired string `key:"expired" oneof:"deadletter"`
+	// unsent, for a person to decide. `restamp` sends it with the time of the attempt, so that it is
+	// counted, on the wrong day; how much is in a metric.
+	Expired string `key:"expired" oneof:"deadletter,restamp"`
+	// The most questions a second to the backend about applications and metrics that it did not vouch for
+	// lately. The backend drops a whole report for one it does not know, so what is not proven does not
+	// share a report with what is. A question is an authorization without usage; it counts nothing.
+	ProbeRate int `key:"probe_rate" min:"1" max:"100000"`
+	// How long an application or metric counts as proven. Until that is over, an application deleted in
+	// 3scale can still spoil reports that it is in; with many applications, a short life means many
+	// questions: `probe_rate` times this is how many can be kept proven.
+	ProofLife time.Duration `key:"proof_life" min:"10s" max:"24h"`
+	// How long the backend goes on denying what it was asked for too early. Usage of an application or a
+	// metric that is denied for longer than this becomes a dead letter, and a new application waits this
+	// long before its usage shares a report. 3scale: 60s. With `serve --sandbox` the default is 0s.
+	NegativeCache time.Duration `key:"negative_cache" min:"0s" max:"1h"`
 }
 
 // Authorize is how authorizations are answered.

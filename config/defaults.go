@@ -13,7 +13,7 @@ func Default() *Config {
 			FlushInterval: 5 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
 		},
 		Spool:  Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
-		Sender: Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter"},
+		Sender: Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
 		Authorize: Authorize{
 			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
 			MaxBytes: 256 * MiB, Timeout: 2 * time.Second,
@@ -33,6 +33,7 @@ func sandboxed(c *Config, person bool) {
 	c.DataDir = "./reporterd-data"
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.Batch.FlushInterval = time.Second
+	c.Sender.NegativeCache = 0
 	c.Spool.MaxBytes = GiB
 	c.Spool.MinFreeBytes = 64 * MiB
 	if person {

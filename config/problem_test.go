@@ -38,7 +38,7 @@ func TestProblems(t *testing.T) {
 		"batch: {aggregate: 1}":            at + "batch.aggregate: 1: expected true or false",
 		"spool: {sync: sometimes}":         at + `spool.sync: "sometimes": expected always or never`,
 		"spool: {engine: jetstream}":       at + `spool.engine: "jetstream": not supported by this version`,
-		"sender: {on_ambiguous: park}":     at + `sender.on_ambiguous: "park": not supported by this version`,
+		"sender: {expired: drop}":          at + `sender.expired: "drop": expected deadletter or restamp`,
 		`nats: {url: "nats://h:4222"}`:     at + `nats.url: "nats://h:4222": not supported by this version`,
 		"nats: {embedded: true}":           at + "nats.embedded: true: not supported by this version",
 		"authorize: {timeout: 2m}":         at + `authorize.timeout: 2m0s: expected 10ms to 1m`,

@@ -23,6 +23,9 @@ type Options struct {
 	// Flush returns once what was accepted before the call is sealed and was tried. What could not be
 	// delivered then is not an error.
 	Flush func(ctx context.Context) error
+	// Reload puts the services of the configuration in force as it is now. Its error says what is wrong
+	// with it, without secrets; the one before then stays in force.
+	Reload func() error
 	// DeadLetters lists the dead letters a query chooses; its error is the disk's.
 	DeadLetters func(ctx context.Context, q DeadLetterQuery) (DeadLetters, error)
 	Pprof       bool
@@ -56,6 +59,7 @@ func (c *Console) route() {
 	c.routes.HandleFunc("GET /api/v1/status", c.status)
 	c.routes.HandleFunc("GET /api/v1/deadletters", c.deadLetters)
 	c.routes.HandleFunc("POST /-/flush", c.flush)
+	c.routes.HandleFunc("POST /-/reload", c.reload)
 	c.routes.Handle("GET /metrics", c.metrics)
 	if c.options.Pprof {
 		c.routes.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -23,6 +23,7 @@ func options() console.Options {
 		Snapshot: func() console.Snapshot { return snapshot },
 		Ready:    func() error { return nil },
 		Flush:    func(context.Context) error { return nil },
+		Reload:   func() error { return nil },
 		DeadLetters: func(context.Context, console.DeadLetterQuery) (console.DeadLetters, error) {
 			return console.DeadLetters{}, nil
 		},
@@ -41,11 +42,14 @@ var snapshot = console.Snapshot{
 	Commits: console.Commits{Groups: 10, Events: 1000},
 	Window:  console.Window{Transactions: 4, Events: 40},
 	Reports: console.Reports{
+		Limit: 8, BreakerOpen: true, Alone: 1, Restamped: 5, RestampedEvents: 9,
 		Calls: 4, Transactions: 37, InFlight: 1, Verdicts: map[string]uint64{"delivered": 3, "retry": 1},
 	},
 	Lanes: []console.Lane{{
 		ServiceID: "1001", State: "flowing", Batches: 1, Events: 100, OldestAge: 2100 * time.Millisecond,
+		Questioned: 1, Parked: 2, ParkedEvents: 3,
 	}},
+	Proof:   console.Proof{Known: 300, Waiting: 2, Asked: 11, Failed: 1},
 	Traffic: []console.Traffic{{Transport: "events", Requests: map[int]uint64{202: 9, 422: 1}, Events: 1000, Bytes: 9000}},
 }
 
@@ -73,8 +77,9 @@ func TestStatus(t *testing.T) {
 	assert.JSONEq(t, `{"version":"1.2.3",
 		"events":{"accepted":1000,"duplicates":7,"delivered":890,"dead":6,"pending":100,"ambiguous":5,"lost":4},
 		"spool":{"bytes":4096,"quota_bytes":10737418240,"free_bytes":1,"batches":3,"oldest_age_seconds":2.1},
-		"backend":{"report_calls":4,"transactions":37},
-		"lanes":[{"service_id":"1001","state":"flowing","batches":1,"events":100,"oldest_age_seconds":2.1,"last_error":""}]}`,
+		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11},
+		"lanes":[{"service_id":"1001","state":"flowing","batches":1,"events":100,"oldest_age_seconds":2.1,"last_error":"",
+			"probation_batches":1,"parked_batches":2,"parked_events":3}]}`,
 		string(got))
 }
 
@@ -170,4 +175,15 @@ func mustJSON(t *testing.T, text string) string {
 	out, err := json.Marshal(text)
 	require.NoError(t, err)
 	return string(out)
+}
+
+func TestReload(t *testing.T) {
+	o := options()
+	w := ask(t, o, http.MethodPost, "/-/reload")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.JSONEq(t, `{"reloaded":true}`, w.Body.String())
+	o.Reload = func() error { return errors.New("r.yaml:3: nosuch: no such key") }
+	w = ask(t, o, http.MethodPost, "/-/reload")
+	assert.Equal(t, http.StatusUnprocessableEntity, w.Code)
+	assert.Contains(t, w.Body.String(), "r.yaml:3: nosuch: no such key")
 }

@@ -33,6 +33,17 @@ func (c *Console) flush(w http.ResponseWriter, r *http.Request) {
 	}{true, time.Since(begun).Seconds()})
 }
 
+// reload answers once the services of the configuration are in force.
+func (c *Console) reload(w http.ResponseWriter, _ *http.Request) {
+	if err := c.options.Reload(); err != nil {
+		writeProblem(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Reloaded bool `json:"reloaded"`
+	}{true})
+}
+
 const index = `reporterd
 
 GET  /livez               the process runs
@@ -41,6 +52,7 @@ GET  /api/v1/status       events, spool, backend and lanes, as JSON
 GET  /api/v1/deadletters  what the backend will never take: ?service_id=&reason=&since=&limit=&cursor=
 GET  /metrics             the same figures and more, for Prometheus
 POST /-/flush             seals and tries everything accepted so far, then answers
+POST /-/reload            reads services and credentials of the configuration again
 `
 
 func (c *Console) index(w http.ResponseWriter, _ *http.Request) {

@@ -102,8 +102,8 @@ var families = []family{
 	{kind: gauge, name: "reporterd_lanes", help: "Lanes by state.", label: "state", each: lanesByState},
 }
 
-// all are the families, those of authorizations included.
-func all() []family { return append(slices.Clone(families), authorizations...) }
+// all are the families of this file and of the others.
+func all() []family { return slices.Concat(families, deliveries, authorizations) }
 
 // lanesByState gives every state a value, so that an alert on held lanes clears at zero.
 func lanesByState(s *Snapshot, put func(string, float64)) {

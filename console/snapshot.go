@@ -10,6 +10,8 @@ type Snapshot struct {
 	Commits Commits
 	Window  Window
 	Reports Reports
+	Proof   Proof
+	Reload  Reload
 	Lanes   []Lane
 	Traffic []Traffic
 
@@ -72,6 +74,25 @@ type Reports struct {
 	Transactions uint64 // delivered
 	InFlight     int
 	Verdicts     map[string]uint64 // attempts by how they were judged
+
+	Limit       int    // how many may be in flight, as it adapted
+	BreakerOpen bool   // the backend is away: one call at a time
+	Alone       uint64 // about one application that nothing vouched for
+
+	Restamped, RestampedEvents uint64 // transactions and events delivered with the time of the attempt
+}
+
+// Proof is what the backend vouched for.
+type Proof struct {
+	Known         int    // applications and metrics remembered
+	Waiting       int    // questions queued or under way
+	Asked, Failed uint64 // questions since the daemon started, and those without an answer
+}
+
+// Reload is how the configuration's services were read again.
+type Reload struct {
+	Last   time.Time // when it went well; zero: never since the start
+	Failed bool      // the latest did not
 }
 
 // Lane is the queue of one service with one set of credentials.
@@ -82,6 +103,10 @@ type Lane struct {
 	Events    uint64
 	OldestAge time.Duration
 	LastError string // never with a secret; empty when the last attempt went well
+
+	Questioned   int // batches that wait for proof of their applications and metrics
+	Parked       int // batches with an unknown outcome, kept until somebody decides
+	ParkedEvents uint64
 }
 
 // Traffic is what producers sent by one transport since the daemon started.

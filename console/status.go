@@ -26,6 +26,10 @@ type spoolPage struct {
 type backendPage struct {
 	Calls        uint64 `json:"report_calls"`
 	Transactions uint64 `json:"transactions"`
+	Limit        int    `json:"in_flight_limit"`
+	BreakerOpen  bool   `json:"breaker_open"`
+	Restamped    uint64 `json:"restamped_events"`
+	Questions    uint64 `json:"questions"`
 }
 
 type statusLane struct {
@@ -35,6 +39,10 @@ type statusLane struct {
 	Events    uint64  `json:"events"`
 	OldestAge float64 `json:"oldest_age_seconds"`
 	LastError string  `json:"last_error"`
+
+	Questioned   int    `json:"probation_batches"`
+	Parked       int    `json:"parked_batches"`
+	ParkedEvents uint64 `json:"parked_events"`
 }
 
 func (c *Console) status(w http.ResponseWriter, _ *http.Request) {
@@ -44,12 +52,15 @@ func (c *Console) status(w http.ResponseWriter, _ *http.Request) {
 		Uptime:  time.Since(c.options.Started).Seconds(),
 		Events:  s.Events,
 		Spool:   spoolPage{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},
-		Backend: backendPage{s.Reports.Calls, s.Reports.Transactions},
-		Lanes:   make([]statusLane, 0, len(s.Lanes)), // [] and not null
+		Backend: backendPage{
+			s.Reports.Calls, s.Reports.Transactions, s.Reports.Limit, s.Reports.BreakerOpen, s.Reports.RestampedEvents, s.Proof.Asked,
+		},
+		Lanes: make([]statusLane, 0, len(s.Lanes)), // [] and not null
 	}
 	for _, l := range s.Lanes {
 		page.Lanes = append(page.Lanes, statusLane{
 			l.ServiceID, l.State, l.Batches, l.Events, l.OldestAge.Seconds(), l.LastError,
+			l.Questioned, l.Parked, l.ParkedEvents,
 		})
 	}
 	writeJSON(w, http.StatusOK, page)

@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"errors"
+	"math/bits"
 	"time"
 
 	"github.com/reporterd/reporterd/spool"
@@ -14,15 +15,18 @@ type delivery struct {
 	*Sender
 	lane  *lane
 	batch *spool.Batch
+	tried bool // it was attempted before
 	began time.Time
+	sent  time.Time // when the call was made
 
-	fresh []int // indices of the transactions that are sent
-	stale []int // of those too old to be
+	fresh []int        // indices of the transactions that are sent
+	stale []int        // of those too old to be
+	late  map[int]bool // of those sent, the ones that are too old for their own timestamp
 }
 
 // attempt makes one attempt at one batch and settles what came of it. Whatever keeps it from being made
 // is trouble of the lane, except for damage, which concerns this batch alone.
-func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, now time.Time) {
+func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried bool, now time.Time) {
 	b, err := s.spool.Load(id)
 	switch {
 	case errors.Is(err, spool.ErrUnknownBatch):
@@ -34,13 +38,15 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, now tim
 		s.setback(l, now, Verdict{Kind: Retry, Code: "disk"}, err)
 		return
 	}
-	d := &delivery{Sender: s, lane: l, batch: b, began: now}
+	d := &delivery{Sender: s, lane: l, batch: b, tried: tried, began: now}
 	d.sort()
 	if len(d.fresh) == 0 {
 		d.resolve(ctx, spool.Resolution{})
 		return
 	}
-	d.send(ctx)
+	if d.admitted(ctx) && d.fits(ctx) {
+		d.send(ctx)
+	}
 }
 
 // sort divides the transactions into those that may be sent and those whose timestamp the backend would
@@ -48,13 +54,24 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, now tim
 func (d *delivery) sort() {
 	oldest := d.began.Add(d.options.ExpiredMargin - threescale.MaxPast).Unix()
 	for i := range d.batch.Transactions {
-		if at := d.batch.Transactions[i].Timestamp; at != 0 && at < oldest {
-			d.stale = append(d.stale, i)
-		} else {
+		at := d.batch.Transactions[i].Timestamp
+		if at == 0 || at >= oldest {
 			d.fresh = append(d.fresh, i)
+			continue
 		}
+		if !d.options.Restamp {
+			d.stale = append(d.stale, i)
+			continue
+		}
+		if d.late == nil {
+			d.late = make(map[int]bool)
+		}
+		d.fresh, d.late[i] = append(d.fresh, i), true
 	}
 }
+
+// restamped reports whether a transaction is sent with the time of the attempt.
+func (d *delivery) restamped(i int) bool { return d.late[i] }
 
 // send makes the call, once it is on disk that it will be made, and settles the answer.
 func (d *delivery) send(ctx context.Context) {
@@ -70,21 +87,27 @@ func (d *delivery) send(ctx context.Context) {
 	d.options.Sending(d.batch, d.fresh)
 	// A stop does not cancel a report in flight: that would make it ambiguous. The client's timeout
 	// bounds it.
+	d.sent = time.Now()
 	answer, err := d.client.Report(context.WithoutCancel(ctx), d.report(c))
 	o := Outcome{Answer: answer, Err: err}
 	v := Judge(o)
 	d.counts.calls.Add(1)
 	d.counts.verdicts[v.Kind].Add(1)
+	d.weigh(v)
+	if current, _ := d.opening(); v.Kind == Hold && current != c {
+		v = Verdict{Kind: Retry, Code: v.Code} // a reload came in between: what was said is about other credentials
+	}
 	d.settle(ctx, v, o)
 }
 
 // opening returns what opens the lane now.
-func (d *delivery) opening() (threescale.Credentials, bool) {
-	k := d.batch.Lane
+func (d *delivery) opening() (threescale.Credentials, bool) { return d.Sender.opening(d.batch.Lane) }
+
+func (s *Sender) opening(k spool.LaneKey) (threescale.Credentials, bool) {
 	if !k.Credentials.IsZero() {
 		return k.Credentials, true
 	}
-	c, ok := d.credentials(k.ServiceID)
+	c, ok := s.credentials(k.ServiceID)
 	return c, ok && !c.IsZero()
 }
 
@@ -96,6 +119,9 @@ func (d *delivery) report(c threescale.Credentials) *threescale.Report {
 	}
 	for n, i := range d.fresh {
 		r.Transactions[n] = d.batch.Transactions[i].Transaction
+		if d.restamped(i) {
+			r.Transactions[n].Timestamp = d.began.Unix()
+		}
 	}
 	return r
 }
@@ -106,14 +132,19 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	case Delivered:
 		if d.resolve(ctx, spool.Resolution{Delivered: d.fresh}) {
 			d.counts.delivered.Add(uint64(len(d.fresh)))
+			d.countRestamped()
 		}
 		d.recovered(d.lane)
 	case Split, Bisect:
+		if v.Kind == Split {
+			d.caps.learn(d.size(), o.Answer, d.began)
+		}
 		d.divide(ctx, v, o.Answer)
 		d.recovered(d.lane)
 	case Ambiguous:
 		d.persist(ctx, "ambiguous", d.lane, func() error { return d.spool.Ambiguous(d.batch.ID) })
 		d.setback(d.lane, d.began, v, o.Err)
+		d.sayParked(v)
 	default:
 		d.persist(ctx, "answered", d.lane, func() error { return d.spool.Answered(d.batch.ID) })
 		d.options.Settled(d.batch, spool.Resolution{})
@@ -121,11 +152,11 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	}
 }
 
-// divide halves a batch that is not taken as it is. A transaction alone is what the backend refuses, and
+// divide splits a batch that is not taken as it is. A transaction alone is what the backend refuses, and
 // becomes a dead letter.
 func (d *delivery) divide(ctx context.Context, v Verdict, a *threescale.Answer) {
 	if n := len(d.fresh); n > 1 {
-		d.resolve(ctx, spool.Resolution{Children: [][]int{d.fresh[:n/2], d.fresh[n/2:]}})
+		d.resolve(ctx, spool.Resolution{Children: d.parts(2)})
 		return
 	}
 	d.resolve(ctx, spool.Resolution{Dead: []spool.DeadLetter{{
@@ -145,8 +176,34 @@ func (d *delivery) resolve(ctx context.Context, r spool.Resolution) bool {
 		return false
 	}
 	d.options.Settled(d.batch, r)
+	d.mu.Lock()
+	d.discharge(d.batch.ID)
+	d.mu.Unlock()
 	d.count(r.Dead)
 	return true
+}
+
+// parts divides what is sent into n parts of the same size, or more when the batch was split so often
+// that halves would not lead to single transactions any more.
+func (d *delivery) parts(n int) [][]int {
+	left := spool.MaxSplits - d.batch.ID.Splits()
+	if bits.Len(uint(len(d.fresh))) >= left {
+		n = spool.MaxChildren
+	}
+	n = min(n, len(d.fresh), spool.MaxChildren)
+	parts := make([][]int, n)
+	for i := range parts {
+		parts[i] = d.fresh[i*len(d.fresh)/n : (i+1)*len(d.fresh)/n]
+	}
+	return parts
+}
+
+// countRestamped counts what was delivered with another timestamp than its own.
+func (d *delivery) countRestamped() {
+	for i := range d.late {
+		d.counts.restamped.Add(1)
+		d.counts.restampedEvents.Add(uint64(d.batch.Transactions[i].Events))
+	}
 }
 
 // expired is the reason of a transaction that was never sent again because of its age.

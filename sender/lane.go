@@ -10,15 +10,23 @@ import (
 // and sends one report at a time, so it delays nobody else. The Sender's mutex guards it.
 type lane struct {
 	key    spool.LaneKey
-	head   []spool.BatchInfo // the oldest live batches, in the order of sealing
+	busy   bool              // has live batches
+	head   []spool.BatchInfo // live batches that are not set aside, the earliest deadline first
+	fresh  []spool.BatchInfo // of a lane with a backlog, the latest ones, the last first
 	flying map[spool.BatchID]struct{}
 
 	allowance int    // how many may be in flight; grows with each delivery, one in trouble
 	picked    uint64 // when it was last, in picks
+	picks     uint64 // how often it was
 
 	trouble   trouble
 	notBefore time.Time // no attempt earlier
+	floor     time.Time // before this the backend asked not to be called
 	recovered time.Time // when the last trouble ended
+
+	blind     blindness
+	asking    int // batches with questions under way
+	wondering int // batches set aside for want of an answer
 
 	dead tally
 }
@@ -39,19 +47,33 @@ type trouble struct {
 
 func (t *trouble) exists() bool { return t.failures > 0 }
 
-// ready returns the oldest batch that may be tried now, or nil.
+// freshShare is which part of a lane's attempts goes to its latest batches while it has a backlog.
+const freshShare = 4
+
+// ready returns the batch that may be tried now, or nil: the one with the earliest deadline, and of a
+// lane with a backlog now and then the latest one, which would otherwise wait until all is drained.
 func (l *lane) ready(now time.Time) *spool.BatchInfo {
-	if now.Before(l.notBefore) || (l.trouble.exists() && len(l.flying) > 0) || len(l.flying) >= l.allowance {
+	if now.Before(l.notBefore) || len(l.flying) >= l.allowance || l.wondering >= mostQuestioning {
 		return nil
+	}
+	if l.trouble.exists() && (len(l.flying) > 0 || l.asking > 0) {
+		return nil
+	}
+	if l.picks%freshShare == freshShare-1 && !l.trouble.exists() {
+		if b := l.first(l.fresh); b != nil {
+			return b
+		}
 	}
 	return l.idle()
 }
 
-// idle returns the oldest batch that is not in flight, or nil.
-func (l *lane) idle() *spool.BatchInfo {
-	for i := range l.head {
-		if _, flying := l.flying[l.head[i].ID]; !flying {
-			return &l.head[i]
+// idle returns the first batch that is not in flight, or nil.
+func (l *lane) idle() *spool.BatchInfo { return l.first(l.head) }
+
+func (l *lane) first(batches []spool.BatchInfo) *spool.BatchInfo {
+	for i := range batches {
+		if _, flying := l.flying[batches[i].ID]; !flying {
+			return &batches[i]
 		}
 	}
 	return nil
@@ -82,7 +104,7 @@ func (l *lane) fail(v Verdict, started, now time.Time, wait func(failures int) t
 	t.kind, t.code, t.latest = v.Kind, v.Code, now
 	t.failures++
 	l.allowance = 1
-	l.notBefore = now.Add(wait(t.failures))
+	l.notBefore, l.floor = now.Add(wait(t.failures)), now.Add(min(v.Wait, maxFloor))
 }
 
 // succeed books an attempt that the backend answered, ends the trouble if there was one, and returns it.
@@ -113,7 +135,7 @@ func (l *lane) state() State {
 	switch {
 	case l.trouble.kind == Hold:
 		return Held
-	case l.trouble.exists():
+	case l.trouble.exists(), l.blind.exists() && l.wondering > 0:
 		return Retrying
 	case len(l.head) > 0 && l.head[0].Sealed.Before(l.recovered):
 		return Draining
@@ -134,6 +156,10 @@ type LaneStatus struct {
 	Failures    int       // in a row
 	Since       time.Time // of the first of them; zero: no trouble
 	NextAttempt time.Time // zero: as soon as there is something to send
+
+	Questioned   int // batches that wait for proof of their applications and metrics
+	Parked       int // batches whose outcome is unknown, kept until somebody decides
+	ParkedEvents uint64
 }
 
 func (l *lane) status() LaneStatus {
@@ -142,8 +168,8 @@ func (l *lane) status() LaneStatus {
 		State: l.state(), InFlight: len(l.flying),
 		LastError: l.trouble.code, Failures: l.trouble.failures, Since: l.trouble.since, NextAttempt: l.notBefore,
 	}
-	if len(l.head) > 0 {
-		s.Oldest = l.head[0].OldestAccepted
+	if s.LastError == "" && l.blind.exists() && l.wondering > 0 {
+		s.LastError, s.Failures, s.Since, s.NextAttempt = l.blind.code, l.blind.failures, l.blind.since, l.blind.notBefore
 	}
 	return s
 }

@@ -87,7 +87,7 @@ func TestStateOfALane(t *testing.T) {
 }
 
 func TestLanesTakeTurns(t *testing.T) {
-	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), lanes: map[spool.LaneKey]*lane{}}
+	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), limit: limit{now: 4, most: 4}, lanes: map[spool.LaneKey]*lane{}}
 	for _, id := range []string{"1", "2", "3"} {
 		l := waiting(9)
 		l.key.ServiceID, l.allowance = id, 9
@@ -110,7 +110,7 @@ func TestLanesTakeTurns(t *testing.T) {
 }
 
 func TestManySickLanesLeaveRoomForAHealthyOne(t *testing.T) {
-	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), lanes: map[spool.LaneKey]*lane{}}
+	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), limit: limit{now: 4, most: 4}, lanes: map[spool.LaneKey]*lane{}}
 	for _, id := range []string{"1", "2", "3", "4", "5"} {
 		l := waiting(1)
 		l.key.ServiceID = id

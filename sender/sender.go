@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/proof"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -25,14 +26,17 @@ import (
 // Policy says what to do with a batch that the backend may or may not have counted.
 type Policy uint8
 
-// RetryAmbiguous sends an ambiguous batch again: it is counted at least once, and sometimes twice. It is
-// the zero Policy and the only one.
-const RetryAmbiguous Policy = 0
+// The policies. The zero value is the default.
+const (
+	RetryAmbiguous Policy = iota // send it again: it is counted at least once, and sometimes twice
+	ParkAmbiguous                // keep it until somebody decides: see Parked and Unpark
+)
 
 // Options are how a Sender behaves. The zero value has the documented defaults.
 type Options struct {
-	MaxInFlight   int           // reports in flight over all lanes; 0: 8
+	MaxInFlight   int           // the most reports in flight over all lanes; 0: 8
 	OnAmbiguous   Policy        // what to do when the outcome is unknown
+	Restamp       bool          // send what is too old with the time of the attempt, instead of burying it
 	ExpiredMargin time.Duration // below 24 h, the age at which a transaction is not sent any more; 0: 15 min
 	BackoffBase   time.Duration // the most to wait after a first failure; 0: 250 ms
 	BackoffMax    time.Duration // the most to wait after many; 0: 30 s
@@ -44,6 +48,11 @@ type Options struct {
 	// again. While nobody knows the outcome it is not called.
 	Sending func(b *spool.Batch, sent []int)
 	Settled func(b *spool.Batch, r spool.Resolution)
+
+	// Proofs say which applications and metrics may share a report, Prober asks about the others. Whoever
+	// makes them runs the Prober. Both nil: everything may.
+	Proofs *proof.Proofs
+	Prober *proof.Prober
 }
 
 // defaultMargin is what a transaction keeps of its 24 hours for the backend's own queue, whose worker
@@ -88,8 +97,14 @@ type Sender struct {
 	flights sync.WaitGroup
 	counts  counts
 
+	caps caps
+
 	mu       sync.Mutex // guards what follows, the lanes included
 	lanes    map[spool.LaneKey]*lane
+	wards    map[spool.BatchID]*ward
+	nextWard time.Time // when one of them is due; zero: none waits for time to pass
+	limit    limit
+	breaker  breaker
 	flying   int // attempts under way
 	sick     int // of them, those of lanes in trouble
 	picks    uint64
@@ -108,6 +123,8 @@ func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string
 		backoff:  backoff{Base: o.BackoffBase, Max: max(o.BackoffMax, o.BackoffBase)},
 		wake:     make(chan struct{}, 1),
 		lanes:    make(map[spool.LaneKey]*lane),
+		wards:    make(map[spool.BatchID]*ward),
+		limit:    newLimit(o.MaxInFlight),
 		progress: make(chan struct{}),
 	}
 }
@@ -148,8 +165,9 @@ func (s *Sender) sleep(ctx context.Context, changed <-chan struct{}, next time.T
 func (s *Sender) launch(ctx context.Context) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refresh()
 	now := time.Now()
+	s.recallDue(now)
+	s.refresh()
 	for ctx.Err() == nil {
 		l, b := s.pick(now)
 		if b == nil {
@@ -162,16 +180,14 @@ func (s *Sender) launch(ctx context.Context) time.Time {
 
 // pick returns the batch to try next: of the lanes that may, the one with the fewest reports in flight,
 // and of these the one that waited longest. Lanes in trouble share half of the room, so that many of
-// them cannot keep a healthy one waiting. The mutex is held.
+// them cannot keep a healthy one waiting; and while the breaker is open they share one call. The mutex is
+// held.
 func (s *Sender) pick(now time.Time) (best *lane, b *spool.BatchInfo) {
-	if s.flying >= s.options.MaxInFlight {
+	if s.flying >= s.limit.room() {
 		return nil, nil
 	}
 	for _, l := range s.lanes {
-		if l.trouble.exists() && s.sick >= max(1, s.options.MaxInFlight/2) {
-			continue
-		}
-		if best != nil && !l.before(best) {
+		if l.trouble.exists() && !s.maySick(now) || best != nil && !l.before(best) {
 			continue
 		}
 		if candidate := l.ready(now); candidate != nil {
@@ -181,10 +197,19 @@ func (s *Sender) pick(now time.Time) (best *lane, b *spool.BatchInfo) {
 	return best, b
 }
 
+// maySick reports whether one more lane in trouble may try. The mutex is held.
+func (s *Sender) maySick(now time.Time) bool {
+	if s.breaker.open {
+		return s.sick == 0 && !now.Before(s.breaker.notBefore)
+	}
+	return s.sick < max(1, s.limit.room()/2)
+}
+
 // takeOff starts a goroutine for one attempt. It ends by itself, and Run waits for it. The mutex is held.
 func (s *Sender) takeOff(ctx context.Context, l *lane, b spool.BatchInfo, now time.Time) {
 	s.picks++
 	l.picked = s.picks
+	l.picks++
 	l.flying[b.ID] = struct{}{}
 	s.flying++
 	sick := l.trouble.exists()
@@ -192,7 +217,7 @@ func (s *Sender) takeOff(ctx context.Context, l *lane, b spool.BatchInfo, now ti
 		s.sick++
 	}
 	s.flights.Go(func() {
-		s.attempt(ctx, l, b.ID, now)
+		s.attempt(ctx, l, b.ID, b.Attempts > 0, now)
 		s.land(l, b.ID, sick)
 	})
 }
@@ -206,20 +231,30 @@ func (s *Sender) land(l *lane, id spool.BatchID, sick bool) {
 	if sick {
 		s.sick--
 	}
-	close(s.progress)
-	s.progress = make(chan struct{})
+	s.progressed()
 	s.poke()
 }
 
-// nextAttempt is the earliest moment at which a waiting lane may try; zero if none waits for time to
-// pass, or no report may be started anyway. The mutex is held.
+// progressed wakes those who wait for attempts to end. The mutex is held.
+func (s *Sender) progressed() {
+	close(s.progress)
+	s.progress = make(chan struct{})
+}
+
+// nextAttempt is the earliest moment at which a waiting lane may try, or a batch in probation is due; zero
+// if nothing waits for time to pass. The mutex is held.
 func (s *Sender) nextAttempt(now time.Time) (next time.Time) {
+	next = s.nextWard
 	for _, l := range s.lanes {
-		if !l.notBefore.After(now) || l.idle() == nil {
+		at := l.notBefore
+		if l.trouble.exists() && s.breaker.open && s.breaker.notBefore.After(at) {
+			at = s.breaker.notBefore
+		}
+		if !at.After(now) || l.idle() == nil {
 			continue
 		}
-		if next.IsZero() || l.notBefore.Before(next) {
-			next = l.notBefore
+		if next.IsZero() || at.Before(next) {
+			next = at
 		}
 	}
 	return next
@@ -235,22 +270,39 @@ func (s *Sender) poke() {
 
 // share is how many reports one lane may have in flight: all but a quarter of the room, which is left
 // for lanes that have none yet.
-func (s *Sender) share() int { return max(1, s.options.MaxInFlight*3/4) }
+func (s *Sender) share() int { return max(1, s.limit.room()*3/4) }
 
 // Kick makes the lanes of a service try at once, because its credentials may have changed.
 func (s *Sender) Kick(serviceID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	for _, l := range s.lanes {
 		if l.key.ServiceID == serviceID {
-			l.notBefore = time.Time{}
+			s.hasten(l, now)
 		}
 	}
 	s.poke()
 }
 
+// hasten lets a lane try from a moment on. The mutex is held.
+func (s *Sender) hasten(l *lane, at time.Time) {
+	l.notBefore, l.blind.notBefore = at, at
+	if l.wondering == 0 {
+		return
+	}
+	for _, w := range s.wards {
+		if w.lane == l && w.wanted && !w.due.IsZero() && !w.asking {
+			w.due = at
+		}
+	}
+	if s.nextWard.IsZero() || at.Before(s.nextWard) {
+		s.nextWard = at
+	}
+}
+
 // counts are the figures of Stats.
 type counts struct {
-	calls, delivered atomic.Uint64
-	verdicts         [len(kinds)]atomic.Uint64
+	calls, delivered, alone, restamped, restampedEvents atomic.Uint64
+	verdicts                                            [len(kinds)]atomic.Uint64
 }

@@ -14,7 +14,11 @@ import (
 func (s *Sender) lose(ctx context.Context, l *lane, id spool.BatchID, damage error) {
 	s.log.Error("sealed batch is damaged, its events are lost", zap.String("service_id", l.key.ServiceID),
 		zap.Stringer("batch", id), zap.Error(damage))
-	s.persist(ctx, "lose", l, func() error { return s.spool.Lose(id) })
+	if s.persist(ctx, "lose", l, func() error { return s.spool.Lose(id) }) {
+		s.mu.Lock()
+		s.discharge(id)
+		s.mu.Unlock()
+	}
 }
 
 // persist repeats a write until it is done, and reports whether it is: what is known must not be
@@ -57,6 +61,16 @@ func pause(ctx context.Context, d time.Duration) {
 func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.fail(l, began, v, cause)
+}
+
+// fail is setback for those who hold the mutex.
+func (s *Sender) fail(l *lane, began time.Time, v Verdict, cause error) {
+	if v.Kind == Hold {
+		s.alive(time.Now()) // somebody answered
+	} else if v.Code != "disk" {
+		s.silent(l, time.Now())
+	}
 	l.fail(v, began, time.Now(), func(failures int) time.Duration {
 		if v.Kind == Hold {
 			return around(s.options.HoldPoll)
@@ -81,7 +95,12 @@ func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
 func (s *Sender) recovered(l *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	s.alive(time.Now())
+	s.recover(l, time.Now())
+}
+
+// recover ends a lane's trouble, if there is any. The mutex is held.
+func (s *Sender) recover(l *lane, now time.Time) {
 	ended := l.succeed(now, s.share())
 	if !ended.logged {
 		return

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/reporterd/reporterd/spool"
 )
@@ -13,7 +14,7 @@ import (
 // flying only under it, so what is settled meanwhile cannot be picked again.
 func (s *Sender) refresh() {
 	for _, l := range s.lanes {
-		l.head = nil
+		l.head, l.fresh, l.busy = nil, nil, false
 	}
 	for _, key := range s.spool.Lanes() {
 		l, ok := s.lanes[key]
@@ -21,13 +22,40 @@ func (s *Sender) refresh() {
 			l = newLane(key)
 			s.lanes[key] = l
 		}
-		l.head = s.spool.Lane(key, s.share()+1)
+		l.busy = true
+		l.head = s.heads(key)
+		if len(l.head) > s.share() { // there may be more behind them
+			l.fresh = s.sound(s.spool.Newest(key, s.share()+1))
+		}
 	}
 	for key, l := range s.lanes {
-		if len(l.head) == 0 && len(l.flying) == 0 && !key.Credentials.IsZero() {
+		if !l.busy && len(l.flying) == 0 && l.asking == 0 && !key.Credentials.IsZero() {
 			delete(s.lanes, key)
 		}
 	}
+}
+
+// heads returns a lane's most urgent batches. Those that somebody has to decide about are set aside.
+func (s *Sender) heads(key spool.LaneKey) []spool.BatchInfo {
+	for {
+		due := s.spool.Due(key, s.share()+1)
+		if sound := s.sound(due); len(sound) == len(due) {
+			return due
+		}
+	}
+}
+
+// sound returns those of the batches that may be sent, and sets the others aside.
+func (s *Sender) sound(batches []spool.BatchInfo) []spool.BatchInfo {
+	var sound []spool.BatchInfo
+	for i := range batches {
+		if s.parks(&batches[i]) {
+			s.spool.SetAside(batches[i].ID)
+		} else {
+			sound = append(sound, batches[i])
+		}
+	}
+	return sound
 }
 
 // Tried returns once every batch that was cut at or before upTo is settled, or was attempted at least
@@ -69,7 +97,11 @@ func (s *Sender) waits(b *spool.BatchInfo) bool {
 	if _, flying := l.flying[b.ID]; flying {
 		return b.Attempts <= 1
 	}
-	return b.Attempts == 0 && !l.trouble.exists()
+	if w := s.wards[b.ID]; w != nil && !w.due.IsZero() {
+		about := w.asking || !w.due.After(time.Now()) // it is about to be looked at
+		return about && !l.trouble.exists() && !l.blind.exists()
+	}
+	return b.Attempts == 0 && !l.trouble.exists() && !l.blind.exists()
 }
 
 // Lanes returns every lane with something to deliver, and those of configured services that had some
@@ -78,10 +110,23 @@ func (s *Sender) Lanes() []LaneStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refresh()
+	questioned := make(map[*lane]int)
+	for _, w := range s.wards {
+		if !w.due.IsZero() {
+			questioned[w.lane]++
+		}
+	}
 	sorted := make([]LaneStatus, 0, len(s.lanes))
 	for key, l := range s.lanes {
 		status := l.status()
 		status.Batches, status.Events = s.spool.LaneFigures(key)
+		if oldest := s.spool.Lane(key, 1); len(oldest) > 0 {
+			status.Oldest = oldest[0].OldestAccepted
+		}
+		if s.options.OnAmbiguous == ParkAmbiguous {
+			status.Parked, status.ParkedEvents = s.spool.LaneDoubts(key)
+		}
+		status.Questioned = questioned[l]
 		sorted = append(sorted, status)
 	}
 	slices.SortFunc(sorted, func(a, b LaneStatus) int {
@@ -96,19 +141,27 @@ type Stats struct {
 	Transactions uint64            // delivered
 	Verdicts     map[string]uint64 // calls by verdict: "delivered", "split", "bisect", "hold", "retry", "ambiguous"
 	InFlight     int               // calls that are being made now
+	Limit        int               // how many may be; see limit
+	BreakerOpen  bool              // the backend is away, and lanes in trouble share one call at a time
+	Alone        uint64            // reports about one application that nothing vouched for
+	Restamped    Restamped
 }
+
+// Restamped is what was delivered with the time of the attempt, since it was too old for its own.
+type Restamped struct{ Transactions, Events uint64 }
 
 // Stats returns the figures.
 func (s *Sender) Stats() Stats {
 	st := Stats{
 		ReportCalls: s.counts.calls.Load(), Transactions: s.counts.delivered.Load(),
-		Verdicts: make(map[string]uint64, len(kinds)),
+		Verdicts: make(map[string]uint64, len(kinds)), Alone: s.counts.alone.Load(),
+		Restamped: Restamped{s.counts.restamped.Load(), s.counts.restampedEvents.Load()},
 	}
 	for k := Delivered; k <= Ambiguous; k++ {
 		st.Verdicts[k.String()] = s.counts.verdicts[k].Load()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.InFlight = s.flying
+	st.InFlight, st.Limit, st.BreakerOpen = s.flying, s.limit.room(), s.breaker.open
 	return st
 }

@@ -73,3 +73,15 @@ func (s *Spool) Committed() Position {
 	defer x.mu.Unlock()
 	return x.committed
 }
+
+// Batch returns what the index knows of a live batch.
+func (s *Spool) Batch(id BatchID) (BatchInfo, bool) {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e := x.live[id]
+	if e == nil {
+		return BatchInfo{}, false
+	}
+	return e.info(), true
+}

@@ -93,6 +93,10 @@ func (w *witness) swearIn() {
 
 // serve is one call of the daemon.
 func (w *witness) serve(rw http.ResponseWriter, r *http.Request, life int) {
+	if r.Method == http.MethodGet {
+		w.question(rw, r)
+		return
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 64<<20))
 	if err != nil || r.Method != http.MethodPost {
 		panic(http.ErrAbortHandler) // the daemon died while it wrote: nothing reached the backend
@@ -115,6 +119,30 @@ func (w *witness) serve(rw http.ResponseWriter, r *http.Request, life int) {
 		rw.WriteHeader(got.status)
 		_, _ = io.WriteString(rw, got.body)
 	}
+}
+
+// question is a call that counts nothing. It fails as often as a report does.
+func (w *witness) question(rw http.ResponseWriter, r *http.Request) {
+	switch w.draw() {
+	case passes:
+	case refused, failsAfter:
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		return
+	default:
+		panic(http.ErrAbortHandler)
+	}
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, w.backend+r.URL.RequestURI(), nil)
+	if err != nil {
+		panic(err)
+	}
+	req.Header = r.Header.Clone()
+	got, err := do(w.client, req)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the daemon died, or gave up
+	}
+	rw.Header().Set("Content-Type", got.header.Get("Content-Type"))
+	rw.WriteHeader(got.status)
+	_, _ = io.WriteString(rw, got.body)
 }
 
 // draw decides: one call in six goes wrong.

@@ -20,7 +20,7 @@ const maxQuestions = 32
 
 // newAuthorizer has a client of its own: neither reports nor authorizations wait for the other's
 // connections, and their timeouts differ.
-func newAuthorizer(log *zap.Logger, c *config.Config, s *spool.Spool, backend string) (*authorize.Authorizer, error) {
+func newAuthorizer(log *zap.Logger, c *config.Config, s *spool.Spool, backend string, v *vouching) (*authorize.Authorizer, error) {
 	mode, err := authorize.ParseMode(c.Authorize.Mode)
 	if err != nil {
 		return nil, err
@@ -35,15 +35,11 @@ func newAuthorizer(log *zap.Logger, c *config.Config, s *spool.Spool, backend st
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
 	}
-	services := make([]authorize.Service, len(c.Services))
-	for i, service := range c.Services {
-		credentials := threescale.Credentials{ServiceToken: string(service.Token), ProviderKey: string(service.ProviderKey)}
-		services[i] = authorize.Service{ID: service.ID, Credentials: credentials, Metrics: service.Metrics}
-	}
 	return authorize.New(authorize.Options{
 		Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
 		MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
-		Services: services, Passthrough: c.Backend.Passthrough, Client: client, Journal: s, Log: log,
+		OnProof:  v.seen,
+		Services: askedServices(c.Services), Passthrough: c.Backend.Passthrough, Client: client, Journal: s, Log: log,
 		Pending: func(add func(authorize.Usage)) error { return errors.Join(pending(s, add), markAuthorizing(c.DataDir)) },
 	}), nil
 }

@@ -16,17 +16,17 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time) *console.Console {
+func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time, reload func() error) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
-		Snapshot: p.snapshot, Ready: p.ready, Flush: p.flush, DeadLetters: p.deadLetters,
+		Snapshot: p.snapshot, Ready: p.ready, Flush: p.flush, Reload: reload, DeadLetters: p.deadLetters,
 	})
 }
 
 // snapshot translates what the parts count into what the console shows.
 func (p *pipeline) snapshot() console.Snapshot {
-	window, reports := p.batcher.Window(), p.sender.Stats()
-	usage, traffic := p.spool.Usage(), p.handler.Stats()
+	window, usage, traffic := p.batcher.Window(), p.spool.Usage(), p.handler.Stats()
+	reloaded, bad := p.reloads.figures()
 	return console.Snapshot{
 		Events: console.Events(p.spool.Counts()),
 		Spool:  space(usage),
@@ -37,14 +37,21 @@ func (p *pipeline) snapshot() console.Snapshot {
 			Transactions: window.Transactions, Events: window.Events,
 			Cuts: window.Cuts, Batches: window.Batches, LastCut: window.LastCut,
 		},
-		Reports: console.Reports{
-			Calls: reports.ReportCalls, Transactions: reports.Transactions,
-			InFlight: reports.InFlight, Verdicts: reports.Verdicts,
-		},
+		Reports: reports(p.sender.Stats()),
+		Proof:   p.vouching.figures(),
+		Reload:  console.Reload{Last: reloaded, Failed: bad},
 		Lanes:   lanes(p.sender.Lanes()),
 		Traffic: []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports)},
 
 		Authorize: authorizations(p.authorizer.Stats()),
+	}
+}
+
+func reports(s sender.Stats) console.Reports {
+	return console.Reports{
+		Calls: s.ReportCalls, Transactions: s.Transactions, InFlight: s.InFlight, Verdicts: s.Verdicts,
+		Limit: s.Limit, BreakerOpen: s.BreakerOpen, Alone: s.Alone,
+		Restamped: s.Restamped.Transactions, RestampedEvents: s.Restamped.Events,
 	}
 }
 
@@ -69,6 +76,7 @@ func lanes(all []sender.LaneStatus) []console.Lane {
 	for i, l := range all {
 		out[i] = console.Lane{
 			ServiceID: l.ServiceID, State: string(l.State), Batches: l.Batches, Events: l.Events, LastError: l.LastError,
+			Questioned: l.Questioned, Parked: l.Parked, ParkedEvents: l.ParkedEvents,
 		}
 		if !l.Oldest.IsZero() {
 			out[i].OldestAge = time.Since(l.Oldest)

@@ -25,11 +25,15 @@ type pipeline struct {
 	sender  *sender.Sender
 
 	authorizer *authorize.Authorizer // beside it: asks, and counts what goes by
+	vouching   *vouching             // and finds out what may share a report
+	openings   openings              // of the configured services
+	reloads    reloads
 
 	life     context.Context    // ends when the daemon begins to stop
 	stopping context.CancelFunc // ends life
 	batching part               // the batcher's Run, begun by start and ended by stop
 	sending  part               // the sender's
+	asking   part               // the prober's
 }
 
 // part is something that runs until it is told to end.
@@ -56,30 +60,27 @@ func (p part) stop(ctx context.Context) error {
 	}
 }
 
-func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *threescale.Client, auth *authorize.Authorizer) *pipeline {
-	p := &pipeline{spool: s, authorizer: auth}
+func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *threescale.Client,
+	auth *authorize.Authorizer, v *vouching,
+) *pipeline {
+	p := &pipeline{spool: s, authorizer: auth, vouching: v}
 	p.life, p.stopping = context.WithCancel(context.Background())
-	services := make([]ingest.Service, len(c.Services))
-	known := make(map[string]threescale.Credentials, len(c.Services))
-	for i, service := range c.Services {
-		credentials := threescale.Credentials{ServiceToken: string(service.Token), ProviderKey: string(service.ProviderKey)}
-		services[i] = ingest.Service{ID: service.ID, Credentials: credentials, Metrics: service.Metrics}
-		known[service.ID] = credentials
-	}
 	p.handler = ingest.NewHandler(ingest.Options{
-		Services: services, Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
+		Services: takenServices(c.Services), Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
 	})
 	p.batcher = batcher.New(s, batcher.Options{
 		FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
 		MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Trouble: sayTrouble(log.Named("batcher")),
 	})
-	credentials := func(serviceID string) (threescale.Credentials, bool) {
-		found, ok := known[serviceID]
-		return found, ok
+	p.openings.set(c.Services)
+	o := sender.Options{
+		MaxInFlight: c.Sender.MaxInFlight, Restamp: c.Sender.Expired == "restamp", Sending: p.reportSent, Settled: p.reportSettled,
+		Proofs: v.proofs, Prober: v.prober,
 	}
-	p.sender = sender.New(s, client, credentials, log.Named("sender"), sender.Options{
-		MaxInFlight: c.Sender.MaxInFlight, OnAmbiguous: sender.RetryAmbiguous, Sending: p.reportSent, Settled: p.reportSettled,
-	})
+	if c.Sender.OnAmbiguous == "park" {
+		o.OnAmbiguous = sender.ParkAmbiguous
+	}
+	p.sender = sender.New(s, client, p.openings.of, log.Named("sender"), o)
 	return p
 }
 
@@ -87,13 +88,14 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 func (p *pipeline) start() {
 	p.batching = launch(p.batcher.Run)
 	p.sending = launch(p.sender.Run)
+	p.asking = launch(p.vouching.run)
 }
 
 // stop makes the last cut, then waits for the answers of the reports in flight. It returns an error when
 // there was no last cut, or ctx ended first; everything acknowledged is on disk either way.
 func (p *pipeline) stop(ctx context.Context) error {
-	cut := p.batching.stop(ctx)
-	return errors.Join(cut, p.sending.stop(ctx))
+	cut, asked := p.batching.stop(ctx), p.asking.stop(ctx)
+	return errors.Join(cut, p.sending.stop(ctx), asked)
 }
 
 var errStopping = errors.New("the daemon is stopping")

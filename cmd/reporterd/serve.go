@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/spool"
 )
 
 func newServe() *cobra.Command {
@@ -46,7 +47,11 @@ underscores), the environment beats the file, the file beats the defaults.`,
 			for _, w := range c.Warnings() {
 				log.Warn(w)
 			}
-			return said(log, serve(cmd.Context(), log, c, sandbox, cmd.OutOrStdout()))
+			again := func() (*config.Config, error) {
+				c, _, err := load(cmd, sandbox)
+				return c, err
+			}
+			return said(log, serve(cmd.Context(), log, c, again, sandbox, cmd.OutOrStdout()))
 		},
 	}
 	addConfigFlags(cmd, "run with a stand-in backend and its services, and print commands to try")
@@ -65,7 +70,7 @@ func said(log *zap.Logger, err error) error {
 }
 
 // serve is the daemon from its first listener to its last report.
-func serve(parent context.Context, log *zap.Logger, c *config.Config, sandboxed bool, stdout io.Writer) error {
+func serve(parent context.Context, log *zap.Logger, c *config.Config, again reader, sandboxed bool, stdout io.Writer) error {
 	ctx, release := untilSignal(parent)
 	defer release()
 
@@ -85,19 +90,16 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, sandboxed 
 		return failed(err)
 	}
 	defer closeSpool(log, s)
-	client, err := newClient(c, d.backend)
+	p, err := assemble(log, c, s, d.backend)
 	if err != nil {
 		return misuse(err)
 	}
-	auth, err := newAuthorizer(log.Named("authorize"), c, s, d.backend)
-	if err != nil {
-		return misuse(err)
-	}
-	p := newPipeline(log, c, s, client, auth)
+	reload := func() error { return p.reload(log, again) }
 	p.countPending(log, c.DataDir)
 	p.start()
 	d.traffic.gate.open(p.handler)
-	d.admin.gate.open(newConsole(log, c, p, begun))
+	d.admin.gate.open(newConsole(log, c, p, begun, reload))
+	defer onHangup(reload)()
 
 	log.Info("ready", zap.Duration("after", time.Since(begun).Round(time.Millisecond)))
 	if sandboxed {
@@ -111,6 +113,23 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, sandboxed 
 		stop(log, c.StopTimeout, d, p)
 		return failed(err)
 	}
+}
+
+// assemble puts the parts together. Its errors are about the configuration.
+func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string) (*pipeline, error) {
+	client, err := newClient(c, backend)
+	if err != nil {
+		return nil, err
+	}
+	v, err := newVouching(log.Named("proof"), c, backend)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := newAuthorizer(log.Named("authorize"), c, s, backend, v)
+	if err != nil {
+		return nil, err
+	}
+	return newPipeline(log, c, s, client, auth, v), nil
 }
 
 // stop is a crash with manners: nothing depends on it, but a report that gets its answer need not be

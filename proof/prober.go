@@ -1,0 +1,234 @@
+package proof
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+const (
+	mostAsked  = 8               // questions under way at a time
+	scopeAsked = 4               // of those, for one service
+	mostQueued = 50_000          // questions waiting, over all services
+	patience   = 5 * time.Second // for one answer
+)
+
+// Prober asks the backend. Every question is asked once at a time, whoever wants to know; services take
+// turns; and there are never more than so many a second.
+type Prober struct {
+	client *threescale.Client
+	proofs *Proofs
+	rate   float64
+
+	wake    chan struct{} // holds one
+	flights sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	scopes  map[Scope]*queue
+	turns   []*queue // those with waiting questions, the next one first
+	pending map[key]*inquiry
+	flying  int
+	tokens  float64
+	filled  time.Time
+	asked   uint64
+	failed  uint64
+}
+
+// queue holds one service's questions.
+type queue struct {
+	scope   Scope
+	waiting []*inquiry
+	flying  int
+}
+
+// inquiry is one question, and who waits for the answer.
+type inquiry struct {
+	key      key
+	question Question
+	tickets  []*ticket
+}
+
+// ticket is a set of questions that somebody waits for.
+type ticket struct {
+	left int
+	done func(*Failure) // nil: nobody waits
+}
+
+// NewProber returns a prober that asks nothing before Run. rate is how many questions a second it asks at
+// most, after a first burst of as many.
+func NewProber(c *threescale.Client, p *Proofs, rate int) *Prober {
+	return &Prober{
+		client: c, proofs: p, rate: float64(max(rate, 1)), wake: make(chan struct{}, 1), tokens: float64(max(rate, 1)),
+		scopes: make(map[Scope]*queue), pending: make(map[key]*inquiry),
+	}
+}
+
+// Ask queues questions of one service and calls done once, from another goroutine: with nil when all are
+// answered, or with the failure of one of them, or of another question of that service, upon which none
+// of those queued are asked. done may be nil. It reports whether there was room; if not, done is not
+// called.
+func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(questions) == 0 || len(p.pending)+len(questions) > mostQueued {
+		return false
+	}
+	t := &ticket{done: done}
+	for _, q := range questions {
+		k := p.proofs.keyOf(s, q)
+		i := p.pending[k]
+		if i == nil {
+			i = &inquiry{key: k, question: q}
+			p.pending[k] = i
+			p.enqueue(s, i)
+		}
+		i.tickets = append(i.tickets, t)
+		t.left++
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Busy reports whether questions wait for longer than a second, so that those which only refresh a proof
+// should come later.
+func (p *Prober) Busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return float64(len(p.pending)) > p.rate
+}
+
+func (p *Prober) enqueue(s Scope, i *inquiry) {
+	q := p.scopes[s]
+	if q == nil {
+		q = &queue{scope: s}
+		p.scopes[s] = q
+	}
+	if len(q.waiting) == 0 {
+		p.turns = append(p.turns, q)
+	}
+	q.waiting = append(q.waiting, i)
+}
+
+// Run asks until ctx ends, which also ends the questions under way: none of them counts anything.
+func (p *Prober) Run(ctx context.Context) error {
+	defer p.flights.Wait()
+	for {
+		q, i, wait := p.next(time.Now())
+		if i != nil {
+			p.flights.Go(func() { p.put(ctx, q, i) })
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-p.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// next takes the next question, or says how long there is none.
+func (p *Prober) next(now time.Time) (*queue, *inquiry, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.filled.IsZero() {
+		p.filled = now
+	}
+	p.tokens = min(p.rate, p.tokens+now.Sub(p.filled).Seconds()*p.rate)
+	p.filled = now
+	if len(p.turns) == 0 || p.flying >= mostAsked {
+		return nil, nil, time.Hour
+	}
+	if p.tokens < 1 {
+		return nil, nil, time.Duration((1-p.tokens)/p.rate*float64(time.Second)) + time.Microsecond
+	}
+	for n, q := range p.turns {
+		if q.flying >= scopeAsked {
+			continue
+		}
+		i := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
+		if len(q.waiting) > 0 {
+			p.turns = append(p.turns, q)
+		}
+		q.flying++
+		p.flying++
+		p.tokens--
+		p.asked++
+		return q, i, 0
+	}
+	return nil, nil, time.Hour
+}
+
+// put asks one question and tells those who wait.
+func (p *Prober) put(ctx context.Context, q *queue, i *inquiry) {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	f := p.proofs.ask(limited, p.client, q.scope, i.question)
+	cancel()
+	for _, done := range p.settle(q, i, f) {
+		done(f)
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// settle ends a question, and after a failure all others of its service that were not begun. It returns
+// who is to be told.
+func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q.flying--
+	p.flying--
+	ended := []*inquiry{i}
+	if f != nil {
+		p.failed++
+		ended = append(ended, q.waiting...)
+		q.waiting = nil
+		for n, other := range p.turns {
+			if other == q {
+				p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
+				break
+			}
+		}
+	}
+	for _, i := range ended {
+		delete(p.pending, i.key)
+		for _, t := range i.tickets {
+			t.left--
+			if t.done != nil && (t.left == 0 || f != nil) {
+				tell = append(tell, t.done)
+				t.done = nil
+			}
+		}
+	}
+	if q.flying == 0 && len(q.waiting) == 0 {
+		delete(p.scopes, q.scope)
+	}
+	return tell
+}
+
+// Stats are figures since the start.
+type Stats struct {
+	Asked, Failed uint64 // questions, and those without an answer
+	Waiting       int    // questions queued or under way
+	Known         int    // applications and metrics remembered
+}
+
+// Stats returns the figures.
+func (p *Prober) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Stats{Asked: p.asked, Failed: p.failed, Waiting: len(p.pending), Known: p.proofs.Len()}
+}

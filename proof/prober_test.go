@@ -1,0 +1,145 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// oracle answers questions without a network.
+type oracle struct {
+	mu     sync.Mutex // guards what follows
+	asked  []time.Time
+	names  []string
+	flying int
+	most   int
+	answer func(r *http.Request) (status int, err error)
+}
+
+const granted = `<?xml version="1.0" encoding="UTF-8"?><status><authorized>true</authorized><plan>Gold</plan></status>`
+
+// RoundTrip takes a tenth of a second.
+func (o *oracle) RoundTrip(r *http.Request) (*http.Response, error) {
+	o.mu.Lock()
+	o.asked = append(o.asked, time.Now())
+	o.names = append(o.names, r.URL.Query().Get("service_id")+"/"+r.URL.Query().Get("app_id"))
+	o.flying++
+	o.most = max(o.most, o.flying)
+	status, err := 200, error(nil)
+	if o.answer != nil {
+		status, err = o.answer(r)
+	}
+	o.mu.Unlock()
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-r.Context().Done():
+		err = r.Context().Err()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.flying--
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/vnd.3scale-v2.0+xml"}},
+		Body: io.NopCloser(strings.NewReader(granted)), Request: r}, nil
+}
+
+func withProber(t *testing.T, rate int, test func(*oracle, *Prober, *Proofs)) {
+	synctest.Test(t, func(t *testing.T) {
+		o, proofs := &oracle{}, New(Options{})
+		client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: o})
+		require.NoError(t, err)
+		p := NewProber(client, proofs, rate)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		test(o, p, proofs)
+		cancel()
+		assert.NoError(t, <-ended)
+	})
+}
+
+func about(n int) []Question {
+	all := make([]Question, n)
+	for i := range all {
+		all[i].Application = app(fmt.Sprint("app", i))
+	}
+	return all
+}
+
+func TestRateAndConcurrencyAreBounded(t *testing.T) {
+	withProber(t, 10, func(o *oracle, p *Prober, proofs *Proofs) {
+		began, done := time.Now(), make(chan *Failure, 1)
+		require.True(t, p.Ask(scope, about(60), func(f *Failure) { done <- f }))
+		assert.Nil(t, <-done)
+		assert.InDelta(t, 5, time.Since(began).Seconds(), 0.3, "ten at once, then ten a second")
+		assert.LessOrEqual(t, o.most, scopeAsked)
+		assert.Len(t, o.asked, 60)
+		assert.Equal(t, 60, proofs.Len())
+	})
+}
+
+func TestOneQuestionForAllWhoWantToKnow(t *testing.T) {
+	withProber(t, 100, func(o *oracle, p *Prober, _ *Proofs) {
+		done := make(chan *Failure, 3)
+		for range 3 {
+			require.True(t, p.Ask(scope, about(5), func(f *Failure) { done <- f }))
+		}
+		for range 3 {
+			assert.Nil(t, <-done)
+		}
+		assert.Len(t, o.asked, 5)
+	})
+}
+
+func TestServicesTakeTurns(t *testing.T) {
+	withProber(t, 5, func(o *oracle, p *Prober, _ *Proofs) {
+		first, second := make(chan *Failure, 1), make(chan *Failure, 1)
+		p.Ask(scope, about(100), func(f *Failure) { first <- f })
+		wait(3 * time.Second)
+		began := time.Now()
+		p.Ask(Scope{ServiceID: "1002"}, about(1), func(f *Failure) { second <- f })
+		<-second
+		assert.Less(t, time.Since(began), time.Second)
+		<-first
+	})
+}
+
+func TestAFailureEndsTheQuestionsOfItsService(t *testing.T) {
+	withProber(t, 100, func(o *oracle, p *Prober, _ *Proofs) {
+		o.answer = func(r *http.Request) (int, error) {
+			if r.URL.Query().Get("service_id") == "1001" {
+				return 0, errors.New("no")
+			}
+			return 200, nil
+		}
+		bad, good := make(chan *Failure, 1), make(chan *Failure, 1)
+		p.Ask(scope, about(1000), func(f *Failure) { bad <- f })
+		p.Ask(Scope{ServiceID: "1002"}, about(10), func(f *Failure) { good <- f })
+		assert.NotNil(t, <-bad)
+		assert.Nil(t, <-good)
+		wait(time.Minute)
+		assert.LessOrEqual(t, len(o.asked), 10+2*scopeAsked)
+		assert.Zero(t, p.Stats().Waiting)
+	})
+}
+
+func TestStopDoesNotWaitForAnswers(t *testing.T) {
+	withProber(t, 100, func(o *oracle, p *Prober, _ *Proofs) {
+		p.Ask(scope, about(50), nil)
+		wait(50 * time.Millisecond)
+	})
+}

@@ -1,0 +1,182 @@
+// Package proof knows which applications and metrics the backend recently vouched for, and asks it about
+// the others.
+//
+// The backend drops a whole report for one application or metric that it does not know, after its 202
+// and in silence. Only what an authorize call has vouched for may therefore share a report. Proofs is
+// what is known, Prober asks what is not, at a bounded rate, and both together survive a restart.
+//
+// What an answer proves is protocol: of an application, any 200 and any 409, since the application is
+// looked up before anything that can deny; of metrics, a 200 or a 409 limits_exceeded, and with no_body
+// any 409, because only then are metrics looked at first (recordings auth-wrong-key-and-metric,
+// auth-wrong-key-and-metric-no-body).
+package proof
+
+import (
+	"crypto/rand"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Standing is what is known of a transaction's application and metrics.
+type Standing uint8
+
+// The standings, from the best to the worst.
+const (
+	Proven    Standing = iota // may share a report with others that are
+	Waiting                   // denied or unsettled so far; not before Opinion.At can there be more to say
+	Unknown                   // nothing is known that still counts: ask
+	Unaskable                 // reports take this name, authorizations do not: may travel, alone
+	Refused                   // denied for longer than the backend remembers absence: will never be taken
+)
+
+// Defaults of Options.
+const (
+	DefaultLife  = 30 * time.Minute
+	DefaultGrace = 65 * time.Second
+	defaultMost  = 200_000
+)
+
+const (
+	freshDenial = 60 * time.Second // a denial older than this is asked for again before it condemns
+	leastApart  = 10 * time.Second // between two questions about what was denied
+)
+
+// Options of New. The zero value has the documented defaults.
+type Options struct {
+	Life time.Duration // how long a proof counts; 0: 30 min
+	// Grace is the backend's negative cache, 60 s, and a margin (recording negative-cache-60s): a denial
+	// condemns what was there that long before it, and what was denied settles that long before it may
+	// share. 0: 65 s.
+	Grace time.Duration
+	Most  int // applications and metrics remembered; 0: 200,000, some 20 MB
+}
+
+// Proofs is what is known of applications and metrics. An application exists in a service; a metric
+// exists in a service, whatever the application. Its methods may be called concurrently.
+type Proofs struct {
+	life  time.Duration
+	grace int64 // seconds
+	most  int
+
+	mu      sync.Mutex // guards what follows
+	salt    [16]byte
+	records map[key]record
+	changed bool // since the last Save
+}
+
+// record is what is known of one subject. Times are Unix seconds, 0 never; 32 bits do until 2106.
+type record struct {
+	until     uint32   // proven until then
+	denied    uint32   // the latest denial
+	named     uint32   // the latest report that named it without proof
+	unaskable uint32   // until then
+	refusal   *Refusal // of the latest denial; nil after a restart
+}
+
+// Refusal is a denial in the backend's words, without secrets.
+type Refusal struct {
+	Status     int
+	Code, Text string
+}
+
+// New returns Proofs that know nothing.
+func New(o Options) *Proofs {
+	if o.Life <= 0 {
+		o.Life = DefaultLife
+	}
+	if o.Grace <= 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.Most <= 0 {
+		o.Most = defaultMost
+	}
+	p := &Proofs{life: o.Life, grace: int64(math.Ceil(o.Grace.Seconds())), most: o.Most, records: make(map[key]record)}
+	_, _ = rand.Read(p.salt[:]) // never fails
+	return p
+}
+
+// Prove notes what an authorization has just proved: the application, and the metrics, which may be none.
+// It is for the authorize path as well: a proof from there is free.
+func (p *Proofs) Prove(s Scope, a threescale.Application, metrics []string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.prove(p.application(s, a), now)
+	for _, m := range metrics {
+		p.prove(p.metric(s, m), now)
+	}
+}
+
+// prove is Prove for one subject. Lives differ by a tenth, so that what was proved together is not asked
+// for together again. mu is held.
+func (p *Proofs) prove(k key, now time.Time) {
+	life := int64(p.life / time.Second)
+	r := p.records[k]
+	r.until = uint32(now.Unix() + life - int64(k[0])*life/2560)
+	r.unaskable, r.refusal = 0, nil
+	p.put(k, r)
+}
+
+// deny notes that the backend has just said that it does not know a subject.
+func (p *Proofs) deny(k key, refusal Refusal, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.records[k]
+	r.until, r.unaskable, r.denied, r.refusal = 0, 0, uint32(now.Unix()), &refusal
+	p.put(k, r)
+}
+
+// cannotAsk notes that authorizations of this service do not take this kind of name.
+func (p *Proofs) cannotAsk(k key, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.records[k]
+	r.until, r.unaskable = 0, uint32(now.Add(p.life).Unix())
+	p.put(k, r)
+}
+
+// Name notes that a report is about to name an application alone, without a proof: the backend's worker
+// may remember from there that it does not exist.
+func (p *Proofs) Name(s Scope, t *threescale.Transaction, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keys := []key{p.application(s, t.Application)}
+	for _, u := range t.Usage {
+		keys = append(keys, p.metric(s, u.Metric))
+	}
+	for _, k := range keys {
+		if r := p.records[k]; int64(r.until) <= now.Unix() {
+			r.named = uint32(now.Unix())
+			p.put(k, r)
+		}
+	}
+}
+
+// put keeps a record; when there are too many, another one goes, of a few the one that is worth least.
+// mu is held.
+func (p *Proofs) put(k key, r record) {
+	p.changed = true
+	if _, known := p.records[k]; !known && len(p.records) >= p.most {
+		var worst key
+		least, looked := uint32(math.MaxUint32), 0
+		for other, r := range p.records { // begins anywhere
+			if r.until < least {
+				worst, least = other, r.until
+			}
+			if looked++; looked == 8 {
+				break
+			}
+		}
+		delete(p.records, worst)
+	}
+	p.records[k] = r
+}
+
+// Len returns how many applications and metrics are remembered.
+func (p *Proofs) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.records)
+}

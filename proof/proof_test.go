@@ -1,0 +1,164 @@
+package proof
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+var (
+	scope  = Scope{ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "t"}}
+	absent = Refusal{Status: 404, Code: "application_not_found", Text: `application with id="a" was not found`}
+)
+
+func app(id string) threescale.Application { return threescale.Application{ID: id} }
+
+func hits(id string) *threescale.Transaction {
+	return &threescale.Transaction{Application: app(id), Usage: threescale.Usage{{Metric: "hits", Value: 1}}}
+}
+
+// standing is the opinion on a transaction that was sealed a while ago.
+func standing(p *Proofs, t *threescale.Transaction, ago time.Duration) Opinion {
+	now := time.Now()
+	return p.Inquire(scope, now.Add(-ago), now).Opinion(t)
+}
+
+func (p *Proofs) denyNow(id string) {
+	p.deny(p.keyOf(scope, Question{Application: app(id)}), absent, time.Now())
+}
+
+func wait(d time.Duration) { <-time.After(d) }
+
+func TestAMetricIsProvenForAllApplications(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{})
+		o := standing(p, hits("a"), 0)
+		assert.Equal(t, Opinion{Standing: Unknown, Questions: []Question{{Application: app("a")}}}, o, "the application first")
+		p.Prove(scope, app("a"), nil, time.Now())
+		o = standing(p, hits("a"), 0)
+		assert.Equal(t, Opinion{Standing: Unknown, Questions: []Question{{Application: app("a"), Metric: "hits"}}}, o, "then its metrics")
+		p.Prove(scope, app("b"), []string{"hits"}, time.Now())
+		assert.Equal(t, Proven, standing(p, hits("a"), 0).Standing)
+		assert.Equal(t, Unknown, standing(p, hits("c"), 0).Standing)
+		other := p.Inquire(Scope{ServiceID: "1002"}, time.Now(), time.Now())
+		assert.Equal(t, Unknown, other.Opinion(hits("a")).Standing, "another service")
+		elsewhere := p.Inquire(Scope{ServiceID: "1001", Credentials: threescale.Credentials{ProviderKey: "k"}}, time.Now(), time.Now())
+		assert.Equal(t, Proven, elsewhere.Opinion(hits("a")).Standing, "whoever asks")
+
+		wait(DefaultLife * 9 / 10)
+		assert.NotEmpty(t, standing(p, hits("a"), 0).Questions, "asked again before it ends")
+		wait(DefaultLife / 10)
+		assert.Equal(t, Unknown, standing(p, hits("a"), 0).Standing)
+	})
+}
+
+func TestADenialCondemnsWhatIsOlderThanTheBackendsMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{})
+		p.denyNow("a")
+		now := time.Now()
+		assert.Equal(t, Opinion{Standing: Waiting, At: now.Add(65 * time.Second)}.At.Unix(), standing(p, hits("a"), 0).At.Unix())
+		assert.Equal(t, Waiting, standing(p, hits("a"), 64*time.Second).Standing)
+		assert.Equal(t, Opinion{Standing: Refused, Refusal: absent}, standing(p, hits("a"), 65*time.Second))
+		wait(61 * time.Second)
+		assert.Equal(t, Unknown, standing(p, hits("a"), time.Hour).Standing, "an old denial is asked for again")
+	})
+}
+
+func TestWhatWasDeniedOrNamedSettlesBeforeItShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{})
+		p.denyNow("a")
+		p.Name(scope, hits("b"), time.Now())
+		wait(30 * time.Second)
+		for _, id := range []string{"a", "b"} {
+			p.Prove(scope, app(id), nil, time.Now())
+			bare := &threescale.Transaction{Application: app(id)}
+			o := standing(p, bare, 0)
+			assert.Equal(t, Waiting, o.Standing)
+			assert.InDelta(t, 35, time.Until(o.At).Seconds(), 1)
+		}
+		wait(36 * time.Second)
+		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: app("a")}, 0).Standing)
+		p.Name(scope, &threescale.Transaction{Application: app("a")}, time.Now())
+		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: app("a")}, 0).Standing, "naming what is proven is no harm")
+	})
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	p := New(Options{Most: 1000})
+	for i := range 5000 {
+		p.Prove(scope, threescale.Application{UserKey: fmt.Sprint(i)}, nil, time.Now())
+	}
+	assert.Equal(t, 1000, p.Len())
+}
+
+func TestSnapshot(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "proofs")
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{})
+		p.Prove(scope, app("a"), []string{"hits"}, time.Now())
+		p.Prove(scope, threescale.Application{UserKey: "verysecret"}, nil, time.Now())
+		p.denyNow("denied")
+		require.NoError(t, p.Save(file))
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.NotContains(t, string(text), "verysecret")
+
+		wait(time.Minute)
+		later := New(Options{})
+		require.NoError(t, later.Load(file))
+		assert.Equal(t, Proven, standing(later, hits("a"), 0).Standing)
+		assert.Equal(t, Unknown, standing(later, hits("denied"), time.Hour).Standing, "a denial is asked for again")
+		later.Prove(scope, app("denied"), []string{"hits"}, time.Now())
+		assert.Equal(t, Waiting, standing(later, hits("denied"), 0).Standing, "and yet remembered")
+		require.NoError(t, os.Remove(file))
+		require.NoError(t, New(Options{}).Load(file), "missing")
+		require.NoError(t, p.Save(file), "unchanged")
+		assert.NoFileExists(t, file)
+
+		short := New(Options{Life: 10 * time.Second})
+		require.NoError(t, later.Save(file))
+		require.NoError(t, short.Load(file))
+		wait(11 * time.Second)
+		assert.Equal(t, Unknown, standing(short, hits("a"), 0).Standing, "a shorter life counts at once")
+		wait(time.Hour)
+		aged := New(Options{})
+		require.NoError(t, aged.Load(file))
+		assert.Zero(t, aged.Len())
+	})
+	require.NoError(t, os.WriteFile(file, []byte("RPPROOF1 and something else, long enough to be one record of the file"), 0o600))
+	p := New(Options{})
+	assert.Error(t, p.Load(file))
+	assert.Zero(t, p.Len())
+}
+
+func BenchmarkOpinion(b *testing.B) {
+	p := New(Options{})
+	now := time.Now()
+	transactions := make([]*threescale.Transaction, 1000)
+	for i := range transactions {
+		transactions[i] = hits(fmt.Sprint("app", i))
+		p.Prove(scope, transactions[i].Application, []string{"hits"}, now)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		q := p.Inquire(scope, now, now)
+		for _, t := range transactions {
+			if q.Opinion(t).Standing != Proven {
+				b.Fatal("not proven")
+			}
+		}
+	}
+}

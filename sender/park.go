@@ -1,0 +1,98 @@
+package sender
+
+import (
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+// parks reports whether a batch is kept until somebody decides. It follows from what is on disk about the
+// batch, so that it is the same after a crash at any moment.
+func (s *Sender) parks(b *spool.BatchInfo) bool {
+	return s.options.OnAmbiguous == ParkAmbiguous && b.Doubts > 0
+}
+
+// Parked returns parked batches behind one, at most limit, in the order of their ids: how often each was
+// attempted, how often nobody saw the outcome, and when it was last. Their transactions are the spool's
+// to Load. It is empty unless ambiguous batches are parked.
+func (s *Sender) Parked(behind spool.BatchID, limit int) []spool.BatchInfo {
+	if s.options.OnAmbiguous != ParkAmbiguous {
+		return nil
+	}
+	return s.spool.Doubtful(behind, limit)
+}
+
+// Fate is what somebody decides about a parked batch.
+type Fate uint8
+
+// The fates.
+const (
+	Resend  Fate = iota + 1 // it was not counted: send it again
+	Counted                 // it was counted: done
+	Bury                    // make dead letters of it
+)
+
+// unresolved is the reason of a transaction that somebody gave up on.
+var unresolved = spool.Reason{
+	Code:    "ambiguous",
+	Message: "a report with it was sent and its outcome is unknown: the backend may have counted it",
+}
+
+// Unpark ends the parking of a batch. It returns once that is durable. A batch that is not parked gives
+// spool.ErrUnknownBatch.
+func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
+	b, err := s.spool.Load(id)
+	if err != nil {
+		return err
+	}
+	if !s.isParked(id) {
+		return fmt.Errorf("sender: batch %s is not parked: %w", id, spool.ErrUnknownBatch)
+	}
+	r := spool.Resolution{}
+	switch fate {
+	case Resend:
+		if err := s.spool.Pardon(id); err != nil {
+			return err
+		}
+		s.spool.Recall(id)
+		s.poke()
+		return nil
+	case Counted:
+		for i := range b.Transactions {
+			r.Delivered = append(r.Delivered, i)
+		}
+	default:
+		for i := range b.Transactions {
+			r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: unresolved})
+		}
+	}
+	if err := s.spool.Resolve(id, r); err != nil {
+		return err
+	}
+	s.options.Settled(b, r)
+	return nil
+}
+
+func (s *Sender) isParked(id spool.BatchID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lanes {
+		if _, flying := l.flying[id]; flying {
+			return false // its outcome is about to be recorded
+		}
+	}
+	info, ok := s.spool.Batch(id)
+	return ok && s.parks(&info)
+}
+
+// sayParked logs that a batch is kept, if that is what happens to it.
+func (d *delivery) sayParked(v Verdict) {
+	if d.options.OnAmbiguous != ParkAmbiguous {
+		return
+	}
+	d.log.Warn("batch is parked: its outcome is unknown, and somebody has to decide",
+		zap.String("service_id", d.lane.key.ServiceID), zap.Stringer("batch", d.batch.ID), zap.String("code", v.Code),
+		zap.Int("transactions", len(d.fresh)), zap.Uint64("events", d.batch.Events()))
+}

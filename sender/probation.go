@@ -1,0 +1,180 @@
+package sender
+
+import (
+	"context"
+	"time"
+
+	"github.com/reporterd/reporterd/proof"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+const (
+	probationWait   = 10 * time.Second // that a batch waits for its questions before its proven part leaves
+	probationSplits = 8                // of a batch in parts; deeper ones wait until all is decided
+	urgency         = 10 * time.Minute // before a transaction is too old to be sent: no time for questions
+	mostQuestioning = 32               // batches of one lane that wait for answers at a time
+)
+
+// examination divides the transactions of a batch by what is known of their applications and metrics.
+type examination struct {
+	proven    []int
+	waiting   []int // denied, but not for long enough; or not settled
+	unknown   []int
+	alone     []int
+	dead      []spool.DeadLetter
+	questions []proof.Question
+	at        time.Time // when to look at those waiting again
+}
+
+// examine asks the proofs about every transaction that would be sent.
+func (d *delivery) examine(s proof.Scope) *examination {
+	x := &examination{}
+	q := d.options.Proofs.Inquire(s, d.batch.Sealed, d.began)
+	for _, i := range d.fresh {
+		o := q.Opinion(&d.batch.Transactions[i].Transaction)
+		switch o.Standing {
+		case proof.Proven:
+			x.proven = append(x.proven, i)
+		case proof.Waiting:
+			x.waiting = append(x.waiting, i)
+			if x.at.IsZero() || o.At.Before(x.at) {
+				x.at = o.At
+			}
+		case proof.Unknown:
+			x.unknown = append(x.unknown, i)
+		case proof.Unaskable:
+			x.alone = append(x.alone, i)
+		case proof.Refused:
+			x.dead = append(x.dead, spool.DeadLetter{
+				Index: i, Reason: spool.Reason{Code: o.Refusal.Code, Message: o.Refusal.Text},
+				Answer: spool.Answer{Status: o.Refusal.Status, Code: o.Refusal.Code},
+			})
+		}
+		x.questions = append(x.questions, o.Questions...)
+	}
+	return x
+}
+
+// admitted reports whether the batch may be sent as it is: everything in it is proven, or it is about one
+// application only. Otherwise it was set aside, or divided. A batch that was attempted before was proven
+// then, and may have been counted: it is not divided because the proofs ran out or were lost, so that a
+// repetition is one.
+func (d *delivery) admitted(ctx context.Context) bool {
+	c, ok := d.opening()
+	if d.options.Proofs == nil || !ok {
+		return true
+	}
+	s := proof.Scope{ServiceID: d.batch.Lane.ServiceID, Credentials: c}
+	x := d.examine(s)
+	if len(x.proven) == len(d.fresh) {
+		d.renew(s, x)
+		return true
+	}
+	w := d.ward()
+	if d.hurried(d.fresh) {
+		x.alone = append(x.alone, x.unknown...)
+		x.unknown = nil
+	} else if len(x.unknown) > 0 {
+		switch blind := d.blind(); {
+		case blind && !d.tried:
+			x.alone = append(x.alone, x.unknown...)
+			x.unknown = nil
+		case d.tried, d.began.Before(w.since.Add(d.probationWait())):
+			d.ask(s, x, w)
+			return false
+		}
+	}
+	if len(x.alone) > 0 && d.single() && len(x.dead) == 0 {
+		d.name(s)
+		return true
+	}
+	d.part(ctx, s, x, w)
+	return false
+}
+
+// probationWait is how long questions are waited for; what was waited for before can wait longer.
+func (d *delivery) probationWait() time.Duration {
+	return probationWait << min(d.batch.ID.Splits(), 3)
+}
+
+// hurried reports whether one of the transactions will soon be too old to be sent.
+func (d *delivery) hurried(indices []int) bool {
+	soon := d.began.Add(d.options.ExpiredMargin + urgency - threescale.MaxPast).Unix()
+	for _, i := range indices {
+		if at := d.batch.Transactions[i].Timestamp; at != 0 && at < soon && !d.restamped(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// blind reports whether reports get through and questions have not for a while, so that waiting would be
+// in vain. When it is time to ask again, one of its batches does.
+func (d *delivery) blind() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := &d.lane.blind
+	return b.lasting(d.began) && !d.lane.trouble.exists() && d.began.Before(b.notBefore)
+}
+
+// single reports whether what would be sent is about one application.
+func (d *delivery) single() bool {
+	for _, i := range d.fresh {
+		if d.batch.Transactions[i].Application != d.batch.Transactions[d.fresh[0]].Application {
+			return false
+		}
+	}
+	return true
+}
+
+// name tells the proofs that unproven applications and metrics are about to be named in a report.
+func (d *delivery) name(s proof.Scope) {
+	for _, i := range d.fresh {
+		d.options.Proofs.Name(s, &d.batch.Transactions[i].Transaction, d.began)
+	}
+	d.counts.alone.Add(1)
+}
+
+// renew asks for what will soon not be proven any more, if there is nothing more urgent to ask.
+func (d *delivery) renew(s proof.Scope, x *examination) {
+	if len(x.questions) > 0 && !d.options.Prober.Busy() {
+		d.options.Prober.Ask(s, x.questions, nil)
+	}
+}
+
+// part ends the batch in parts: what was refused for long enough is dead, what is proven goes on
+// together, what cannot be proven goes on by application, and the rest waits apart.
+func (d *delivery) part(ctx context.Context, s proof.Scope, x *examination, w *ward) {
+	rest := append(append([]int(nil), x.waiting...), x.unknown...)
+	if len(rest) > 0 && (len(rest) == len(d.fresh) || d.tried && len(x.alone) == 0 || d.batch.ID.Splits() >= probationSplits) {
+		d.linger(s, x, w)
+		return
+	}
+	r := spool.Resolution{Dead: x.dead}
+	for _, child := range [][]int{x.proven, rest} {
+		if len(child) > 0 {
+			r.Children = append(r.Children, child)
+		}
+	}
+	r.Children = append(r.Children, d.byApplication(x.alone, spool.MaxChildren-len(r.Children))...)
+	d.resolve(ctx, r)
+}
+
+// byApplication divides transactions into at most so many groups, none of which shares an application
+// with another. Groups of several applications are divided again when their turn comes.
+func (d *delivery) byApplication(indices []int, most int) [][]int {
+	seen := make(map[threescale.Application]int)
+	for _, i := range indices {
+		a := d.batch.Transactions[i].Application
+		if _, known := seen[a]; !known {
+			seen[a] = len(seen)
+		}
+	}
+	groups := make([][]int, min(most, len(seen)))
+	for _, i := range indices {
+		n := seen[d.batch.Transactions[i].Application] % len(groups)
+		groups[n] = append(groups[n], i)
+	}
+	return groups
+}

@@ -1,0 +1,139 @@
+package sender
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/reporterd/reporterd/proof"
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// wire takes calls to the sandbox without a network, and can be cut for reports, for questions, or both.
+type wire struct {
+	sandbox *sandbox.Sandbox
+
+	mu        sync.Mutex // guards what follows
+	questions int
+	reports   []int                   // transactions of each
+	fail      func(report bool) reply // nil: nothing fails
+}
+
+// RoundTrip answers a call.
+func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	isReport := r.Method == http.MethodPost
+	c.mu.Lock()
+	var a reply
+	if c.fail != nil {
+		a = c.fail(isReport)
+	}
+	if !isReport {
+		c.questions++
+	}
+	c.mu.Unlock()
+	select {
+	case <-time.After(a.delay):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if a.status != 0 {
+		return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	}
+	before := c.sandbox.Calls().Transactions
+	rec := httptest.NewRecorder()
+	c.sandbox.ServeHTTP(rec, r)
+	if isReport {
+		c.mu.Lock()
+		c.reports = append(c.reports, int(c.sandbox.Calls().Transactions-before))
+		c.mu.Unlock()
+	}
+	return rec.Result(), nil
+}
+
+// behave makes calls fail as a function says; nil: none does.
+func (c *wire) behave(fail func(report bool) reply) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail = fail
+}
+
+func (c *wire) asked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.questions
+}
+
+// city is a world whose backend is the sandbox, and whose sender asks before it sends.
+type city struct {
+	*world
+	*wire
+	proofs *proof.Proofs
+	prober *proof.Prober
+}
+
+// inCity runs a test in a synctest bubble against the sandbox. Its services 1001 to 1005 are configured.
+func inCity(t *testing.T, so sandbox.Options, o Options, po proof.Options, rate int, test func(*city)) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		c := &city{world: &world{t: t, tokens: map[string]string{}}, wire: &wire{sandbox: sandbox.New(so)}}
+		for _, id := range []string{"1001", "1002", "1003", "1004", "1005"} {
+			c.tokens[id] = "stoken" + id
+		}
+		var err error
+		c.spool, _, err = spool.Open(spool.Options{Dir: dir, SegmentBytes: 1 << 20})
+		require.NoError(t, err)
+		client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: c.wire, Timeout: 10 * time.Second})
+		require.NoError(t, err)
+		core, logs := observer.New(zap.InfoLevel)
+		c.log = logs
+		c.proofs = proof.New(po)
+		c.prober = proof.NewProber(client, c.proofs, rate)
+		o.Proofs, o.Prober = c.proofs, c.prober
+		c.sender = New(c.spool, client, c.credentials, zap.New(core), o)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 2)
+		go func() { ended <- c.sender.Run(ctx) }()
+		go func() { ended <- c.prober.Run(ctx) }()
+		c.stop = sync.OnceFunc(func() {
+			cancel()
+			assert.NoError(t, <-ended)
+			assert.NoError(t, <-ended)
+		})
+		test(c)
+		c.stop()
+		c.balance()
+		require.NoError(t, c.spool.Close())
+	})
+}
+
+// create makes applications of service 1001.
+func (c *city) create(names ...string) {
+	c.t.Helper()
+	changes := make([]sandbox.ApplicationChange, len(names))
+	for i, name := range names {
+		changes[i] = sandbox.ApplicationChange{ServiceID: "1001", AppID: name}
+	}
+	require.NoError(c.t, c.sandbox.PutApplications(changes...))
+}
+
+// hits sums what the sandbox counted for a service.
+func (c *city) hits(service string) (n uint64) {
+	for _, metrics := range c.sandbox.Usage()[service] {
+		n += metrics["hits"]
+	}
+	return n
+}
