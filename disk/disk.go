@@ -37,6 +37,8 @@ type FS interface {
 	// Lock takes an exclusive lock that ends with the process or with Close. When another process has
 	// it, the error wraps ErrLocked.
 	Lock(name string) (io.Closer, error)
+	// Locked reports whether a process has the lock, without taking it and without making the file.
+	Locked(name string) (bool, error)
 }
 
 // Entry is one file of a directory.

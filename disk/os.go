@@ -81,6 +81,24 @@ func (OS) Lock(name string) (io.Closer, error) {
 	return f, nil
 }
 
+// Locked asks for a shared lock and gives it back at once: a process that wants the lock at that moment may
+// find it taken, and has to try twice.
+func (OS) Locked(name string) (bool, error) {
+	f, err := os.Open(filepath.Clean(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	err = lockShared(f)
+	if errors.Is(err, ErrLocked) {
+		return true, nil
+	}
+	return false, err
+}
+
 // file is an *os.File whose Sync is fdatasync where there is one.
 type file struct{ *os.File }
 

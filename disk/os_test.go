@@ -57,10 +57,25 @@ func TestLock(t *testing.T) {
 	require.NoError(t, err)
 	_, err = fs.Lock(name)
 	assert.ErrorIs(t, err, ErrLocked)
+	assertLocked(t, name, true)
 	require.NoError(t, lock.Close())
+	assertLocked(t, name, false)
 	lock, err = fs.Lock(name)
 	require.NoError(t, err)
 	require.NoError(t, lock.Close())
+}
+
+func assertLocked(t *testing.T, name string, want bool) {
+	t.Helper()
+	locked, err := OS{}.Locked(name)
+	require.NoError(t, err)
+	assert.Equal(t, want, locked)
+}
+
+func TestLookingForALockMakesNoFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lock")
+	assertLocked(t, name, false)
+	assert.NoFileExists(t, name)
 }
 
 func TestPermissionsAreTightened(t *testing.T) {

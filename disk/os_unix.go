@@ -10,8 +10,13 @@ import (
 )
 
 // lock takes an exclusive flock without waiting.
-func lock(f *os.File) error {
-	err := retry(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) })
+func lock(f *os.File) error { return flock(f, syscall.LOCK_EX) }
+
+// lockShared takes a shared flock without waiting.
+func lockShared(f *os.File) error { return flock(f, syscall.LOCK_SH) }
+
+func flock(f *os.File, how int) error {
+	err := retry(func() error { return syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) })
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return ErrLocked
 	}

@@ -8,8 +8,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/reporterd/reporterd/disk"
+)
+
+// Somebody who only looks whether the directory is in use holds the lock for microseconds.
+const (
+	lockTries = 3
+	lockPause = 10 * time.Millisecond
 )
 
 // lockDir takes the directory for this process, and leaves the process id in the file for whoever finds
@@ -17,6 +24,10 @@ import (
 func lockDir(fs disk.FS, dir string) (io.Closer, error) {
 	name := filepath.Join(dir, "lock")
 	lock, err := fs.Lock(name)
+	for tries := 1; errors.Is(err, disk.ErrLocked) && tries < lockTries; tries++ {
+		time.Sleep(lockPause)
+		lock, err = fs.Lock(name)
+	}
 	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("spool: data directory %s is in use by process %s: %w", dir, lockHolder(fs, name), err)
 	}

@@ -137,6 +137,18 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 	return &lock{d: d, name: name}, nil
 }
 
+// Locked implements disk.FS.
+func (d *Disk) Locked(name string) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name = path.Clean(name)
+	f, err := d.start(Lock, name)
+	if err != nil {
+		return false, err
+	}
+	return d.locks[name], f.run(func() error { return nil })
+}
+
 // lock is a held lock.
 type lock struct {
 	d    *Disk
