@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type application struct {
 	children []threescale.MetricChildren // of the hierarchy extension
 	probed   []*metric                   // whose place below these limits was asked for
 	asked    time.Time                   // when the newest answer was asked for; zero: never
+	moves    uint64                      // of usage towards the backend and back
 	gone     bool                        // forgotten: whoever still holds it must look again
 
 	// Room for what most applications have, next to the rest: a decision about one that was not asked
@@ -73,6 +75,9 @@ func (app *application) book(u threescale.Usage, flat bool, timestamp int64, c c
 }
 
 func (app *application) add(t *tally, amount int64, c change, at, cal *calendar, now int64) {
+	if c.doubtful != 0 {
+		app.moves++
+	}
 	for p := range threescale.Period(periods) {
 		s, moving := t.slot(p, at, cal)
 		if s == nil {
@@ -107,8 +112,8 @@ func (app *application) idle(now int64) bool {
 // than the last changes nothing. The reports of a period that is not the one running here are for the
 // other side of a turn, and tell nothing of this one.
 //
-// It returns the most by which a counter rose above what was expected: usage of others.
-func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *clock) (others int64) {
+// before are the tallies at the time of asking. It returns the most by which a counter rose above what was expected: usage of others.
+func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *clock, before []tally) (others int64) {
 	app.service.learn(st.Hierarchy, now)
 	app.mu.Lock()
 	defer app.mu.Unlock()
@@ -138,9 +143,61 @@ func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *
 			}
 			continue
 		}
-		others = max(others, l.learn(u.CurrentValue, l.start == unlearnt, app.tallies, cal, now))
+		others = max(others, l.learn(u.CurrentValue, app.tallies, before, cal, now))
 	}
 	return others
+}
+
+// maxCalm bounds the wait for reports in flight.
+const maxCalm = 500 * time.Millisecond
+
+// calm waits, if nothing was learnt yet, until no report with usage of the application is in flight, or
+// ctx ends.
+func (app *application) calm(ctx context.Context) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for app.open() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// open reports whether a first answer would leave open what is counted in it.
+func (app *application) open() bool {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	return app.asked.IsZero() && app.doubtful()
+}
+
+func (app *application) doubtful() bool {
+	for i := range app.tallies {
+		if app.tallies[i].moving[threescale.Eternity].doubtful != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// snapshot returns a copy of the tallies, and a number for settled.
+func (app *application) snapshot() ([]tally, uint64) {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	copied := slices.Clone(app.tallies)
+	for i := range copied {
+		copied[i].ahead = slices.Clone(copied[i].ahead)
+	}
+	return copied, app.moves
+}
+
+// settled reports whether nothing went to the backend or came back since the snapshot, or whether that
+// does not matter because it is not the first answer.
+func (app *application) settled(moves uint64) bool {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	return !app.asked.IsZero() || app.moves == moves && !app.doubtful()
 }
 
 // unlearnt is the start of a limit whose counter nobody has told yet.

@@ -137,3 +137,22 @@ func TestDeadLettersDoNotWeigh(t *testing.T) {
 		assert.EqualValues(t, 0, w.get("authorize", "app_id", "dead").current(t, "hits", threescale.Day))
 	})
 }
+
+// TestFirstAnswerWaitsForReportsInFlight: usage in flight when an application is first asked about is
+// counted once, whether or not its report had landed.
+func TestFirstAnswerWaitsForReportsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		require.NoError(t, w.Load())
+		w.limited("flying", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		w.accept("flying", "hits", 30)
+		e := w.journal.take()[0]
+		w.Sending("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) })
+		w.others("flying", 30) // it has landed, and its answer is on the way
+		go func() {
+			pass(100 * time.Millisecond)
+			w.Settled("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
+		}()
+		assert.EqualValues(t, 30, w.get("authorize", "app_id", "flying").current(t, "hits", threescale.Eternity))
+	})
+}

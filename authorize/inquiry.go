@@ -15,16 +15,20 @@ import (
 // maxProbes bounds the extra calls that one question may need to place metrics in the hierarchy.
 const maxProbes = 8
 
+// maxFirst bounds how often the first question about an application is put.
+const maxFirst = 3
+
 // inquiry asks the backend one question and remembers what it says. One goroutine has it.
 type inquiry struct {
 	*Authorizer
 	flight  *flight
 	service *service
 	call    call
-	metrics []string // that the call names
-	begun   time.Time
+	metrics []string  // that the call names
+	begun   time.Time // when the backend was asked, last
 
 	question *threescale.AuthorizeCall
+	before   []tally // of the application at begun
 }
 
 // unsettled lists the metrics of a call that can exist and are not known not to.
@@ -46,9 +50,8 @@ func (i *inquiry) run() {
 	defer i.flights.land(i.call.key, i.flight)
 	ctx, cancel := context.WithTimeout(context.Background(), i.options.Timeout)
 	defer cancel()
-	answer, err := i.send(ctx, i.question)
+	answer, err := i.inquire(ctx)
 	now := time.Now()
-	i.counters.asked(now.Sub(i.begun))
 	if err != nil || !isAnswer(answer) {
 		i.away(answer, err, now)
 		return
@@ -57,6 +60,29 @@ func (i *inquiry) run() {
 		i.log.Info("authorizations are answered by the backend again", zap.String("service_id", i.call.door.serviceID))
 	}
 	i.take(ctx, answer, now)
+}
+
+// inquire asks. The first answer about an application sets its counters, so there it should not be left
+// open whether a report was counted in it: reports in flight are waited for, though not long, and if one
+// went out or came back meanwhile the question is put again.
+func (i *inquiry) inquire(ctx context.Context) (answer *threescale.Authorization, err error) {
+	app := i.ledger.find(identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application))
+	patience, cancel := context.WithTimeout(ctx, maxCalm)
+	defer cancel()
+	for range maxFirst {
+		var moves uint64
+		if app != nil {
+			app.calm(patience)
+			i.before, moves = app.snapshot()
+		}
+		i.begun = time.Now()
+		answer, err = i.send(ctx, i.question)
+		i.counters.asked(time.Since(i.begun))
+		if app == nil || err != nil || app.settled(moves) {
+			break
+		}
+	}
+	return answer, err
 }
 
 func tooLong() *threescale.Error {
@@ -137,7 +163,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	st := answer.Verdict
 	id := identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application)
 	e.application = i.ledger.refer(id, i.service)
-	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock))
+	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock, i.before))
 	e.oauth, e.keys = st.Application, st.AppKeys
 	if answer.Status == http.StatusConflict {
 		e.code = rejection(answer)

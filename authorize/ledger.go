@@ -89,6 +89,14 @@ func (l *ledger) refer(id identity, s *service) *application {
 	return app
 }
 
+// find returns the application of an identity, or nil.
+func (l *ledger) find(id identity) *application {
+	sh := &l.shards[id.low%shards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.applications[id]
+}
+
 // lock returns the application of a service and an identity with its mutex held, a new one if need be;
 // nil when too many are followed already.
 func (l *ledger) lock(services *services, service, id identity) *application {

@@ -39,6 +39,24 @@ func (l *limit) accepted(tallies []tally, now *calendar) (sum int64) {
 	return sum
 }
 
+// sums are what the tallies hold against one limit.
+type sums struct{ accepted, pending, doubtful, lately int64 }
+
+func (l *limit) sums(tallies []tally, now *calendar, at time.Time) (s sums) {
+	for i := range tallies {
+		t := &tallies[i]
+		if !t.weighs(l.metric) {
+			continue
+		}
+		running, moving := t.running(l.period, now), &t.moving[l.period]
+		s.accepted += running.accepted
+		s.pending += running.pending
+		s.doubtful += moving.doubtful
+		s.lately += moving.lately(at.Unix())
+	}
+	return s
+}
+
 // learn takes the backend's value of the counter. The true total lies between
 //
 //	low  = value + pending - doubtful           what was never sent cannot be in value
@@ -46,30 +64,22 @@ func (l *limit) accepted(tallies []tally, now *calendar) (sum int64) {
 //
 // and what was expected is moved only as far as it must be to lie there. As long as this daemon is the
 // only reporter it always does, so the total stays exact. Others' usage lifts low above it; usage that
-// the backend threw away after its 202 lets high sink below it, once the lag is over. The first answer
-// has no expectation to correct: then what was delivered counts as counted, and the rest as not.
+// the backend threw away after its 202 lets high sink below it, once the lag is over. It returns by how
+// much the total rose: usage of others that came to light.
 //
-// It returns by how much the total rose: usage of others that came to light.
-func (l *limit) learn(value int64, first bool, tallies []tally, now *calendar, at time.Time) (others int64) {
-	var accepted, pending, doubtful, lately int64
-	for i := range tallies {
-		if !tallies[i].weighs(l.metric) {
-			continue
-		}
-		s := tallies[i].running(l.period, now)
-		accepted += s.accepted
-		pending += s.pending
-		doubtful += tallies[i].moving[l.period].doubtful
-		lately += tallies[i].moving[l.period].lately(at.Unix())
-	}
-	if first {
-		l.start, l.base = now.start[l.period], value+pending-accepted
+// The first answer has no expectation to correct. Then what was pending when it was asked for, as the
+// tallies before say, counts as not in value, and everything older as counted.
+func (l *limit) learn(value int64, tallies, before []tally, now *calendar, at time.Time) (others int64) {
+	s := l.sums(tallies, now, at)
+	if l.start == unlearnt {
+		then := l.sums(before, now, at)
+		l.start, l.base = now.start[l.period], value+then.pending-then.accepted
 		return 0
 	}
 	expected := l.total(tallies, now)
-	low, high := value+pending-doubtful, value+pending+lately
+	low, high := value+s.pending-s.doubtful, value+s.pending+s.lately
 	learnt := min(max(expected, low), max(low, high))
-	l.base = learnt - accepted
+	l.base = learnt - s.accepted
 	return learnt - expected
 }
 

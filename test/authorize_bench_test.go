@@ -68,7 +68,7 @@ func compareAuthorize(b *testing.B) {
 	fmt.Fprint(os.Stderr, "\n", text.String())
 	b.ReportMetric(median(all[2].p99).Seconds()*1e3, "authrep-p99-ms")
 	b.ReportMetric(0, "ns/op")
-	profile(b, d, load{address: d.await("traffic"), connections: authorizeConnections, requests: all[1].requests, perRequest: 1})
+	profile(b, d, load{address: d.await("traffic"), connections: authorizeConnections, requests: all[2].requests, perRequest: 1})
 	d.kill()
 	bare.kill()
 }
