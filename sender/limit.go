@@ -34,8 +34,9 @@ func (l *limit) room() int {
 	return max(1, min(int(l.now), l.most))
 }
 
-// answered books a call that was taken, and how long that took.
-func (l *limit) answered(began, now time.Time, transactions, flying int) {
+// answered books a call that was taken, how long that took, and whether all the room was used: there is no
+// need for more otherwise.
+func (l *limit) answered(began, now time.Time, transactions int, full bool) {
 	took := now.Sub(began)
 	each := float64(took) / float64(transactions+callCost)
 	if l.best == 0 || each < l.best {
@@ -43,7 +44,7 @@ func (l *limit) answered(began, now time.Time, transactions, flying int) {
 	}
 	if took >= slow && each > slowTimes*l.best {
 		l.decrease(began, now, slowness)
-	} else if flying >= l.room() {
+	} else if full {
 		l.now = min(l.now+1/l.now, float64(l.most))
 	}
 	l.best *= 1.01
@@ -67,7 +68,8 @@ func (d *delivery) weigh(v Verdict) {
 	}
 	switch v.Kind {
 	case Delivered:
-		d.limit.answered(d.sent, time.Now(), len(d.fresh), d.flying)
+		full := d.flying >= d.limit.room() || len(d.lane.flying) >= d.share()
+		d.limit.answered(d.sent, time.Now(), len(d.fresh), full)
 	case Retry, Ambiguous:
 		d.limit.decrease(d.sent, time.Now(), overload)
 	}

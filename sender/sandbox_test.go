@@ -25,6 +25,7 @@ type wire struct {
 	sandbox *sandbox.Sandbox
 
 	mu        sync.Mutex // guards what follows
+	all       int        // calls
 	questions int
 	reports   []int                   // transactions of each
 	fail      func(report bool) reply // nil: nothing fails
@@ -34,6 +35,7 @@ type wire struct {
 func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	isReport := r.Method == http.MethodPost
 	c.mu.Lock()
+	c.all++
 	var a reply
 	if c.fail != nil {
 		a = c.fail(isReport)
@@ -136,4 +138,11 @@ func (c *city) hits(service string) (n uint64) {
 		n += metrics["hits"]
 	}
 	return n
+}
+
+// tries is how many calls were made.
+func (c *wire) tries() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all
 }

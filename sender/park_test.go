@@ -1,0 +1,81 @@
+package sender
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+func TestAmbiguousBatchesAreParkedUntilSomebodyDecides(t *testing.T) {
+	for name, test := range map[string]struct {
+		fate                     Fate
+		landed                   bool
+		counted, delivered, dead uint64
+	}{
+		"sent again, had not landed": {Resend, false, 2, 2, 0},
+		"sent again, had landed":     {Resend, true, 4, 2, 0},
+		"counted, had landed":        {Counted, true, 2, 2, 0},
+		"buried, had not landed":     {Bury, false, 0, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {
+				w.backend.behave(times(1, reply{err: errReset, landed: test.landed}))
+				w.seal("1", "a", "b")
+				w.wait(time.Second)
+				w.seal("2", "c")
+				w.wait(time.Hour)
+				assert.EqualValues(t, 1, w.spool.Counts().Delivered, "others go on")
+				assert.Len(t, w.backend.seen(), 2, "it is not sent again")
+				l := w.lane("1")
+				assert.Equal(t, 1, l.Parked)
+				assert.EqualValues(t, 2, l.ParkedEvents)
+				parked := w.sender.Parked(spool.BatchID{}, 10)
+				require.Len(t, parked, 1)
+				assert.Equal(t, []int{1, 1}, []int{parked[0].Attempts, parked[0].Ambiguous})
+				assert.WithinDuration(t, time.Now().Add(-time.Hour), parked[0].Attempted, 2*time.Second)
+				assert.Equal(t, 1, w.log.FilterMessageSnippet("parked").Len())
+
+				require.NoError(t, w.sender.Unpark(parked[0].ID, test.fate))
+				w.wait(time.Minute)
+				c := w.spool.Counts()
+				assert.Equal(t, []uint64{test.delivered + 1, test.dead, 0}, []uint64{c.Delivered, c.Dead, c.Pending})
+				assert.Equal(t, test.counted+1, w.backend.hits())
+				assert.Empty(t, w.sender.Parked(spool.BatchID{}, 10))
+				assert.ErrorIs(t, w.sender.Unpark(parked[0].ID, Resend), spool.ErrUnknownBatch)
+			})
+		})
+	}
+}
+
+func TestWhatIsNotParkedCannotBeUnparked(t *testing.T) {
+	inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {
+		w.backend.behave(func(call) reply { return reply{status: 503} })
+		w.seal("1", "a")
+		w.wait(time.Minute)
+		id := w.spool.Batches()[0].ID
+		assert.ErrorIs(t, w.sender.Unpark(id, Counted), spool.ErrUnknownBatch)
+		assert.EqualValues(t, 1, w.spool.Counts().Pending)
+	})
+}
+
+// TestALaneWhoseReportsAreAllParkedIsTriedSlowly: otherwise an hour without answers would park all.
+func TestALaneWhoseReportsAreAllParkedIsTriedSlowly(t *testing.T) {
+	inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {
+		w.backend.behave(func(call) reply { return reply{err: errReset} })
+		for range 1000 {
+			w.seal("1", "a")
+		}
+		w.wait(time.Hour)
+		n := w.lane("1").Parked
+		t.Logf("%d of 1000 parked in an hour", n)
+		assert.Less(t, n, 400)
+		assert.Len(t, w.backend.seen(), n)
+		w.backend.behave(nil)
+		w.wait(5 * time.Minute)
+		assert.EqualValues(t, 1000-n, w.spool.Counts().Delivered)
+	})
+}
