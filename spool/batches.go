@@ -95,7 +95,12 @@ func (b *batches) later(r *record) {
 func (b *batches) commit(led *group) {
 	b.groups.turn(led)
 	putTotals(led.buf[frameHead:frameHead+totalsBytes:frameHead+totalsBytes], b.index.position(), b.tally.snapshot())
-	err := b.log.commit(led.buf, uint32(len(led.records))+1, func(at place) {
+	count := uint32(len(led.records)) + 1
+	if n := b.index.requeued(); n > 0 {
+		led.buf = (&record{kind: recordRequeues, number: n}).append(led.buf)
+		count++
+	}
+	err := b.log.commit(led.buf, count, func(at place) {
 		for _, r := range led.records {
 			b.index.apply(r.record, at.segment, at.offset+frameHead)
 		}

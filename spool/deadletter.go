@@ -1,6 +1,9 @@
 package spool
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -71,16 +74,40 @@ func usageMap(usage threescale.Usage) map[string]uint64 {
 // DeadLetterQuery selects dead letters. Zero fields select all.
 type DeadLetterQuery struct {
 	ServiceID string
-	Reason    string // code
-	Since     time.Time
-	Limit     int    // 0: 100; at most 1000
-	Cursor    string // the last page's next
+	Reason    string    // code
+	Since     time.Time // made at or after
+	Until     time.Time // made at or before
+	Limit     int       // 0: 100; at most 1000
+	Cursor    string    // the last page's next
 }
 
 // matches reports whether a letter is selected.
 func (q DeadLetterQuery) matches(d *DeadLetter) bool {
 	return (q.ServiceID == "" || q.ServiceID == d.ServiceID) && (q.Reason == "" || q.Reason == d.Reason.Code) &&
-		!d.CreatedAt.Before(q.Since)
+		!d.CreatedAt.Before(q.Since) && (q.Until.IsZero() || !d.CreatedAt.After(q.Until))
+}
+
+// ErrUnknownLetter is returned for a dead letter that is not there: requeued, dropped, or never written.
+var ErrUnknownLetter = errors.New("no such dead letter")
+
+// Redacted is what may be shown of a letter: its user key is a secret, also where a message repeats it.
+func (d DeadLetter) Redacted() DeadLetter {
+	if d.UserKey != "" {
+		d.Reason.Message = strings.ReplaceAll(d.Reason.Message, d.UserKey, redacted)
+		d.UserKey = redacted
+	}
+	return d
+}
+
+const redacted = "[redacted]"
+
+// DeadLetter reads one dead letter. One that is not there gives ErrUnknownLetter.
+func (s *Spool) DeadLetter(id string) (DeadLetter, error) {
+	f, err := s.letters.get(id)
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("spool: dead letter %s: %w", id, err)
+	}
+	return f.DeadLetter, nil
 }
 
 // DeadLetters returns a page of dead letters in the order of their ids, and the cursor of the next page,

@@ -46,7 +46,8 @@
 //	32  n  payload
 //
 // uv is an unsigned varint, sv a signed one (zigzag), str a uv length and so many bytes. id is a batch id:
-// uv position, uv index, uv path.
+// uv position, uv index, uv path. The id of a batch that was a dead letter has the number of its requeueing
+// for a position, and the index 4294967295.
 //
 //	journal payload
 //	 8     accepted, Unix nanoseconds
@@ -92,6 +93,8 @@
 //	10    moved      uv attempts, uv ambiguous, 1 unanswered, batch
 //	11    note       id, uv ambiguous attempts that nobody decided about, sv latest attempt (Unix nanoseconds);
 //	                 without one, all ambiguous attempts
+//	12    requeued   str id of a dead letter, batch: its events are pending again
+//	13    requeues   uv the count of kind 12, failed ones included; last in every frame since the first
 //
 //	batch
 //	 1     flags, as of an event: 1, 4, 8
@@ -127,6 +130,8 @@
 //	I13  An end with nothing valid behind it was never acknowledged: one frame is in flight at a time.
 //	I14  An event is accepted only if there is room to drain it. Draining is never refused for the quota.
 //	I15  A dead letter's file is durable before the record that counts it.
+//	I16  A segment that says that a dead letter was requeued stays until the letter's file is gone, durably;
+//	     a letter that is found at start although it was requeued is removed.
 //
 // # Assumptions
 //

@@ -68,7 +68,11 @@ func (x *index) describe(b *Batch) *entry {
 // appendBatch writes a batch record of the given kind, with its entry's figures before the transactions.
 func appendBatch(dst []byte, kind recordKind, cut uint64, e *entry, transactions []Transaction) []byte {
 	start := len(dst)
-	dst = openRecord(dst, kind)
+	return closeRecord(appendBody(openRecord(dst, kind), kind, cut, e, transactions), start)
+}
+
+// appendBody writes what is in a batch record behind its kind and, of a requeued one, the letter's id.
+func appendBody(dst []byte, kind recordKind, cut uint64, e *entry, transactions []Transaction) []byte {
 	switch kind {
 	case recordBatch:
 		dst = binary.AppendUvarint(dst, cut)
@@ -93,7 +97,7 @@ func appendBatch(dst []byte, kind recordKind, cut uint64, e *entry, transactions
 		dst = binary.AppendUvarint(append(dst, flagsOf(&t.Transaction)), uint64(t.Events))
 		dst = appendTransaction(dst, &t.Transaction)
 	}
-	return closeRecord(dst, start)
+	return dst
 }
 
 func bit(b bool) byte {
@@ -112,6 +116,8 @@ func (x *index) parseEntry(d *decoder, r *record) *entry {
 	case recordMoved:
 		e.attempts, e.ambiguous, e.open = uint32(d.uvarint()), uint32(d.uvarint()), d.byte() == 1
 		e.doubts = e.ambiguous // unless a note follows
+	case recordRequeued:
+		r.letter = d.view()
 	}
 	flags := d.byte()
 	e.flat, e.id = flags&bitFlat != 0, d.id()

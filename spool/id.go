@@ -3,6 +3,7 @@ package spool
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -13,8 +14,12 @@ const (
 	MaxSplits   = 16
 )
 
+// requeuedIndex stands in the ids of batches that were dead letters.
+const requeuedIndex = math.MaxUint32
+
 // BatchID names a batch for ever. It is a function of the journal: the position its cut went up to, and
-// its number in that cut. A batch that came out of a split adds the way to it, so that no id is ever
+// its number in that cut. A batch made of a dead letter has the count of such batches for a position, and
+// no number. A batch that came out of a split adds the way to it, so that no id is ever
 // used twice, even after its batch is gone.
 type BatchID struct {
 	Position Position
@@ -22,9 +27,19 @@ type BatchID struct {
 	Path     uint64 // four bits a split, the first split highest used: child 1 to 15
 }
 
-// String writes "000000042000-0007", and ".1.2" behind it for the second child of the first child.
+// requeuedMark is written in the place of requeuedIndex.
+const requeuedMark = "r"
+
+// Requeued reports whether the batch was a dead letter, or was split from such a batch.
+func (id BatchID) Requeued() bool { return id.Index == requeuedIndex }
+
+// String writes "000000042000-0007", and ".1.2" behind it for the second child of the first child. A batch
+// made of a dead letter is "000000000012-r".
 func (id BatchID) String() string {
 	s := fmt.Sprintf("%012d-%04d", uint64(id.Position), id.Index)
+	if id.Requeued() {
+		s = fmt.Sprintf("%012d-%s", uint64(id.Position), requeuedMark)
+	}
 	for shift := 60; shift >= 0; shift -= 4 {
 		if n := id.Path >> shift & 15; n > 0 {
 			s += "." + strconv.FormatUint(n, 10)
@@ -41,6 +56,9 @@ func ParseBatchID(s string) (BatchID, error) {
 	position, index, ok := strings.Cut(parts[0], "-")
 	p, err := strconv.ParseUint(position, 10, 64)
 	i, err2 := strconv.ParseUint(index, 10, 32)
+	if index == requeuedMark {
+		i, err2 = requeuedIndex, nil
+	}
 	if !ok || err != nil || err2 != nil || len(parts) > MaxSplits+1 {
 		return id, bad
 	}

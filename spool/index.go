@@ -16,12 +16,14 @@ type index struct {
 	staged    []*entry // of the cut that has yet to be committed
 	cut       uint64   // which one that is
 	committed Position
-	bytes     int64 // of the records of live batches
+	bytes     int64             // of the records of live batches
+	requeues  uint64            // how many dead letters were requeued, or tried to be: the newest such batch's number
+	spent     map[BatchID][]pin // requeued letters whose files are not known to be gone, by the batch they died in
 	changed   chan struct{}
 }
 
 func newIndex(t *tally) *index {
-	return &index{lanes: make(map[LaneKey]*lane), tally: t, live: make(map[BatchID]*entry), changed: make(chan struct{})}
+	return &index{lanes: make(map[LaneKey]*lane), tally: t, live: make(map[BatchID]*entry), spent: make(map[BatchID][]pin), changed: make(chan struct{})}
 }
 
 // lane returns the lane of a key, which may hold views.
@@ -53,6 +55,10 @@ func (x *index) apply(r *record, s *segment, base int64) {
 		x.applyResolved(r, s, base)
 	case recordMoved:
 		x.applyMoved(r.entry, s, base)
+	case recordRequeued:
+		x.applyRequeued(r, s, base)
+	case recordRequeues:
+		x.requeues = max(x.requeues, r.number)
 	case recordLost:
 		if e := x.live[r.id]; e != nil {
 			x.remove(e)
@@ -140,6 +146,7 @@ func (x *index) applyAttempt(r *record, e *entry) {
 // applyResolved ends a batch. Its children take its place in the lane.
 func (x *index) applyResolved(r *record, s *segment, base int64) {
 	var behind *entry
+	x.forgetSpent(r.id)
 	e := x.live[r.id]
 	if e != nil {
 		behind = e.next

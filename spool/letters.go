@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/reporterd/reporterd/disk"
@@ -27,6 +28,9 @@ type letters struct {
 	root  string
 	room  *room
 	count atomic.Int64
+
+	mu      sync.Mutex      // guards claimed
+	claimed map[string]bool // being requeued or dropped, or requeued and not gone yet: not shown
 }
 
 func (l *letters) path(name string) string { return filepath.Join(l.root, lettersDir, name) }
@@ -146,25 +150,25 @@ func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err e
 	q.Limit = min(q.Limit, maxLetters)
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name, letterSuffix)
-		if !ok || id <= q.Cursor {
+		if !ok || id <= q.Cursor || l.hidden(id) {
 			continue
 		}
 		d, err := l.read(e)
-		if err != nil || !q.matches(d) {
+		if err != nil || !q.matches(&d.DeadLetter) {
 			continue
 		}
 		if len(page) == q.Limit {
 			return page, page[len(page)-1].ID, nil
 		}
-		page = append(page, *d)
+		page = append(page, d.DeadLetter)
 	}
 	return page, "", nil
 }
 
-// read reads one letter, without the credentials.
-func (l *letters) read(e disk.Entry) (*DeadLetter, error) {
+// read reads one letter.
+func (l *letters) read(e disk.Entry) (*letterFile, error) {
 	if e.Size > maxLetter {
-		return nil, errors.New("too large for a dead letter")
+		return nil, errNoLetter
 	}
 	f, err := l.fs.OpenFile(l.path(e.Name), os.O_RDONLY, 0)
 	if err != nil {
@@ -178,9 +182,9 @@ func (l *letters) read(e disk.Entry) (*DeadLetter, error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	d := new(DeadLetter)
+	d := new(letterFile)
 	if err := json.Unmarshal(data, d); err != nil {
-		return nil, err
+		return nil, errNoLetter
 	}
 	d.ID = strings.TrimSuffix(e.Name, letterSuffix)
 	return d, nil

@@ -80,6 +80,6 @@ var mutants = []mutant{
 		"letters.go", "		err = f.Sync()\n", "		err = nil\n",
 	}}},
 	{"keep the dead letters of live batches", false, []change{{
-		"recovery.go", "return s.batches.known(id) == nil })", "return false })",
+		"spent.go", "	return x.live[batch] != nil || x.descends(batch)\n", "	return false\n",
 	}}},
 }

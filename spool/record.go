@@ -23,6 +23,8 @@ const (
 	recordLost      recordKind = 9
 	recordMoved     recordKind = 10 // a live batch, copied forward
 	recordNote      recordKind = 11 // how many doubts are left about a batch, and when it was last attempted
+	recordRequeued  recordKind = 12 // a dead letter, live again as a batch
+	recordRequeues  recordKind = 13 // last in every frame since the first of those: how many there were
 )
 
 // totalsBytes is the size of a totals record.
@@ -47,7 +49,9 @@ type record struct {
 	delivered uint64   // resolved, in events
 	dead      uint64   // resolved, in events
 	letters   uint64   // resolved, dead letter files
-	entry     *entry   // batch, moved
+	entry     *entry   // batch, moved, requeued
+	letter    string   // requeued: the dead letter's id
+	number    uint64   // requeues
 	children  []*entry // resolved
 }
 
@@ -109,6 +113,8 @@ func (r *record) append(dst []byte) []byte {
 		}
 	case recordAttempt:
 		dst = binary.AppendVarint(appendID(dst, r.id), r.at)
+	case recordRequeues:
+		dst = binary.AppendUvarint(dst, r.number)
 	case recordNote:
 		dst = binary.AppendVarint(binary.AppendUvarint(appendID(dst, r.id), uint64(r.doubts)), r.at)
 	default:
@@ -128,7 +134,9 @@ func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 		for _, v := range [...]*uint64{&r.counts.Accepted, &r.counts.Duplicates, &r.counts.Delivered, &r.counts.Dead, &r.counts.Ambiguous, &r.counts.Lost} {
 			*v = d.uint64()
 		}
-	case recordBatch, recordMoved:
+	case recordRequeues:
+		r.number = d.uvarint()
+	case recordBatch, recordMoved, recordRequeued:
 		r.entry = x.parseEntry(d, r)
 		r.entry.offset, r.entry.length = int64(offset), uint32(recordHead+len(body))
 	case recordCut:

@@ -78,9 +78,10 @@ func (s *Spool) recover() (*Recovery, error) {
 		return nil, err
 	}
 	s.batches.index.settle()
-	if err := s.letters.withdraw(func(id BatchID, _ string) bool { return s.batches.known(id) == nil }); err != nil {
+	if err := s.letters.withdraw(s.batches.index.unmeant); err != nil {
 		return nil, fmt.Errorf("spool: dead letters: %w", err)
 	}
+	s.batches.index.unpinAll()
 	if err := s.ids.log.open(0, s.quarantine, found, s.ids.visit); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,19 @@ func (t *tally) lost(n uint64) {
 	t.move(func(c *Counts) { c.Lost += n; c.Pending -= n })
 }
 
+// requeued makes dead events pending again. Where damage had some of them taken back already, they come out
+// of the other figures, so that the law holds.
+func (t *tally) requeued(n uint64) {
+	t.move(func(c *Counts) {
+		c.Pending += n
+		for _, figure := range []*uint64{&c.Dead, &c.Lost, &c.Delivered} {
+			some := min(*figure, n)
+			*figure, n = *figure-some, n-some
+		}
+		c.Pending -= n
+	})
+}
+
 // settle sets Accepted and Pending to what recovery found on disk, and derives the rest: what is missing
 // is lost. Where there is more than was accepted, a record that ended a batch was lost, its batch is live
 // again, and what had been counted for it is taken back.

@@ -1,0 +1,101 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/reporterd/reporterd/disk"
+)
+
+// errNoLetter is the error of a file that is no dead letter, or not a whole one.
+var errNoLetter = errors.New("not a readable dead letter")
+
+// claim takes a letter for whoever requeues or drops it, and reads it. Until release nobody else gets or sees
+// it. A file that cannot be read as a letter is claimed too, with errNoLetter; on other errors nothing is.
+func (l *letters) claim(id string) (letterFile, error) {
+	l.mu.Lock()
+	taken := l.claimed[id]
+	if !taken {
+		if l.claimed == nil {
+			l.claimed = make(map[string]bool)
+		}
+		l.claimed[id] = true
+	}
+	l.mu.Unlock()
+	if taken {
+		return letterFile{}, ErrUnknownLetter
+	}
+	f, err := l.load(id)
+	if err != nil && !errors.Is(err, errNoLetter) {
+		l.release(id)
+	}
+	return f, err
+}
+
+func (l *letters) release(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.claimed, id)
+}
+
+// hidden reports whether a letter is claimed.
+func (l *letters) hidden(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.claimed[id]
+}
+
+// get reads a letter that is not claimed.
+func (l *letters) get(id string) (letterFile, error) {
+	if l.hidden(id) {
+		return letterFile{}, ErrUnknownLetter
+	}
+	return l.load(id)
+}
+
+// load reads the file of a letter.
+func (l *letters) load(id string) (letterFile, error) {
+	size, err := l.size(id)
+	if err != nil {
+		return letterFile{}, err
+	}
+	f, err := l.read(disk.Entry{Name: id + letterSuffix, Size: size})
+	if err != nil {
+		return letterFile{}, err
+	}
+	return *f, nil
+}
+
+// size returns the size of a letter's file. An id that is no letter's has none, whatever path it spells.
+func (l *letters) size(id string) (int64, error) {
+	if _, ok := batchOfLetter(id + letterSuffix); !ok || id != filepath.Base(id) {
+		return 0, ErrUnknownLetter
+	}
+	f, err := l.fs.OpenFile(l.path(id+letterSuffix), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, ErrUnknownLetter
+	}
+	if err != nil {
+		return 0, err
+	}
+	size, err := f.Size()
+	return size, errors.Join(err, f.Close())
+}
+
+// remove deletes a letter's file; durable after sync.
+func (l *letters) remove(id string) error {
+	size, err := l.size(id)
+	if err == nil {
+		err = l.fs.Remove(l.path(id + letterSuffix))
+	}
+	if err != nil {
+		return err
+	}
+	l.count.Add(-1)
+	l.room.free(size)
+	return nil
+}
+
+func (l *letters) sync() error { return l.fs.SyncDir(filepath.Join(l.root, lettersDir)) }

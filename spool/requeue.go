@@ -1,0 +1,162 @@
+package spool
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Requeued is a dead letter that is a live batch again.
+type Requeued struct {
+	Letter DeadLetter
+	Batch  BatchID
+}
+
+// Requeue turns dead letters into live batches, one each, in one atomic record of the batch log: their events
+// leave Dead and are Pending. It returns once that is durable, with those that were requeued. err names those
+// that were not: ErrUnknownLetter when there is none, or no longer, of that id. A crash at any point leaves a
+// letter dead or live, never both and never neither. The transactions keep their timestamps, which the sender
+// judges again, unless restamp is a time. At most 1000 ids.
+func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err error) {
+	if len(ids) > maxLetters {
+		return nil, fmt.Errorf("spool: requeue: %d dead letters at once: at most %d", len(ids), maxLetters)
+	}
+	s.sweepSpent()
+	var files []letterFile
+	for _, id := range ids {
+		letter, claimErr := s.letters.claim(id)
+		if claimErr == nil {
+			claimErr = letter.check()
+			if claimErr != nil {
+				s.letters.release(id)
+			}
+		}
+		if claimErr != nil {
+			err = errors.Join(err, fmt.Errorf("spool: requeue dead letter %s: %w", id, claimErr))
+			continue
+		}
+		files = append(files, letter)
+	}
+	if len(files) == 0 {
+		return nil, err
+	}
+	done, logErr := s.revive(files, restamp)
+	if logErr != nil {
+		for _, f := range files {
+			s.letters.release(f.ID)
+		}
+		return nil, errors.Join(err, fmt.Errorf("spool: requeue: %w", logErr))
+	}
+	s.sweepSpent()
+	return done, err
+}
+
+// revive writes the records.
+func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error) {
+	x := s.batches.index
+	number := x.number(len(files))
+	var data []byte
+	var records []logged
+	done := make([]Requeued, 0, len(files))
+	for i, f := range files {
+		b := f.batch(BatchID{Position: Position(number + uint64(i)), Index: requeuedIndex}, restamp)
+		e := x.describe(b)
+		start := len(data)
+		data = appendString(openRecord(data, recordRequeued), f.ID)
+		data = closeRecord(appendBody(data, recordRequeued, 0, e, b.Transactions), start)
+		e.offset, e.length = int64(start), uint32(len(data)-start)
+		records = append(records, logged{record: &record{kind: recordRequeued, letter: f.ID, entry: e}})
+		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID})
+	}
+	if err := s.room.admit(int64(len(data)), s.batches.log.segmentBytes); err != nil {
+		return nil, err
+	}
+	s.batches.moves.RLock()
+	defer s.batches.moves.RUnlock()
+	return done, s.batches.append(data, records)
+}
+
+// check says whether a letter can be sent again.
+func (f *letterFile) check() error {
+	switch {
+	case f.ServiceID == "" || f.Events == 0 || f.Events > math.MaxUint32:
+		return errors.New("its file names no service, or no sensible number of events")
+	case (f.AppID == "") == (f.UserKey == ""):
+		return errors.New("its file names no application")
+	}
+	return nil
+}
+
+// batch makes a batch of a letter, whose only transaction stands for as many events as it did.
+func (f *letterFile) batch(id BatchID, restamp time.Time) *Batch {
+	now := time.Now()
+	at := f.Timestamp
+	if !restamp.IsZero() {
+		at = restamp
+	}
+	t := Transaction{Events: uint32(f.Events), Transaction: threescale.Transaction{
+		Application: threescale.Application{ID: f.AppID, UserKey: f.UserKey}, Timestamp: at.Unix(), Code: f.ResponseCode,
+	}}
+	for metric, value := range f.Usage {
+		t.Usage = append(t.Usage, threescale.Increment{Metric: metric, Value: value})
+	}
+	slices.SortFunc(t.Usage, func(a, b threescale.Increment) int { return cmp.Compare(a.Metric, b.Metric) })
+	return &Batch{
+		ID: id, FlatUsage: f.FlatUsage, Sealed: now, OldestAccepted: now, Transactions: []Transaction{t},
+		Lane: LaneKey{ServiceID: f.ServiceID, Credentials: threescale.Credentials{
+			ServiceToken: f.ServiceToken, ProviderKey: f.ProviderKey,
+		}},
+	}
+}
+
+// Drop deletes dead letters. It returns once that is durable, with what they were: of a file that cannot be
+// read, the id. Their events remain counted in Dead. err names those that are not deleted, or may not stay so:
+// a crash can bring them back. At most 1000 ids.
+func (s *Spool) Drop(ids []string) (dropped []DeadLetter, err error) {
+	if len(ids) > maxLetters {
+		return nil, fmt.Errorf("spool: drop: %d dead letters at once: at most %d", len(ids), maxLetters)
+	}
+	for _, id := range ids {
+		letter, claimErr := s.letters.claim(id)
+		if errors.Is(claimErr, errNoLetter) {
+			letter, claimErr = letterFile{DeadLetter: DeadLetter{ID: id}}, nil
+		}
+		if claimErr == nil {
+			claimErr = s.letters.remove(id)
+			s.letters.release(id)
+		}
+		if claimErr != nil {
+			err = errors.Join(err, fmt.Errorf("spool: drop dead letter %s: %w", id, claimErr))
+			continue
+		}
+		dropped = append(dropped, letter.DeadLetter)
+	}
+	if syncErr := s.letters.sync(); syncErr != nil {
+		err = errors.Join(err, fmt.Errorf("spool: drop dead letters: %w", syncErr))
+	}
+	return dropped, err
+}
+
+// sweepSpent removes the files of letters that were requeued, and lets go of the segments that say so once
+// that is durable. What cannot be removed stays hidden, and is tried again by the next call and the next start.
+func (s *Spool) sweepSpent() {
+	x := s.batches.index
+	var gone []string
+	for _, letter := range x.spentLetters() {
+		if err := s.letters.remove(letter); err == nil || errors.Is(err, ErrUnknownLetter) {
+			gone = append(gone, letter)
+		}
+	}
+	if len(gone) == 0 || s.letters.sync() != nil {
+		return
+	}
+	for _, letter := range gone {
+		x.unpin(letter)
+		s.letters.release(letter)
+	}
+}

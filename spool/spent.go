@@ -1,0 +1,100 @@
+package spool
+
+import "strings"
+
+// pin keeps the segment whose record says that a dead letter was requeued, as long as the letter's file may
+// still be there: without the record it would be requeued again (I16).
+type pin struct {
+	letter  string
+	segment *segment
+}
+
+// number reserves n numbers for requeued batches, and returns the first. They are not used again in this life,
+// and once they were seen not in another.
+func (x *index) number(n int) uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	first := x.requeues + 1
+	x.requeues += uint64(n)
+	return first
+}
+
+// requeued returns how many numbers were reserved.
+func (x *index) requeued() uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.requeues
+}
+
+// applyRequeued makes a dead letter a live batch. mu is held.
+func (x *index) applyRequeued(r *record, s *segment, base int64) {
+	x.requeues = max(x.requeues, uint64(r.entry.id.Position))
+	r.entry.locate(s, base)
+	x.add(r.entry, nil)
+	if id, ok := batchOfLetter(r.letter + letterSuffix); ok {
+		s.refs.Add(1)
+		x.spent[id] = append(x.spent[id], pin{letter: strings.Clone(r.letter), segment: s})
+	}
+	x.tally.requeued(r.entry.events)
+	x.signal()
+}
+
+// forgetSpent forgets that letters of a batch were requeued: the batch ended once more, after damage had made it
+// live again, and what letters it has now are others. mu is held.
+func (x *index) forgetSpent(batch BatchID) {
+	for _, p := range x.spent[batch] {
+		p.segment.refs.Add(-1)
+	}
+	delete(x.spent, batch)
+}
+
+// spentLetters returns the letters that were requeued and whose files may still be there.
+func (x *index) spentLetters() (letters []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, pins := range x.spent {
+		for _, p := range pins {
+			letters = append(letters, p.letter)
+		}
+	}
+	return letters
+}
+
+// unpin notes that a requeued letter's file is gone, durably.
+func (x *index) unpin(letter string) {
+	id, _ := batchOfLetter(letter + letterSuffix)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	kept := x.spent[id][:0]
+	for _, p := range x.spent[id] {
+		if p.letter == letter {
+			p.segment.refs.Add(-1)
+			continue
+		}
+		kept = append(kept, p)
+	}
+	x.spent[id] = kept
+	if len(kept) == 0 {
+		delete(x.spent, id)
+	}
+}
+
+// unpinAll is for recovery, when the files of all of them are gone.
+func (x *index) unpinAll() {
+	for _, letter := range x.spentLetters() {
+		x.unpin(letter)
+	}
+}
+
+// unmeant reports whether a letter found at start is not meant: its batch is live, or was split from one that
+// is, because the record that ended it did not get to the disk or was damaged; or it was requeued.
+func (x *index) unmeant(batch BatchID, letter string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, p := range x.spent[batch] {
+		if p.letter == letter {
+			return true
+		}
+	}
+	return x.live[batch] != nil || x.descends(batch)
+}
