@@ -2,6 +2,7 @@
 // application would, and prints what the client made of each answer.
 //
 //	go run . http://127.0.0.1:7070
+//	go run . http://127.0.0.1:7070 authorize
 package main
 
 import (
@@ -30,15 +31,22 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if len(os.Args) > 2 {
+		print(authorizations(c))
+		return
+	}
 	token := api.ClientAuth{Type: api.ServiceToken, Value: "stoken1001"}
 	wrong := api.ClientAuth{Type: api.ServiceToken, Value: "wrong"}
 	key := api.ClientAuth{Type: api.ProviderKey, Value: "pkey"}
-	results := []result{
+	print([]result{
 		report(c, "by app id", token, "1001", api.Params{AppID: "app1"}, 3),
 		report(c, "hundreds in the query string", token, "1001", api.Params{AppID: "app2"}, 300),
 		report(c, "by user key and provider key", key, "1002", api.Params{UserKey: "ukey1"}, 2),
 		report(c, "with a wrong token", wrong, "1001", api.Params{AppID: "app1"}, 1),
-	}
+	})
+}
+
+func print(results any) {
 	if err := json.NewEncoder(os.Stdout).Encode(results); err != nil {
 		os.Exit(1)
 	}
