@@ -6,6 +6,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -28,8 +29,12 @@ type Options struct {
 	Reload func() error
 	// DeadLetters lists the dead letters a query chooses; its error is the disk's.
 	DeadLetters func(ctx context.Context, q DeadLetterQuery) (DeadLetters, error)
-	Pprof       bool
-	Log         *zap.Logger
+	// DeadLetter is one of them; ErrNoDeadLetter when there is none of that id.
+	DeadLetter func(ctx context.Context, id string) (json.RawMessage, error)
+	// Requeue makes dead letters live again, Drop deletes them. Both return once that is durable.
+	Requeue, Drop func(ctx context.Context, o DeadLetterOrder) (DeadLetterOutcome, error)
+	Pprof         bool
+	Log           *zap.Logger
 }
 
 // Build names the program.
@@ -58,6 +63,9 @@ func (c *Console) route() {
 	c.routes.HandleFunc("GET /readyz", c.ready)
 	c.routes.HandleFunc("GET /api/v1/status", c.status)
 	c.routes.HandleFunc("GET /api/v1/deadletters", c.deadLetters)
+	c.routes.HandleFunc("GET /api/v1/deadletters/{id}", c.deadLetter)
+	c.routes.HandleFunc("POST /api/v1/deadletters/requeue", c.order(c.options.Requeue))
+	c.routes.HandleFunc("POST /api/v1/deadletters/drop", c.order(c.options.Drop))
 	c.routes.HandleFunc("POST /-/flush", c.flush)
 	c.routes.HandleFunc("POST /-/reload", c.reload)
 	c.routes.Handle("GET /metrics", c.metrics)

@@ -140,10 +140,11 @@ func TestDeadLettersAreAskedForAsTheQuerySays(t *testing.T) {
 		asked = q
 		return console.DeadLetters{Letters: []json.RawMessage{[]byte(`{"id":"1"}`)}, Next: "n"}, nil
 	}
-	w := ask(t, o, "GET", "/api/v1/deadletters?service_id=1001&reason=metric_invalid&since=2026-11-21T19:00:00Z&limit=5&cursor=c")
+	w := ask(t, o, "GET", "/api/v1/deadletters?service_id=1001&reason=metric_invalid&since=2026-11-21T19:00:00Z&until=1795000000&limit=5&cursor=c")
 	assert.JSONEq(t, `{"deadletters":[{"id":"1"}],"next":"n"}`, w.Body.String())
 	assert.Equal(t, console.DeadLetterQuery{
-		ServiceID: "1001", Reason: "metric_invalid", Since: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC), Limit: 5, Cursor: "c",
+		ServiceID: "1001", Reason: "metric_invalid", Since: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC),
+		Until: time.Unix(1795000000, 0), Limit: 5, Cursor: "c",
 	}, asked)
 
 	ask(t, o, "GET", "/api/v1/deadletters")
@@ -156,7 +157,7 @@ func TestDeadLettersRefuseWhatTheyDoNotUnderstand(t *testing.T) {
 		"limit=0":       `limit: "0": expected 1 to 1000`,
 		"limit=1001":    `limit: "1001": expected 1 to 1000`,
 		"since=monday":  `since: "monday": expected RFC 3339 or Unix seconds`,
-		"service=1001":  `"service": unknown parameter: expected service_id, reason, since, limit or cursor`,
+		"service=1001":  `"service": unknown parameter: expected service_id, reason, since, until, limit or cursor`,
 		"service_id=%3": `invalid URL escape "%3"`,
 	} {
 		w := ask(t, o, "GET", "/api/v1/deadletters?"+query)

@@ -20,6 +20,7 @@ type DeadLetterQuery struct {
 	ServiceID string
 	Reason    string    // the code
 	Since     time.Time // made at or after
+	Until     time.Time // made at or before
 	Limit     int       // 1 to 1000
 	Cursor    string    // from DeadLetters.Next
 }
@@ -62,12 +63,12 @@ func parseQuery(raw string) (DeadLetterQuery, error) {
 			q.Reason = text
 		case "cursor":
 			q.Cursor = text
-		case "since":
-			q.Since, err = parseSince(text)
+		case "since", "until":
+			err = q.bound(name, text)
 		case "limit":
 			q.Limit, err = parseLimit(text)
 		default:
-			err = fmt.Errorf("%q: unknown parameter: expected service_id, reason, since, limit or cursor", name)
+			err = fmt.Errorf("%q: unknown parameter: expected service_id, reason, since, until, limit or cursor", name)
 		}
 		if err != nil {
 			return q, err
@@ -76,18 +77,28 @@ func parseQuery(raw string) (DeadLetterQuery, error) {
 	return q, nil
 }
 
-func parseSince(text string) (time.Time, error) {
+// bound sets Since or Until.
+func (q *DeadLetterQuery) bound(name, text string) error {
+	at, err := parseTime(text)
+	if err != nil {
+		return fmt.Errorf("%s: %q: expected RFC 3339 or Unix seconds", name, text)
+	}
+	if name == "until" {
+		q.Until = at
+	} else {
+		q.Since = at
+	}
+	return nil
+}
+
+func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	if unix, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return time.Unix(unix, 0), nil
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, fmt.Errorf("since: %q: expected RFC 3339 or Unix seconds", text)
-	}
-	return t, nil
+	return time.Parse(time.RFC3339, text)
 }
 
 func parseLimit(text string) (int, error) {

@@ -49,7 +49,10 @@ const index = `reporterd
 GET  /livez               the process runs
 GET  /readyz              it can commit and accept
 GET  /api/v1/status       events, spool, backend and lanes, as JSON
-GET  /api/v1/deadletters  what the backend will never take: ?service_id=&reason=&since=&limit=&cursor=
+GET  /api/v1/deadletters  what the backend will never take: ?service_id=&reason=&since=&until=&limit=&cursor=
+     /api/v1/deadletters/ID       one of them
+POST /api/v1/deadletters/requeue  makes them live again, /drop deletes them: {"ids":[],"service_id":"","reason":"","since":"","until":"",
+                          "all":false,"limit":100,"cursor":"","dry_run":true}, and "restamp" to requeue
 GET  /metrics             the same figures and more, for Prometheus
 POST /-/flush             seals and tries everything accepted so far, then answers
 POST /-/reload            reads services and credentials of the configuration again
