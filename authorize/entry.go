@@ -24,6 +24,8 @@ type entry struct {
 	denied bool
 	reason string
 
+	serviceID, appID string // where they name the application; empty: a user key or a default service does
+
 	oauth *threescale.OAuthApplication
 	keys  *threescale.AppKeys
 
@@ -41,7 +43,7 @@ const (
 )
 
 func (e *entry) weigh() int64 {
-	n := int64(entryBytes + len(e.code) + len(e.text) + len(e.reason))
+	n := int64(entryBytes + len(e.serviceID) + len(e.appID) + len(e.code) + len(e.text) + len(e.reason))
 	if e.application != nil {
 		n += applicationBytes
 	}

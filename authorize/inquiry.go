@@ -165,6 +165,9 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	e.application = i.ledger.refer(id, i.service)
 	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock, i.before))
 	e.oauth, e.keys = st.Application, st.AppKeys
+	if i.call.door.serviceID != "" {
+		e.serviceID, e.appID = strings.Clone(i.call.door.serviceID), strings.Clone(i.call.application.ID)
+	}
 	if answer.Status == http.StatusConflict {
 		e.code = rejection(answer)
 		e.denied = e.code != threescale.CodeLimitsExceeded

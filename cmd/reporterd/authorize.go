@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"go.uber.org/zap"
 
@@ -68,7 +70,64 @@ func (p *pipeline) countPending(log *zap.Logger, dir string) {
 	}
 	if err := p.authorizer.Load(); err != nil {
 		log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
+		return
 	}
+	p.prime(log, dir)
+}
+
+// authorizeFile is what is remembered of authorizations across a stop in good order: the file's name ends
+// in the number of events that were accepted before, so that one with other counters is never taken up.
+const authorizeFile = "authorizations."
+
+func (p *pipeline) authorizeFile(dir string) string {
+	return filepath.Join(dir, authorizeFile+strconv.FormatUint(p.spool.Counts().Accepted, 10))
+}
+
+// prime takes up what an earlier life remembered, and removes it.
+func (p *pipeline) prime(log *zap.Logger, dir string) {
+	file, err := os.Open(p.authorizeFile(dir))
+	forget(dir)
+	if err != nil {
+		return // there is none, and everything is asked for
+	}
+	defer func() { _ = file.Close() }() // opened for reading
+	if err := p.authorizer.Restore(bufio.NewReader(file)); err != nil {
+		log.Warn("what was remembered of authorizations is not known any more", zap.Error(err))
+		return
+	}
+	log.Info("authorizations are remembered", zap.Int("answers", p.authorizer.Stats().Entries))
+}
+
+// forget removes what was remembered.
+func forget(dir string) {
+	names, _ := filepath.Glob(filepath.Join(dir, authorizeFile+"*")) // fails for a bad pattern only
+	for _, name := range names {
+		_ = os.Remove(name) // what stays has another number, sooner or later
+	}
+}
+
+// remember saves what is known for the next start, once nothing is taken in or sent any more.
+func (p *pipeline) remember(log *zap.Logger, dir string) {
+	if !authorizing(dir) {
+		return
+	}
+	name := p.authorizeFile(dir)
+	err := p.writeAuthorizations(name + ".tmp")
+	if err == nil {
+		err = os.Rename(name+".tmp", name)
+	}
+	if err != nil {
+		log.Warn("what is known of authorizations is not remembered", zap.Error(err))
+	}
+}
+
+func (p *pipeline) writeAuthorizations(name string) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(file)
+	return errors.Join(p.authorizer.Save(w), w.Flush(), file.Close())
 }
 
 // pending lists the usage that is on disk and not delivered: what is sealed in batches up to a cut, and

@@ -108,6 +108,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	select {
 	case <-ctx.Done():
 		stop(log, c.StopTimeout, d, p)
+		p.remember(log, c.DataDir)
 		return nil
 	case err := <-broken:
 		stop(log, c.StopTimeout, d, p)

@@ -1,0 +1,71 @@
+package authorize
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// TestDeployIsNoStampede: what was known before a stop is known after it, as old as it is, with its limits
+// exact and its keys checked.
+func TestDeployIsNoStampede(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := newWorld(t, nil)
+		first.limited("kept", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100}, sandbox.Limit{Metric: "hits", Period: "minute", Max: 90})
+		require.Equal(t, 64, first.hammer(64, "app_id", "kept", "usage[search]", "1"))
+		first.deliver()
+		first.accept("kept", "search_deep", 6)
+		require.Equal(t, http.StatusOK, first.get("authorize", "app_id", "app1", "app_key", "key1").status)
+		first.get("authorize", "app_id", "app1", "app_key", "wrong")
+		var saved bytes.Buffer
+		require.NoError(t, first.Save(&saved))
+		assert.NotContains(t, saved.String(), "key1")
+		assert.NotContains(t, saved.String(), "stoken")
+		events := first.journal.take()
+
+		pass(10 * time.Second)
+		second := newWorld(t, func(o *Options) {
+			o.Client = first.client
+			o.Pending = func(add func(Usage)) error {
+				for i := range events {
+					add(Usage{Lane: Lane{ServiceID: "1001"}, Transaction: &events[i].Transaction})
+				}
+				return nil
+			}
+		})
+		require.NoError(t, second.Load())
+		require.NoError(t, second.Restore(&saved))
+		before := first.backend.calls()
+		answer := second.get("authorize", "app_id", "kept", "usage[search]", "1")
+		assert.EqualValues(t, 70, answer.current(t, "hits", threescale.Eternity))
+		assert.EqualValues(t, 70, answer.current(t, "hits", threescale.Minute))
+		assert.Equal(t, http.StatusOK, second.get("authorize", "app_id", "app1", "app_key", "key1").status)
+		assert.Equal(t, before, first.backend.calls(), "nothing was asked")
+		assert.Equal(t, 20, second.hammer(64, "app_id", "kept", "usage[search]", "1"), "up to the minute's limit")
+		assert.Equal(t, 10*time.Second, second.Stats().OldestAge)
+		assert.Equal(t, "application_key_invalid", second.get("authorize", "app_id", "app1", "app_key", "wrong").rejection())
+		pass(time.Minute)
+		assert.Equal(t, 10, second.hammer(64, "app_id", "kept", "usage[search]", "1"), "up to eternity's")
+	})
+}
+
+// TestNoSnapshot: what is no snapshot changes nothing.
+func TestNoSnapshot(t *testing.T) {
+	for _, text := range []string{"", "{}", `{"version":1,"secret":"AAAA"}`, `{"version":2}`, "nonsense",
+		`{"version":1,"secret":"` + strings.Repeat("A", 43) + `=","entries":[{"application":3,"key":""}]}`} {
+		a := New(Options{})
+		secret := a.secret
+		assert.Error(t, a.Restore(strings.NewReader(text)), text)
+		assert.Equal(t, secret, a.secret)
+		assert.Zero(t, a.Stats().Entries)
+	}
+}
