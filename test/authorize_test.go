@@ -163,3 +163,23 @@ func TestAuthorizeMetrics(t *testing.T) {
 		assert.True(t, strings.Contains(text, line+"\n"), line)
 	}
 }
+
+// TestDeployIsNoStampede: after a stop and a start, what was asked about is known, and its limit is kept.
+func TestDeployIsNoStampede(t *testing.T) {
+	b := sandbox(t)
+	b.limited("deployed", limit{"hits", "eternity", 100})
+	s := newSettings(t, b.url).set("batch.flush_interval", "1h")
+	d := serve(t, s)
+	for range 60 {
+		require.Equal(t, http.StatusOK, d.authrep(testClient, "deployed", "search"))
+	}
+	d.stop()
+	before := b.questions()
+	d = serve(t, s)
+	var h hammered
+	h.hammer(d, "deployed", "hits")
+	assert.EqualValues(t, 40, h.granted.Load())
+	assert.Equal(t, before, b.questions(), "nothing was asked")
+	d.drained(10 * time.Second)
+	assert.EqualValues(t, 100, b.usage()["1001"]["deployed"]["hits"])
+}
