@@ -88,8 +88,10 @@ func TestPackageDocs(t *testing.T) {
 // TestDependencies: a dependency is a decision, so what our code imports stands here too.
 func TestDependencies(t *testing.T) {
 	decided := []string{
+		"github.com/Shopify/toxiproxy/v2",     // tests: what a network does to reports
 		"github.com/go-viper/mapstructure/v2", // viper's decoder, told to be exact
 		"github.com/prometheus/client_golang", // metrics
+		"github.com/rs/zerolog",               // toxiproxy's log, to keep it quiet
 		"github.com/spf13/cobra",              // commands
 		"github.com/spf13/pflag",              // their flags, which config reads
 		"github.com/spf13/viper",              // configuration

@@ -46,8 +46,8 @@ func (p *pipeline) reload(log *zap.Logger, again reader) error {
 	changed := p.openings.set(c.Services)
 	p.handler.SetServices(takenServices(c.Services))
 	p.authorizer.SetServices(askedServices(c.Services))
-	for _, id := range changed {
-		p.sender.Kick(id)
+	for _, s := range c.Services { // also where nothing changed here: something may have been put right there
+		p.sender.Kick(s.ID)
 	}
 	p.reloads.last = time.Now()
 	slices.Sort(changed)
