@@ -21,6 +21,8 @@ var (
 	ErrDamaged = errors.New("damaged on disk")
 	// ErrUnknownBatch is returned for a batch that is not live: resolved, lost, or never cut.
 	ErrUnknownBatch = errors.New("no such live batch")
+	// ErrUnknownSegment is returned for a segment that is not there.
+	ErrUnknownSegment = errors.New("no such segment")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("spool is closed")
 )

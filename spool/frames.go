@@ -1,0 +1,100 @@
+package spool
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// FrameInfo is a frame of a segment, and what is in it.
+type FrameInfo struct {
+	Offset   int64
+	Bytes    int64
+	First    uint64
+	Next     uint64
+	Sound    bool           // its checksum holds
+	Accepted time.Time      // of the journal: when its events were; zero of others
+	Records  map[string]int // of the batch log: how many of each kind; nil of others
+}
+
+// recordNames are what operators call the records of the batch log.
+var recordNames = map[recordKind]string{
+	recordTotals: "totals", recordBatch: "batch", recordCut: "cut", recordAttempt: "attempt", recordAmbiguous: "ambiguous",
+	recordAnswered: "answered", recordResolved: "resolved", recordLost: "lost", recordMoved: "moved",
+	recordNote: "note", recordRequeued: "requeued", recordRequeues: "requeues",
+}
+
+// ListFrames calls each with every frame of a segment that recovery would read, as it goes. The segment is
+// named as ListSegments does, or without its directory where that is enough. It changes nothing and takes no
+// lock. It ends early with ctx's error, or with that of each.
+func ListFrames(ctx context.Context, o InspectOptions, file string, each func(FrameInfo) error) error {
+	o, err := o.checked()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s, _ := lookingAt(ctx, o)
+	l, found, limit, err := s.find(file)
+	if err != nil {
+		return err
+	}
+	r := replay{log: l, segment: found, limit: limit, found: &Recovery{}, quarantine: s.quarantine}
+	r.visit = func(_ *segment, f frame, offset int64, payload []byte, whole bool) {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := each(frameInfo(l.kind, f, offset, payload, whole)); err != nil {
+			cancel(err)
+		}
+	}
+	err = r.run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("spool: read %s: %w", file, err)
+	}
+	return nil
+}
+
+// find returns a segment by its name, and the first sequence number of the one behind it.
+func (s *Spool) find(file string) (*segmentLog, *segment, uint64, error) {
+	for _, l := range []*segmentLog{s.journal.log, s.batches.log, s.ids.log} {
+		if dir := filepath.Dir(file); dir != "." && dir != l.dir {
+			continue
+		}
+		if err := l.list(s.quarantine, &Recovery{}); err != nil {
+			return nil, nil, 0, fmt.Errorf("spool: read %s: %w", l.dir, err)
+		}
+		for i, candidate := range l.segments {
+			if candidate.name() != filepath.Base(file) {
+				continue
+			}
+			if i+1 < len(l.segments) {
+				return l, candidate, l.segments[i+1].first, nil
+			}
+			return l, candidate, lastSegment, nil
+		}
+	}
+	return nil, nil, 0, fmt.Errorf("spool: %s: %w", file, ErrUnknownSegment)
+}
+
+func frameInfo(kind logKind, f frame, offset int64, payload []byte, whole bool) FrameInfo {
+	info := FrameInfo{Offset: offset, Bytes: f.size(), First: f.first, Next: f.next(), Sound: whole}
+	switch {
+	case kind == journalLog && whole && len(payload) >= groupPrefix:
+		info.Accepted = time.Unix(0, int64(binary.LittleEndian.Uint64(payload)))
+	case kind == batchesLog:
+		info.Records = make(map[string]int)
+		for len(payload) > 0 {
+			var body []byte
+			if body, payload = cutRecord(payload); body != nil {
+				info.Records[recordNames[recordKind(body[0])]]++
+			}
+		}
+	}
+	return info
+}
