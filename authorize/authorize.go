@@ -113,7 +113,12 @@ func New(o Options) *Authorizer {
 
 // SetServices replaces the configured services, for all calls that begin afterwards. It may be called
 // while calls are answered.
-func (a *Authorizer) SetServices(list []Service) { a.configured.Store(newDirectory(list)) }
+func (a *Authorizer) SetServices(list []Service) {
+	for i := range list { // so that they have their place before others are asked for
+		a.services.of(identifyService(list[i].ID, threescale.Credentials{}))
+	}
+	a.configured.Store(newDirectory(list))
+}
 
 // forget is called for every answer that leaves a cache.
 func (a *Authorizer) forget(e *entry) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -13,7 +15,7 @@ import (
 // disk. The refusal is not nil when that could not be done; the answer in r is what the mode says then.
 func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refused) {
 	if err := a.Load(); err != nil {
-		a.trouble.began(err)
+		a.log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
 	}
 	r.key = a.digest(&r.call)
 	for range maxLooks {

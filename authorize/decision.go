@@ -103,7 +103,7 @@ func (a *Authorizer) undecided(r *reply) {
 		}
 		defer app.mu.Unlock()
 		if r.err = a.resolve(r, app.service); r.err == nil {
-			a.book1(r, app)
+			a.reserve(r, app)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (a *Authorizer) weigh(r *reply, app *application) {
 	for i := range r.reports {
 		r.reports[i].shown = below(r.reports[i].metric, r.asked, r.reports[i].current)
 	}
-	a.book1(r, app)
+	a.reserve(r, app)
 }
 
 // exceeds reports whether a limit stands in the way: with usage, of the metrics named and their
@@ -186,8 +186,8 @@ func find(list []amount, m *metric) *amount {
 	return nil
 }
 
-// book1 counts the usage of the call, and makes the event of it. The application's mutex is held.
-func (a *Authorizer) book1(r *reply, app *application) {
+// reserve counts the usage of the call, which is to be kept. The application's mutex is held.
+func (a *Authorizer) reserve(r *reply, app *application) {
 	now := r.now.Unix()
 	cal := a.clock.at(now)
 	for i := range r.asked {
