@@ -86,6 +86,7 @@ func listen(t *testing.T, o Options) *listener {
 	l.Handler = NewHandler(o)
 	server := httptest.NewUnstartedServer(l.Handler)
 	server.Config = NewServer(l.Handler, zap.NewNop())
+	server.Listener = NewListener(server.Listener)
 	server.Start()
 	t.Cleanup(server.Close)
 	l.address = server.Listener.Addr().String()

@@ -1,0 +1,154 @@
+package ingest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+)
+
+// pipes is a listener in memory: its connections tell fake time.
+type pipes struct {
+	incoming chan net.Conn
+	done     chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.incoming:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.done); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// lazily serves h behind NewListener in a bubble, and returns the client's end of one connection.
+func lazily(t *testing.T, h http.HandlerFunc) (client net.Conn, answers *bufio.Reader) {
+	p := &pipes{incoming: make(chan net.Conn), done: make(chan struct{})}
+	server := NewServer(h, zap.NewNop())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(NewListener(p)) }() // ends with Shutdown
+	client, far := net.Pipe()
+	p.incoming <- far
+	t.Cleanup(func() {
+		_ = client.Close()
+		require.NoError(t, server.Shutdown(context.Background()))
+		assert.ErrorIs(t, <-ended, http.ErrServerClosed)
+	})
+	return client, bufio.NewReader(client)
+}
+
+func postPlain(t *testing.T, to io.Writer, body string) {
+	_, err := fmt.Fprintf(to, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	require.NoError(t, err)
+}
+
+func echoes(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	<-time.After(time.Second) // of fake time: net/http has begun to watch the connection by now
+	_, _ = w.Write(body)
+}
+
+func TestConnectionServesMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, answers := lazily(t, echoes)
+		for i := range 100 { // also far beyond the first timer, and across pauses
+			<-time.After(time.Duration(i) * time.Second)
+			body := strings.Repeat("x", i)
+			postPlain(t, client, body)
+			answer, err := http.ReadResponse(answers, nil)
+			require.NoError(t, err)
+			got, err := io.ReadAll(answer.Body)
+			require.NoError(t, err)
+			assert.Equal(t, body, string(got))
+		}
+	})
+}
+
+func TestConnectionTakesTheNextRequestEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, answers := lazily(t, echoes)
+		go func() {
+			for _, body := range []string{"one", "two", "three"} {
+				postPlain(t, client, body)
+			}
+		}()
+		for _, body := range []string{"one", "two", "three"} {
+			answer, err := http.ReadResponse(answers, nil)
+			require.NoError(t, err)
+			got, err := io.ReadAll(answer.Body)
+			require.NoError(t, err)
+			assert.Equal(t, body, string(got), "no byte is lost to the watch")
+		}
+	})
+}
+
+func TestConnectionKeepsDeadlines(t *testing.T) {
+	cases := map[string]struct {
+		before int    // requests served first
+		sent   string // and nothing more
+		after  time.Duration
+	}{
+		"no head":                   {0, "POST / HT", headerTimeout},
+		"half a body":               {0, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx", readTimeout},
+		"idle":                      {1, "", idleTimeout},
+		"half a body, after others": {20, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx", readTimeout},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, answers := lazily(t, echoes)
+				for range c.before {
+					postPlain(t, client, "x")
+					answer, err := http.ReadResponse(answers, nil)
+					require.NoError(t, err)
+					_, _ = io.Copy(io.Discard, answer.Body)
+				}
+				begin := time.Now()
+				_, err := io.WriteString(client, c.sent)
+				require.NoError(t, err)
+				_, _ = io.Copy(io.Discard, answers)
+				assert.InDelta(t, c.after.Seconds(), time.Since(begin).Seconds(), 2, "the server hangs up")
+			})
+		})
+	}
+}
+
+func TestConnectionStopsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, answers := lazily(t, echoes)
+		postPlain(t, client, "x")
+		answer, err := http.ReadResponse(answers, nil)
+		require.NoError(t, err)
+		_, _ = io.Copy(io.Discard, answer.Body)
+		begin := time.Now()
+		t.Cleanup(func() { assert.Less(t, time.Since(begin), time.Second) })
+	})
+}
+
+func TestConnectionSaysWhyBeforeItCloses(t *testing.T) {
+	handler := NewHandler(Options{Services: []Service{{ID: "1001"}}, MaxBody: 1 << 10, Journal: nil})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := NewServer(handler, zap.NewNop())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(NewListener(l)) }() // ends with Close
+	defer func() { require.NoError(t, server.Close()); <-ended }()
+	answer, err := http.Post("http://"+l.Addr().String()+"/v1/events", "application/json", strings.NewReader(strings.Repeat(" ", 64<<10)))
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	assert.Equal(t, http.StatusRequestEntityTooLarge, answer.StatusCode)
+}
