@@ -8,6 +8,14 @@
 // (limit.go), with all usage that was accepted here (tally.go) up the hierarchy of metrics as far as
 // the backend tells it (hierarchy.go).
 //
+// With this daemon as the only reporter a limit of N grants N. With others, what they use is seen at the
+// next answer of the backend after it was counted there: the overshoot is at most what the others use in
+// the TTL, the time until they have reported it, and the time until the backend's worker has counted it.
+// Two cases cost exactness for a while: usage of one application by id here and by user key there counts
+// apart until it is delivered, and a worker more than a minute behind its 202 is taken for one that threw
+// the report away. Below a metric without a limit the hierarchy does not list children; their place is
+// asked for (application.place), and found for the tightest limit above.
+//
 // A yes to an authrep has its usage in the journal before it leaves. What is answered while the
 // backend is away is the Mode's to say.
 package authorize

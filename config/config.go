@@ -198,7 +198,9 @@ type Authorize struct {
 	Mode string `key:"mode" oneof:"strict,resilient,allow,none"`
 	// How long a yes is served without asking again. A revoked key, a suspended application or another
 	// plan takes effect within it; a key that is in use is asked about again after three quarters of it,
-	// so that nobody waits. The backend itself remembers all this for 60s.
+	// so that nobody waits. The backend itself remembers all this for 60s. Limits are exact while this
+	// daemon is the only reporter; what others use is seen within the ttl after the backend counted it,
+	// and as much may be granted beyond a limit.
 	TTL time.Duration `key:"ttl" min:"0s" max:"24h"`
 	// How long a no is served without asking again. A denial for a limit is decided anew with every call,
 	// and ends with the limit's period whatever this says.
