@@ -12,6 +12,7 @@
 //	batches/<first>-<try>.seg  sealed batches, attempts, outcomes
 //	batches/spare              the next segment of that log, preallocated: the reserve for draining
 //	ids/<first>-<try>.seg      event ids of cut events, for the dedupe window
+//	ids/spare                  the next segment of that log, for the same reason
 //	deadletters/<id>.json      one transaction each
 //	quarantine/                damaged ranges (<log>-<segment>-<offset>.bin) and files of other versions
 //

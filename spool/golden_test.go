@@ -58,7 +58,9 @@ func writeGolden(t *testing.T, dir string) {
 	}}}))
 	require.NoError(t, s.Close())
 	require.NoError(t, os.Remove(filepath.Join(dir, "lock")))
-	require.NoError(t, os.Remove(filepath.Join(dir, "batches", spareName)))
+	for _, log := range []string{"batches", "ids"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, log, spareName)))
+	}
 }
 
 // contents returns the files under a directory.

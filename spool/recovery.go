@@ -231,6 +231,7 @@ func (s *Spool) settle(found *Recovery) {
 	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(committed)+1 })
 	_ = s.batches.drop()
 	s.batches.log.refillSpare()
+	s.ids.log.refillSpare()
 	found.Unanswered, found.Unknown = s.batches.answerOpen()
 	found.Committed, found.Counts = committed, s.tally.snapshot()
 	found.Batches = len(s.batches.index.live)

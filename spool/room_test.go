@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -107,4 +108,23 @@ func TestDiskFilledByOthers(t *testing.T) {
 	drain(t, s)
 	assert.Equal(t, Counts{Accepted: 1000, Delivered: 1000}, checkLaw(t, s, 0))
 	appendAll(t, s, someEvents(1))
+}
+
+// The reserve is the spool's own: somebody else filling the disk to the last byte does not stop what was
+// accepted from being cut, with its ids, and delivered.
+func TestDiskFilledByOthersToTheLastByte(t *testing.T) {
+	d := disktest.New(disktest.Options{Capacity: 64 << 20})
+	s, _ := open(t, Options{Dir: "data", FS: d, DedupeWindow: time.Hour})
+	ids := make([]string, 1000)
+	for i := range ids {
+		ids[i] = strconv.Itoa(i)
+	}
+	appendAll(t, s, identified(ids...))
+	d.SetCapacity(1)
+	cutAll(t, s)
+	deliver(t, s)
+	assert.Equal(t, Counts{Accepted: 1000, Delivered: 1000}, checkLaw(t, s, 0))
+	d.SetCapacity(64 << 20)
+	s.room.asked = time.Time{} // as if some time had passed
+	assert.Equal(t, 1000, appendAll(t, s, identified(ids...)), "the ids were kept")
 }

@@ -118,9 +118,12 @@ func (l *segmentLog) takeSpare(size int64) int64 {
 // refillSpare makes the spare file when there is none: the reserve that lets draining go on when the
 // disk is full. Where there is no room for it, it is tried again later, and meanwhile no event is taken.
 func (l *segmentLog) refillSpare() bool {
+	if !l.keepSpare || l.hasSpare() { // by far the usual case
+		return true
+	}
 	l.filling.Lock()
 	defer l.filling.Unlock()
-	if !l.keepSpare || l.hasSpare() {
+	if l.hasSpare() {
 		return true
 	}
 	size := l.segmentBytes

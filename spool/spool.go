@@ -93,7 +93,7 @@ func build(o Options, lock io.Closer) *Spool {
 	if o.DedupeWindow > 0 {
 		s.journal.known = newKnown(o.DedupeWindow)
 	}
-	s.ids = &ids{log: part("ids", idsLog, o.SegmentBytes/8, false), journal: s.journal}
+	s.ids = &ids{log: part("ids", idsLog, o.SegmentBytes/8, o.DedupeWindow > 0), journal: s.journal}
 	return s
 }
 
@@ -101,8 +101,10 @@ func build(o Options, lock io.Closer) *Spool {
 // is why draining never needs space it cannot have (I14): what is not cut yet has as much again set
 // aside, and the next segment of the batch log exists already.
 func (s *Spool) admit(bytes int) error {
-	if !s.batches.log.hasSpare() && !s.batches.log.refillSpare() {
-		return errors.New("spool: disk is full: no reserve for draining")
+	for _, log := range [...]*segmentLog{s.batches.log, s.ids.log} {
+		if !log.refillSpare() {
+			return errors.New("spool: disk is full: no reserve for draining")
+		}
 	}
 	s.journal.mu.Lock()
 	uncut := s.journal.size
