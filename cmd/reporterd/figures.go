@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,7 +16,9 @@ import (
 func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time, reload func() error) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
-		Snapshot: p.snapshot, Ready: p.ready, Flush: p.flush, Reload: reload, DeadLetters: p.deadLetters,
+		Snapshot: p.snapshot, Ready: p.ready, Flush: p.flush, Reload: reload,
+		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,
+		Requeue: p.ordered(log.Named("deadletter"), requeue), Drop: p.ordered(log.Named("deadletter"), drop),
 	})
 }
 
@@ -87,22 +86,6 @@ func lanes(all []sender.LaneStatus) []console.Lane {
 
 func transport(name string, t ingest.Traffic) console.Traffic {
 	return console.Traffic{Transport: name, Requests: t.Requests, Events: t.Events, Bytes: t.Bytes}
-}
-
-// deadLetters lists as the console asks.
-func (p *pipeline) deadLetters(_ context.Context, q console.DeadLetterQuery) (console.DeadLetters, error) {
-	letters, next, err := p.spool.DeadLetters(spool.DeadLetterQuery{
-		ServiceID: q.ServiceID, Reason: q.Reason, Since: q.Since, Limit: q.Limit, Cursor: q.Cursor,
-	})
-	page := console.DeadLetters{Next: next}
-	for i := range letters {
-		text, err := json.Marshal(&letters[i])
-		if err != nil {
-			return page, fmt.Errorf("dead letter %s: %w", letters[i].ID, err)
-		}
-		page.Letters = append(page.Letters, text)
-	}
-	return page, err
 }
 
 func authorizations(a authorize.Stats) console.Authorize {

@@ -90,6 +90,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 		return failed(err)
 	}
 	defer closeSpool(log, s)
+	announce(log, c.DataDir, d.admin.address)
 	p, err := assemble(log, c, s, d.backend)
 	if err != nil {
 		return misuse(err)

@@ -15,7 +15,11 @@ var update = flag.Bool("update", false, "rewrite the golden texts")
 
 // The help of every command is API for people: a change of it is a visible difference.
 func TestHelp(t *testing.T) {
-	for _, words := range []string{"", "serve", "sandbox", "config", "config check", "config show", "version"} {
+	for _, words := range []string{
+		"", "serve", "sandbox", "config", "config check", "config show", "version",
+		"spool", "spool ls", "spool show", "spool verify", "spool stats",
+		"deadletter", "deadletter ls", "deadletter show", "deadletter requeue", "deadletter drop", "deadletter export",
+	} {
 		t.Run(words, func(t *testing.T) {
 			status, stdout, stderr := execute(t, t.TempDir(), nil, append(strings.Fields(words), "--help")...)
 			assert.Equal(t, 0, status)
@@ -51,6 +55,15 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"serve --sandbox --backend-url u": "--backend-url: backend.url: \"u\": cannot be given with --sandbox",
 		"serve -c nats.yaml":              "nats.yaml:1: nats.url: \"nats://localhost\": not supported by this version",
 		"serve -c tls.yaml":               "tls.cert_file: \"tls.yaml\": tls: failed to find any PEM data",
+		"spool ls":                        "data_dir: stat /var/lib/reporterd: no such file or directory; name another with --data-dir",
+		"spool ls -o xml":                 "--output: \"xml\": expected table or json",
+		"spool show":                      "reporterd spool show takes one argument: the id of a batch",
+		"spool show nr7 --data-dir .":     "\"nr7\": expected the id of a batch (000000042000-0007), or a file that spool ls names",
+		"deadletter requeue":              "which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all",
+		"deadletter drop x --all":         "ids cannot be given together with a filter or --all",
+		"deadletter ls --since monday":    "--since: \"monday\": expected a time (RFC 3339) or a duration (90m, 7d)",
+		"deadletter export --format xml":  "--format: \"xml\": expected ndjson or csv",
+		"deadletter ls --admin-url ftp:x": "--admin-url: \"http://ftp:x\": expected http://host:port or unix:/path",
 	} {
 		t.Run(line, func(t *testing.T) {
 			dir := t.TempDir()
