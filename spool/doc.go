@@ -32,7 +32,7 @@
 //	11  1  0
 //	12  4  try
 //	16  8  first
-//	24  4  0
+//	24  4  bytes reserved when the file was made; 0: unknown
 //	28  4  CRC32C of bytes 0 to 27
 //
 //	frame

@@ -170,8 +170,8 @@ func (e *entry) lastAttempt() time.Time {
 	return time.Unix(0, e.attempted)
 }
 
-// own copies a key's strings, which may be views.
-func (k LaneKey) own() LaneKey {
+// Clone returns a key with strings of its own, where they may be views.
+func (k LaneKey) Clone() LaneKey {
 	return LaneKey{
 		ServiceID: strings.Clone(k.ServiceID),
 		Credentials: threescale.Credentials{

@@ -33,7 +33,7 @@ func (x *index) lane(key LaneKey) *lane {
 	if l, ok := x.lanes[key]; ok {
 		return l
 	}
-	key = key.own()
+	key = key.Clone()
 	l := &lane{key: key}
 	x.lanes[key] = l
 	return l

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/reporterd/reporterd/disk"
-	"github.com/reporterd/reporterd/event"
 )
 
 // InspectOptions say what to look at.
@@ -149,9 +148,10 @@ func (in *Inspection) Batch(id BatchID) (*Batch, BatchInfo, error) {
 	return b, info, err
 }
 
-// Uncut calls yield for every event behind the last cut, from disk. The event is valid until yield returns.
-// It ends early with the error of the context given to Inspect, or when yield returns false.
-func (in *Inspection) Uncut(yield func(*event.Event) bool) error {
+// Uncut calls yield for every event behind the last cut, from disk, with the lane it will be in and its
+// timestamp, Unix seconds. The key's strings are valid until yield returns; Clone keeps it. It ends early with
+// the error of the context given to Inspect, or when yield returns false.
+func (in *Inspection) Uncut(yield func(lane LaneKey, timestamp int64) bool) error {
 	t := in.spool.Tail()
 	defer func() { _ = t.Close() }()
 	for {
@@ -163,7 +163,7 @@ func (in *Inspection) Uncut(yield func(*event.Event) bool) error {
 			return nil
 		}
 		for e := range t.group.Events {
-			if !yield(e) {
+			if !yield(LaneKey{ServiceID: e.ServiceID, Credentials: e.Credentials}, e.Timestamp) {
 				return nil
 			}
 		}

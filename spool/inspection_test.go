@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/disk/disktest"
-	"github.com/reporterd/reporterd/event"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -24,7 +23,7 @@ func inspect(t *testing.T, o Options) *Inspection {
 // uncut counts the events that are only in the journal.
 func uncut(t *testing.T, in *Inspection) (n uint64) {
 	t.Helper()
-	require.NoError(t, in.Uncut(func(*event.Event) bool { n++; return true }))
+	require.NoError(t, in.Uncut(func(LaneKey, int64) bool { n++; return true }))
 	return n
 }
 

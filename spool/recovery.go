@@ -17,6 +17,7 @@ type Recovery struct {
 	Committed  Position
 	Batches    int      // live
 	Torn       []Range  // ends that were never acknowledged, passed over
+	Short      []Range  // what is missing of files that were made longer: what was in it is unknown
 	Damaged    []Range  // set aside in quarantine/
 	Refused    []string // files of another format, set aside, one line each
 	Unanswered int      // batches with an attempt whose outcome nobody saw
@@ -42,6 +43,9 @@ func (r *Recovery) Lines() []string {
 		r.Took.Round(time.Microsecond), c.Accepted, c.Delivered, c.Dead, c.Pending, r.Batches, c.Lost)}
 	for _, t := range r.Torn {
 		lines = append(lines, fmt.Sprintf("%s: torn end at offset %d cut: never acknowledged", t.File, t.Offset))
+	}
+	for _, m := range r.Short {
+		lines = append(lines, fmt.Sprintf("%s: ends at offset %d, %d bytes short: unless the disk failed before, somebody shortened it, and acknowledged events may be gone", m.File, m.Offset, m.Bytes))
 	}
 	for _, d := range r.Damaged {
 		lines = append(lines, fmt.Sprintf("%s: %d bytes damaged at offset %d, kept in %s/", d.File, d.Bytes, d.Offset, quarantineDir))

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/reporterd/reporterd/disk"
 )
 
 // tornBytes is what a disk writes whole or not at all.
@@ -104,6 +106,8 @@ type replay struct {
 	scan scanner
 	off  int64
 	next uint64
+
+	closed bool // a footer was read
 }
 
 // run reads the segment. A file that cannot even be opened is no damage: somebody has to see to it, and
@@ -118,12 +122,10 @@ func (r *replay) run() error {
 	r.scan = scanner{file: file, size: s.size}
 	for r.next < r.limit && r.step() {
 	}
-	r.checkHead()
-	if r.limit == math.MaxUint64 && !s.torn && r.off < s.size && file.Truncate(r.off) == nil {
-		r.log.resize(s, r.off) // only zeros behind: a reservation
-	}
+	made := r.checkHead()
 	s.end, s.next = max(r.off, segmentHead), r.next
 	if r.limit == math.MaxUint64 {
+		r.finish(file, made)
 		// A process that was killed leaves in the page cache what it did not live to sync. From here on it
 		// counts as accepted, so it has to be as durable as what was acknowledged (I2).
 		err = r.log.syncFile(file)
@@ -132,11 +134,36 @@ func (r *replay) run() error {
 }
 
 // checkHead reports a damaged head of a segment that holds something. It costs nothing but is worth
-// knowing.
-func (r *replay) checkHead() {
+// knowing. made is how many bytes the file was made with; 0: unknown.
+func (r *replay) checkHead() (made int64) {
 	head := make([]byte, segmentHead)
-	if r.next > r.segment.first && (r.log.readAt(r.segment, head, 0) != nil || checkHead(head, r.log.kind) != headFine) {
+	if r.log.readAt(r.segment, head, 0) == nil && checkHead(head, r.log.kind) == headFine {
+		return reserved(head)
+	}
+	if r.next > r.segment.first {
 		r.found.Damaged = append(r.found.Damaged, r.span(0, segmentHead))
+	}
+	return 0
+}
+
+// finish closes the newest segment, of which nobody knows whether the process that wrote it was done: with
+// a footer, so that the next start knows, and without the rest of its reservation. A file that ends before
+// its reservation without a footer was shortened, unless a write failed just before the process ended.
+func (r *replay) finish(file disk.File, made int64) {
+	s := r.segment
+	if r.closed {
+		return
+	}
+	if s.size < made {
+		r.found.Short = append(r.found.Short, r.span(s.size, made))
+	}
+	if s.torn {
+		return
+	}
+	footer := make([]byte, frameHead)
+	newFrame(frameFooter, s.next, 0, nil).put(footer)
+	if _, err := file.WriteAt(footer, s.end); err == nil && file.Truncate(s.end+frameHead) == nil {
+		r.log.resize(s, s.end+frameHead)
 	}
 }
 
@@ -200,6 +227,7 @@ func (r *replay) take(f frame, payload []byte) bool {
 	at := r.off
 	r.next, r.off = f.next(), r.off+f.size()
 	if f.kind == frameFooter {
+		r.closed = true
 		return false
 	}
 	r.visit(r.segment, f, at, payload, true)
@@ -209,7 +237,7 @@ func (r *replay) take(f frame, payload []byte) bool {
 // gap handles a footer or a superseded frame behind a hole in the numbers.
 func (r *replay) gap(f frame) bool {
 	if f.kind == frameFooter && f.first <= r.limit {
-		r.next, r.off = f.first, r.off+f.size()
+		r.next, r.off, r.closed = f.first, r.off+f.size(), true
 	}
 	return false
 }

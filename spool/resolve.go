@@ -3,13 +3,51 @@ package spool
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Resolution says where each transaction of a batch ends: each index stands in exactly one of the three.
 type Resolution struct {
+	// Slices divide transactions by metric. The nth of them counts as transaction number (transactions of
+	// the batch) + n, and the one it is a slice of is not named any more.
+	Slices    []Slice
 	Delivered []int        // taken by the backend
 	Dead      []DeadLetter // with Index, Reason, Answer; the rest is filled in
 	Children  [][]int      // each becomes a live batch of its own; at most 15, 16 splits deep
+}
+
+// Slice is a part of a transaction: some of its metrics, and how many of its events count for it. The
+// slices of a transaction have each of its metrics once, and all of its events.
+type Slice struct {
+	Index   int
+	Metrics []string
+	Events  uint32
+}
+
+// Apply appends the slices to the transactions they are of. It says if they are not whole.
+func (r *Resolution) Apply(b *Batch) error {
+	metrics, events := make(map[int]int), make(map[int]uint32)
+	for _, s := range r.Slices {
+		if s.Index < 0 || s.Index >= len(b.Transactions) || len(s.Metrics) == 0 || s.Events == 0 {
+			return fmt.Errorf("spool: resolve batch %s: a slice of nothing", b.ID)
+		}
+		t := b.Transactions[s.Index]
+		t.Events, t.Usage = s.Events, nil
+		for _, u := range b.Transactions[s.Index].Usage {
+			if slices.Contains(s.Metrics, u.Metric) {
+				t.Usage = append(t.Usage, u)
+			}
+		}
+		metrics[s.Index] += len(t.Usage)
+		events[s.Index] += s.Events
+		b.Transactions = append(b.Transactions, t)
+	}
+	for i, n := range metrics {
+		if n != len(b.Transactions[i].Usage) || events[i] != b.Transactions[i].Events {
+			return fmt.Errorf("spool: resolve batch %s: transaction %d is not whole in its slices", b.ID, i)
+		}
+	}
+	return nil
 }
 
 // Resolve ends a batch in one atomic record. It returns once that is durable; the dead letter files are
@@ -40,11 +78,14 @@ func (s *Spool) end(e *entry, r Resolution) error {
 		return err
 	}
 	rec := &record{kind: recordResolved, id: e.id, delivered: e.events}
-	if len(r.Dead) == 0 && len(r.Children) == 0 {
+	if len(r.Dead) == 0 && len(r.Children) == 0 && len(r.Slices) == 0 {
 		return s.finishBatch(rec, nil, nil)
 	}
 	batch, err := s.read(e)
 	if err != nil {
+		return err
+	}
+	if err := r.Apply(batch); err != nil {
 		return err
 	}
 	rec.delivered = 0
@@ -104,8 +145,14 @@ func (s *Spool) finishBatch(rec *record, batch *Batch, children [][]int) error {
 
 // check says whether each transaction ends in exactly one place.
 func (r *Resolution) check(e *entry) error {
-	seen := make([]bool, e.transactions)
+	seen := make([]bool, int(e.transactions)+len(r.Slices))
 	count := 0
+	for _, s := range r.Slices {
+		if s.Index >= 0 && s.Index < int(e.transactions) && !seen[s.Index] {
+			seen[s.Index] = true
+			count++
+		}
+	}
 	mark := func(i int) error {
 		if i < 0 || i >= len(seen) || seen[i] {
 			return fmt.Errorf("spool: resolve batch %s: transaction %d of %d is unknown or named twice", e.id, i, len(seen))

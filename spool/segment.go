@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"strings"
 	"sync/atomic"
 )
@@ -61,9 +62,12 @@ func (s *segment) putHead(dst []byte, kind logKind) {
 	dst[10], dst[11] = byte(kind), 0
 	binary.LittleEndian.PutUint32(dst[12:], s.try)
 	binary.LittleEndian.PutUint64(dst[16:], s.first)
-	binary.LittleEndian.PutUint32(dst[24:], 0)
+	binary.LittleEndian.PutUint32(dst[24:], uint32(min(s.size, math.MaxUint32)))
 	binary.LittleEndian.PutUint32(dst[28:], crc32.Checksum(dst[:28], castagnoli))
 }
+
+// reserved reads from a sound head how many bytes the file was made with; 0: unknown.
+func reserved(head []byte) int64 { return int64(binary.LittleEndian.Uint32(head[24:])) }
 
 // headState is what a segment's head says about the file.
 type headState uint8

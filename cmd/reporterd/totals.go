@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/config"
-	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -115,13 +114,13 @@ func sumLanes(in *spool.Inspection) ([]laneTotal, error) {
 		}
 		l.older(info.OldestTimestamp)
 	}
-	err := in.Uncut(func(e *event.Event) bool {
-		l := lanes[spool.LaneKey{ServiceID: e.ServiceID, Credentials: e.Credentials}]
-		if l == nil { // the event's strings do not outlive it
-			l = of(spool.LaneKey{ServiceID: e.ServiceID, Credentials: e.Credentials}.Clone())
+	err := in.Uncut(func(lane spool.LaneKey, timestamp int64) bool {
+		l := lanes[lane]
+		if l == nil {
+			l = of(lane.Clone())
 		}
 		l.Journal++
-		l.older(e.Timestamp)
+		l.older(timestamp)
 		return true
 	})
 	sums := make([]laneTotal, 0, len(lanes))
