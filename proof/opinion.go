@@ -61,6 +61,21 @@ func (q *Inquest) Opinion(t *threescale.Transaction) Opinion {
 	return o
 }
 
+// Metrics are the opinions on a transaction's metrics, one each, whose application is proven; otherwise
+// there are none.
+func (q *Inquest) Metrics(t *threescale.Transaction) []Opinion {
+	q.proofs.mu.Lock()
+	defer q.proofs.mu.Unlock()
+	if q.subject(q.proofs.application(q.scope, t.Application), Question{}).Standing != Proven {
+		return nil
+	}
+	all := make([]Opinion, len(t.Usage))
+	for i := range t.Usage {
+		all[i] = q.metrics[t.Usage[i].Metric]
+	}
+	return all
+}
+
 // worse joins what is known of two subjects.
 func worse(a, b Opinion) Opinion {
 	if a.Standing == Unaskable && b.Standing != Refused {

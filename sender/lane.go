@@ -50,6 +50,9 @@ func (t *trouble) exists() bool { return t.failures > 0 }
 // freshShare is which part of a lane's attempts goes to its latest batches while it has a backlog.
 const freshShare = 4
 
+// freshAfter is how much later than the first batch a batch must have been sealed to be called fresh.
+const freshAfter = 10 * time.Second
+
 // ready returns the batch that may be tried now, or nil: the one with the earliest deadline, and of a
 // lane with a backlog now and then the latest one, which would otherwise wait until all is drained.
 func (l *lane) ready(now time.Time) *spool.BatchInfo {
@@ -60,7 +63,7 @@ func (l *lane) ready(now time.Time) *spool.BatchInfo {
 		return nil
 	}
 	if l.picks%freshShare == freshShare-1 && !l.trouble.exists() {
-		if b := l.first(l.fresh); b != nil {
+		if b := l.first(l.fresh); b != nil && b.Sealed.Sub(l.head[0].Sealed) > freshAfter {
 			return b
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/reporterd/reporterd/proof"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
@@ -18,6 +20,7 @@ const (
 
 // examination divides the transactions of a batch by what is known of their applications and metrics.
 type examination struct {
+	slices    []spool.Slice // of transactions whose metrics do not stand alike
 	proven    []int
 	waiting   []int // denied, but not for long enough; or not settled
 	unknown   []int
@@ -33,6 +36,9 @@ func (d *delivery) examine(s proof.Scope) *examination {
 	q := d.options.Proofs.Inquire(s, d.batch.Sealed, d.began)
 	for _, i := range d.fresh {
 		o := q.Opinion(&d.batch.Transactions[i].Transaction)
+		if x.slice(q, i, &d.batch.Transactions[i], len(d.batch.Transactions), o) {
+			continue
+		}
 		switch o.Standing {
 		case proof.Proven:
 			x.proven = append(x.proven, i)
@@ -46,10 +52,7 @@ func (d *delivery) examine(s proof.Scope) *examination {
 		case proof.Unaskable:
 			x.alone = append(x.alone, i)
 		case proof.Refused:
-			x.dead = append(x.dead, spool.DeadLetter{
-				Index: i, Reason: spool.Reason{Code: o.Refusal.Code, Message: o.Refusal.Text},
-				Answer: spool.Answer{Status: o.Refusal.Status, Code: o.Refusal.Code},
-			})
+			x.dead = append(x.dead, buried(i, o.Refusal))
 		}
 		x.questions = append(x.questions, o.Questions...)
 	}
@@ -85,7 +88,7 @@ func (d *delivery) admitted(ctx context.Context) bool {
 			return false
 		}
 	}
-	if len(x.alone) > 0 && d.single() && len(x.dead) == 0 {
+	if len(x.alone) > 0 && len(x.proven) == 0 && d.single() && len(x.dead) == 0 {
 		d.name(s)
 		return true
 	}
@@ -147,11 +150,17 @@ func (d *delivery) renew(s proof.Scope, x *examination) {
 // together, what cannot be proven goes on by application, and the rest waits apart.
 func (d *delivery) part(ctx context.Context, s proof.Scope, x *examination, w *ward) {
 	rest := append(append([]int(nil), x.waiting...), x.unknown...)
-	if len(rest) > 0 && (len(rest) == len(d.fresh) || d.tried && len(x.alone) == 0 || d.batch.ID.Splits() >= probationSplits) {
+	gained := len(x.proven) + len(x.alone) + len(x.dead)
+	if len(rest) > 0 && (gained == 0 || d.tried && len(x.alone) == 0 || d.batch.ID.Splits() >= probationSplits) {
 		d.linger(s, x, w)
 		return
 	}
-	r := spool.Resolution{Dead: x.dead}
+	r := spool.Resolution{Dead: x.dead, Slices: x.slices}
+	if err := r.Apply(d.batch); err != nil {
+		d.log.Error("a batch is not divided as it was meant to be", zap.Error(err))
+		d.linger(s, x, w)
+		return
+	}
 	for _, child := range [][]int{x.proven, rest} {
 		if len(child) > 0 {
 			r.Children = append(r.Children, child)

@@ -3,12 +3,14 @@ package sender
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/proof"
 	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/spool"
@@ -213,5 +215,44 @@ func TestRefusedTokenShowsInTheFirstQuestion(t *testing.T) {
 		c.wait(10 * time.Second)
 		assert.EqualValues(t, 2500, c.spool.Counts().Delivered)
 		require.Equal(t, Flowing, c.lane("1001").State)
+	})
+}
+
+// TestABadMetricDoesNotTakeTheGoodOnesWithIt: they were summed into one transaction.
+func TestABadMetricDoesNotTakeTheGoodOnesWithIt(t *testing.T) {
+	inCity(t, sandbox.Options{NegativeCache: minute}, Options{}, proof.Options{}, 200, func(c *city) {
+		mixed := hit("app2", time.Now())
+		mixed.Events = 40
+		mixed.Usage = threescale.Usage{{Metric: "hits", Value: 35}, {Metric: "nosuch", Value: 2}, {Metric: "search", Value: 5}, {Metric: "nosuch too", Value: 3}}
+		lonely := mixed
+		lonely.Application.ID, lonely.Events = "app1", 1
+		events := make([]event.Event, 41)
+		for i := range events {
+			events[i] = event.Event{ServiceID: "1001", Transaction: mixed.Transaction}
+		}
+		_, err := c.spool.Append(c.t.Context(), events)
+		require.NoError(t, err)
+		cut, err := c.spool.BeginCut(41)
+		require.NoError(t, err)
+		require.NoError(t, cut.Add(&spool.Batch{Lane: spool.LaneKey{ServiceID: "1001"}, Transactions: []spool.Transaction{mixed, lonely}}))
+		require.NoError(t, cut.Commit(0))
+		c.wait(15 * time.Second)
+		assert.EqualValues(t, 35, c.spool.Counts().Delivered, "the good part does not wait for the bad one")
+		c.wait(3 * minute)
+		n := c.spool.Counts()
+		assert.Equal(t, []uint64{35, 6, 0}, []uint64{n.Delivered, n.Dead, n.Pending})
+		assert.Equal(t, map[string]map[string]uint64{"app2": {"hits": 40, "search": 5}}, c.sandbox.Usage()["1001"])
+		assert.Zero(t, c.sandbox.Calls().DiscardedBatches)
+		usage := map[string]uint64{}
+		for _, d := range c.dead() {
+			if d.AppID == "app2" {
+				assert.Len(t, d.Usage, 1)
+				assert.Contains(t, d.Usage, strings.TrimSuffix(strings.TrimPrefix(d.Reason.Message, `metric "`), `" is invalid`))
+				for metric := range d.Usage {
+					usage[metric] = d.Events
+				}
+			}
+		}
+		assert.Equal(t, map[string]uint64{"nosuch": 2, "nosuch too": 3}, usage)
 	})
 }

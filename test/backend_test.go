@@ -17,6 +17,7 @@ type usage map[string]map[string]map[string]uint64
 // calls is what the sandbox saw.
 type calls struct {
 	Report              uint64
+	Authorize           uint64
 	Transactions        uint64
 	LargestTransactions int    `json:"largest_transactions"`
 	LargestParams       int    `json:"largest_params"`

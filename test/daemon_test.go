@@ -31,6 +31,7 @@ type status struct {
 	Backend struct {
 		ReportCalls  uint64 `json:"report_calls"`
 		Transactions uint64
+		Questions    uint64
 	}
 	Lanes []struct {
 		ServiceID string `json:"service_id"`
