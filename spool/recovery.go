@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/reporterd/reporterd/event"
@@ -42,6 +43,9 @@ func (r *Recovery) Lines() []string {
 		"recovered in %s: %d events accepted, %d delivered, %d dead, %d pending in %d batches and the journal, %d lost",
 		r.Took.Round(time.Microsecond), c.Accepted, c.Delivered, c.Dead, c.Pending, r.Batches, c.Lost)}
 	for _, t := range r.Torn {
+		if slices.ContainsFunc(r.Short, func(m Range) bool { return m.File == t.File }) {
+			continue // what follows says more
+		}
 		lines = append(lines, fmt.Sprintf("%s: torn end at offset %d cut: never acknowledged", t.File, t.Offset))
 	}
 	for _, m := range r.Short {
