@@ -47,6 +47,7 @@ type book struct {
 	groups     map[*entry][]*entry       // what stood in one group of the journal with an entry
 	committed  spool.Position            // the last cut known to be durable
 	damaged    bool                      // the test did damage: positions may be missing
+	dubious    map[string][]*entry       // dead letters that were to be requeued, and may have been
 	doubtful   []*cutPlan                // commits of this life that failed, or still run
 	violations []string
 }
@@ -58,6 +59,7 @@ func newBook() *book {
 		live:      map[spool.BatchID]*sealed{},
 		sealed:    map[spool.BatchID]*sealed{},
 		groups:    map[*entry][]*entry{},
+		dubious:   map[string][]*entry{},
 	}
 }
 

@@ -114,6 +114,7 @@ func (b *book) reconcile(st *state) {
 		}
 		s.outcome = nil
 	}
+	b.reconcileDug(st)
 	b.reconcileBatches(st)
 	b.reconcileEvents(st)
 	b.reconcileLetters(st)

@@ -56,6 +56,7 @@ type history struct {
 	crashes int
 	trace   []string // the last operations of the last life that ended
 	harm    string   // what damage was done
+	digs    bool     // dead letters are requeued
 	undone  int      // events that damage made pending again
 }
 
@@ -118,7 +119,7 @@ func (h *history) work(ctx context.Context) {
 		h.hurt()
 	}
 	c := &cutter{book: h.book, rng: h.fork(), disk: h.disk}
-	q := &sender{book: h.book, rng: h.fork(), disk: h.disk}
+	q := &sender{book: h.book, rng: h.fork(), disk: h.disk, digs: h.digs}
 	steps := []func(){func() { c.step(ctx, h.spool) }, func() { q.step(h.spool) }}
 	for range 3 {
 		p := &producer{book: h.book, rng: h.fork(), disk: h.disk, huge: h.shape.huge}

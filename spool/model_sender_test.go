@@ -16,6 +16,7 @@ type sender struct {
 	rng  *rand.Rand
 	disk *disktest.Disk
 	owed []*sealed // outcomes to record again
+	digs bool      // it requeues dead letters, too
 }
 
 // step is one report, or an outcome that is still owed. A full disk may take the one and not the other.
@@ -25,6 +26,9 @@ func (q *sender) step(s *spool.Spool) {
 		q.owed = q.owed[1:]
 		q.settle(s, known)
 		return
+	}
+	if q.digs && q.rng.IntN(5) == 0 {
+		q.dig(s)
 	}
 	infos := s.Batches()
 	if len(infos) == 0 {

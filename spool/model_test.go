@@ -19,7 +19,7 @@ import (
 //   - an event without a certain answer is in at most one, and if it is in none it never comes back;
 //   - what the tail or the index handed out is durable, a position or a batch id means one thing for ever;
 //   - an id is known if and only if its event is;
-//   - a cut and a resolution happen wholly or not at all;
+//   - a cut, a resolution and a requeue happen wholly or not at all;
 //   - the counts are exact, and nothing is lost.
 //
 // REPORTERD_MODEL_HISTORIES sets how many histories, REPORTERD_MODEL_SEED the first one's seed. A
@@ -29,7 +29,7 @@ func TestModel(t *testing.T) {
 	histories := fromEnv(t, "REPORTERD_MODEL_HISTORIES", 150)
 	first := uint64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
 	for seed := first; seed < first+uint64(histories); seed++ {
-		h := runSeed(t, seed, func(ctx context.Context, h *history) { h.run(ctx) })
+		h := runSeed(t, seed, func(ctx context.Context, h *history) { h.digs = true; h.run(ctx) })
 		crashes += h.crashes
 		events += len(h.book.entries)
 	}

@@ -82,4 +82,18 @@ var mutants = []mutant{
 	{"keep the dead letters of live batches", false, []change{{
 		"spent.go", "	return x.live[batch] != nil || x.descends(batch)\n", "	return false\n",
 	}}},
+	{"forget that a letter was requeued", false, []change{{
+		"spent.go", "		if p.letter == letter {\n			return true\n", "		if p.letter == letter {\n			return false\n",
+	}}},
+	{"remove a letter before the record that requeues it", false, []change{{
+		"requeue.go", "	s.batches.moves.RLock()\n", "	for _, f := range files {\n\t\t_ = s.letters.remove(f.ID)\n\t}\n	s.batches.moves.RLock()\n",
+	}}},
+	{"forget how many were requeued", false, []change{{
+		"batches.go", "n := b.index.requeued(); n > 0 {", "n := b.index.requeued(); n > 1<<60 {",
+	}, {
+		"spent.go", "	x.requeues = max(x.requeues, uint64(r.entry.id.Position))\n", "",
+	}}},
+	{"requeue without the figures", false, []change{{
+		"spent.go", "	x.tally.requeued(r.entry.events)\n", "",
+	}}},
 }

@@ -1,0 +1,102 @@
+package spool_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+// dig requeues some dead letters, at times with one that is not there.
+func (q *sender) dig(s *spool.Spool) {
+	page, _, err := s.DeadLetters(spool.DeadLetterQuery{Limit: 1 + q.rng.IntN(4)})
+	if err != nil {
+		q.complain("DeadLetters", err)
+		return
+	}
+	ids := []string{"000000000000-0000-0000"}
+	for i := range page {
+		ids = append(ids, page[i].ID)
+	}
+	q.book.digging(page)
+	done, _ := s.Requeue(ids[q.rng.IntN(2):], time.Time{}) // what it refuses stays dead
+	for _, d := range done {
+		batch, err := s.Load(d.Batch)
+		if err != nil {
+			q.complain("Load", err)
+			continue
+		}
+		q.book.dug(d.Letter.ID, batch)
+	}
+}
+
+// digging notes that Requeue is about to be called: each letter may be live at the next start.
+func (b *book) digging(page []spool.DeadLetter) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range page {
+		b.dubious[d.ID] = b.buried(&d)
+	}
+}
+
+// buried returns the events of a dead letter. The caller holds mu.
+func (b *book) buried(d *spool.DeadLetter) (entries []*entry) {
+	for _, value := range d.Usage {
+		if serial := int(value) - 1; serial >= 0 && serial < len(b.entries) {
+			entries = append(entries, b.entries[serial])
+		}
+	}
+	for _, e := range entries {
+		if e.at != isDead {
+			b.violate("event %d has the dead letter %s, and is not dead", e.serial, d.ID)
+		}
+	}
+	return entries
+}
+
+// dug notes that a letter is the only transaction of a live batch.
+func (b *book) dug(letter string, got *spool.Batch) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.exhumed(b.dubious[letter], got); s != nil {
+		delete(b.dubious, letter)
+		b.adopt(s)
+	} else {
+		b.violate("letter %s came back as %+v", letter, got)
+	}
+}
+
+// exhumed returns the batch that a letter of some events became, or nil when got is another. The caller holds mu.
+func (b *book) exhumed(entries []*entry, got *spool.Batch) *sealed {
+	if len(entries) == 0 || len(got.Transactions) != 1 || !got.ID.Requeued() {
+		return nil
+	}
+	t := got.Transactions[0]
+	if int(t.Events) != len(entries) || len(t.Usage) != len(entries) {
+		return nil
+	}
+	for _, e := range entries {
+		same := e.event.ServiceID == got.Lane.ServiceID && e.event.Credentials == got.Lane.Credentials &&
+			e.event.FlatUsage == got.FlatUsage && e.event.Application == t.Application
+		if !same || !slices.Contains(t.Usage, e.event.Usage[0]) {
+			return nil
+		}
+	}
+	return &sealed{batch: *got, entries: [][]*entry{entries}}
+}
+
+// reconcileDug settles the letters in doubt: each is dead, or was requeued. The caller holds mu.
+func (b *book) reconcileDug(st *state) {
+	for _, entries := range b.dubious {
+		for id, got := range st.batches {
+			if b.live[id] != nil {
+				continue
+			}
+			if s := b.exhumed(entries, got); s != nil {
+				b.adopt(s)
+				break
+			}
+		}
+	}
+	clear(b.dubious)
+}
