@@ -28,7 +28,7 @@ type Prober struct {
 	mu      sync.Mutex // guards what follows
 	scopes  map[Scope]*queue
 	turns   []*queue // those with waiting questions, the next one first
-	pending map[key]*inquiry
+	pending map[subject]*inquiry
 	flying  int
 	tokens  float64
 	filled  time.Time
@@ -36,16 +36,36 @@ type Prober struct {
 	failed  uint64
 }
 
+// subject is what a question is about. The same asked with other credentials is another question: these
+// may be wrong.
+type subject struct {
+	scope Scope
+	key   key
+}
+
 // queue holds one service's questions.
 type queue struct {
 	scope   Scope
+	again   []*inquiry // about what was proven before; they come first, so that names nobody knows cannot crowd out those in use
 	waiting []*inquiry
 	flying  int
 }
 
+func (q *queue) empty() bool { return len(q.again)+len(q.waiting) == 0 }
+
+// pop takes the next question. There is one.
+func (q *queue) pop() (i *inquiry) {
+	from := &q.waiting
+	if len(q.again) > 0 {
+		from = &q.again
+	}
+	i, *from = (*from)[0], (*from)[1:]
+	return i
+}
+
 // inquiry is one question, and who waits for the answer.
 type inquiry struct {
-	key      key
+	about    subject
 	question Question
 	tickets  []*ticket
 }
@@ -61,7 +81,7 @@ type ticket struct {
 func NewProber(c *threescale.Client, p *Proofs, rate int) *Prober {
 	return &Prober{
 		client: c, proofs: p, rate: float64(max(rate, 1)), wake: make(chan struct{}, 1), tokens: float64(max(rate, 1)),
-		scopes: make(map[Scope]*queue), pending: make(map[key]*inquiry),
+		scopes: make(map[Scope]*queue), pending: make(map[subject]*inquiry),
 	}
 }
 
@@ -77,11 +97,11 @@ func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
 	}
 	t := &ticket{done: done}
 	for _, q := range questions {
-		k := p.proofs.keyOf(s, q)
-		i := p.pending[k]
+		about := subject{s, p.proofs.keyOf(s, q)}
+		i := p.pending[about]
 		if i == nil {
-			i = &inquiry{key: k, question: q}
-			p.pending[k] = i
+			i = &inquiry{about: about, question: q}
+			p.pending[about] = i
 			p.enqueue(s, i)
 		}
 		i.tickets = append(i.tickets, t)
@@ -94,24 +114,20 @@ func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
 	return true
 }
 
-// Busy reports whether questions wait for longer than a second, so that those which only refresh a proof
-// should come later.
-func (p *Prober) Busy() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return float64(len(p.pending)) > p.rate
-}
-
 func (p *Prober) enqueue(s Scope, i *inquiry) {
 	q := p.scopes[s]
 	if q == nil {
 		q = &queue{scope: s}
 		p.scopes[s] = q
 	}
-	if len(q.waiting) == 0 {
+	if q.empty() {
 		p.turns = append(p.turns, q)
 	}
-	q.waiting = append(q.waiting, i)
+	if p.proofs.wasProven(i.about.key) {
+		q.again = append(q.again, i)
+	} else {
+		q.waiting = append(q.waiting, i)
+	}
 }
 
 // Run asks until ctx ends, which also ends the questions under way: none of them counts anything.
@@ -155,10 +171,9 @@ func (p *Prober) next(now time.Time) (*queue, *inquiry, time.Duration) {
 		if q.flying >= scopeAsked {
 			continue
 		}
-		i := q.waiting[0]
-		q.waiting = q.waiting[1:]
+		i := q.pop()
 		p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
-		if len(q.waiting) > 0 {
+		if !q.empty() {
 			p.turns = append(p.turns, q)
 		}
 		q.flying++
@@ -194,8 +209,8 @@ func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)
 	ended := []*inquiry{i}
 	if f != nil {
 		p.failed++
-		ended = append(ended, q.waiting...)
-		q.waiting = nil
+		ended = append(append(ended, q.again...), q.waiting...)
+		q.again, q.waiting = nil, nil
 		for n, other := range p.turns {
 			if other == q {
 				p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
@@ -204,7 +219,7 @@ func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)
 		}
 	}
 	for _, i := range ended {
-		delete(p.pending, i.key)
+		delete(p.pending, i.about)
 		for _, t := range i.tickets {
 			t.left--
 			if t.done != nil && (t.left == 0 || f != nil) {
@@ -213,7 +228,7 @@ func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)
 			}
 		}
 	}
-	if q.flying == 0 && len(q.waiting) == 0 {
+	if q.flying == 0 && q.empty() {
 		delete(p.scopes, q.scope)
 	}
 	return tell

@@ -143,3 +143,36 @@ func TestStopDoesNotWaitForAnswers(t *testing.T) {
 		wait(50 * time.Millisecond)
 	})
 }
+
+// TestWhatIsInUseComesFirst: names that nobody knows cannot crowd out those whose proof runs out.
+func TestWhatIsInUseComesFirst(t *testing.T) {
+	withProber(t, 5, func(o *oracle, p *Prober, proofs *Proofs) {
+		proofs.Prove(scope, app("known"), nil, time.Now())
+		flood, known := make(chan *Failure, 1), make(chan *Failure, 1)
+		p.Ask(scope, about(200), func(f *Failure) { flood <- f })
+		wait(3 * time.Second)
+		began := time.Now()
+		p.Ask(scope, []Question{{Application: app("known")}}, func(f *Failure) { known <- f })
+		<-known
+		assert.Less(t, time.Since(began), time.Second)
+		<-flood
+	})
+}
+
+// TestOtherCredentialsAreAnotherQuestion: what is under way with a wrong token says nothing about the right one.
+func TestOtherCredentialsAreAnotherQuestion(t *testing.T) {
+	withProber(t, 100, func(o *oracle, p *Prober, _ *Proofs) {
+		o.answer = func(r *http.Request) (int, error) {
+			if r.URL.Query().Get("service_token") == "t" {
+				return 503, nil
+			}
+			return 200, nil
+		}
+		wrong, right := make(chan *Failure, 1), make(chan *Failure, 1)
+		p.Ask(scope, about(1), func(f *Failure) { wrong <- f })
+		wait(10 * time.Millisecond)
+		p.Ask(Scope{ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "new"}}, about(1), func(f *Failure) { right <- f })
+		assert.NotNil(t, <-wrong)
+		assert.Nil(t, <-right)
+	})
+}

@@ -180,3 +180,10 @@ func (p *Proofs) Len() int {
 	defer p.mu.Unlock()
 	return len(p.records)
 }
+
+// wasProven reports whether a subject was proven when it was asked for last, also if that was long ago.
+func (p *Proofs) wasProven(k key) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.records[k].until > 0
+}

@@ -5,7 +5,7 @@ import "github.com/reporterd/reporterd/threescale"
 // advice says what an operator can do about a held lane, by the verdict's code.
 func advice(code string) string {
 	switch code {
-	case "no_credentials":
+	case noCredentials:
 		return "nothing is configured to open this service with: add it to services, or restore its token"
 	case threescale.CodeServiceTokenInvalid, threescale.CodeProviderKeyInvalid,
 		threescale.CodeProviderKeyInvalidOrServiceMissing:

@@ -35,7 +35,7 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 		s.lose(ctx, l, id, err)
 		return
 	case err != nil:
-		s.setback(l, now, Verdict{Kind: Retry, Code: "disk"}, err)
+		s.setback(l, now, Verdict{Kind: Retry, Code: badDisk}, err)
 		return
 	}
 	d := &delivery{Sender: s, lane: l, batch: b, tried: tried, began: now}
@@ -77,11 +77,11 @@ func (d *delivery) restamped(i int) bool { return d.late[i] }
 func (d *delivery) send(ctx context.Context) {
 	c, ok := d.opening()
 	if !ok {
-		d.setback(d.lane, d.began, Verdict{Kind: Hold, Code: "no_credentials"}, nil)
+		d.setback(d.lane, d.began, Verdict{Kind: Hold, Code: noCredentials}, nil)
 		return
 	}
 	if err := d.spool.Attempt(d.batch.ID, d.began); err != nil {
-		d.setback(d.lane, d.began, Verdict{Kind: Retry, Code: "disk"}, err)
+		d.setback(d.lane, d.began, Verdict{Kind: Retry, Code: badDisk}, err)
 		return
 	}
 	d.options.Sending(d.batch, d.fresh)

@@ -139,9 +139,9 @@ func (d *delivery) name(s proof.Scope) {
 	d.counts.alone.Add(1)
 }
 
-// renew asks for what will soon not be proven any more, if there is nothing more urgent to ask.
+// renew asks for what will soon not be proven any more.
 func (d *delivery) renew(s proof.Scope, x *examination) {
-	if len(x.questions) > 0 && !d.options.Prober.Busy() {
+	if len(x.questions) > 0 {
 		d.options.Prober.Ask(s, x.questions, nil)
 	}
 }

@@ -96,7 +96,7 @@ func inCity(t *testing.T, so sandbox.Options, o Options, po proof.Options, rate 
 			c.tokens[id] = "stoken" + id
 		}
 		var err error
-		c.spool, _, err = spool.Open(spool.Options{Dir: dir, SegmentBytes: 1 << 20})
+		c.spool, _, err = spool.Open(spool.Options{Dir: dir, SegmentBytes: 1 << 20, Sync: spool.Never})
 		require.NoError(t, err)
 		client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: c.wire, Timeout: 10 * time.Second})
 		require.NoError(t, err)

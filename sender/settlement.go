@@ -56,6 +56,12 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// Codes of attempts that were not made.
+const (
+	noCredentials = "no_credentials"
+	badDisk       = "disk"
+)
+
 // setback books a failed attempt that began at began. It is logged once: at once when somebody has to do
 // something about it, otherwise when it happens a second time in a row.
 func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
@@ -66,9 +72,11 @@ func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
 
 // fail is setback for those who hold the mutex.
 func (s *Sender) fail(l *lane, began time.Time, v Verdict, cause error) {
-	if v.Kind == Hold {
+	switch {
+	case v.Code == noCredentials, v.Code == badDisk: // nobody was asked
+	case v.Kind == Hold:
 		s.alive(time.Now()) // somebody answered
-	} else if v.Code != "disk" {
+	default:
 		s.silent(l, time.Now())
 	}
 	l.fail(v, began, time.Now(), func(failures int) time.Duration {

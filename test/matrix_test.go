@@ -38,7 +38,7 @@ func faultCases() (all []faultCase) {
 		)
 	}
 	limit := func(bytes int) map[string]int { return map[string]int{"bytes": bytes} }
-	for _, c := range []faultCase{
+	return append(all, []faultCase{
 		{name: "reset on the way there", toxic: toxic{"reset_peer", "upstream", nil}, ambiguous: true},
 		{name: "reset on the way back", toxic: toxic{"reset_peer", "downstream", nil}, landed: true, ambiguous: true},
 		{name: "swallowed on the way there", toxic: toxic{"timeout", "upstream", nil}, ambiguous: true},
@@ -51,10 +51,7 @@ func faultCases() (all []faultCase) {
 		{name: "in slices", toxic: toxic{"slicer", "upstream", map[string]int{"average_size": 20, "size_variation": 10, "delay": 100}}},
 		{name: "refused", cut: true},
 		{name: "413, not counted", order: order{status: 413}}, // what is too large was not read
-	} {
-		all = append(all, c)
-	}
-	return all
+	}...)
 }
 
 // matrixSum is what the cases have to show together.
