@@ -68,7 +68,7 @@ func TestThirtyHoursWithoutABackend(t *testing.T) {
 }
 
 func TestTheEarliestDeadlineGoesFirst(t *testing.T) {
-	inWorld(t, Options{}, func(w *world) {
+	inWorld(t, Options{MaxInFlight: 1}, func(w *world) {
 		w.backend.behave(func(call) reply { return reply{status: 503} })
 		now := time.Now()
 		for i, age := range []time.Duration{0, 3 * time.Hour, 20 * time.Hour, time.Hour} {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/reporterd/reporterd/disk/disktest"
 	"github.com/reporterd/reporterd/proof"
 	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/spool"
@@ -89,14 +90,13 @@ type city struct {
 
 // inCity runs a test in a synctest bubble against the sandbox. Its services 1001 to 1005 are configured.
 func inCity(t *testing.T, so sandbox.Options, o Options, po proof.Options, rate int, test func(*city)) {
-	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		c := &city{world: &world{t: t, tokens: map[string]string{}}, wire: &wire{sandbox: sandbox.New(so)}}
 		for _, id := range []string{"1001", "1002", "1003", "1004", "1005"} {
 			c.tokens[id] = "stoken" + id
 		}
 		var err error
-		c.spool, _, err = spool.Open(spool.Options{Dir: dir, SegmentBytes: 1 << 20, Sync: spool.Never})
+		c.spool, _, err = spool.Open(spool.Options{Dir: "data", FS: disktest.New(disktest.Options{}), SegmentBytes: 1 << 20})
 		require.NoError(t, err)
 		client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: c.wire, Timeout: 10 * time.Second})
 		require.NoError(t, err)
