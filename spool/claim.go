@@ -15,16 +15,7 @@ var errNoLetter = errors.New("not a readable dead letter")
 // claim takes a letter for whoever requeues or drops it, and reads it. Until release nobody else gets or sees
 // it. A file that cannot be read as a letter is claimed too, with errNoLetter; on other errors nothing is.
 func (l *letters) claim(id string) (letterFile, error) {
-	l.mu.Lock()
-	taken := l.claimed[id]
-	if !taken {
-		if l.claimed == nil {
-			l.claimed = make(map[string]bool)
-		}
-		l.claimed[id] = true
-	}
-	l.mu.Unlock()
-	if taken {
+	if !l.take(id) {
 		return letterFile{}, ErrUnknownLetter
 	}
 	f, err := l.load(id)
@@ -40,11 +31,50 @@ func (l *letters) release(id string) {
 	delete(l.claimed, id)
 }
 
-// hidden reports whether a letter is claimed.
-func (l *letters) hidden(id string) bool {
+// take claims a letter, unless it is hidden.
+func (l *letters) take(id string) bool {
+	meant := l.meant(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.claimed[id]
+	if !meant || l.busy(id) {
+		return false
+	}
+	l.claimed[id] = true
+	return true
+}
+
+// hidden reports whether a letter is claimed, or its batch has yet to end.
+func (l *letters) hidden(id string) bool {
+	meant := l.meant(id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !meant || l.busy(id)
+}
+
+// meant reports whether the batch of a letter has ended: before that the letter may be of an end that did not
+// happen, and its events may be reported again. It is asked before busy: whoever ends a batch is busy with its
+// letters until only those are left that are meant.
+func (l *letters) meant(id string) bool {
+	batch, ok := batchOfLetter(id + letterSuffix)
+	return ok && !l.live(batch)
+}
+
+// busy reports whether somebody is at a letter. mu is held.
+func (l *letters) busy(id string) bool {
+	batch, _ := batchOfLetter(id + letterSuffix)
+	return l.claimed[id] || l.ending[batch]
+}
+
+// end hides the letters of a batch until the function it returns is called.
+func (l *letters) end(batch BatchID) (ended func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ending[batch] = true
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.ending, batch)
+	}
 }
 
 // get reads a letter that is not claimed.

@@ -29,8 +29,11 @@ type letters struct {
 	room  *room
 	count atomic.Int64
 
-	mu      sync.Mutex      // guards claimed
-	claimed map[string]bool // being requeued or dropped, or requeued and not gone yet: not shown
+	live func(BatchID) bool // reports whether a batch has yet to end
+
+	mu      sync.Mutex       // guards the fields below
+	claimed map[string]bool  // being requeued or dropped, or requeued and not gone yet: not shown
+	ending  map[BatchID]bool // their letters are being written, or withdrawn: not shown
 }
 
 func (l *letters) path(name string) string { return filepath.Join(l.root, lettersDir, name) }

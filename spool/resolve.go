@@ -58,6 +58,7 @@ func (s *Spool) Resolve(id BatchID, r Resolution) error {
 	b.moves.RLock()
 	e, err := b.hold(id)
 	if err == nil {
+		defer s.letters.end(id)()
 		earlier := e.lettered
 		if err = s.end(e, r); err != nil {
 			b.release(e)

@@ -20,6 +20,7 @@ const (
 	StateInFlight   FileState = "in flight"  // its end is being written at this moment: no damage
 	StateTorn       FileState = "torn"       // its end would be cut: it was never acknowledged
 	StateDamaged    FileState = "damaged"    // ranges would be quarantined, what was in them be lost
+	StateShort      FileState = "short"      // it was made longer, and not closed: what was in the rest is unknown
 	StateSuperseded FileState = "superseded" // all of it was written again in a later file, and is ignored
 	StateForeign    FileState = "foreign"    // written by another version: would be set aside, unread
 	StateGone       FileState = "gone"       // removed while this went on: there was nothing left in it to keep
@@ -34,6 +35,7 @@ type FileReport struct {
 	Next       uint64  // of a segment: the number behind its last entry
 	Frames     int     // of a segment: those that are sound
 	Superseded int64   // bytes at its end that a later file replaced
+	Missing    int64   // bytes that somebody cut off its end, or that a failed write never put there
 	Damaged    []Range // what would be quarantined
 	Torn       []Range // what would be cut
 	Detail     string  // in words, where there is something to say
@@ -186,6 +188,9 @@ func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport
 		return report, found, fmt.Errorf("spool: read %s: %w", report.File, err)
 	}
 	report.Next, report.Torn, report.Damaged = copied.next, found.Torn, found.Damaged
+	if len(found.Short) > 0 && !v.verdict.InUse { // a daemon gives the rest back before it goes on elsewhere
+		report.Missing = found.Short[0].Bytes
+	}
 	if limit != lastSegment && copied.next >= limit {
 		report.Superseded = l.superseded(copied, r.off)
 	}
@@ -220,6 +225,9 @@ func (r *FileReport) judge() {
 		if n := len(r.Damaged); n > 1 {
 			r.Detail += fmt.Sprintf(", and %d ranges behind them", n-1)
 		}
+	case r.Missing > 0:
+		r.State = StateShort
+		r.Detail = fmt.Sprintf("%d bytes are missing at its end: what was in them is unknown", r.Missing)
 	case len(r.Torn) > 0:
 		r.State = StateTorn
 		r.Detail = fmt.Sprintf("its end from offset %d on would be cut: it was never acknowledged", r.Torn[0].Offset)
@@ -265,7 +273,7 @@ func (v *verification) report(r FileReport) error {
 	v.verdict.Files++
 	v.verdict.Frames += r.Frames
 	v.verdict.Bytes += r.Bytes
-	if r.State == StateDamaged || r.State == StateForeign {
+	if r.State == StateDamaged || r.State == StateForeign || r.State == StateShort {
 		v.verdict.Damaged++
 	}
 	r.Damaged, r.Torn = slices.Clone(r.Damaged), slices.Clone(r.Torn)

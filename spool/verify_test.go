@@ -38,11 +38,16 @@ func TestVerifyForetellsRecovery(t *testing.T) {
 		detail string
 	}{
 		"untouched":              {func(d []byte) []byte { return d }, "", ""},
-		"footer cut off":         {func(d []byte) []byte { return d[:frames[5]] }, "", ""},
+		"footer cut off":         {func(d []byte) []byte { return d[:frames[5]] }, StateShort, "bytes are missing at its end"},
 		"flip in a payload":      {flip(frames[1] + 100), StateDamaged, "bytes at offset"},
 		"flips in two frames":    {func(d []byte) []byte { return flip(frames[1] + 50)(flip(frames[3] + 50)(d)) }, StateDamaged, "and 1 ranges"},
 		"flip in the last frame": {flip(frames[4] + 100), StateDamaged, "would be quarantined"},
-		"cut off in the middle":  {func(d []byte) []byte { return d[:frames[4]+200] }, StateTorn, "never acknowledged"},
+		"cut off in the middle":  {func(d []byte) []byte { return d[:frames[4]+200] }, StateShort, "bytes are missing at its end"},
+		"a hole at its end": {func(d []byte) []byte {
+			d = append(d, make([]byte, 64<<20-len(d))...)
+			clear(d[frames[4]+100:])
+			return d
+		}, StateTorn, "never acknowledged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, file, _ := filled(t)
@@ -53,11 +58,12 @@ func TestVerifyForetellsRecovery(t *testing.T) {
 			report := reports["journal/"+filepath.Base(file)]
 			assert.Equal(t, test.state, report.State)
 			assert.Contains(t, report.Detail, test.detail)
-			assert.Equal(t, test.state == StateDamaged, verdict.Damaged > 0)
+			assert.Equal(t, test.state == StateDamaged || test.state == StateShort, verdict.Damaged > 0)
 
 			_, found := open(t, o)
 			assert.Equal(t, found.Damaged, append([]Range(nil), report.Damaged...))
 			assert.Equal(t, found.Torn, append([]Range(nil), report.Torn...))
+			assert.Equal(t, len(found.Short) > 0, report.Missing > 0)
 		})
 	}
 }

@@ -105,6 +105,7 @@ what the next start would do with it:
   in flight    the daemon is writing its end at this moment
   torn         cut its end, which was never acknowledged
   damaged      set a range aside in quarantine/, and count what was in it as lost
+  short        nothing, but somebody cut its end off: what was there is unknown
   superseded   ignore it: it was written again in a later file
   foreign      set it aside: another version of reporterd wrote it
   gone         it was removed while this went on, since nothing in it was needed
@@ -151,6 +152,7 @@ func parts(ranges []spool.Range) (rows []partRow) {
 func verify(ctx context.Context, s *screen, dir string, all bool) error {
 	colours := map[spool.FileState]string{
 		spool.StateFine: green, spool.StateTorn: yellow, spool.StateDamaged: red, spool.StateForeign: red,
+		spool.StateShort: red,
 	}
 	o := spool.InspectOptions{Dir: dir, Progress: func(done, total int64) { s.progress("verifying", done, total) }}
 	verdict, err := spool.Verify(ctx, o, func(r spool.FileReport) error {
