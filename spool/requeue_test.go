@@ -185,3 +185,24 @@ func TestLettersOfALiveBatchAreNotRequeued(t *testing.T) {
 	assert.Equal(t, []string{letterID(id, 1)}, listed(t, s))
 	assert.Equal(t, Counts{Accepted: 2, Delivered: 1, Dead: 1}, checkLaw(t, s, 0))
 }
+
+// The bytes of the two records are a promise: a directory is read by the versions to come.
+func TestRequeueFormat(t *testing.T) {
+	x := newIndex(&tally{})
+	b := &Batch{
+		ID: BatchID{Position: 3, Index: requeuedIndex}, Lane: LaneKey{ServiceID: "1001"}, Sealed: time.Unix(0, 1), OldestAccepted: time.Unix(0, 1),
+		Transactions: []Transaction{{Events: 7, Transaction: threescale.Transaction{
+			Application: threescale.Application{ID: "a"}, Timestamp: 5, Usage: threescale.Usage{{Metric: "hits", Value: 9}},
+		}}},
+	}
+	body := appendBody(appendString([]byte{byte(recordRequeued)}, "l"), recordRequeued, 0, x.describe(b), b.Transactions)
+	assert.Equal(t, "0c"+"016c"+"00"+"03ffffffff0f00"+"0431303031"+"02020a0a"+"07"+"01"+"0007"+"0161"+"0a"+"01"+"0468697473"+"09", fmt.Sprintf("%x", body))
+	assert.Equal(t, "0d"+"05", fmt.Sprintf("%x", (&record{kind: recordRequeues, number: 5}).append(nil)[recordHead:]))
+	r, err := x.parseRecord(body, 0)
+	require.NoError(t, err)
+	assert.Equal(t, "l", r.letter)
+	read, err := x.parseBatch(body)
+	require.NoError(t, err)
+	assert.Equal(t, b.Transactions, read.Transactions)
+	assert.Equal(t, "000000000003-r", read.ID.String())
+}

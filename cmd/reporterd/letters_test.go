@@ -105,6 +105,10 @@ func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
 			status, _, _ = runIn(t, dir, "deadletter show "+id)
 			assert.Equal(t, 1, status)
 			assert.Len(t, lettersOf(t, dir, "deadletter ls -o json"), 1)
+			if running {
+				assert.Regexp(t, `"msg":"dead letter dropped","id":"`+id+`","service_id":"1002"`, d.logged())
+			}
+			assert.NotContains(t, d.logged(), "t0psecret")
 		})
 	}
 }
