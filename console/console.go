@@ -33,8 +33,10 @@ type Options struct {
 	DeadLetter func(ctx context.Context, id string) (json.RawMessage, error)
 	// Requeue makes dead letters live again, Drop deletes them. Both return once that is durable.
 	Requeue, Drop func(ctx context.Context, o DeadLetterOrder) (DeadLetterOutcome, error)
-	Pprof         bool
-	Log           *zap.Logger
+	// Parking is about reports whose outcome is unknown.
+	Parking Parking
+	Pprof   bool
+	Log     *zap.Logger
 }
 
 // Build names the program.
@@ -66,6 +68,8 @@ func (c *Console) route() {
 	c.routes.HandleFunc("GET /api/v1/deadletters/{id}", c.deadLetter)
 	c.routes.HandleFunc("POST /api/v1/deadletters/requeue", c.order(c.options.Requeue))
 	c.routes.HandleFunc("POST /api/v1/deadletters/drop", c.order(c.options.Drop))
+	c.routes.HandleFunc("GET /api/v1/parked", c.parked)
+	c.routes.HandleFunc("POST /api/v1/parked/{id}/{fate}", c.settle)
 	c.routes.HandleFunc("POST /-/flush", c.flush)
 	c.routes.HandleFunc("POST /-/reload", c.reload)
 	c.routes.Handle("GET /metrics", c.metrics)

@@ -53,6 +53,8 @@ GET  /api/v1/deadletters  what the backend will never take: ?service_id=&reason=
      /api/v1/deadletters/ID       one of them
 POST /api/v1/deadletters/requeue  makes them live again, /drop deletes them: {"ids":[],"service_id":"","reason":"","since":"","until":"",
                           "all":false,"limit":100,"cursor":"","dry_run":true}, and "restamp" to requeue
+GET  /api/v1/parked       reports whose outcome is unknown: ?limit=&cursor=
+POST /api/v1/parked/ID/…  decides about one: resend, counted or bury
 GET  /metrics             the same figures and more, for Prometheus
 POST /-/flush             seals and tries everything accepted so far, then answers
 POST /-/reload            reads services and credentials of the configuration again

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestNewApplication: an application is created after its first events, while listener and worker of the
@@ -84,6 +85,27 @@ func TestParkedBatchesSurviveAKill(t *testing.T) {
 			assert.Contains(t, metrics(d), "reporterd_parked_batches 1\n")
 			assert.Contains(t, metrics(d), "reporterd_parked_events 2\n")
 			assert.EqualValues(t, 4, b.usage().counters().hits(), "nothing is counted twice")
+
+			list := read[struct {
+				Parked []struct {
+					ID                  string
+					Attempts, Ambiguous int
+					LastAttempt         time.Time `json:"last_attempt"`
+					Transactions        []struct {
+						AppID string `json:"app_id"`
+						Usage map[string]uint64
+					}
+				}
+			}](t, mustCall(t, http.StatusOK, http.MethodGet, d.admin+"/api/v1/parked", nil)).Parked
+			require.Len(t, list, 1)
+			assert.Equal(t, []int{1, 1}, []int{list[0].Attempts, list[0].Ambiguous})
+			assert.WithinDuration(t, time.Now(), list[0].LastAttempt, time.Minute)
+			require.Len(t, list[0].Transactions, 1)
+			assert.Equal(t, map[string]uint64{"hits": 2}, list[0].Transactions[0].Usage)
+			mustCall(t, http.StatusNotFound, http.MethodPost, d.admin+"/api/v1/parked/000000000099-0000/counted", nil)
+			mustCall(t, http.StatusOK, http.MethodPost, d.admin+"/api/v1/parked/"+list[0].ID+"/counted", nil)
+			assert.Zero(t, d.status().Events.Pending)
+			assert.EqualValues(t, 4, b.usage().counters().hits())
 		})
 	}
 }

@@ -18,6 +18,7 @@ func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Tim
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
 		Snapshot: p.snapshot, Ready: p.ready, Flush: p.flush, Reload: reload,
 		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,
+		Parking: console.Parking{List: p.parked, Settle: p.unpark},
 		Requeue: p.ordered(log.Named("deadletter"), requeue), Drop: p.ordered(log.Named("deadletter"), drop),
 	})
 }

@@ -1,0 +1,102 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// ErrNotParked is returned for a batch that is not parked.
+var ErrNotParked = errors.New("no such parked batch")
+
+// Parking lists reports whose outcome is unknown, and ends that. Its functions may be called concurrently.
+type Parking struct {
+	// List returns at most limit parked batches behind a cursor, the id of one or empty.
+	List func(ctx context.Context, cursor string, limit int) ([]Parked, error)
+	// Settle decides about one: Resend, Counted or Bury. It returns once that is durable.
+	Settle func(ctx context.Context, id, fate string) error
+}
+
+// What can be decided about a parked batch.
+const (
+	Resend  = "resend"  // it was not counted: send it again
+	Counted = "counted" // it was: done
+	Bury    = "bury"    // make dead letters of it
+)
+
+// Parked is a report whose outcome nobody saw, kept until somebody decides.
+type Parked struct {
+	ID           string              `json:"id"`
+	ServiceID    string              `json:"service_id"`
+	Events       uint64              `json:"events"`
+	Attempts     int                 `json:"attempts"`
+	Ambiguous    int                 `json:"ambiguous"` // of the attempts, those with an unknown outcome
+	LastAttempt  time.Time           `json:"last_attempt"`
+	SealedAt     time.Time           `json:"sealed_at"`
+	Transactions []ParkedTransaction `json:"transactions"`
+}
+
+// ParkedTransaction is one transaction of it.
+type ParkedTransaction struct {
+	AppID        string            `json:"app_id,omitempty"`
+	UserKey      string            `json:"user_key,omitempty"`
+	Usage        map[string]uint64 `json:"usage"`
+	Timestamp    time.Time         `json:"timestamp"`
+	ResponseCode int               `json:"response_code,omitempty"`
+	Events       uint64            `json:"events"`
+}
+
+// parkedPage is how many parked batches one answer holds: each may have a thousand transactions.
+const parkedPage = 10
+
+// parked answers GET /api/v1/parked?cursor=&limit=.
+func (c *Console) parked(w http.ResponseWriter, r *http.Request) {
+	limit := parkedPage
+	if text := r.URL.Query().Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxPage {
+			writeProblem(w, http.StatusBadRequest, "limit: expected 1 to "+strconv.Itoa(maxPage))
+			return
+		}
+		limit = n
+	}
+	list, err := c.options.Parking.List(r.Context(), r.URL.Query().Get("cursor"), limit)
+	if err != nil {
+		writeProblem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	page := struct {
+		Parked []Parked `json:"parked"`
+		Next   string   `json:"next"`
+	}{Parked: list}
+	if list == nil {
+		page.Parked = []Parked{} // [] and not null
+	}
+	if len(list) == limit {
+		page.Next = list[limit-1].ID
+	}
+	writeJSON(w, http.StatusOK, page)
+}
+
+// settle answers POST /api/v1/parked/{id}/{fate}.
+func (c *Console) settle(w http.ResponseWriter, r *http.Request) {
+	fate := r.PathValue("fate")
+	if fate != Resend && fate != Counted && fate != Bury {
+		writeProblem(w, http.StatusNotFound, "expected resend, counted or bury")
+		return
+	}
+	err := c.options.Parking.Settle(r.Context(), r.PathValue("id"), fate)
+	switch {
+	case errors.Is(err, ErrNotParked):
+		writeProblem(w, http.StatusNotFound, err.Error())
+	case err != nil:
+		writeProblem(w, http.StatusInternalServerError, err.Error())
+	default:
+		writeJSON(w, http.StatusOK, struct {
+			ID   string `json:"id"`
+			Fate string `json:"fate"`
+		}{r.PathValue("id"), fate})
+	}
+}
