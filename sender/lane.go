@@ -23,6 +23,7 @@ type lane struct {
 	notBefore time.Time // no attempt earlier
 	floor     time.Time // before this the backend asked not to be called
 	recovered time.Time // when the last trouble ended
+	answered  time.Time // when a report got through last
 
 	blind     blindness
 	asking    int // batches with questions under way

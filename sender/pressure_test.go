@@ -7,6 +7,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/proof"
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/spool"
 )
 
 // TestManyLanesShareOneCallWhileTheBackendIsAway: a hundred lanes try no more often than a few.
@@ -177,4 +181,35 @@ func TestASlowBackendGetsLess(t *testing.T) {
 	small := newLimit(1)
 	small.decrease(at, at, overload)
 	assert.Equal(t, 1, small.room())
+}
+
+// TestAColdStartWhileTheBackendIsAway: nothing is proven, so nothing is even tried but questions, and not many.
+func TestAColdStartWhileTheBackendIsAway(t *testing.T) {
+	for name, away := range map[string]reply{"503": {status: 503}, "hangs": {delay: time.Hour}, "refused": {err: errReset}} {
+		t.Run(name, func(t *testing.T) {
+			inCity(t, sandbox.Options{}, Options{}, proof.Options{}, 200, func(c *city) {
+				c.behave(func(bool) reply { return away })
+				var all []spool.Transaction
+				c.create(apps(100)...)
+				for _, a := range apps(100) {
+					all = append(all, hit(a, time.Now()))
+				}
+				for range 50 {
+					c.sealAll("1001", all...)
+					for _, other := range []string{"1002", "1003", "1004", "1005"} {
+						c.sealAll(other, hit("a", time.Now()))
+					}
+				}
+				c.wait(10 * time.Minute)
+				t.Logf("%.2f calls a second, %d of them reports; %d batches", float64(c.tries())/600, c.sandbox.Calls().Report, len(c.spool.Batches()))
+				assert.Less(t, c.tries(), 300)
+				assert.Less(t, len(c.spool.Batches()), 300, "nothing is divided in vain")
+				assert.Equal(t, Retrying, c.lane("1001").State)
+				c.behave(nil)
+				c.wait(time.Minute)
+				assert.EqualValues(t, 5000, c.hits("1001"))
+				assert.Zero(t, c.lane("1001").Batches)
+			})
+		})
+	}
 }

@@ -113,12 +113,21 @@ func (d *delivery) hurried(indices []int) bool {
 }
 
 // blind reports whether reports get through and questions have not for a while, so that waiting would be
-// in vain. When it is time to ask again, one of its batches does.
+// in vain. When it is time to ask again, one of its batches does. As long as no report got through
+// either, one batch is divided to find out, and no other.
 func (d *delivery) blind() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := &d.lane.blind
-	return b.lasting(d.began) && !d.lane.trouble.exists() && d.began.Before(b.notBefore)
+	if !b.lasting(d.began) || d.lane.trouble.exists() || !d.began.Before(b.notBefore) {
+		return false
+	}
+	if d.lane.answered.After(b.since) || d.single() {
+		return true
+	}
+	first := !b.trial
+	b.trial = true
+	return first
 }
 
 // single reports whether what would be sent is about one application.

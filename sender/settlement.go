@@ -103,7 +103,8 @@ func (s *Sender) fail(l *lane, began time.Time, v Verdict, cause error) {
 func (s *Sender) recovered(l *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.alive(time.Now())
+	l.answered = time.Now()
+	s.alive(l.answered)
 	s.recover(l, time.Now())
 }
 

@@ -38,8 +38,14 @@ func (d *delivery) ask(s proof.Scope, x *examination, w *ward) {
 	questions, put, due := x.questions, true, latest(w.since, d.began.Add(-d.probationWait()/2)).Add(d.probationWait())
 	if b := &d.lane.blind; b.exists() || d.lane.trouble.exists() {
 		questions = questions[:min(1, len(questions))] // as any other attempt of a lane in trouble: one call
-		if put = d.lane.asking == 0 && !d.began.Before(b.notBefore); !put {
-			due = latest(b.notBefore, d.began.Add(time.Second))
+		from := b.notBefore
+		if d.breaker.open {
+			from = latest(from, d.breaker.notBefore)
+		}
+		if put = d.lane.asking == 0 && !d.began.Before(from); !put {
+			due = latest(from, d.began.Add(time.Second))
+		} else if d.breaker.open { // one call at a time, over all lanes
+			d.breaker.notBefore = latest(d.breaker.notBefore, d.began.Add(time.Second))
 		}
 	}
 	d.setAside(d.batch.ID, w, due, true)
@@ -205,6 +211,7 @@ type blindness struct {
 	notBefore time.Time // no question earlier
 	failures  int       // in a row
 	logged    bool
+	trial     bool // a batch was divided to see whether reports get through
 }
 
 func (b *blindness) exists() bool { return b.failures > 0 }
