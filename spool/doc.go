@@ -132,7 +132,8 @@
 //	I14  An event is accepted only if there is room to drain it. Draining is never refused for the quota.
 //	I15  A dead letter's file is durable before the record that counts it.
 //	I16  A segment that says that a dead letter was requeued stays until the letter's file is gone, durably;
-//	     a letter that is found at start although it was requeued is removed.
+//	     a letter that is found at start although it was requeued is removed. Another frame follows the record
+//	     before any of that.
 //
 // # Assumptions
 //

@@ -23,6 +23,7 @@ func TestModelDamage(t *testing.T) {
 	for seed := first; seed < first+uint64(histories); seed++ {
 		h := runSeed(t, seed, func(ctx context.Context, h *history) {
 			h.shape.faulty, h.shape.quota, h.shape.capacity = false, 0, 0
+			h.digs = true
 			h.runDamaged(ctx)
 		})
 		for _, e := range h.book.entries {

@@ -83,7 +83,7 @@ var mutants = []mutant{
 		"spent.go", "	return x.live[batch] != nil || x.descends(batch)\n", "	return false\n",
 	}}},
 	{"forget that a letter was requeued", false, []change{{
-		"spent.go", "		if p.letter == letter {\n			return true\n", "		if p.letter == letter {\n			return false\n",
+		"recovery.go", "		s.letters.claimed[letter] = true // until settle has removed it\n", "		s.batches.index.unpin(letter)\n",
 	}}},
 	{"remove a letter before the record that requeues it", false, []change{{
 		"requeue.go", "	s.batches.moves.RLock()\n", "	for _, f := range files {\n\t\t_ = s.letters.remove(f.ID)\n\t}\n	s.batches.moves.RLock()\n",

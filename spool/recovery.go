@@ -89,7 +89,9 @@ func (s *Spool) recover() (*Recovery, error) {
 	if err := s.letters.withdraw(s.batches.index.unmeant); err != nil {
 		return nil, fmt.Errorf("spool: dead letters: %w", err)
 	}
-	s.batches.index.unpinAll()
+	for _, letter := range s.batches.index.spentLetters() {
+		s.letters.claimed[letter] = true // until settle has removed it
+	}
 	if err := s.ids.log.open(0, s.quarantine, found, s.ids.visit); err != nil {
 		return nil, err
 	}
@@ -241,6 +243,7 @@ func (s *Spool) settle(found *Recovery) {
 	s.batches.log.refillSpare()
 	s.ids.log.refillSpare()
 	found.Unanswered, found.Unknown = s.batches.answerOpen()
+	s.sweepSpent()
 	found.Committed, found.Counts = committed, s.tally.snapshot()
 	found.Batches = len(s.batches.index.live)
 }

@@ -144,10 +144,17 @@ func (s *Spool) Drop(ids []string) (dropped []DeadLetter, err error) {
 
 // sweepSpent removes the files of letters that were requeued, and lets go of the segments that say so once
 // that is durable. What cannot be removed stays hidden, and is tried again by the next call and the next start.
+//
+// Another frame goes first. Its figures count the letters as pending, so that what damage takes of the record
+// before it is lost, and counted; were that record the last one, its damage would leave them dead without files.
 func (s *Spool) sweepSpent() {
 	x := s.batches.index
+	spent := x.spentLetters()
+	if len(spent) == 0 || s.batches.append(nil, nil) != nil {
+		return
+	}
 	var gone []string
-	for _, letter := range x.spentLetters() {
+	for _, letter := range spent {
 		if err := s.letters.remove(letter); err == nil || errors.Is(err, ErrUnknownLetter) {
 			gone = append(gone, letter)
 		}

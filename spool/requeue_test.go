@@ -88,6 +88,26 @@ func TestRequeue(t *testing.T) {
 	assert.Equal(t, Counts{Accepted: 9, Dead: 3, Delivered: 6}, checkLaw(t, s, 0))
 }
 
+// The record of a requeue is damaged at rest: its events are lost, and counted as that.
+func TestDamagedRequeueIsCounted(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	s, _ := open(t, o)
+	ids := buried(t, s, 2)
+	at := s.batches.log.off
+	_, err := s.Requeue(ids[:1], time.Time{})
+	require.NoError(t, err)
+	name := s.batches.log.last().name()
+	require.NoError(t, s.Close())
+	change(t, filepath.Join(o.Dir, "batches", name), func(data []byte) []byte {
+		data[at+frameHead+totalsBytes+recordHead+3] ^= 4
+		return data
+	})
+	s, found := open(t, o)
+	assert.Len(t, found.Damaged, 1)
+	assert.Equal(t, ids[1:], listed(t, s))
+	assert.Equal(t, Counts{Accepted: 6, Dead: 3, Lost: 3}, checkLaw(t, s, 3))
+}
+
 // The numbers of requeued batches are not used again, even when every segment that named one is gone.
 func TestRequeuedBatchesNeverShareAnID(t *testing.T) {
 	o := Options{Dir: t.TempDir(), SegmentBytes: leastSegment}

@@ -79,22 +79,10 @@ func (x *index) unpin(letter string) {
 	}
 }
 
-// unpinAll is for recovery, when the files of all of them are gone.
-func (x *index) unpinAll() {
-	for _, letter := range x.spentLetters() {
-		x.unpin(letter)
-	}
-}
-
-// unmeant reports whether a letter found at start is not meant: its batch is live, or was split from one that
-// is, because the record that ended it did not get to the disk or was damaged; or it was requeued.
-func (x *index) unmeant(batch BatchID, letter string) bool {
+// unmeant reports whether the letters of a batch found at start are not meant: it is live, or was split from one
+// that is, because the record that ended it did not get to the disk or was damaged.
+func (x *index) unmeant(batch BatchID, _ string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, p := range x.spent[batch] {
-		if p.letter == letter {
-			return true
-		}
-	}
 	return x.live[batch] != nil || x.descends(batch)
 }
