@@ -17,6 +17,7 @@ func now() string { return time.Now().UTC().Format(time.RFC3339) }
 
 // A running daemon is looked into: nothing it holds is disturbed, and nothing secret is printed.
 func TestLookingIntoADaemon(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d := sandboxed(t, dir)
 	traffic, _ := d.ready()
@@ -58,6 +59,7 @@ func TestLookingIntoADaemon(t *testing.T) {
 }
 
 func TestVerifyFindsDamage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d, _ := withDeadLetters(t, dir)
 	require.Equal(t, 0, d.stop())

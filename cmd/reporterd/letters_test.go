@@ -64,8 +64,10 @@ func lettersOf(t *testing.T, dir, line string) map[string]map[string]any {
 
 // The commands work alike on a daemon, through its admin API, and on a directory that nobody uses.
 func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
+	t.Parallel()
 	for _, running := range []bool{true, false} {
 		t.Run(map[bool]string{true: "daemon", false: "directory"}[running], func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			d, _ := withDeadLetters(t, dir)
 			if !running {
@@ -115,8 +117,10 @@ func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
 
 // An application is made after its events died: requeued, they are counted, each of them.
 func TestRequeuedDeadLettersAreCounted(t *testing.T) {
+	t.Parallel()
 	for _, running := range []bool{true, false} {
 		t.Run(map[bool]string{true: "daemon", false: "directory"}[running], func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			d, _ := withDeadLetters(t, dir)
 			require.Equal(t, 0, d.stop())

@@ -15,6 +15,7 @@ import (
 // A daemon is killed while dead letters are requeued, again and again. They die once more, since nobody knows
 // their application: in the end each is there, once.
 func TestKilledWhileRequeueing(t *testing.T) {
+	t.Parallel()
 	const letters = 200
 	dir := t.TempDir()
 	d := sandboxed(t, dir)
