@@ -33,22 +33,3 @@ func TestListFrames(t *testing.T) {
 	err = ListFrames(t.Context(), o, "ids/00000000000000000099-0000.seg", nil)
 	assert.ErrorIs(t, err, ErrUnknownSegment)
 }
-
-func TestLettersAreReadBesideADaemon(t *testing.T) {
-	o := Options{Dir: t.TempDir()}
-	s, _ := open(t, o)
-	ids := buried(t, s, 3)
-	letters, err := OpenLetters(t.Context(), InspectOptions{Dir: o.Dir})
-	require.NoError(t, err)
-	page, next, err := letters.DeadLetters(DeadLetterQuery{Limit: 2})
-	require.NoError(t, err)
-	assert.Len(t, page, 2)
-	assert.Equal(t, ids[1], next)
-	_, err = s.Drop(ids[:1])
-	require.NoError(t, err)
-	_, err = letters.DeadLetter(ids[0])
-	assert.ErrorIs(t, err, ErrUnknownLetter)
-	d, err := letters.DeadLetter(ids[2])
-	require.NoError(t, err)
-	assert.Equal(t, "key2", d.UserKey)
-}

@@ -1,19 +1,36 @@
 package spool
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Letters reads the dead letters of a directory, also while a daemon uses it. It takes no lock and changes
 // nothing. Methods may be called concurrently.
 type Letters struct{ spool *Spool }
 
-// OpenLetters returns the dead letters of a directory. Their files are read when they are asked for, until
-// ctx ends.
+// OpenLetters reads the batch log, to know the letters that the next start would remove: those of ends that
+// did not happen, and those that were requeued. The others' files are read when they are asked for, until ctx
+// ends.
 func OpenLetters(ctx context.Context, o InspectOptions) (*Letters, error) {
 	o, err := o.checked()
 	if err != nil {
 		return nil, err
 	}
-	s, _ := lookingAt(ctx, o)
+	s, g := lookingAt(ctx, o, "batches")
+	defer func() { _ = g.close() }()
+	b, l := s.batches, s.letters
+	if err := b.log.open(0, s.quarantine, &Recovery{}, b.replay); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("spool: dead letters: %w", err)
+	}
+	b.index.settle()
+	l.live = func(id BatchID) bool { return b.index.unmeant(id, "") }
+	for _, letter := range b.index.spentLetters() {
+		l.claimed[letter] = true
+	}
 	return &Letters{spool: s}, nil
 }
 
