@@ -79,12 +79,13 @@ func (t *trouble) ended() {
 	t.active.Store(false)
 }
 
-// append makes events durable; an empty list is.
+// append makes events durable; an empty list is. A client that leaves does not end the wait: what is on
+// its way to the disk cannot be called back, and the wait is bounded by the disk.
 func (h *Handler) append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	if len(events) == 0 {
 		return 0, nil
 	}
-	if duplicates, err = h.journal.Append(ctx, events); err == nil {
+	if duplicates, err = h.journal.Append(context.WithoutCancel(ctx), events); err == nil {
 		h.trouble.ended()
 	}
 	return duplicates, err

@@ -110,6 +110,7 @@ func (b *batches) commit(led *group) {
 	b.failed = err
 	b.groups.finish(led, err)
 	b.mu.Unlock()
+	close(led.done)
 }
 
 func (x *index) position() Position {

@@ -60,7 +60,8 @@ func (g *grouper) turn(led *group) {
 	}
 }
 
-// finish tells everybody in the group how it went, and keeps the buffer. mu is held.
+// finish says how the group went, and keeps its buffer. mu is held; the caller closes led.done once it is
+// not: waking everybody takes so long that the next group would queue up behind the lock.
 func (g *grouper) finish(led *group, err error) {
 	if len(g.spare) < keptBuffers && cap(led.buf) <= maxKeptBytes {
 		g.spare = append(g.spare, led.buf)
@@ -69,5 +70,4 @@ func (g *grouper) finish(led *group, err error) {
 		g.newest = nil // nobody has to wait for it
 	}
 	led.buf, led.err = nil, err
-	close(led.done)
 }

@@ -85,12 +85,12 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 
 // wait returns how the group went. When ctx ends first, nobody knows.
 func (g *group) wait(ctx context.Context) error {
-	select {
-	case <-g.done:
-	default:
+	if ends := ctx.Done(); ends == nil {
+		<-g.done
+	} else {
 		select {
 		case <-g.done:
-		case <-ctx.Done():
+		case <-ends:
 			return fmt.Errorf("spool: append: outcome unknown: %w", ctx.Err())
 		}
 	}
@@ -200,6 +200,7 @@ func (j *journal) commit(led *group) {
 	}
 	j.groups.finish(led, err)
 	j.mu.Unlock()
+	close(led.done)
 	select {
 	case j.wake <- struct{}{}:
 	default:
