@@ -6,8 +6,13 @@ import (
 
 // check looks at a whole event, once its fields have been read.
 func (d *decoder) check(f *reading, e *event.Event) {
+	if e.ServiceID == "" {
+		e.ServiceID = d.named
+	}
 	service := d.find(e.ServiceID)
 	switch {
+	case d.named != "" && e.ServiceID != d.named:
+		f.fault("service_id", "is not the service that the subject names")
 	case e.ServiceID == "":
 		f.fault("service_id", "is required")
 	case service == nil:

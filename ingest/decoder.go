@@ -19,9 +19,12 @@ type decoder struct {
 	accepted  time.Time // when the request came in
 	now       int64     // the same in Unix seconds
 	maxEvents int
-	slow      bool // never use scan: how tests and benchmarks ask the referee alone
+	stamp     int64  // Unix seconds, of events that have no time of their own; 0: they must have one
+	named     string // the service that a message's subject names, whose events may leave it out; empty: none
+	slow      bool   // never use scan: how tests and benchmarks ask the referee alone
 
 	events []event.Event
+	first  int                    // where in events those of body begin; before it, those of other messages
 	usage  []threescale.Increment // backs every Usage in events
 	faults faults
 	last   *service // the service of the event before: mostly the next one's too
@@ -34,8 +37,10 @@ func (d *decoder) reset(s *services, now time.Time, maxEvents int) {
 	d.events, d.usage = d.events[:0], d.usage[:0]
 	d.faults = faults{}
 	d.last = nil
+	d.first = 0
 	d.services, d.maxEvents = s, maxEvents
 	d.accepted, d.now = now, now.Unix()
+	d.stamp, d.named = d.now, ""
 }
 
 // malformed is a body that is not what its content type says: 400.
@@ -114,7 +119,7 @@ func (d *decoder) lines() error {
 
 // event reads the value at i, whatever it is, and returns where it ends.
 func (d *decoder) event(i int) (end int, err error) {
-	if len(d.events)+d.faults.events >= d.maxEvents {
+	if d.index() >= d.maxEvents {
 		return 0, &tooMany{d.maxEvents}
 	}
 	if !d.slow && i < len(d.body) && d.body[i] == '{' {
@@ -124,6 +129,9 @@ func (d *decoder) event(i int) (end int, err error) {
 	}
 	return d.referee(i)
 }
+
+// index is which event of body comes next, from 0.
+func (d *decoder) index() int { return len(d.events) - d.first + d.faults.events }
 
 // add makes room for an event and returns it, zero.
 func (d *decoder) add() *event.Event {

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -52,11 +51,7 @@ func (h *Handler) decodeEvents(job *work, r *http.Request) (p problem, ok bool) 
 	if err != nil {
 		return problemOf(err), false
 	}
-	if f := &job.faults; f.total > 0 {
-		detail := fmt.Sprintf("%d of %d events cannot be taken; nothing was kept", f.events, f.events+len(job.events))
-		return problem{Status: http.StatusUnprocessableEntity, Detail: detail, Errors: f.list, Total: f.total}, false
-	}
-	return problem{}, true
+	return job.verdict()
 }
 
 // format reports whether a content type means events by line. None at all means JSON.

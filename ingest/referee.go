@@ -39,7 +39,7 @@ func (d *decoder) referee(i int) (end int, err error) {
 	if err := in.Decode(&raw); err != nil {
 		return 0, syntax(err, i, len(d.body))
 	}
-	f := reading{faults: &d.faults, index: len(d.events) + d.faults.events}
+	f := reading{faults: &d.faults, index: d.index()}
 	end = i + int(in.InputOffset())
 	switch {
 	case raw[0] != '{':
@@ -82,7 +82,9 @@ func (d *decoder) judge(f *reading, raw json.RawMessage) {
 	})
 	e.Usage = d.usage[first:len(d.usage):len(d.usage)]
 	if e.Timestamp == 0 {
-		e.Timestamp = d.now
+		if e.Timestamp = d.stamp; d.stamp == 0 {
+			f.fault("timestamp", "is required in a message that is older than the backend accepts usage")
+		}
 	}
 	d.check(f, e)
 	if f.found {

@@ -43,7 +43,10 @@ func (d *decoder) scan(i int) (end int) {
 		return 0
 	}
 	if e.Timestamp == 0 {
-		e.Timestamp = d.now
+		if e.Timestamp = d.stamp; d.stamp == 0 {
+			d.drop(first)
+			return 0
+		}
 	}
 	return end
 }
@@ -70,6 +73,9 @@ func (d *decoder) object(e *event.Event, i int) (end int) {
 		switch d.body[i] {
 		case ',':
 		case '}':
+			if d.named != "" && seen&hasService == 0 && d.find(d.named) != nil {
+				e.ServiceID, seen = d.last.id, seen|hasService
+			}
 			if seen&(hasService|hasUsage) != hasService|hasUsage || (e.Application.ID == "") == (e.Application.UserKey == "") {
 				return 0
 			}
@@ -106,7 +112,7 @@ func (d *decoder) field(e *event.Event, name string, i int) (field fields, end i
 // serviceID reads the id of a configured service.
 func (d *decoder) serviceID(e *event.Event, i int) (end int) {
 	id, end := text(d.body, i)
-	if end == 0 || d.find(id) == nil {
+	if end == 0 || d.find(id) == nil || (d.named != "" && id != d.named) {
 		return 0
 	}
 	e.ServiceID = d.last.id

@@ -17,6 +17,8 @@ var statuses = [...]int{
 type Stats struct {
 	Events  Traffic // POST /v1/events
 	Reports Traffic // POST /transactions.xml
+
+	Messages Traffic // those of a Bundle; a message counts as a request, also when nobody waits for its answer
 }
 
 // Traffic is what came in by one way.
@@ -26,7 +28,7 @@ type Traffic struct {
 	Bytes    uint64         // of their bodies, expanded
 }
 
-type counters struct{ events, reports traffic }
+type counters struct{ events, reports, messages traffic }
 
 type traffic struct {
 	requests [len(statuses)]atomic.Uint64
@@ -35,10 +37,13 @@ type traffic struct {
 }
 
 // answered counts a request answered with status.
-func (t *traffic) answered(status int) {
+func (t *traffic) answered(status int) { t.all(status, 1) }
+
+// all counts n requests answered with status.
+func (t *traffic) all(status, n int) {
 	for i := range statuses {
 		if statuses[i] == status {
-			t.requests[i].Add(1)
+			t.requests[i].Add(uint64(n))
 			return
 		}
 	}
@@ -61,5 +66,6 @@ func (t *traffic) snapshot() Traffic {
 
 // Stats returns the figures so far. It may be called at any time.
 func (h *Handler) Stats() Stats {
-	return Stats{Events: h.counters.events.snapshot(), Reports: h.counters.reports.snapshot()}
+	c := &h.counters
+	return Stats{Events: c.events.snapshot(), Reports: c.reports.snapshot(), Messages: c.messages.snapshot()}
 }

@@ -56,7 +56,7 @@ func (l *letters) hidden(id string) bool {
 // letters until only those are left that are meant.
 func (l *letters) meant(id string) bool {
 	batch, ok := batchOfLetter(id + letterSuffix)
-	return ok && !l.live(batch)
+	return ok && !l.live(batch) || isOriginal(id)
 }
 
 // busy reports whether somebody is at a letter. mu is held.
@@ -100,7 +100,7 @@ func (l *letters) load(id string) (letterFile, error) {
 
 // size returns the size of a letter's file. An id that is no letter's has none, whatever path it spells.
 func (l *letters) size(id string) (int64, error) {
-	if _, ok := batchOfLetter(id + letterSuffix); !ok || id != filepath.Base(id) {
+	if _, ok := batchOfLetter(id + letterSuffix); !ok && !isOriginal(id) || id != filepath.Base(id) {
 		return 0, ErrUnknownLetter
 	}
 	f, err := l.fs.OpenFile(l.path(id+letterSuffix), os.O_RDONLY, 0)

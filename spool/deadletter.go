@@ -25,6 +25,7 @@ type DeadLetter struct {
 	Answer       Answer            `json:"answer"`
 	Attempts     int               `json:"attempts"`
 	CreatedAt    time.Time         `json:"created_at"`
+	Original     *Original         `json:"original,omitempty"` // instead of usage: a message that was never an event
 
 	Index int `json:"-"` // of the transaction in its batch
 }
@@ -90,8 +91,14 @@ func (q DeadLetterQuery) matches(d *DeadLetter) bool {
 // ErrUnknownLetter is returned for a dead letter that is not there: requeued, dropped, or never written.
 var ErrUnknownLetter = errors.New("no such dead letter")
 
-// Redacted is what may be shown of a letter: its user key is a secret, also where a message repeats it.
+// Redacted is what may be shown of a letter: its user key is a secret, also where a message repeats it, and
+// what the payload of a message holds is anybody's guess.
 func (d DeadLetter) Redacted() DeadLetter {
+	if d.Original != nil {
+		o := *d.Original
+		o.Payload, o.Base64 = redacted, false
+		d.Original = &o
+	}
 	if d.UserKey != "" {
 		d.Reason.Message = strings.ReplaceAll(d.Reason.Message, d.UserKey, redacted)
 		d.UserKey = redacted

@@ -84,6 +84,8 @@ func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error
 // check says whether a letter can be sent again.
 func (f *letterFile) check() error {
 	switch {
+	case f.Original != nil:
+		return errOriginal
 	case f.ServiceID == "" || f.Events == 0 || f.Events > math.MaxUint32:
 		return errors.New("its file names no service, or no sensible number of events")
 	case (f.AppID == "") == (f.UserKey == ""):

@@ -1,0 +1,179 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/reporterd/reporterd/event"
+)
+
+// Message is what came by a message bus: the payload of POST /v1/events, and what its envelope says.
+type Message struct {
+	ServiceID   string    // named by its subject: events may leave it out, and may not contradict it
+	ID          string    // of the message; empty: none
+	ContentType string    // empty: JSON
+	Encoding    string    // Content-Encoding; none but identity is understood
+	Sent        time.Time // when the bus took it: the time of events that have none; zero: now
+	Body        []byte    // not changed, and not touched until the Bundle's next Reset
+}
+
+// Refusal says why messages were not taken.
+type Refusal struct {
+	Status     int // as HTTP would have answered; 429 and 503: they can be taken later
+	Detail     string
+	RetryAfter time.Duration // beside 429 and 503
+	Problem    []byte        // application/problem+json, as HTTP would have answered
+}
+
+// Later reports whether the same messages may be taken at another time.
+func (r *Refusal) Later() bool {
+	return r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable
+}
+
+// Bundle collects the events of many messages for one Append, which costs one group commit. It is made by
+// NewBundle and used again and again, by one goroutine at a time.
+type Bundle struct {
+	decoder
+	handler  *Handler
+	messages int
+	bytes    int
+}
+
+// NewBundle returns an empty bundle.
+func (h *Handler) NewBundle() *Bundle {
+	b := &Bundle{handler: h}
+	b.Reset()
+	return b
+}
+
+// Reset empties the bundle. What is added from now on is read with the services of this moment.
+func (b *Bundle) Reset() {
+	if cap(b.events) > keepEvents || cap(b.usage) > keepUsage {
+		b.decoder = decoder{}
+	}
+	b.reset(b.handler.services.Load(), time.Now(), b.handler.maxEvents)
+	b.body, b.messages, b.bytes = nil, 0, 0
+}
+
+// Len is how many events are in the bundle.
+func (b *Bundle) Len() int { return len(b.events) }
+
+// Add reads a message and returns how many events it has. A message is taken whole or not at all.
+// The events of a message with an ID get it, where they have none of their own: a single one as it is, one of
+// several with a slash and its index behind it, so that a message that is delivered again counts once.
+func (b *Bundle) Add(m Message) (events int, refused *Refusal) {
+	usage := len(b.usage)
+	b.first, b.faults, b.body, b.named = len(b.events), faults{}, m.Body, m.ServiceID
+	b.stamp = b.stampOf(m.Sent)
+	if p, ok := b.read(m); !ok {
+		clear(b.events[b.first:])
+		b.events, b.usage = b.events[:b.first], b.usage[:usage]
+		b.handler.counters.messages.answered(p.Status)
+		return 0, declined(p, 0)
+	}
+	added := b.events[b.first:]
+	name(added, m.ID)
+	b.messages++
+	b.bytes += len(m.Body)
+	return len(added), nil
+}
+
+// stampOf is the time of a message in Unix seconds; 0 when the backend would not take usage of that time.
+func (b *Bundle) stampOf(sent time.Time) int64 {
+	switch unix := sent.Unix(); {
+	case sent.IsZero(), unix > b.now:
+		return b.now
+	case unix < b.now-maxPast:
+		return 0
+	default:
+		return unix
+	}
+}
+
+// read decodes the body of m.
+func (b *Bundle) read(m Message) (p problem, ok bool) {
+	lines, err := format(m.ContentType)
+	if err == nil && m.Encoding != "" && !strings.EqualFold(m.Encoding, "identity") {
+		err = errors.New("the Content-Encoding must be none")
+	}
+	switch {
+	case err != nil:
+		return problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}, false
+	case int64(len(m.Body)) > b.handler.maxBody:
+		return problemOf(tooLarge(b.handler.maxBody)), false
+	case len(m.ID) > maxID:
+		return problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the message's id must have at most %d bytes", maxID)}, false
+	case lines:
+		err = b.lines()
+	default:
+		err = b.decode()
+	}
+	if err != nil {
+		return problemOf(err), false
+	}
+	return b.verdict()
+}
+
+// verdict says whether the events of one body can be taken.
+func (d *decoder) verdict() (p problem, ok bool) {
+	if d.faults.total == 0 {
+		return problem{}, true
+	}
+	detail := fmt.Sprintf("%d of %d events cannot be taken; nothing was kept", d.faults.events, d.index())
+	return problem{Status: http.StatusUnprocessableEntity, Detail: detail, Errors: d.faults.list, Total: d.faults.total}, false
+}
+
+// name gives events the id of their message.
+func name(events []event.Event, id string) {
+	if id == "" {
+		return
+	}
+	for i := range events {
+		switch {
+		case events[i].ID != "":
+		case len(events) == 1:
+			events[i].ID = id
+		default:
+			events[i].ID = id + "/" + strconv.Itoa(i)
+		}
+	}
+}
+
+// Append returns once every event of the bundle is durable, or with the reason why none is to be relied on.
+func (b *Bundle) Append(ctx context.Context) (duplicates int, refused *Refusal) {
+	counted := &b.handler.counters.messages
+	duplicates, err := b.handler.append(ctx, b.events)
+	if err != nil {
+		answer := b.handler.trouble.began(err)
+		counted.all(answer.status, b.messages)
+		return 0, declined(problem{Status: answer.status, Detail: answer.detail}, answer.retryAfter)
+	}
+	counted.all(http.StatusAccepted, b.messages)
+	counted.taken.Add(uint64(len(b.events)))
+	counted.bytes.Add(uint64(b.bytes))
+	return duplicates, nil
+}
+
+func declined(p problem, retryAfter time.Duration) *Refusal {
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(fmt.Sprintf("ingest: marshal problem: %v", err)) // strings and numbers only
+	}
+	detail := p.Detail
+	if len(p.Errors) > 0 {
+		detail = fmt.Sprintf("%s: event %d: %s %s", detail, p.Errors[0].Index, p.Errors[0].Field, p.Errors[0].Detail)
+	}
+	return &Refusal{Status: p.Status, Detail: detail, RetryAfter: retryAfter, Problem: body}
+}
+
+// Busy is the refusal of a message that came on top of too many others.
+func Busy(retryAfter time.Duration) *Refusal {
+	return declined(problem{Status: http.StatusServiceUnavailable, Detail: "too many messages at once"}, retryAfter)
+}
