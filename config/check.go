@@ -32,14 +32,19 @@ func (c *Config) check(found *problems) {
 		found.add("services", nil, "expected at least one, since backend.passthrough is off")
 	}
 	c.checkListeners(found)
+	c.NATS.check(found)
 }
 
 // checkListeners wants every listener at an address of its own.
 func (c *Config) checkListeners(found *problems) {
 	taken := map[string]string{}
-	for _, l := range []struct{ key, address string }{
+	listeners := []struct{ key, address string }{
 		{"listen", c.Listen}, {"admin.listen", c.Admin.Listen}, {"sandbox.listen", c.Sandbox.Listen},
-	} {
+	}
+	if c.NATS.Embedded {
+		listeners = append(listeners, struct{ key, address string }{"nats.listen", c.NATS.Listen})
+	}
+	for _, l := range listeners {
 		if other := taken[l.address]; other != "" && !strings.HasSuffix(l.address, ":0") {
 			found.add(l.key, l.address, "expected an address of its own: %s has this one", other)
 		}
@@ -102,6 +107,16 @@ func (f field) checkKind(found *problems, text string) {
 		checkURL(found, f.key, text)
 	case "file":
 		checkFile(found, f.key, text)
+	case "servers":
+		checkServers(found, f.key, text)
+	case "subject":
+		if !subject.MatchString(text) {
+			found.add(f.key, text, "expected a subject that ends in .* or .>, such as usage.>")
+		}
+	case "name":
+		if !name.MatchString(text) {
+			found.add(f.key, text, "expected a name of letters, digits, - and _")
+		}
 	}
 }
 

@@ -229,18 +229,41 @@ type Dedupe struct {
 
 // NATS is events from NATS.
 type NATS struct {
-	// The server to take events from, such as nats://127.0.0.1:4222.
-	URL string `key:"url" planned:"*"`
-	// Runs a NATS server inside the daemon.
-	Embedded bool `key:"embedded" planned:"*"`
-	// Where the embedded server listens.
-	Listen string `key:"listen" kind:"address" planned:"*"`
-	// The subject of events; its last token is the service id.
-	Subject string `key:"subject" planned:"*"`
-	// The JetStream stream to consume. Empty: plain subscriptions.
-	Stream string `key:"stream" planned:"*"`
-	// The name of the durable consumer on the stream.
-	Durable string `key:"durable" planned:"*"`
+	// The servers to take events from, separated by commas, such as nats://127.0.0.1:4222. A server that
+	// cannot be reached is asked again for ever; events by HTTP and delivery go on meanwhile.
+	URL string `key:"url" kind:"servers"`
+	// Runs a NATS server inside the daemon and takes events from it: for one machine that has none. It asks
+	// nobody who they are. With JetStream, whose store is `nats/` in `data_dir`, and everything is on disk
+	// before it is acknowledged. With `serve --sandbox` the default is true.
+	Embedded bool `key:"embedded"`
+	// Where the embedded server listens: host:port.
+	Listen string `key:"listen" kind:"address" need:"true"`
+	// The subject of events. It ends in `*` or `>`, which stands for the service id.
+	Subject string `key:"subject" kind:"subject" need:"true"`
+	// The JetStream stream to consume. Empty: plain subscriptions, which also answer requests. It is created
+	// when it does not exist (a work queue of `nats.subject`), and never changed when it does.
+	Stream string `key:"stream" kind:"name"`
+	// The name of the durable consumer on the stream: all daemons with the same name share the work. It is
+	// created when it does not exist, and never changed when it does.
+	Durable string `key:"durable" kind:"name" need:"true"`
+	// A file with the JWT and the seed of a NATS user, as nsc writes it. It is read at every connection.
+	CredentialsFile string `key:"credentials_file" kind:"file"`
+	// A file with the seed of an NKEY.
+	NKeyFile string `key:"nkey_file" kind:"file"`
+	// A user of the NATS server, with the password below.
+	User string `key:"user"`
+	// The user's password. It stands in the file itself, so keep the file 0600 or use the next one.
+	Password Secret `key:"password"`
+	// A file that holds the password and nothing else; white space around it is dropped.
+	PasswordFile string `key:"password_file" kind:"file"`
+	// Authorities to trust for the NATS servers instead of the system's, PEM. TLS is used when one of these
+	// three files is given, when the address says tls://, or when the server asks for it.
+	CAFile string `key:"ca_file" kind:"file"`
+	// The daemon's own certificate, PEM, where the server asks for one. Given together with
+	// `nats.key_file` or not at all.
+	CertFile string `key:"cert_file" kind:"file"`
+	// Its private key, PEM.
+	KeyFile string `key:"key_file" kind:"file"`
 }
 
 // Sandbox is the stand-in backend of serve --sandbox.

@@ -34,6 +34,7 @@ func sandboxed(c *Config, person bool) {
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.Batch.FlushInterval = time.Second
 	c.Sender.NegativeCache = 0
+	c.NATS.Embedded = true
 	c.Spool.MaxBytes = GiB
 	c.Spool.MinFreeBytes = 64 * MiB
 	if person {

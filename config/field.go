@@ -47,6 +47,7 @@ var flags = []struct{ name, key, usage string }{
 	{"listen", "listen", "`address` producers send to: host:port or unix:/path (default 127.0.0.1:7070)"},
 	{"admin-listen", "admin.listen", "`address` of health, status and metrics (default 127.0.0.1:7071)"},
 	{"sandbox-listen", "sandbox.listen", "`address` of the stand-in backend of --sandbox (default 127.0.0.1:7072)"},
+	{"nats-listen", "nats.listen", "`address` of the embedded NATS server (default 127.0.0.1:4222)"},
 	{"backend-url", "backend.url", "`URL` of the 3scale backend (default https://su1.3scale.net)"},
 	{"log-level", "log.level", "least `level` written: debug, info, warn or error (default info)"},
 	{"log-format", "log.format", "`format` of the log: json or console (default json)"},

@@ -49,6 +49,7 @@ func Load(s Source) (*Config, error) {
 	}
 	c.check(found)
 	c.resolve(found)
+	c.NATS.resolve(found)
 	if err := found.err(); err != nil {
 		return nil, err
 	}
@@ -85,6 +86,9 @@ func (c *Config) useSandbox(found *problems) {
 	}
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.origins["backend.url"] = "--sandbox"
+	if c.NATS.URL != "" && c.origins["nats.embedded"] == "" {
+		c.NATS.Embedded = false
+	}
 	if len(c.Services) == 0 {
 		c.Services = SandboxServices()
 		c.origins["services"] = "--sandbox"
@@ -120,7 +124,7 @@ func (c *Config) holdsSecrets(file string) bool {
 			}
 		}
 	}
-	return false
+	return strings.HasPrefix(c.origins["nats.password"], file+":")
 }
 
 // strangers names variables that look like ours and are none, which is how a typing error hides. They are

@@ -21,6 +21,8 @@ type Options struct {
 	Snapshot func() Snapshot
 	// Ready returns nil while the daemon can commit and accept, and otherwise why not.
 	Ready func() error
+	// Degraded says what does not work although the daemon is ready, a line each; nil: never anything.
+	Degraded func() []string
 	// Flush returns once what was accepted before the call is sealed and was tried. What could not be
 	// delivered then is not an error.
 	Flush func(ctx context.Context) error

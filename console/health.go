@@ -10,13 +10,19 @@ import (
 // live says that the process answers, nothing more.
 func (c *Console) live(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
 
-// ready says whether the daemon can commit and accept, and if not, why.
+// ready says whether the daemon can commit and accept, and if not, why. What else does not work is a note.
 func (c *Console) ready(w http.ResponseWriter, _ *http.Request) {
 	if err := c.options.Ready(); err != nil {
 		writeText(w, http.StatusServiceUnavailable, "not ready: "+err.Error()+"\n")
 		return
 	}
-	writeText(w, http.StatusOK, "ok\n")
+	text := "ok\n"
+	if c.options.Degraded != nil {
+		for _, what := range c.options.Degraded() {
+			text += "degraded: " + what + "\n"
+		}
+	}
+	writeText(w, http.StatusOK, text)
 }
 
 // flush answers when what was accepted before it is sealed and tried. It waits as long as the caller

@@ -103,7 +103,7 @@ var families = []family{
 }
 
 // all are the families of this file and of the others.
-func all() []family { return slices.Concat(families, deliveries, authorizations) }
+func all() []family { return slices.Concat(families, deliveries, messages, authorizations) }
 
 // lanesByState gives every state a value, so that an alert on held lanes clears at zero.
 func lanesByState(s *Snapshot, put func(string, float64)) {

@@ -15,6 +15,7 @@ type Snapshot struct {
 	Lanes   []Lane
 	Traffic []Traffic
 
+	NATS      NATS
 	Authorize Authorize
 }
 

@@ -49,7 +49,7 @@ func quickStart(t *testing.T) *process {
 		t.Skip("needs curl, as the README's reader does")
 	}
 	p := reporterd(t, "serve", "--sandbox", "--log-format", "json", "--data-dir", filepath.Join(t.TempDir(), "reporterd-data"),
-		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0")
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
 	eventually(t, 10*time.Second, "it prints what to try", func() bool {
 		require.False(t, p.gone(), "%s", tail(p.logged(), 20))
 		return strings.Contains(p.printed(), "Ctrl-C")

@@ -16,7 +16,7 @@ import (
 func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time, reload func() error) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
-		Snapshot: p.snapshot, Ready: p.ready, Flush: p.flush, Reload: reload,
+		Snapshot: p.snapshot, Ready: p.ready, Degraded: p.messages.degraded, Flush: p.flush, Reload: reload,
 		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,
 		Parking: console.Parking{List: p.parked, Settle: p.unpark},
 		Requeue: p.ordered(log.Named("deadletter"), requeue), Drop: p.ordered(log.Named("deadletter"), drop),
@@ -41,8 +41,9 @@ func (p *pipeline) snapshot() console.Snapshot {
 		Proof:   p.vouching.figures(),
 		Reload:  console.Reload{Last: reloaded, Failed: bad},
 		Lanes:   lanes(p.sender.Lanes()),
-		Traffic: []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports)},
+		Traffic: []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)},
 
+		NATS:      p.messages.figures(),
 		Authorize: authorizations(p.authorizer.Stats()),
 	}
 }

@@ -28,6 +28,7 @@ type pipeline struct {
 	vouching   *vouching             // and finds out what may share a report
 	openings   openings              // of the configured services
 	reloads    reloads
+	messages   *messages // what comes by NATS; nil: nothing does
 
 	life     context.Context    // ends when the daemon begins to stop
 	stopping context.CancelFunc // ends life

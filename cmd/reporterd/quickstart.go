@@ -7,7 +7,7 @@ import (
 )
 
 // quickStart is what serve --sandbox prints when it is ready: commands to copy and paste.
-func quickStart(traffic, admin, sandbox *listener, dataDir string) string {
+func quickStart(traffic, admin, sandbox *listener, m *messages, dataDir string) string {
 	return fmt.Sprintf(`
 reporterd is running, with a sandbox in place of 3scale.
 
@@ -30,9 +30,21 @@ See how it is:
 
   curl -sS %[2]s/api/v1/status
 
-Events are kept in %[4]s; the sandbox counts in memory. Ctrl-C stops both.
+%[5]sEvents are kept in %[4]s; the sandbox counts in memory. Ctrl-C stops both.
 
-`, traffic.curl(), admin.curl(), sandbox.curl(), dataDir)
+`, traffic.curl(), admin.curl(), sandbox.curl(), dataDir, m.tryIt())
+}
+
+// tryIt is how to publish an event, for who has the nats command; nothing without a server of our own.
+func (m *messages) tryIt() string {
+	if m == nil || m.server == nil {
+		return ""
+	}
+	return fmt.Sprintf(`Publish an event, with the nats command (https://github.com/nats-io/natscli):
+
+  nats --server nats://%s pub usage.1001 '{"app_id":"app1","usage":{"hits":1}}'
+
+`, reachable(m.server.Address()))
 }
 
 // curl is the beginning of an address for curl on this machine.

@@ -32,7 +32,7 @@ func TestDeadLettersOfADaemonElsewhere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	socket := "unix:" + filepath.Join(dir, "admin.sock")
-	d := start(t, dir, "serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", socket, "--sandbox-listen", "127.0.0.1:0")
+	d := start(t, dir, "serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", socket, "--sandbox-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
 	d.eventually("ready", func() bool { return strings.Contains(d.logged(), `"msg":"ready"`) })
 	assert.Equal(t, "requeue: 0 dead letters with 0 events\n", fine(t, dir, "deadletter requeue --all --yes"))
 	for address, want := range map[string]int{socket: 0, "http://" + d.address("traffic"): 1, "127.0.0.1:1": 1} {

@@ -98,13 +98,17 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	reload := func() error { return p.reload(log, again) }
 	p.countPending(log, c.DataDir)
 	p.start()
+	if p.messages, err = openMessages(ctx, log, c, s, p.handler); err != nil {
+		stop(log, c.StopTimeout, d, p)
+		return err
+	}
 	d.traffic.gate.open(p.handler)
 	d.admin.gate.open(newConsole(log, c, p, begun, reload))
 	defer onHangup(reload)()
 
 	log.Info("ready", zap.Duration("after", time.Since(begun).Round(time.Millisecond)))
 	if sandboxed {
-		fmt.Fprint(stdout, quickStart(d.traffic, d.admin, d.sandbox, c.DataDir))
+		fmt.Fprint(stdout, quickStart(d.traffic, d.admin, d.sandbox, p.messages, c.DataDir))
 	}
 	select {
 	case <-ctx.Done():
@@ -147,6 +151,7 @@ func stop(log *zap.Logger, limit time.Duration, d *doors, p *pipeline) {
 	// will repeat it. The rest of the time belongs to the reports.
 	requests, enough := context.WithTimeout(ctx, limit/4)
 	d.traffic.shutdown(requests)
+	p.messages.stop(requests, log)
 	enough()
 
 	err := p.stop(ctx)

@@ -20,7 +20,7 @@ import (
 const event = `{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`
 
 // free are options that put every listener on a free port.
-var free = []string{"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"}
+var free = []string{"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0"}
 
 // sandboxed starts serve --sandbox with its data in dir.
 func sandboxed(t *testing.T, dir string, more ...string) *daemon {
@@ -51,7 +51,8 @@ func TestQuickStart(t *testing.T) {
 	d := sandboxed(t, t.TempDir())
 	d.eventually("the commands are printed", func() bool { return strings.Contains(d.printed(), "Ctrl-C") })
 	commands := pasted(d.printed())
-	require.Len(t, commands, 5, d.printed())
+	require.Len(t, commands, 6, d.printed())
+	assert.True(t, strings.HasPrefix(commands[5], "  nats --server nats://127.0.0.1:"), commands[5])
 
 	run := func(command string) string {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput()

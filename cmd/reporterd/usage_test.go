@@ -53,7 +53,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"serve -c bad.yaml":               "bad.yaml:2: lisen: unknown key; did you mean listen?",
 		"config check -c bad.yaml":        "bad.yaml:2: lisen: unknown key; did you mean listen?",
 		"serve --sandbox --backend-url u": "--backend-url: backend.url: \"u\": cannot be given with --sandbox",
-		"serve -c nats.yaml":              "nats.yaml:1: nats.url: \"nats://localhost\": not supported by this version",
+		"serve -c nats.yaml":              "nats.yaml:1: nats.url: \"localhost:4222\": expected addresses such as nats://127.0.0.1:4222",
 		"serve -c tls.yaml":               "tls.cert_file: \"tls.yaml\": tls: failed to find any PEM data",
 		"spool ls":                        "data_dir: stat /var/lib/reporterd: no such file or directory; name another with --data-dir",
 		"spool ls -o xml":                 "--output: \"xml\": expected table or json",
@@ -68,7 +68,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.yaml"), []byte("# a comment\nlisen: x\n"), 0o600))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "nats.yaml"), []byte("nats: {url: 'nats://localhost'}\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "nats.yaml"), []byte("nats: {url: 'localhost:4222'}\n"), 0o600))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "tls.yaml"), []byte("tls: {cert_file: tls.yaml, key_file: tls.yaml}\n"), 0o600))
 			status, stdout, stderr := execute(t, dir, nil, strings.Fields(line)...)
 			assert.Equal(t, 2, status)

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/bus"
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ingest"
+	"github.com/reporterd/reporterd/natsd"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// messages is NATS: the server inside the daemon, if there is one, and what takes events from it or from
+// others. Nil: there is neither.
+type messages struct {
+	server *natsd.Server
+	bus    *bus.Bus
+}
+
+// openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
+// out of the server's store, too.
+func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spool.Spool, h *ingest.Handler) (*messages, error) {
+	if !c.NATS.Embedded && c.NATS.URL == "" {
+		return nil, nil
+	}
+	m, url := new(messages), c.NATS.URL
+	if c.NATS.Embedded {
+		server, err := natsd.Start(ctx, natsd.Options{
+			Address: c.NATS.Listen, StoreDir: filepath.Join(c.DataDir, "nats"), MaxStore: int64(c.Spool.MaxBytes),
+			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"),
+		})
+		if err != nil {
+			return nil, failed(err)
+		}
+		log.Info("listening", zap.String("listener", "nats"), zap.String("address", server.Address()), zap.Bool("tls", false))
+		if !server.Private() {
+			log.Warn("listening beyond this machine, and nobody is asked who they are",
+				zap.String("listener", "nats"), zap.String("address", server.Address()))
+		}
+		m.server, url = server, "nats://"+reachable(server.Address())
+	}
+	secure, err := busTLS(c.NATS)
+	if err == nil {
+		m.bus, err = bus.Open(bus.Options{
+			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
+			Login: bus.Login{
+				CredentialsFile: c.NATS.CredentialsFile, NKeyFile: c.NATS.NKeyFile, User: c.NATS.User, Password: string(c.NATS.Password),
+			},
+			Handler: h, Letters: buried(s), Log: log.Named("nats"),
+		})
+	}
+	if err != nil {
+		m.stop(ctx, log)
+		return nil, misuse(err)
+	}
+	return m, nil
+}
+
+// buried keeps messages that can never be taken beside the other dead letters.
+func buried(s *spool.Spool) bus.Letters {
+	return func(l bus.Letter) error {
+		_, err := s.Bury(l.Origin, l.ServiceID, spool.Original{Subject: l.Subject, ID: l.ID, ContentType: l.Type}, l.Payload,
+			spool.Reason{Code: l.Code, Message: l.Detail})
+		return err
+	}
+}
+
+// busTLS is nil when nothing of it is configured: then the servers decide.
+func busTLS(c config.NATS) (*tls.Config, error) {
+	if c.CAFile == "" && c.CertFile == "" {
+		return nil, nil
+	}
+	trusted, err := authorities("nats.ca_file", c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted}
+	if c.CertFile != "" {
+		own, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats.cert_file: %q: %w", c.CertFile, err)
+		}
+		t.Certificates = []tls.Certificate{own}
+	}
+	return t, nil
+}
+
+// leave takes no more messages and sees those that came through, within ctx.
+func (m *messages) leave(ctx context.Context, log *zap.Logger) {
+	if m == nil || m.bus == nil {
+		return
+	}
+	if err := m.bus.Stop(ctx); err != nil {
+		log.Warn("left NATS in a hurry", zap.Error(err))
+	}
+}
+
+// stop ends the server, and what takes events first.
+func (m *messages) stop(ctx context.Context, log *zap.Logger) {
+	m.leave(ctx, log)
+	if m == nil || m.server == nil {
+		return
+	}
+	if err := m.server.Stop(ctx); err != nil {
+		log.Warn("stopping", zap.Error(err))
+	}
+}
+
+// degraded says what does not work at the moment, without keeping the daemon from being ready.
+func (m *messages) degraded() []string {
+	if m == nil {
+		return nil
+	}
+	if err := m.bus.Trouble(); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// figures are what the console shows of it.
+func (m *messages) figures() console.NATS {
+	if m == nil {
+		return console.NATS{}
+	}
+	s := m.bus.Stats()
+	return console.NATS{
+		Degraded: m.bus.Trouble() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.Letters,
+		Unkept: s.Unkept, Dropped: s.Dropped,
+		Stream: map[string]uint64{
+			"acknowledged": s.Stream.Acknowledged, "unconfirmed": s.Stream.Unconfirmed, "postponed": s.Stream.Postponed,
+			"terminated": s.Stream.Terminated, "redelivered": s.Stream.Redelivered,
+		},
+	}
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+var (
+	// subject is a pattern of NATS whose last token stands for the service id.
+	subject = regexp.MustCompile(`^(\*|[^\s.*>]+)(\.(\*|[^\s.*>]+))*\.[*>]$`)
+
+	// name is what a stream or a consumer may be called everywhere: it names files, too.
+	name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+)
+
+// check holds the keys of nats against each other.
+func (n *NATS) check(found *problems) {
+	if n.Embedded && strings.HasPrefix(n.Listen, "unix:") {
+		found.add("nats.listen", n.Listen, "expected host:port: the NATS server listens on TCP only")
+	}
+	if n.Embedded && n.URL != "" {
+		found.add("nats.url", nil, "cannot be given with nats.embedded, which is a server of its own")
+	}
+	if (n.CertFile == "") != (n.KeyFile == "") {
+		found.add("nats", nil, "expected cert_file and key_file together")
+	}
+	var ways []string
+	for _, w := range []struct{ key, value string }{{"credentials_file", n.CredentialsFile}, {"nkey_file", n.NKeyFile}, {"user", n.User}} {
+		if w.value != "" {
+			ways = append(ways, w.key)
+		}
+	}
+	if len(ways) > 1 {
+		found.add("nats", nil, "expected at most one of credentials_file, nkey_file, user: got %s", strings.Join(ways, " and "))
+	}
+	if n.Embedded && len(ways) > 0 {
+		found.add("nats."+ways[0], nil, "cannot be given with nats.embedded, whose server asks nobody")
+	}
+	if n.Password != "" && n.PasswordFile != "" {
+		found.add("nats.password", nil, "expected either this or nats.password_file")
+	}
+	if n.User == "" && (n.Password != "" || n.PasswordFile != "") {
+		found.add("nats.user", nil, "expected a value beside the password")
+	}
+}
+
+// resolve reads the password, where it stands in a file.
+func (n *NATS) resolve(found *problems) {
+	if n.PasswordFile == "" || found.has("nats.password_file") || found.has("nats.password") {
+		return
+	}
+	secret, reason := readSecretFile(n.PasswordFile)
+	if reason != "" {
+		found.add("nats.password_file", n.PasswordFile, "%s", reason)
+	}
+	n.Password = Secret(secret)
+}
+
+// checkServers repeats addresses only when they parsed and hold no password.
+func checkServers(found *problems, key, text string) {
+	const expected = "expected addresses such as nats://127.0.0.1:4222, separated by commas; a user has a key of its own"
+	for server := range strings.SplitSeq(text, ",") {
+		u, err := url.Parse(strings.TrimSpace(server))
+		if err != nil || u.User != nil {
+			found.add(key, nil, expected)
+			return
+		}
+		switch u.Scheme {
+		case "nats", "tls", "ws", "wss":
+		default:
+			found.add(key, text, expected)
+			return
+		}
+		if u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			found.add(key, text, expected)
+			return
+		}
+	}
+}

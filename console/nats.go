@@ -1,0 +1,33 @@
+package console
+
+// NATS is what came by a message bus since the daemon started; zero without one.
+type NATS struct {
+	Degraded    bool // it is configured, and nothing comes in
+	Losses      uint64
+	Waiting     int
+	Refused     map[string]uint64 // by reason
+	DeadLetters uint64
+	Unkept      uint64
+	Dropped     uint64
+	Stream      map[string]uint64 // messages of the JetStream stream by what became of them
+}
+
+// messages are the families about NATS.
+var messages = []family{
+	{kind: gauge, name: "reporterd_nats_degraded", help: "1 while NATS is configured and no messages come in. All else goes on.",
+		value: func(s *Snapshot) float64 { return flag(s.NATS.Degraded) }},
+	{kind: counter, name: "reporterd_nats_connections_lost_total", help: "Times the NATS server went away.",
+		value: func(s *Snapshot) float64 { return float64(s.NATS.Losses) }},
+	{kind: gauge, name: "reporterd_nats_waiting", help: "Messages received, and not yet durable or refused.",
+		value: func(s *Snapshot) float64 { return float64(s.NATS.Waiting) }},
+	{kind: counter, name: "reporterd_nats_refused_total", help: "Messages that can never be taken.", label: "reason",
+		each: func(s *Snapshot, put func(string, float64)) { each(s.NATS.Refused, put) }},
+	{kind: counter, name: "reporterd_nats_dead_letters_total", help: "Of them, those kept as dead letters. Refused requests are not: who asked was told.",
+		value: func(s *Snapshot) float64 { return float64(s.NATS.DeadLetters) }},
+	{kind: counter, name: "reporterd_nats_unkept_total", help: "Refused publishes that could not be kept: too many at once, or no room.",
+		value: func(s *Snapshot) float64 { return float64(s.NATS.Unkept) }},
+	{kind: counter, name: "reporterd_nats_dropped_total", help: "Plain publishes lost because they came faster than they could be kept.",
+		value: func(s *Snapshot) float64 { return float64(s.NATS.Dropped) }},
+	{kind: counter, name: "reporterd_nats_stream_messages_total", help: "Messages of the JetStream stream by what became of them.", label: "outcome",
+		each: func(s *Snapshot, put func(string, float64)) { each(s.NATS.Stream, put) }},
+}
