@@ -83,12 +83,17 @@ func (b *Bus) begin() error {
 	return b.consume()
 }
 
+// maxStop bounds Stop, whatever its context allows.
+const maxStop = 30 * time.Second
+
 // Stop takes nothing more, sees what was taken through and says goodbye to the server. It returns within ctx;
 // what was not durable then was not answered either.
 func (b *Bus) Stop(ctx context.Context) error {
 	if b.link.closing.Swap(true) {
 		return nil // it was stopped before
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxStop)
+	defer cancel()
 	defer context.AfterFunc(ctx, b.end)()
 	b.leave(ctx)
 	for _, q := range []*queue{b.requests, b.publishs, b.singles, b.stream} {

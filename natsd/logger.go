@@ -30,6 +30,12 @@ func (l *logger) Fatalf(format string, v ...any) {
 	l.last = fmt.Errorf(format, v...)
 }
 
+func (l *logger) stopped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last != nil
+}
+
 // fatal returns what stopped the server.
 func (l *logger) fatal() error {
 	l.mu.Lock()

@@ -62,11 +62,21 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	log := &logger{log: o.Log.Sugar()}
 	s.SetLoggerV2(log, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(startTimeout) {
+	if !ready(ctx, s, log) {
 		s.Shutdown()
 		return nil, fmt.Errorf("embedded NATS server: %s: %w", o.Address, log.fatal())
 	}
 	return &Server{server: s, address: s.Addr().String()}, nil
+}
+
+// ready waits until the server takes connections, has given up or takes too long.
+func ready(ctx context.Context, s *server.Server, log *logger) bool {
+	for begun := time.Now(); time.Since(begun) < startTimeout && ctx.Err() == nil && !log.stopped(); {
+		if s.ReadyForConnections(50 * time.Millisecond) {
+			return true
+		}
+	}
+	return false
 }
 
 // split takes an address apart, and makes sure that it is free: the server would say that only in its log.

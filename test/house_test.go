@@ -90,8 +90,10 @@ func TestDependencies(t *testing.T) {
 	decided := []string{
 		"github.com/Shopify/toxiproxy/v2",     // tests: what a network does to reports
 		"github.com/go-viper/mapstructure/v2", // viper's decoder, told to be exact
+		"github.com/nats-io/jwt/v2",           // tests: a NATS user's credentials
 		"github.com/nats-io/nats-server/v2",   // the server inside the daemon
 		"github.com/nats-io/nats.go",          // usage by NATS
+		"github.com/nats-io/nkeys",            // tests: the same
 		"github.com/prometheus/client_golang", // metrics
 		"github.com/rs/zerolog",               // toxiproxy's log, to keep it quiet
 		"github.com/spf13/cobra",              // commands
