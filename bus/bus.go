@@ -22,13 +22,14 @@ type Bus struct {
 	counters counters
 	link     link
 
-	service  micro.Service // nil with a stream
-	requests *queue        // who waits for an answer
-	publishs *queue        // who does not
-	singles  *queue        // of the stream, delivered before: each is appended alone, lest it spoils what others count
-	stream   *queue        // of the stream
+	service  micro.Service
+	requests *queue // who waits for an answer
+	publishs *queue // who does not
+	singles  *queue // of the stream, delivered before: each is appended alone, lest it spoils what others count
+	stream   *queue // of the stream
 	graves   graves
-	acks     *acks // nil without a stream
+	asking   chan struct{} // has one entry for each question being answered
+	acks     *acks         // nil without a stream
 	held     held
 
 	complained atomic.Int64 // when, Unix nanoseconds
@@ -55,7 +56,7 @@ func Open(o Options) (*Bus, error) {
 		o.Patience = 5 * time.Second
 	}
 	b := &Bus{
-		options: o, log: o.Log, subject: subject, graves: make(graves, maxGraves),
+		options: o, log: o.Log, subject: subject, graves: make(graves, maxGraves), asking: make(chan struct{}, maxAsking),
 		requests: newQueue(), publishs: newQueue(), singles: newQueue(), stream: newQueue(),
 	}
 	b.life, b.end = context.WithCancel(context.Background())
@@ -76,7 +77,9 @@ func (b *Bus) begin() error {
 	if b.options.Stream == "" {
 		b.employ(b.requests, singleWorkers, 1)
 		b.employ(b.publishs, groupWorkers, groupMessages)
-		return b.serve()
+	}
+	if err := b.serve(); err != nil || b.options.Stream == "" {
+		return err
 	}
 	b.employ(b.stream, groupWorkers, groupMessages)
 	b.employ(b.singles, singleWorkers, 1)
@@ -99,7 +102,7 @@ func (b *Bus) Stop(ctx context.Context) error {
 	for _, q := range []*queue{b.requests, b.publishs, b.singles, b.stream} {
 		q.close()
 	}
-	err := wait(ctx, b.working.Wait)
+	err := errors.Join(b.hush(ctx), wait(ctx, b.working.Wait))
 	if err == nil {
 		close(b.graves)
 		err = wait(ctx, b.digging.Wait)
@@ -131,7 +134,7 @@ func (b *Bus) leave(ctx context.Context) {
 		b.log.Debug("leaving the queue group", zap.Error(err)) // the connection ends soon, and with it the membership
 	}
 	_ = b.conn.FlushWithContext(ctx)
-	for b.conn.NumSubscriptions() > 0 && ctx.Err() == nil { // drained ones go one by one
+	for b.options.Stream == "" && b.conn.NumSubscriptions() > 0 && ctx.Err() == nil { // drained ones go one by one
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():

@@ -25,6 +25,7 @@ type Options struct {
 	Durable  string // the consumer's name on it
 	Login    Login
 	TLS      *tls.Config // nil: as the servers want it
+	Asked    []Question  // what requests may ask besides
 	Version  string      // of this program, for nats micro ls
 	Handler  *ingest.Handler
 	Letters  Letters

@@ -21,8 +21,15 @@ func (b *Bus) serve() (err error) {
 	if err != nil {
 		return fmt.Errorf("nats: micro service: %w", err)
 	}
-	err = b.service.AddEndpoint("usage", micro.HandlerFunc(b.handle),
-		micro.WithEndpointSubject(b.subject.pattern), micro.WithEndpointPendingLimits(-1, maxWaiting))
+	for _, q := range b.options.Asked {
+		if err := b.ask(q); err != nil {
+			return err
+		}
+	}
+	if b.options.Stream == "" { // what a stream takes is not for us as well
+		err = b.service.AddEndpoint("usage", micro.HandlerFunc(b.handle),
+			micro.WithEndpointSubject(b.subject.pattern), micro.WithEndpointPendingLimits(-1, maxWaiting))
+	}
 	if err != nil {
 		return fmt.Errorf("nats: subscribe to %s: %w", b.subject, err)
 	}

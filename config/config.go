@@ -240,6 +240,11 @@ type NATS struct {
 	Listen string `key:"listen" kind:"address" need:"true"`
 	// The subject of events. It ends in `*` or `>`, which stands for the service id.
 	Subject string `key:"subject" kind:"subject" need:"true"`
+	// The subjects of requests for an authorization, and for one that counts, with the payloads of
+	// `POST /v1/authorize` and `/v1/authrep`. They end as `nats.subject` does. Empty: not answered.
+	AuthorizeSubject string `key:"authorize_subject" kind:"subject"`
+	// See `nats.authorize_subject`.
+	AuthrepSubject string `key:"authrep_subject" kind:"subject"`
 	// The JetStream stream to consume. Empty: plain subscriptions, which also answer requests. It is created
 	// when it does not exist (a work queue of `nats.subject`), and never changed when it does.
 	Stream string `key:"stream" kind:"name"`

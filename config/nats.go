@@ -22,6 +22,9 @@ func (n *NATS) check(found *problems) {
 	if n.Embedded && n.URL != "" {
 		found.add("nats.url", nil, "cannot be given with nats.embedded, which is a server of its own")
 	}
+	if n.AuthorizeSubject == n.Subject || n.AuthrepSubject == n.Subject || n.AuthorizeSubject != "" && n.AuthorizeSubject == n.AuthrepSubject {
+		found.add("nats.subject", n.Subject, "expected three different subjects: subject, authorize_subject, authrep_subject")
+	}
 	if (n.CertFile == "") != (n.KeyFile == "") {
 		found.add("nats", nil, "expected cert_file and key_file together")
 	}

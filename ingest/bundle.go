@@ -173,6 +173,11 @@ func declined(p problem, retryAfter time.Duration) *Refusal {
 	return &Refusal{Status: p.Status, Detail: detail, RetryAfter: retryAfter, Problem: body}
 }
 
+// Declined is a refusal for a reason that is no event's.
+func Declined(status int, detail string) *Refusal {
+	return declined(problem{Status: status, Detail: detail}, 0)
+}
+
 // Busy is the refusal of a message that came on top of too many others.
 func Busy(retryAfter time.Duration) *Refusal {
 	return declined(problem{Status: http.StatusServiceUnavailable, Detail: "too many messages at once"}, retryAfter)

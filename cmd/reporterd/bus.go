@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net/http"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -52,7 +53,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spo
 			Login: bus.Login{
 				CredentialsFile: c.NATS.CredentialsFile, NKeyFile: c.NATS.NKeyFile, User: c.NATS.User, Password: string(c.NATS.Password),
 			},
-			Handler: h, Letters: buried(s), Log: log.Named("nats"),
+			Asked: asked(c.NATS, h), Handler: h, Letters: buried(s), Log: log.Named("nats"),
 		})
 	}
 	if err != nil {
@@ -60,6 +61,19 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spo
 		return nil, misuse(err)
 	}
 	return m, nil
+}
+
+// asked are the calls that requests ask, answered as by HTTP.
+func asked(c config.NATS, h http.Handler) (all []bus.Question) {
+	for _, q := range []bus.Question{
+		{Name: "authorize", Subject: c.AuthorizeSubject, Path: "/v1/authorize", Handler: h},
+		{Name: "authrep", Subject: c.AuthrepSubject, Path: "/v1/authrep", Handler: h},
+	} {
+		if q.Subject != "" {
+			all = append(all, q)
+		}
+	}
+	return all
 }
 
 // buried keeps messages that can never be taken beside the other dead letters.

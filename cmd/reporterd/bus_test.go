@@ -47,6 +47,33 @@ func TestPublish(t *testing.T) {
 	assert.Equal(t, 0, d.stop())
 }
 
+// Authorizations are asked by request, with the service in the subject, and answered as by HTTP.
+func TestAuthorizeByRequest(t *testing.T) {
+	d := sandboxed(t, t.TempDir())
+	d.ready()
+	d.eventually("the commands are printed", func() bool { return strings.Contains(d.printed(), "Ctrl-C") })
+	client, err := nats.Connect("nats://" + d.address("nats"))
+	require.NoError(t, err)
+	defer client.Close()
+	for _, c := range []struct{ subject, body, code, want string }{
+		{"authorize.1001", `{"app_id":"app1","app_key":"key1"}`, "", `"authorized":true`},
+		{"authrep.1001", `{"service_id":"1001","app_id":"app1","app_key":"key1","usage":{"hits":1}}`, "", `"authorized":true`},
+		{"authorize.1001", `{"app_id":"nosuch"}`, "404", `"status":404`},
+		{"authorize.1001", `{"service_id":"1002","app_id":"app1"}`, "422", "the subject names"},
+		{"authorize.1001", `no JSON`, "400", `"status":400`},
+	} {
+		answer, err := client.Request(c.subject, []byte(c.body), 5*time.Second)
+		require.NoError(t, err)
+		assert.Equal(t, c.code, answer.Header.Get("Nats-Service-Error-Code"), "%s", answer.Data)
+		assert.Contains(t, string(answer.Data), c.want)
+	}
+	d.eventually("the authrep is counted", func() bool {
+		_, body := get(t, "http://"+d.address("sandbox")+"/sandbox/usage")
+		return strings.Contains(body, `"app1":{"hits":1}`)
+	})
+	assert.Equal(t, 0, d.stop())
+}
+
 // What is in the stream of the embedded server survives a kill, and is counted once by the next daemon.
 func TestStreamSurvivesAKill(t *testing.T) {
 	dir := t.TempDir()
