@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 	letterRetry = 30 * time.Second
 )
 
+// errAttaching is the state of a stream before the first attempt to consume it has ended.
+var errAttaching = errors.New("nats: the stream is not consumed yet")
+
 // consume begins to take messages of the stream, for ever.
 func (b *Bus) consume() error {
 	js, err := jetstream.New(b.conn)
@@ -32,6 +36,7 @@ func (b *Bus) consume() error {
 	if err != nil {
 		return fmt.Errorf("nats: stream %s: %w", b.options.Stream, err)
 	}
+	b.held.trouble.Store(&errAttaching)
 	var ctx context.Context
 	ctx, b.taking = context.WithCancel(b.life)
 	b.pulling.Go(func() { b.pull(ctx, js) })
@@ -50,7 +55,7 @@ func (b *Bus) pull(ctx context.Context, js jetstream.JetStream) {
 		if ctx.Err() != nil {
 			return
 		}
-		if b.held.trouble.Swap(&err) == nil {
+		if before := b.held.trouble.Swap(&err); before == nil || before == &errAttaching {
 			b.log.Error("the stream is not consumed: it is tried again, and all else goes on", zap.Error(err))
 		}
 		select {

@@ -17,15 +17,20 @@ import (
 
 // memory is a Journal that knows ids, and fails on demand.
 type memory struct {
-	mu     sync.Mutex // guards what follows
-	events int
-	seen   map[string]bool
-	stamps []int64
-	err    error
-	landed bool // whether what failed was kept all the same
+	mu      sync.Mutex // guards what follows
+	events  int
+	repeats int
+	seen    map[string]bool
+	stamps  []int64
+	err     error
+	landed  bool          // whether what failed was kept all the same
+	gate    chan struct{} // when not nil, Append waits until it is closed
 }
 
 func (m *memory) Append(_ context.Context, events []event.Event) (duplicates int, err error) {
+	if m.gate != nil {
+		<-m.gate
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil && !m.landed {
@@ -35,6 +40,7 @@ func (m *memory) Append(_ context.Context, events []event.Event) (duplicates int
 		id := strings.Clone(events[i].ID)
 		if id != "" && m.seen[id] {
 			duplicates++
+			m.repeats++
 			continue
 		}
 		if id != "" {
@@ -50,6 +56,12 @@ func (m *memory) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.events
+}
+
+func (m *memory) repeated() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.repeats
 }
 
 func (m *memory) fail(err error, landed bool) {
