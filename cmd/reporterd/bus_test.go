@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,8 @@ const published = `{"app_id":"app1","usage":{"hits":1}}`
 // One publish with a stock client is counted at the sandbox, a request is answered, and a bad publish is a
 // dead letter.
 func TestPublish(t *testing.T) {
-	d := sandboxed(t, t.TempDir())
+	dir := t.TempDir()
+	d := sandboxed(t, dir)
 	_, admin := d.ready()
 	d.eventually("the commands are printed", func() bool { return strings.Contains(d.printed(), "Ctrl-C") })
 	assert.Contains(t, d.printed(), "nats --server nats://"+d.address("nats")+" pub usage.1001 '"+published+"'")
@@ -41,6 +43,11 @@ func TestPublish(t *testing.T) {
 		_, body := get(t, admin+"/api/v1/deadletters?reason=invalid_message")
 		return strings.Contains(body, `"subject":"usage.1001"`)
 	})
+	_, list := get(t, admin+"/api/v1/deadletters")
+	assert.NotContains(t, list, "poison", "a payload may hold a secret")
+	id := regexp.MustCompile(`nats-[a-z0-9-]+`).FindString(list)
+	_, shown, _ := execute(t, dir, nil, "deadletter", "show", id, "--data-dir", "reporterd-data", "--reveal-user-keys")
+	assert.Contains(t, shown, `payload      {"app_id":"app1","usage":"poison"}`)
 	_, body := get(t, admin+"/metrics")
 	assert.Contains(t, body, `reporterd_ingest_events_total{transport="nats"} 2`)
 	assert.Contains(t, body, `reporterd_nats_refused_total{reason="invalid_message"} 1`)

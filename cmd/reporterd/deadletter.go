@@ -242,4 +242,7 @@ func (s *screen) letterTable(d *spool.DeadLetter) {
 	} {
 		s.printf("%-12s %s\n", row[0], row[1])
 	}
+	if o := d.Original; o != nil {
+		s.printf("%-12s %s\n%-12s %s\n", "subject", clean(o.Subject), "payload", clean(o.Payload))
+	}
 }
