@@ -46,7 +46,12 @@ func (b *Bus) connect() error {
 	return nil
 }
 
+// connected is called once the subscriptions are on their way again. We are there when they have arrived: a
+// request before that finds nobody.
 func (b *Bus) connected(c *nats.Conn) {
+	if c.FlushTimeout(b.options.Patience) != nil && !c.IsConnected() {
+		return // it was lost again, and disconnected knows
+	}
 	before := b.link.turn(true)
 	b.log.Info("connected to NATS", zap.String("server", c.ConnectedUrlRedacted()), zap.Duration("after", before.Round(time.Millisecond)))
 }

@@ -33,8 +33,9 @@ func (b *Bus) serve() (err error) {
 	if err != nil {
 		return fmt.Errorf("nats: subscribe to %s: %w", b.subject, err)
 	}
-	if b.conn.IsConnected() {
-		_ = b.conn.FlushTimeout(b.options.Patience) // so that who publishes once we are open is heard; a lost server is said elsewhere
+	// Who publishes once we are open is to be heard. A server that is lost meanwhile is said by disconnected.
+	if b.conn.IsConnected() && b.conn.FlushTimeout(b.options.Patience) == nil {
+		b.link.up.Store(true)
 	}
 	return nil
 }
