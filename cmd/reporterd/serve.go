@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,6 +74,8 @@ func said(log *zap.Logger, err error) error {
 func serve(parent context.Context, log *zap.Logger, c *config.Config, again reader, sandboxed bool, stdout io.Writer) error {
 	ctx, release := untilSignal(parent)
 	defer release()
+	floor := newHeapFloor()
+	defer runtime.KeepAlive(floor)
 
 	begun := time.Now()
 	if err := guard(c.DataDir, sandboxed); err != nil {
