@@ -90,6 +90,10 @@ func newHistory(t *testing.T, seed uint64) *history {
 	return h
 }
 
+// drainBound is how long the last life may take to deliver everything. Faults before it was sworn in leave
+// questions and lanes in their backoff, each of up to half a minute, several one behind the other.
+const drainBound = 3 * time.Minute
+
 // run goes on until the daemon was killed so many times, then drains and judges.
 func (h *history) run(kills int) figures {
 	for h.kills() < kills {
@@ -102,7 +106,7 @@ func (h *history) run(kills int) figures {
 	pause(h.t.Context(), 50*time.Millisecond)
 	h.load.halt()
 	h.witness.swearIn()
-	s := final.drained(60 * time.Second)
+	s := final.drained(drainBound)
 	f := h.judge(s)
 	final.stop()
 	return f
