@@ -64,6 +64,7 @@ func compareVerdicts(t *testing.T, all []clientVerdict) {
 
 // TestGoClientAuthorizes: 3scale's own Go client, through the daemon.
 func TestGoClientAuthorizes(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	b := sandbox(t)
 	d := serve(t, newClientSettings(t, b))
 	program := filepath.Join(t.TempDir(), "client")

@@ -13,6 +13,7 @@ import (
 // with a restart before it is tried again. What cannot have been counted is counted once in the end;
 // what may have been is counted at most once more, and only after it was called ambiguous.
 func TestFailedReports(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	const events = 3
 	b := sandbox(t)
 	for _, c := range []struct {

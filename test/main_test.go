@@ -14,6 +14,7 @@
 package test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -28,7 +29,19 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveBaseline(role))
 		os.Exit(1)
 	}
+	waitTogether()
 	code := m.Run()
 	removeBuild()
 	os.Exit(code)
+}
+
+// waitTogether lets more parallel tests run at once than there are processors, unless -parallel says how
+// many: those that say t.Parallel wait for timers of a daemon far longer than they work.
+func waitTogether() {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		_ = flag.Set("test.parallel", "6") // it is a number
+	}
 }

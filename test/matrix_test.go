@@ -63,6 +63,7 @@ type matrixSum struct {
 // TestFaultMatrix crosses each fault with whether it landed, and with whether the daemon survives it or is
 // killed by it. The crash test's checker judges.
 func TestFaultMatrix(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	sum := &matrixSum{}
 	t.Run("cases", func(t *testing.T) {
 		for _, c := range faultCases() {

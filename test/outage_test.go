@@ -15,7 +15,7 @@ import (
 
 const (
 	outageVariable = "REPORTERD_OUTAGE_SECONDS"
-	outageSeconds  = 5      // of each phase, by default; the few minutes take 180
+	outageSeconds  = 3      // of each phase, by default; the few minutes take 180
 	outageRate     = 20_000 // events a second
 	outageApps     = 300    // in each of two services
 )
@@ -102,6 +102,7 @@ func (o *outage) delays(during time.Duration) (median, worst time.Duration) {
 // TestOutageSeries: the backend refuses connections, then answers 503, then hangs, then refuses one
 // service's token, each for a while under load. Nothing is lost, memory stays flat, others do not notice.
 func TestOutageSeries(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	linuxOnly(t)
 	during := time.Duration(number(t, outageVariable, outageSeconds)) * time.Second
 	o := &outage{t: t, backend: sandbox(t)}

@@ -37,6 +37,7 @@ func (d *daemon) deadLetters() (all []deadLetter) {
 // metrics, 100 stale and 50 in the future. Every good one is counted, no batch is discarded, and every bad
 // one is refused at the door or a dead letter with its reason.
 func TestPoison(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	const applications = 300
 	b := sandbox(t)
 	b.addApplications(applications, func(i int) (service, name string) { return "1001", application(i) })

@@ -13,6 +13,7 @@ import (
 // TestNewApplication: an application is created after its first events, while listener and worker of the
 // backend remember that it does not exist. All its events are counted, and none of anybody else's is lost.
 func TestNewApplication(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	p := reporterd(t, "sandbox", "--listen", "127.0.0.1:0", "--negative-cache", "3s")
 	b := &backend{process: p, url: "http://" + p.await("sandbox")}
 	d := serve(t, newSettings(t, b.url).set("sender.negative_cache", "3s"))

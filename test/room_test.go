@@ -18,6 +18,7 @@ import (
 // TestQuota: when spool.max_bytes is used up, new events are refused with a time to come back, draining
 // goes on, and then there is room again.
 func TestQuota(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	b := sandbox(t)
 	s := newSettings(t, b.url).set("spool.max_bytes", "16MiB").set("batch.flush_interval", "1h")
 	fillAndDrain(t, b, s, true, func() {}, func() {})
@@ -25,6 +26,7 @@ func TestQuota(t *testing.T) {
 
 // TestFullDisk does the same on a file system that is really full, to the last byte.
 func TestFullDisk(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=48m,mode=0755", "none", dir).CombinedOutput(); err != nil {
 		t.Skipf("needs to mount a tmpfs (run as root): %s", out)
