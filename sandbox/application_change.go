@@ -96,7 +96,10 @@ func (s *Sandbox) changed(c *ApplicationChange) (*application, error) {
 		return nil, err
 	}
 	var err error
-	a.plan, err = c.plan(a.plan, service.metrics)
+	if a.plan, err = c.plan(a.plan, service.metrics); err == nil && a.plan.number == 0 {
+		s.directory.plans++
+		a.plan.number = firstPlan + s.directory.plans
+	}
 	return a, err
 }
 

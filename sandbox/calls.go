@@ -12,15 +12,21 @@ const (
 	reportCall callKind = iota
 	authorizeCall
 	authrepCall
+	analyticsCall // of the admin portal
+	accountCall   // of the admin portal
 )
 
-func (k callKind) String() string { return [...]string{"report", "authorize", "authrep"}[k] }
+func (k callKind) String() string {
+	return [...]string{"report", "authorize", "authrep", "analytics", "account"}[k]
+}
 
 // Calls are figures since the start, or the last reset.
 type Calls struct {
 	Report    uint64 `json:"report"`    // calls that arrived, refused and failed ones too
 	Authorize uint64 `json:"authorize"` // oauth_authorize too
 	Authrep   uint64 `json:"authrep"`   // oauth_authrep too
+	Analytics uint64 `json:"analytics"` // of the admin portal
+	Account   uint64 `json:"account"`   // Account Management, of the admin portal
 
 	Transactions        uint64 `json:"transactions"`         // in reports that were taken, those with nothing to count too
 	LargestTransactions int    `json:"largest_transactions"` // of any report that arrived
@@ -41,6 +47,10 @@ func (c *Calls) arrived(kind callKind) {
 		c.Report++
 	case authrepCall:
 		c.Authrep++
+	case analyticsCall:
+		c.Analytics++
+	case accountCall:
+		c.Account++
 	default:
 		c.Authorize++
 	}

@@ -25,7 +25,7 @@ func TestUsageAndCalls(t *testing.T) {
 	assert.Equal(t, map[string]int{
 		"report": 3, "authorize": 1, "authrep": 1, "transactions": 3,
 		"largest_transactions": 2, "largest_params": 6, "largest_bytes": calls["largest_bytes"],
-		"discarded_batches": 1, "discarded_transactions": 2, "crashed_transactions": 0, "refused_reports": 1, "faults": 0,
+		"analytics": 0, "account": 0, "discarded_batches": 1, "discarded_transactions": 2, "crashed_transactions": 0, "refused_reports": 1, "faults": 0,
 	}, calls)
 	assert.Greater(t, calls["largest_bytes"], 100)
 

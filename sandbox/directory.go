@@ -8,7 +8,9 @@ type directory struct {
 	services  map[string]*service
 	providers map[string]string // key of a provider → id of its default service
 	members   map[string]*members
-	count     int // applications of all services
+	count     int   // applications of all services
+	numbers   int64 // the admin portal's ids given to applications
+	plans     int64 // and to plans that an application has for itself
 }
 
 // members are one service's applications.
@@ -16,6 +18,12 @@ type members struct {
 	byID      map[string]*application
 	byUserKey map[string]*application
 }
+
+// firstApplication and firstPlan are where the admin portal's ids begin: more than 32 bits, as the real ones.
+const (
+	firstApplication = 2_555_418_000_000
+	firstPlan        = 2_357_355_970_000
+)
 
 func newDirectory() *directory {
 	return &directory{
@@ -34,6 +42,10 @@ func (d *directory) putService(s *service) {
 
 // putApplication adds an application or replaces the one of the same id.
 func (d *directory) putApplication(serviceID string, a *application) {
+	if a.number == 0 {
+		d.numbers++
+		a.number = firstApplication + d.numbers
+	}
 	d.removeApplication(serviceID, a.id)
 	m := d.members[serviceID]
 	m.byID[a.id] = a

@@ -62,6 +62,8 @@ type Faults struct {
 	Report    list[Fault] `json:"report,omitempty"`
 	Authorize list[Fault] `json:"authorize,omitempty"` // oauth_authorize too
 	Authrep   list[Fault] `json:"authrep,omitempty"`   // oauth_authrep too
+	Analytics list[Fault] `json:"analytics,omitempty"` // the admin portal's /stats
+	Account   list[Fault] `json:"account,omitempty"`   // the admin portal's /admin/api
 }
 
 func (f *Faults) list(kind callKind) *list[Fault] {
@@ -70,6 +72,10 @@ func (f *Faults) list(kind callKind) *list[Fault] {
 		return &f.Report
 	case authrepCall:
 		return &f.Authrep
+	case analyticsCall:
+		return &f.Analytics
+	case accountCall:
+		return &f.Account
 	default:
 		return &f.Authorize
 	}
@@ -77,7 +83,7 @@ func (f *Faults) list(kind callKind) *list[Fault] {
 
 // check refuses what no fault could mean.
 func (f *Faults) check() error {
-	for _, kind := range []callKind{reportCall, authorizeCall, authrepCall} {
+	for _, kind := range []callKind{reportCall, authorizeCall, authrepCall, analyticsCall, accountCall} {
 		for _, fault := range *f.list(kind) {
 			if err := fault.check(); err != nil {
 				return fmt.Errorf("%s: %w", kind, err)

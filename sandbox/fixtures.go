@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -40,9 +42,9 @@ var (
 
 // The plans an application can be put on by name.
 var (
-	goldPlan  = &plan{name: "Gold", limits: goldLimits}
-	tightPlan = &plan{name: "Tight", limits: tightLimits}
-	freePlan  = &plan{name: "Free"}
+	goldPlan  = &plan{number: 53, name: "Gold", limits: goldLimits}
+	tightPlan = &plan{number: 51, name: "Tight", limits: tightLimits}
+	freePlan  = &plan{number: 52, name: "Free"}
 	plans     = map[string]*plan{"Gold": goldPlan, "Tight": tightPlan, "Free": freePlan}
 )
 
@@ -67,7 +69,7 @@ func fixtureApplications() map[string][]*application {
 	gold := func(id string) *application { return &application{id: id, plan: goldPlan} }
 	tight := func(id string) *application { return &application{id: id, plan: tightPlan} }
 	first := []*application{
-		{id: "app1", plan: &plan{name: "Gold <& Plan>", limits: goldLimits}, keys: []string{"key1", "key1b"}},
+		{id: "app1", plan: &plan{number: 50, name: "Gold <& Plan>", limits: goldLimits}, keys: []string{"key1", "key1b"}},
 		gold("app2"), tight("applim"), tight("limA"), tight("limB"), tight("limC"),
 		{id: "appnolim", plan: freePlan},
 		{id: "appsusp", plan: goldPlan, suspended: true},
@@ -92,8 +94,9 @@ func fixtures() *directory {
 	for _, s := range fixtureServices() {
 		d.putService(s)
 	}
-	for id, applications := range fixtureApplications() {
-		for _, a := range applications {
+	all := fixtureApplications()
+	for _, id := range slices.Sorted(maps.Keys(all)) { // in this order, so that the portal's ids are the same every time
+		for _, a := range all[id] {
 			d.putApplication(id, a)
 		}
 	}

@@ -18,6 +18,10 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveControl(w, r, at)
 		return
 	}
+	if isPortal(at) {
+		s.servePortal(w, r, at)
+		return
+	}
 	if c := callOf(r, at); c != nil {
 		s.serveCall(w, r, c)
 		return

@@ -132,7 +132,10 @@ func (s *Sandbox) SetFaults(f Faults) error {
 }
 
 func (f Faults) clone() Faults {
-	return Faults{Report: slices.Clone(f.Report), Authorize: slices.Clone(f.Authorize), Authrep: slices.Clone(f.Authrep)}
+	return Faults{
+		Report: slices.Clone(f.Report), Authorize: slices.Clone(f.Authorize), Authrep: slices.Clone(f.Authrep),
+		Analytics: slices.Clone(f.Analytics), Account: slices.Clone(f.Account),
+	}
 }
 
 // figures are what a PUT of services or applications answers.

@@ -20,6 +20,8 @@
 //	PUT  /sandbox/applications  creates or alters applications: one (type ApplicationChange), or an
 //	                            array of them, of which then all or none are taken
 //	PUT  /sandbox/services      the same for services (type ServiceChange): tokens, state, metrics
+//	GET  /stats/…               the admin portal's Analytics and Account Management APIs, in JSON, with the
+//	     /admin/api/…           access tokens of portal.go
 //	POST /sandbox/reset         empty counters, queue and figures, no faults, no memories; services and
 //	                            applications stay as they are
 //

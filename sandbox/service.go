@@ -27,6 +27,7 @@ type service struct {
 
 // plan is a name and its limits in the order of usage reports: by metric, the longest period first.
 type plan struct {
+	number int64 // the admin portal's id
 	name   string
 	limits []limit
 }
@@ -40,6 +41,7 @@ type limit struct {
 
 // application is one application of a service. It is immutable, as a service is.
 type application struct {
+	number      int64 // the admin portal's id; 0 until the directory has it
 	id          string
 	userKey     string
 	plan        *plan
