@@ -76,6 +76,7 @@ type Batcher struct {
 	tail    *spool.Tail
 	options Options
 	caps    caps
+	sealing sealing
 
 	// Of Run alone.
 	window   *window
@@ -101,6 +102,7 @@ type WindowStats struct {
 	Cuts         uint64
 	Batches      uint64 // sealed
 	LastCut      time.Duration
+	Oldest       time.Time // when the first event in the window was accepted; zero: it is empty
 }
 
 // New returns a Batcher that does nothing before Run. It is the only reader of the spool's tail.
@@ -109,6 +111,7 @@ func New(s *spool.Spool, o Options) *Batcher {
 	return &Batcher{
 		spool: s, tail: s.Tail(), options: o,
 		caps:     caps{o.MaxTransactions, o.MaxParams, o.MaxBytes},
+		sealing:  newSealing(),
 		window:   newWindow(o.Aggregate),
 		sealed:   s.Committed(),
 		read:     s.Committed(),
@@ -232,4 +235,7 @@ func (b *Batcher) publish() {
 	b.stats.Transactions = b.window.transactions
 	b.stats.Events = b.window.events + b.window.nothing
 	b.stats.Lanes = len(b.window.queues)
+	if b.stats.Oldest = b.accepted; b.window.empty() {
+		b.stats.Oldest = time.Time{}
+	}
 }

@@ -17,17 +17,18 @@ func (b *Batcher) cut() error {
 		return nil
 	}
 	began := time.Now()
-	batches, err := b.seal(began)
+	fills, err := b.seal(began)
 	if err != nil {
 		return fmt.Errorf("batcher: cut up to %d: %w", b.read, err)
 	}
+	b.sealing.cut(began.Sub(b.accepted), time.Since(began), fills)
 	b.window.reset()
 	b.publish()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sealed = b.read
 	b.stats.Cuts++
-	b.stats.Batches += batches
+	b.stats.Batches += uint64(len(fills))
 	b.stats.LastCut = time.Since(began)
 	close(b.progress)
 	b.progress = make(chan struct{})
@@ -35,24 +36,25 @@ func (b *Batcher) cut() error {
 }
 
 // seal writes the window's batches and commits them: before that they do not exist, from then on the
-// journal up to here does not. All of them are as old as the window's first event.
-func (b *Batcher) seal(now time.Time) (batches uint64, err error) {
+// journal up to here does not. All of them are as old as the window's first event. fills says how full
+// each is.
+func (b *Batcher) seal(now time.Time) (fills []fullness, err error) {
 	c, err := b.spool.BeginCut(b.read)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, q := range b.window.queues {
-		err := b.caps.split(headCost(q.LaneKey), q.transactions, func(run []spool.Transaction) error {
-			batches++
+		err := b.caps.split(headCost(q.LaneKey), q.transactions, func(run []spool.Transaction, total cost) error {
+			fills = append(fills, b.caps.fullness(len(run), total))
 			return c.Add(&spool.Batch{
 				Lane: q.LaneKey, FlatUsage: q.flat, OldestAccepted: b.accepted, Sealed: now, Transactions: run,
 			})
 		})
 		if err != nil {
-			return 0, errors.Join(err, c.Abort())
+			return nil, errors.Join(err, c.Abort())
 		}
 	}
-	return batches, c.Commit(b.window.nothing)
+	return fills, c.Commit(b.window.nothing)
 }
 
 // last seals what was committed to the journal before the end of Run. It waits for nothing new.

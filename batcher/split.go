@@ -18,19 +18,19 @@ type cost struct {
 func (c caps) allow(k cost) bool { return k.params <= c.params && k.bytes <= c.bytes }
 
 // split cuts transactions, in their order, into runs of which none is above a cap, and hands each to
-// emit, which must not keep it. It depends on nothing but its arguments. head is the cost of what stands
+// emit, which must not keep it, with what it costs. It depends on nothing but its arguments. head is the cost of what stands
 // before the transactions in the body.
 //
 // A transaction that would be above a cap by itself is divided: the parts of its usage become
 // transactions of the same application and moment, which count the same. The first part carries the code
 // and the number of events. What cannot be divided, one increment of one metric, goes alone, whatever
 // its size.
-func (c caps) split(head cost, transactions []spool.Transaction, emit func([]spool.Transaction) error) error {
+func (c caps) split(head cost, transactions []spool.Transaction, emit func([]spool.Transaction, cost) error) error {
 	start, total := 0, head
 	for i := range transactions {
 		next := total.plus(transactions[i].FormCost(i - start))
 		if i > start && (i-start >= c.transactions || !c.allow(next)) {
-			if err := emit(transactions[start:i]); err != nil {
+			if err := emit(transactions[start:i], total); err != nil {
 				return err
 			}
 			start, next = i, head.plus(transactions[i].FormCost(0))
@@ -46,11 +46,11 @@ func (c caps) split(head cost, transactions []spool.Transaction, emit func([]spo
 	if start == len(transactions) {
 		return nil
 	}
-	return emit(transactions[start:])
+	return emit(transactions[start:], total)
 }
 
 // divide emits halves of a transaction that is too large alone, each halved again if need be.
-func (c caps) divide(head cost, t spool.Transaction, emit func([]spool.Transaction) error) error {
+func (c caps) divide(head cost, t spool.Transaction, emit func([]spool.Transaction, cost) error) error {
 	first, second := t, t
 	half := len(t.Usage) / 2
 	first.Usage, second.Usage = t.Usage[:half], t.Usage[half:]

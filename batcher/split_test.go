@@ -33,7 +33,7 @@ func many(n, metrics int) []spool.Transaction {
 func runs(t *testing.T, c caps, head cost, all []spool.Transaction) [][]spool.Transaction {
 	t.Helper()
 	var out [][]spool.Transaction
-	require.NoError(t, c.split(head, all, func(run []spool.Transaction) error {
+	require.NoError(t, c.split(head, all, func(run []spool.Transaction, _ cost) error {
 		out = append(out, append([]spool.Transaction(nil), run...))
 		return nil
 	}))
@@ -144,7 +144,7 @@ func TestWhatCannotBeDividedGoesAlone(t *testing.T) {
 func TestSplitEndsAtTheFirstError(t *testing.T) {
 	full := errors.New("no space left on device")
 	calls := 0
-	err := usual.split(cost{}, many(3000, 1), func([]spool.Transaction) error { calls++; return full })
+	err := usual.split(cost{}, many(3000, 1), func([]spool.Transaction, cost) error { calls++; return full })
 	assert.ErrorIs(t, err, full)
 	assert.Equal(t, 1, calls)
 }

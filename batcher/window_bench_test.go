@@ -95,7 +95,7 @@ func BenchmarkSplit(b *testing.B) {
 	all := w.queues[0].transactions
 	for b.Loop() {
 		total := 0
-		_ = usual.split(headCost(w.queues[0].LaneKey), all, func(run []spool.Transaction) error { total += len(run); return nil })
+		_ = usual.split(headCost(w.queues[0].LaneKey), all, func(run []spool.Transaction, _ cost) error { total += len(run); return nil })
 		if total != applications {
 			b.Fatal(total)
 		}

@@ -1,13 +1,6 @@
 package console
 
-import (
-	"maps"
-	"slices"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
-
-var askSeconds = prometheus.NewDesc("reporterd_authorize_backend_seconds", "How long the backend took to answer authorizations.", nil, nil)
+import "github.com/reporterd/reporterd/histogram"
 
 // authorizations are the families of authorizations; see families.
 var authorizations = []family{
@@ -27,7 +20,7 @@ var authorizations = []family{
 			put("answer", float64(s.Authorize.Entries))
 			put("denial", float64(s.Authorize.Denials))
 		}},
-	{kind: gauge, name: "reporterd_authorize_bytes", help: "Bytes they take, about.",
+	{kind: gauge, name: "reporterd_authorize_bytes", help: "Bytes the remembered answers take, about.",
 		value: func(s *Snapshot) float64 { return float64(s.Authorize.Bytes) }},
 	{kind: counter, name: "reporterd_authorize_evicted_total", help: "Answers forgotten for want of room.",
 		value: func(s *Snapshot) float64 { return float64(s.Authorize.Evicted) }},
@@ -46,10 +39,6 @@ var authorizations = []family{
 		value: func(s *Snapshot) float64 { return float64(s.Authorize.Overshoot) }},
 	{kind: gauge, name: "reporterd_authorize_oldest_answer_seconds", help: "Age of the oldest answer served since the last scrape.",
 		value: func(s *Snapshot) float64 { return s.Authorize.OldestAge.Seconds() }},
-}
-
-func each(m map[string]uint64, put func(string, float64)) {
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		put(name, float64(m[name]))
-	}
+	{name: "reporterd_authorize_backend_seconds", help: "How long the backend took to answer authorizations.",
+		histogram: func(s *Snapshot) histogram.Snapshot { return s.Authorize.Calls }},
 }

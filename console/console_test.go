@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/histogram"
 )
 
 // options show a daemon with a bit of everything.
@@ -35,20 +36,29 @@ var snapshot = console.Snapshot{
 	Spool: console.Spool{
 		Bytes: 4096, Quota: 10 << 30, Free: 1, Quarantined: 12, Batches: 3, Segments: 2,
 		OldestAge: 2100 * time.Millisecond, Sync: "always",
-		Fsyncs: console.Durations{
-			Bounds: []float64{0.001, 0.01}, Counts: []uint64{6, 9}, Count: 10, Sum: 50 * time.Millisecond,
-		},
+		Fsyncs: histogram.Snapshot{Bounds: []float64{0.001, 0.01}, Counts: []uint64{6, 9}, Count: 10, Sum: 0.05},
 	},
 	Commits: console.Commits{Groups: 10, Events: 1000},
 	Window:  console.Window{Transactions: 4, Events: 40},
 	Reports: console.Reports{
 		Limit: 8, BreakerOpen: true, Alone: 1, Restamped: 5, RestampedEvents: 9,
 		Calls: 4, Transactions: 37, InFlight: 1, Verdicts: map[string]uint64{"delivered": 3, "retry": 1},
+		Answers:   []console.Answers{{Verdict: "delivered", Status: "202", Calls: 3}, {Verdict: "retry", Status: "none", Calls: 1}},
+		Dead:      map[string]console.Buried{"application_not_found": {Transactions: 2, Events: 6}},
+		Saturated: 1500 * time.Millisecond, Skew: -3 * time.Second,
 	},
 	Lanes: []console.Lane{{
 		ServiceID: "1001", State: "flowing", Batches: 1, Events: 100, OldestAge: 2100 * time.Millisecond,
 		Questioned: 1, Parked: 2, ParkedEvents: 3,
 	}},
+	Latest:   console.Latest{Accepted: 1790000100, Delivered: 1790000000},
+	Held:     console.Held{Bytes: 10, Limit: 64 << 20},
+	Services: []console.Service{{ID: "1001", Ended: console.Ended{Delivered: 890, Dead: 6}}},
+	Reload:   console.Reload{Done: 2, Refused: 1, Failed: true},
+	NATS:     console.NATS{Refused: map[string]uint64{"invalid_message": 1}, Stream: map[string]uint64{"acknowledged": 1}},
+	Authorize: console.Authorize{
+		Answers: map[string]uint64{"cache": 1}, Denied: map[string]uint64{"limits_exceeded": 1},
+	},
 	Proof:   console.Proof{Known: 300, Waiting: 2, Asked: 11, Failed: 1},
 	Traffic: []console.Traffic{{Transport: "events", Requests: map[int]uint64{202: 9, 422: 1}, Events: 1000, Bytes: 9000}},
 }

@@ -4,22 +4,29 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/reporterd/reporterd/histogram"
 )
 
-// family is one metric. Names and labels are API. No label's values come from outside: there is none for
-// services or applications, whose number has no bound.
+// family is one metric. Names and labels are API; docs/metrics.md is made of them. No label's values come
+// from outside without a bound: services are named as far as they are configured, see service.go.
 type family struct {
-	kind  prometheus.ValueType
+	kind  prometheus.ValueType // of one with series or value; else it is a histogram
 	name  string
 	help  string
-	label string // its one label; empty: none
-	value func(s *Snapshot) float64
-	each  func(s *Snapshot, put func(label string, value float64)) // instead of value, with a label
+	label string // its one label; empty: none, or several: labels
+
+	value  func(s *Snapshot) float64
+	each   func(s *Snapshot, put func(label string, value float64)) // instead of value, with a label
+	labels []string
+	series func(s *Snapshot, put func(value float64, labels ...string)) // with labels
+
+	histogram  func(s *Snapshot) histogram.Snapshot
+	histograms func(s *Snapshot, put func(label string, h histogram.Snapshot)) // with a label
 }
 
 const (
@@ -27,171 +34,106 @@ const (
 	gauge   = prometheus.GaugeValue
 )
 
-// families are what GET /metrics publishes besides the labelled figures of ingest, reporterd_spool_fsync_seconds, reporterd_build_info and Go's own
-// figures. The events' counters are those of the data directory and survive restarts; all others begin
-// at zero when the daemon starts.
-var families = []family{
-	{kind: counter, name: "reporterd_events_accepted_total", help: "Events acknowledged. accepted = delivered + dead + pending + lost.",
-		value: func(s *Snapshot) float64 { return float64(s.Events.Accepted) }},
-	{kind: counter, name: "reporterd_events_duplicate_total", help: "Events acknowledged as already known by their id, not counted as accepted.",
-		value: func(s *Snapshot) float64 { return float64(s.Events.Duplicates) }},
-	{kind: counter, name: "reporterd_events_delivered_total", help: "Events the backend took.",
-		value: func(s *Snapshot) float64 { return float64(s.Events.Delivered) }},
-	{kind: counter, name: "reporterd_events_dead_total", help: "Events kept as dead letters.",
-		value: func(s *Snapshot) float64 { return float64(s.Events.Dead) }},
-	{kind: counter, name: "reporterd_events_ambiguous_total", help: "Events in reports whose outcome was unknown, once for each such report.",
-		value: func(s *Snapshot) float64 { return float64(s.Events.Ambiguous) }},
-	{kind: counter, name: "reporterd_events_lost_total", help: "Events taken by a damaged disk.",
-		value: func(s *Snapshot) float64 { return float64(s.Events.Lost) }},
-	{kind: gauge, name: "reporterd_events_pending", help: "Events on disk, on their way.",
-		value: func(s *Snapshot) float64 { return float64(s.Events.Pending) }},
-
-	{kind: gauge, name: "reporterd_spool_bytes", help: "Bytes the data directory takes.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.Bytes) }},
-	{kind: gauge, name: "reporterd_spool_quota_bytes", help: "Bytes it may take.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.Quota) }},
-	{kind: gauge, name: "reporterd_spool_free_bytes", help: "Bytes that can still be accepted: the least of quota and disk.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.Free) }},
-	{kind: gauge, name: "reporterd_spool_quarantined_bytes", help: "Bytes set aside as damaged.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.Quarantined) }},
-	{kind: gauge, name: "reporterd_spool_batches", help: "Batches sealed and not resolved.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.Batches) }},
-	{kind: gauge, name: "reporterd_spool_segments", help: "Segment files.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.Segments) }},
-	{kind: gauge, name: "reporterd_spool_oldest_age_seconds", help: "Age of the oldest pending event. The backend refuses usage of more than 86400.",
-		value: func(s *Snapshot) float64 { return s.Spool.OldestAge.Seconds() }},
-	{kind: gauge, name: "reporterd_spool_sync_info", help: "1 for the sync mode in force.", label: "mode",
-		each: func(s *Snapshot, put func(string, float64)) { put(s.Spool.Sync, 1) }},
-
-	{kind: gauge, name: "reporterd_spool_dead_letters", help: "Dead letter files.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.DeadLetters) }},
-	{kind: gauge, name: "reporterd_spool_ids", help: "Event ids remembered.",
-		value: func(s *Snapshot) float64 { return float64(s.Spool.IDs) }},
-
-	{kind: counter, name: "reporterd_commit_groups_total", help: "Group commits of the journal.",
-		value: func(s *Snapshot) float64 { return float64(s.Commits.Groups) }},
-	{kind: counter, name: "reporterd_commit_events_total", help: "Events in them.",
-		value: func(s *Snapshot) float64 { return float64(s.Commits.Events) }},
-	{kind: counter, name: "reporterd_commit_bytes_total", help: "Bytes of them.",
-		value: func(s *Snapshot) float64 { return float64(s.Commits.Bytes) }},
-	{kind: counter, name: "reporterd_commit_failed_total", help: "Groups refused because the disk failed.",
-		value: func(s *Snapshot) float64 { return float64(s.Commits.Failed) }},
-	{kind: gauge, name: "reporterd_window_transactions", help: "Transactions being aggregated.",
-		value: func(s *Snapshot) float64 { return float64(s.Window.Transactions) }},
-	{kind: gauge, name: "reporterd_window_events", help: "Events summed in them.",
-		value: func(s *Snapshot) float64 { return float64(s.Window.Events) }},
-	{kind: counter, name: "reporterd_cuts_total", help: "Cuts of the window.",
-		value: func(s *Snapshot) float64 { return float64(s.Window.Cuts) }},
-	{kind: counter, name: "reporterd_cut_batches_total", help: "Batches sealed by them.",
-		value: func(s *Snapshot) float64 { return float64(s.Window.Batches) }},
-	{kind: gauge, name: "reporterd_cut_last_seconds", help: "How long the last one took.",
-		value: func(s *Snapshot) float64 { return s.Window.LastCut.Seconds() }},
-
-	{kind: counter, name: "reporterd_report_calls_total", help: "Report calls made to the backend.",
-		value: func(s *Snapshot) float64 { return float64(s.Reports.Calls) }},
-	{kind: counter, name: "reporterd_report_transactions_total", help: "Transactions delivered by them.",
-		value: func(s *Snapshot) float64 { return float64(s.Reports.Transactions) }},
-	{kind: gauge, name: "reporterd_report_in_flight", help: "Report calls without an answer yet.",
-		value: func(s *Snapshot) float64 { return float64(s.Reports.InFlight) }},
-	{kind: counter, name: "reporterd_report_verdicts_total", help: "Attempts by how they were judged.", label: "verdict",
-		each: func(s *Snapshot, put func(string, float64)) {
-			for _, v := range slices.Sorted(maps.Keys(s.Reports.Verdicts)) {
-				put(v, float64(s.Reports.Verdicts[v]))
-			}
-		}},
-	{kind: gauge, name: "reporterd_lanes", help: "Lanes by state.", label: "state", each: lanesByState},
+// all are the families of every file here. What else GET /metrics has are reporterd_build_info, the start
+// time, and Go's own figures.
+func all() []family {
+	return slices.Concat(families, traffic, deliveries, services, configuration, messages, authorizations)
 }
 
-// all are the families of this file and of the others.
-func all() []family { return slices.Concat(families, deliveries, messages, authorizations) }
-
-// lanesByState gives every state a value, so that an alert on held lanes clears at zero.
-func lanesByState(s *Snapshot, put func(string, float64)) {
-	count := map[string]float64{"flowing": 0, "retrying": 0, "held": 0, "draining": 0}
-	for _, l := range s.Lanes {
-		count[l.State]++
+// names returns the names of a family's labels.
+func (f *family) names() []string {
+	if f.label != "" {
+		return []string{f.label}
 	}
-	for _, state := range slices.Sorted(maps.Keys(count)) {
-		put(state, count[state])
+	return f.labels
+}
+
+// collect hands on what a snapshot says of the family.
+func (f *family) collect(s *Snapshot, d *prometheus.Desc, out chan<- prometheus.Metric) {
+	put := func(value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, f.kind, value, labels...)
+	}
+	switch {
+	case f.value != nil:
+		put(f.value(s))
+	case f.each != nil:
+		f.each(s, func(label string, value float64) { put(value, label) })
+	case f.series != nil:
+		f.series(s, put)
+	case f.histogram != nil:
+		out <- exposed(d, f.histogram(s))
+	case f.histograms != nil:
+		f.histograms(s, func(label string, h histogram.Snapshot) { out <- exposed(d, h, label) })
 	}
 }
 
-var (
-	fsyncSeconds = prometheus.NewDesc("reporterd_spool_fsync_seconds", "How long the fsyncs of all logs took.", nil, nil)
-	requests     = prometheus.NewDesc("reporterd_ingest_requests_total",
-		"Requests of producers by transport and status of the answer.", []string{"transport", "status"}, nil)
-	ingestEvents = prometheus.NewDesc("reporterd_ingest_events_total",
-		"Events acknowledged by transport, duplicates included.", []string{"transport"}, nil)
-	ingestBytes = prometheus.NewDesc("reporterd_ingest_bytes_total",
-		"Bytes of acknowledged bodies by transport, expanded.", []string{"transport"}, nil)
-	started = prometheus.NewDesc("reporterd_start_time_seconds", "When the daemon started, Unix seconds.", nil, nil)
-)
+func exposed(d *prometheus.Desc, h histogram.Snapshot, labels ...string) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(h.Bounds))
+	for i, bound := range h.Bounds {
+		buckets[bound] = h.Counts[i]
+	}
+	return prometheus.MustNewConstHistogram(d, h.Count, h.Sum, buckets, labels...)
+}
 
 // collector reads one snapshot for each scrape, so that the figures of a scrape belong together.
 type collector struct {
-	options  Options
+	snapshot func() Snapshot
 	families []family
 	descs    []*prometheus.Desc // beside families
 }
 
-func newMetrics(o Options) http.Handler {
-	c := &collector{options: o, families: all()}
-	for _, f := range c.families {
-		var labels []string
-		if f.label != "" {
-			labels = []string{f.label}
-		}
-		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, labels, nil))
+func newCollector(snapshot func() Snapshot) *collector {
+	c := &collector{snapshot: snapshot, families: all()}
+	for i := range c.families {
+		f := &c.families[i]
+		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.names(), nil))
 	}
+	return c
+}
+
+// newRegistry holds everything GET /metrics publishes.
+func newRegistry(o Options) *prometheus.Registry {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "reporterd_build_info", Help: "1, with what was built.",
 		ConstLabels: prometheus.Labels{"version": o.Build.Version, "commit": o.Build.Commit, "goversion": o.Build.Go},
 	})
 	build.Set(1)
+	started := prometheus.NewGauge(prometheus.GaugeOpts{Name: "reporterd_start_time_seconds", Help: "When the daemon started, Unix seconds."})
+	started.Set(float64(o.Started.UnixMilli()) / 1000)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(c, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 8})
+	registry.MustRegister(newCollector(o.Snapshot), build, started,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+func newMetrics(o Options) http.Handler {
+	return promhttp.HandlerFor(newRegistry(o), promhttp.HandlerOpts{MaxRequestsInFlight: 8})
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range append(c.descs, fsyncSeconds, askSeconds, requests, ingestEvents, ingestBytes, started) {
+	for _, d := range c.descs {
 		out <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	s := c.options.Snapshot()
-	for i, f := range c.families {
-		if f.value != nil {
-			out <- prometheus.MustNewConstMetric(c.descs[i], f.kind, f.value(&s))
-			continue
-		}
-		f.each(&s, func(label string, value float64) {
-			out <- prometheus.MustNewConstMetric(c.descs[i], f.kind, value, label)
-		})
-	}
-	out <- prometheus.MustNewConstMetric(started, gauge, float64(c.options.Started.UnixMilli())/1000)
-	out <- s.Spool.Fsyncs.metric(fsyncSeconds)
-	out <- s.Authorize.Calls.metric(askSeconds)
-	for _, t := range s.Traffic {
-		t.collect(out)
+	s := c.snapshot()
+	for i := range c.families {
+		c.families[i].collect(&s, c.descs[i], out)
 	}
 }
 
-func (t Traffic) collect(out chan<- prometheus.Metric) {
-	for status, n := range t.Requests {
-		out <- prometheus.MustNewConstMetric(requests, counter, float64(n), t.Transport, strconv.Itoa(status))
+func flag(set bool) float64 {
+	if set {
+		return 1
 	}
-	out <- prometheus.MustNewConstMetric(ingestEvents, counter, float64(t.Events), t.Transport)
-	out <- prometheus.MustNewConstMetric(ingestBytes, counter, float64(t.Bytes), t.Transport)
+	return 0
 }
 
-func (d Durations) metric(desc *prometheus.Desc) prometheus.Metric {
-	buckets := make(map[float64]uint64, len(d.Bounds))
-	for i, bound := range d.Bounds {
-		buckets[bound] = d.Counts[i]
+func each(m map[string]uint64, put func(string, float64)) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		put(name, float64(m[name]))
 	}
-	return prometheus.MustNewConstHistogram(desc, d.Count, d.Sum.Seconds(), buckets)
 }

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/console"
 )
 
 // ours are the lines of the exposition that are not Go's own.
@@ -43,6 +46,19 @@ func TestMetrics(t *testing.T) {
 		`reporterd_report_verdicts_total{verdict="delivered"} 3`,
 		`reporterd_lanes{state="flowing"} 1`,
 		`reporterd_lanes{state="held"} 0`,
+		`reporterd_lane_batches{state="flowing"} 1`,
+		`reporterd_report_answers_total{status="none",verdict="retry"} 1`,
+		"reporterd_report_saturated_seconds_total 1.5",
+		`reporterd_dead_letters_total{reason="application_not_found"} 2`,
+		`reporterd_dead_letter_events_total{reason="application_not_found"} 6`,
+		"reporterd_events_accepted_newest_timestamp_seconds 1.7900001e+09",
+		"reporterd_events_delivered_newest_timestamp_seconds 1.79e+09",
+		"reporterd_clock_skew_seconds -3",
+		`reporterd_config_reloads_total{outcome="done"} 2`,
+		`reporterd_service_lanes{service_id="1001",state="flowing"} 1`,
+		`reporterd_service_lanes{service_id="1001",state="held"} 0`,
+		`reporterd_service_events_delivered_total{service_id="1001"} 890`,
+		`reporterd_service_batches{service_id="other"} 0`,
 		`reporterd_ingest_requests_total{status="202",transport="events"} 9`,
 		`reporterd_build_info{commit="abc",goversion="go1.26",version="1.2.3"} 1`,
 	} {
@@ -58,9 +74,43 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 	assert.Empty(t, problems)
 }
 
-// A hundred services must not make a hundred series.
-func TestMetricsHaveNoLabelFromOutside(t *testing.T) {
-	for _, line := range ours(ask(t, options(), "GET", "/metrics").Body.String()) {
-		assert.NotContains(t, line, "1001")
+// Without anything to say there is nothing about 1970, and everything an alert needs to clear.
+func TestMetricsOfAnIdleDaemon(t *testing.T) {
+	o := options()
+	o.Snapshot = func() console.Snapshot { return console.Snapshot{} }
+	lines := ours(ask(t, o, "GET", "/metrics").Body.String())
+	for _, line := range lines {
+		assert.NotContains(t, line, "newest_timestamp")
+	}
+	assert.Contains(t, lines, `reporterd_lanes{state="held"} 0`)
+	assert.Contains(t, lines, `reporterd_service_lanes{service_id="other",state="held"} 0`)
+}
+
+// Five hundred configured services and as many that producers made up share a bounded number of series, and
+// none of their usage is left out.
+func TestServicesDoNotMakeSeriesWithoutEnd(t *testing.T) {
+	series := func(services int) (lines []string) {
+		o := options()
+		s := console.Snapshot{Others: console.Ended{Delivered: 3}}
+		for i := range services {
+			id := fmt.Sprint(1000 + i)
+			s.Services = append(s.Services, console.Service{ID: id, Ended: console.Ended{Delivered: 2}})
+			s.Lanes = append(s.Lanes,
+				console.Lane{ServiceID: id, State: "held", Events: 10},
+				console.Lane{ServiceID: id, State: "flowing", Events: 1, PassedOn: true},
+				console.Lane{ServiceID: "made-up-" + id, State: "flowing", Events: 1, PassedOn: true})
+		}
+		o.Snapshot = func() console.Snapshot { return s }
+		return ours(ask(t, o, "GET", "/metrics").Body.String())
+	}
+	few, many := series(100), series(500)
+	assert.Len(t, many, len(few), "services beyond the first hundred add no series")
+	assert.Contains(t, many, `reporterd_service_events{service_id="1000"} 10`)
+	assert.Contains(t, many, `reporterd_service_lanes{service_id="1099",state="held"} 1`)
+	assert.Contains(t, many, `reporterd_service_lanes{service_id="other",state="held"} 400`)
+	assert.Contains(t, many, `reporterd_service_events{service_id="other"} 5000`)
+	assert.Contains(t, many, `reporterd_service_events_delivered_total{service_id="other"} 803`)
+	for _, line := range many {
+		assert.NotContains(t, line, "made-up", "a producer's words are no label")
 	}
 }

@@ -22,7 +22,7 @@ var messages = []family{
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Waiting) }},
 	{kind: counter, name: "reporterd_nats_refused_total", help: "Messages that can never be taken.", label: "reason",
 		each: func(s *Snapshot, put func(string, float64)) { each(s.NATS.Refused, put) }},
-	{kind: counter, name: "reporterd_nats_dead_letters_total", help: "Of them, those kept as dead letters. Refused requests are not: who asked was told.",
+	{kind: counter, name: "reporterd_nats_dead_letters_total", help: "Messages that can never be taken and were kept as dead letters. Refused requests are not: who asked was told.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.DeadLetters) }},
 	{kind: counter, name: "reporterd_nats_unkept_total", help: "Refused publishes that could not be kept: too many at once, or no room.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Unkept) }},

@@ -1,6 +1,10 @@
 package console
 
-import "time"
+import (
+	"time"
+
+	"github.com/reporterd/reporterd/histogram"
+)
 
 // Snapshot is what the daemon looks like at one moment: plain figures that the parts count and the
 // console publishes, as JSON and as metrics.
@@ -14,6 +18,11 @@ type Snapshot struct {
 	Reload  Reload
 	Lanes   []Lane
 	Traffic []Traffic
+	Held    Held
+	Latest  Latest
+
+	Services []Service // configured, in the order of the file
+	Others   Ended     // of services that are not
 
 	NATS      NATS
 	Authorize Authorize
@@ -31,6 +40,12 @@ type Events struct {
 	Lost       uint64 `json:"lost"`      // taken by a damaged disk
 }
 
+// Latest are the latest timestamps of events since the daemon started, Unix seconds; 0: none yet.
+type Latest struct{ Accepted, Delivered int64 }
+
+// Held is the memory of bodies that are being read and written.
+type Held struct{ Bytes, Limit int64 }
+
 // Spool is the state of the data directory.
 type Spool struct {
 	Bytes       int64
@@ -41,23 +56,18 @@ type Spool struct {
 	Segments    int
 	OldestAge   time.Duration // of what is pending; 0: nothing is
 	DeadLetters int
-	IDs         int       // event ids remembered
-	Sync        string    // the mode in force
-	Fsyncs      Durations // of all logs, since the daemon started
+	IDs         int                // event ids remembered
+	Sync        string             // the mode in force
+	Fsyncs      histogram.Snapshot // seconds, of all logs, since the daemon started
 }
 
 // Commits are the journal's group commits since the daemon started.
 type Commits struct {
 	Groups, Events, Bytes uint64
 	Failed                uint64 // groups refused because the disk failed
-}
 
-// Durations is a histogram that was counted elsewhere.
-type Durations struct {
-	Bounds []float64 // upper bounds in seconds, rising
-	Counts []uint64  // for each bound, how many were at most that
-	Count  uint64    // of all
-	Sum    time.Duration
+	Waits histogram.Snapshot // seconds until a group was durable
+	Sizes histogram.Snapshot // events of a group
 }
 
 // Window is what is being aggregated: accepted, durable, not yet sealed.
@@ -67,7 +77,13 @@ type Window struct {
 	Cuts         uint64        // since the daemon started
 	Batches      uint64        // sealed by them
 	LastCut      time.Duration // how long the last one took
+
+	Times, Ages histogram.Snapshot // seconds: of cuts, and how long the first event had waited
+	Fill        Fill
 }
+
+// Fill is how full sealed batches were, as parts of the three caps.
+type Fill struct{ Transactions, Params, Bytes histogram.Snapshot }
 
 // Reports are the calls to the backend since the daemon started.
 type Reports struct {
@@ -75,6 +91,11 @@ type Reports struct {
 	Transactions uint64 // delivered
 	InFlight     int
 	Verdicts     map[string]uint64 // attempts by how they were judged
+	Answers      []Answers
+	Seconds      histogram.Snapshot // of a call
+	Saturated    time.Duration      // for so long as many were in flight as may be
+	Dead         map[string]Buried  // dead letters by reason; the reasons are bounded
+	Skew         time.Duration      // of the backend's clock against ours, at the least
 
 	Limit       int    // how many may be in flight, as it adapted
 	BreakerOpen bool   // the backend is away: one call at a time
@@ -83,6 +104,15 @@ type Reports struct {
 	Restamped, RestampedEvents uint64 // transactions and events delivered with the time of the attempt
 }
 
+// Answers is how many calls were answered with a status and judged so. The statuses are bounded.
+type Answers struct {
+	Verdict, Status string
+	Calls           uint64
+}
+
+// Buried is what became dead letters.
+type Buried struct{ Transactions, Events uint64 }
+
 // Proof is what the backend vouched for.
 type Proof struct {
 	Known         int    // applications and metrics remembered
@@ -90,15 +120,10 @@ type Proof struct {
 	Asked, Failed uint64 // questions since the daemon started, and those without an answer
 }
 
-// Reload is how the configuration's services were read again.
-type Reload struct {
-	Last   time.Time // when it went well; zero: never since the start
-	Failed bool      // the latest did not
-}
-
 // Lane is the queue of one service with one set of credentials.
 type Lane struct {
 	ServiceID string
+	PassedOn  bool   // with credentials that the reporter sent, not with configured ones
 	State     string // flowing, retrying, held or draining
 	Batches   int
 	Events    uint64
@@ -124,8 +149,8 @@ type Authorize struct {
 	Granted uint64
 	Denied  map[string]uint64 // by code
 
-	Calls        Durations // of the backend
-	Failures     uint64    // of them, without an answer of its own
+	Calls        histogram.Snapshot // of the backend, seconds
+	Failures     uint64             // of them, without an answer of its own
 	RefreshAhead uint64
 
 	Entries, Denials int // remembered

@@ -18,6 +18,8 @@ type Stats struct {
 	Events  Traffic // POST /v1/events
 	Reports Traffic // POST /transactions.xml
 
+	Held, MostHeld int64 // bytes that bodies take in memory, weighted, and may take
+
 	Messages Traffic // those of a Bundle; a message counts as a request, also when nobody waits for its answer
 }
 
@@ -67,5 +69,5 @@ func (t *traffic) snapshot() Traffic {
 // Stats returns the figures so far. It may be called at any time.
 func (h *Handler) Stats() Stats {
 	c := &h.counters
-	return Stats{Events: c.events.snapshot(), Reports: c.reports.snapshot(), Messages: c.messages.snapshot()}
+	return Stats{Held: maxHeld - h.room.left.Load(), MostHeld: maxHeld, Events: c.events.snapshot(), Reports: c.reports.snapshot(), Messages: c.messages.snapshot()}
 }

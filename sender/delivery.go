@@ -91,8 +91,7 @@ func (d *delivery) send(ctx context.Context) {
 	answer, err := d.client.Report(context.WithoutCancel(ctx), d.report(c))
 	o := Outcome{Answer: answer, Err: err}
 	v := Judge(o)
-	d.counts.calls.Add(1)
-	d.counts.verdicts[v.Kind].Add(1)
+	d.counts.answered(v, answer, d.sent, time.Now())
 	d.weigh(v)
 	if current, _ := d.opening(); v.Kind == Hold && current != c {
 		v = Verdict{Kind: Retry, Code: v.Code} // a reload came in between: what was said is about other credentials
@@ -176,6 +175,7 @@ func (d *delivery) resolve(ctx context.Context, r spool.Resolution) bool {
 		return false
 	}
 	d.options.Settled(d.batch, r)
+	d.counts.resolved(d.batch, r)
 	d.mu.Lock()
 	d.discharge(d.batch.ID)
 	d.mu.Unlock()

@@ -72,6 +72,7 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 		return err
 	}
 	s.options.Settled(b, r)
+	s.counts.resolved(b, r)
 	return nil
 }
 

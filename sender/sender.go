@@ -13,7 +13,6 @@ package sender
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -95,7 +94,7 @@ type Sender struct {
 
 	wake    chan struct{} // holds one: something changed that Run should look at
 	flights sync.WaitGroup
-	counts  counts
+	counts  *counts
 
 	caps caps
 
@@ -107,6 +106,7 @@ type Sender struct {
 	breaker  breaker
 	flying   int // attempts under way
 	sick     int // of them, those of lanes in trouble
+	full     full
 	picks    uint64
 	progress chan struct{} // closed and replaced whenever an attempt came to an end
 }
@@ -126,6 +126,7 @@ func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string
 		wards:    make(map[spool.BatchID]*ward),
 		limit:    newLimit(o.MaxInFlight),
 		progress: make(chan struct{}),
+		counts:   newCounts(),
 	}
 }
 
@@ -212,6 +213,7 @@ func (s *Sender) takeOff(ctx context.Context, l *lane, b spool.BatchInfo, now ti
 	l.picks++
 	l.flying[b.ID] = struct{}{}
 	s.flying++
+	s.fill(now)
 	sick := l.trouble.exists()
 	if sick {
 		s.sick++
@@ -228,6 +230,7 @@ func (s *Sender) land(l *lane, id spool.BatchID, sick bool) {
 	defer s.mu.Unlock()
 	delete(l.flying, id)
 	s.flying--
+	s.fill(time.Now())
 	if sick {
 		s.sick--
 	}
@@ -299,10 +302,4 @@ func (s *Sender) hasten(l *lane, at time.Time) {
 	if s.nextWard.IsZero() || at.Before(s.nextWard) {
 		s.nextWard = at
 	}
-}
-
-// counts are the figures of Stats.
-type counts struct {
-	calls, delivered, alone, restamped, restampedEvents atomic.Uint64
-	verdicts                                            [len(kinds)]atomic.Uint64
 }

@@ -134,34 +134,3 @@ func (s *Sender) Lanes() []LaneStatus {
 	})
 	return sorted
 }
-
-// Stats are figures since the start. Each is exact; together they are no snapshot.
-type Stats struct {
-	ReportCalls  uint64            // calls made, whatever came of them
-	Transactions uint64            // delivered
-	Verdicts     map[string]uint64 // calls by verdict: "delivered", "split", "bisect", "hold", "retry", "ambiguous"
-	InFlight     int               // calls that are being made now
-	Limit        int               // how many may be; see limit
-	BreakerOpen  bool              // the backend is away, and lanes in trouble share one call at a time
-	Alone        uint64            // reports about one application that nothing vouched for
-	Restamped    Restamped
-}
-
-// Restamped is what was delivered with the time of the attempt, since it was too old for its own.
-type Restamped struct{ Transactions, Events uint64 }
-
-// Stats returns the figures.
-func (s *Sender) Stats() Stats {
-	st := Stats{
-		ReportCalls: s.counts.calls.Load(), Transactions: s.counts.delivered.Load(),
-		Verdicts: make(map[string]uint64, len(kinds)), Alone: s.counts.alone.Load(),
-		Restamped: Restamped{s.counts.restamped.Load(), s.counts.restampedEvents.Load()},
-	}
-	for k := Delivered; k <= Ambiguous; k++ {
-		st.Verdicts[k.String()] = s.counts.verdicts[k].Load()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.InFlight, st.Limit, st.BreakerOpen = s.flying, s.limit.room(), s.breaker.open
-	return st
-}

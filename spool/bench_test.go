@@ -83,7 +83,7 @@ func benchAppend(b *testing.B, size int, id string) int {
 	b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64((cpu()-before).Nanoseconds())/events, "cpu-ns/event")
 	b.ReportMetric(float64(commits.Events)/float64(commits.Groups), "events/commit")
-	b.ReportMetric(commits.Seconds/float64(commits.Groups)*1e6, "us/sync")
+	b.ReportMetric(commits.Fsyncs.Sum/float64(commits.Groups)*1e6, "us/sync")
 	return int(commits.Bytes / commits.Groups)
 }
 

@@ -16,6 +16,7 @@ type encoding struct {
 	count   int
 	marked  []markedEvent // those with an id, in order
 	fresh   []markedEvent // those of marked that are no duplicates, once sifted
+	latest  int64         // the latest timestamp, Unix seconds
 	scratch []byte
 }
 
@@ -31,7 +32,7 @@ var encodings = sync.Pool{New: func() any { return new(encoding) }}
 // encode writes events into a pooled encoding; ids are left out when they are not remembered.
 func encode(events []event.Event, ids bool) *encoding {
 	e := encodings.Get().(*encoding)
-	e.buf, e.marked, e.count = e.buf[:0], e.marked[:0], len(events)
+	e.buf, e.marked, e.count, e.latest = e.buf[:0], e.marked[:0], len(events), 0
 	for i := range events {
 		e.add(&events[i], i, ids)
 	}
@@ -64,6 +65,7 @@ func (e *encoding) add(v *event.Event, index int, ids bool) {
 		e.marked = append(e.marked, markedEvent{mark: m, index: index, start: start})
 	}
 	e.buf = appendTransaction(e.buf, &v.Transaction)
+	e.latest = max(e.latest, v.Timestamp)
 	if flags&bitMark != 0 {
 		e.marked[len(e.marked)-1].end = len(e.buf)
 	}

@@ -1,6 +1,9 @@
 package spool
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 const (
 	maxGroup     = 4 << 20 // payload bytes behind which a group takes no newcomers
@@ -14,11 +17,13 @@ const (
 type group struct {
 	buf   []byte // frameHead bytes of room, then the payload; owned by the leader once the group is closed
 	count uint32
+	begun time.Time     // when its first event joined
 	prev  *group        // nil for the first; dropped by the leader
 	done  chan struct{} // closed by the leader, once
 	err   error         // valid after done
 
 	ids     []idMark // journal: ids that become known with the group
+	latest  int64    // journal: the latest timestamp of its events
 	needs   []*group // journal: groups without which this one must not be kept
 	records []logged // batch log: what is applied once durable
 }
@@ -37,7 +42,7 @@ func (g *grouper) join(n int) (joined *group, leads bool) {
 	if f := g.forming; f != nil && len(f.buf)+n <= maxGroup+frameHead {
 		return f, false
 	}
-	made := &group{done: make(chan struct{}), prev: g.newest}
+	made := &group{begun: time.Now(), done: make(chan struct{}), prev: g.newest}
 	if last := len(g.spare) - 1; last >= 0 {
 		made.buf, g.spare = g.spare[last], g.spare[:last]
 	}

@@ -34,6 +34,7 @@ type journal struct {
 	closed error
 	failed error // of the last commit; nil when it was fine
 	size   int64 // bytes of events that are not cut
+	latest int64 // timestamp of any event that was kept since the start, Unix seconds; 0: none was
 }
 
 // uncutMark is an id whose only durable place is the journal.
@@ -118,6 +119,7 @@ func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, du
 	if len(e.marked) == 0 {
 		own, leads = j.groups.join(len(e.buf))
 		own.buf, own.count = append(own.buf, e.buf...), own.count+uint32(e.count)
+		own.latest = max(own.latest, e.latest)
 		return own, leads, nil, 0, nil
 	}
 	now := time.Now().Unix()
@@ -177,6 +179,7 @@ func (j *journal) fill(own *group, e *encoding, fresh []markedEvent) {
 	}
 	own.buf = append(own.buf, e.buf[from:]...)
 	own.count += uint32(e.count - skipped)
+	own.latest = max(own.latest, e.latest)
 }
 
 // commit leads a group: it returns once the group is durable, or refused.
@@ -190,7 +193,7 @@ func (j *journal) commit(led *group) {
 	if disk {
 		err = j.log.commit(led.buf, led.count, func(at place) { j.settle(led, at, now.Unix()) })
 	}
-	j.timing.group(led.count, len(led.buf), err)
+	j.timing.group(led.count, len(led.buf), time.Since(led.begun), err)
 	j.mu.Lock()
 	for _, id := range led.ids {
 		delete(j.flight, id.mark)
@@ -226,6 +229,7 @@ func (j *journal) settle(led *group, at place, now int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.size += int64(len(led.buf))
+	j.latest = max(j.latest, led.latest)
 	for _, id := range led.ids {
 		j.known.add(id.mark, now)
 		j.uncut = append(j.uncut, uncutMark{position: Position(at.first + uint64(id.event)), mark: id.mark})

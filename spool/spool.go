@@ -73,7 +73,7 @@ func Open(o Options) (*Spool, *Recovery, error) {
 
 // build puts the parts together; nothing is read yet.
 func build(o Options, lock io.Closer) *Spool {
-	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, lock: lock, tally: &tally{}, timing: &timing{}}
+	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, lock: lock, tally: &tally{}, timing: newTiming()}
 	s.room = &room{fs: o.FS, dir: o.Dir, quota: o.MaxBytes, minFree: o.MinFreeBytes}
 	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, room: s.room}
 	s.letters = &letters{

@@ -15,6 +15,7 @@ type Usage struct {
 	IDs              int // event ids remembered
 	Segments         int // files of the three logs
 	Sync             SyncMode
+	Latest           int64 // the latest timestamp of an event kept since the start, Unix seconds; 0: none was
 	Commits          Commits
 }
 
@@ -30,7 +31,7 @@ func (s *Spool) Usage() Usage {
 		u.Segments += n
 	}
 	s.journal.mu.Lock()
-	u.UncutBytes = s.journal.size
+	u.UncutBytes, u.Latest = s.journal.size, s.journal.latest
 	if s.journal.known != nil {
 		u.IDs = s.journal.known.size()
 	}

@@ -20,6 +20,7 @@ type Answer struct {
 	Cascade     bool          // x-cascade: pass: the backend has no such path
 	RetryAfter  time.Duration // from seconds or a date; 0: none, or in the past
 	Rejection   string        // header 3scale-rejection-reason
+	Date        time.Time     // of the clock that answered, in whole seconds; zero: it did not say
 }
 
 // readAnswer reads at most limit bytes of the body. A body that ends early does not spoil the status.
@@ -30,6 +31,9 @@ func readAnswer(res *http.Response, limit int64, now time.Time) *Answer {
 		Cascade:     res.Header.Get("X-Cascade") == "pass",
 		RetryAfter:  parseRetryAfter(res.Header.Get("Retry-After"), now),
 		Rejection:   res.Header.Get("3scale-rejection-reason"),
+	}
+	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		a.Date = date
 	}
 	reach := limit + 1
 	if res.ContentLength > 0 && mediaType(a.ContentType) == "text/html" {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
 )
 
 // reader reads the configuration again, from where it came from.
@@ -21,12 +22,14 @@ type reloads struct {
 	mu   sync.Mutex // guards what follows, and lets one reload in at a time
 	last time.Time  // when it went well
 	bad  bool       // the latest did not
+
+	done, refused uint64 // how often it went well, and how often it did not
 }
 
-func (r *reloads) figures() (last time.Time, bad bool) {
+func (r *reloads) figures() console.Reload {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last, r.bad
+	return console.Reload{Last: r.last, Failed: r.bad, Done: r.done, Refused: r.refused}
 }
 
 // reload reads the configuration again and puts its services and their credentials in force. All else
@@ -37,6 +40,7 @@ func (p *pipeline) reload(log *zap.Logger, again reader) error {
 	defer p.reloads.mu.Unlock()
 	c, err := again()
 	if p.reloads.bad = err != nil; err != nil {
+		p.reloads.refused++
 		log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))
 		return err
 	}
@@ -50,6 +54,7 @@ func (p *pipeline) reload(log *zap.Logger, again reader) error {
 		p.sender.Kick(s.ID)
 	}
 	p.reloads.last = time.Now()
+	p.reloads.done++
 	slices.Sort(changed)
 	log.Info("services reloaded", zap.Int("services", len(c.Services)), zap.Strings("credentials_changed", changed))
 	return nil

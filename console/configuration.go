@@ -1,0 +1,30 @@
+package console
+
+import "time"
+
+// Reload is how the configuration was read again.
+type Reload struct {
+	Last          time.Time // when it went well; zero: never since the start
+	Failed        bool      // the latest did not
+	Done, Refused uint64    // how often it went well, and how often it did not, since the start
+}
+
+// configuration are the families about reading the configuration again, and about the clock.
+var configuration = []family{
+	{kind: counter, name: "reporterd_config_reloads_total", label: "outcome", help: "Reloads of the configuration: done, or refused, which leaves the one before in force.",
+		each: func(s *Snapshot, put func(string, float64)) {
+			put("done", float64(s.Reload.Done))
+			put("refused", float64(s.Reload.Refused))
+		}},
+	{kind: gauge, name: "reporterd_config_last_reload_successful", help: "0 when the latest reload was refused.",
+		value: func(s *Snapshot) float64 { return flag(!s.Reload.Failed) }},
+	{kind: gauge, name: "reporterd_config_last_reload_success_timestamp_seconds", help: "When the configuration was last reloaded, Unix seconds; 0: not since the start.",
+		value: func(s *Snapshot) float64 {
+			if s.Reload.Last.IsZero() {
+				return 0
+			}
+			return float64(s.Reload.Last.Unix())
+		}},
+	{kind: gauge, name: "reporterd_clock_skew_seconds", help: "By how much the backend's clock is ahead of this one at the least, by its latest answer; negative: behind.",
+		value: func(s *Snapshot) float64 { return s.Reports.Skew.Seconds() }},
+}

@@ -1,0 +1,90 @@
+package console
+
+// Services as labels: the first of the configured ones, in the order of the file, have a value of their own.
+// All others, and those that are only passed through, share one, so that neither a long file nor a producer
+// can make series without end.
+const (
+	maxNamedServices = 100
+	otherServices    = "other"
+)
+
+// Service is one configured service.
+type Service struct {
+	ID string
+	Ended
+}
+
+// Ended is how many events came to which end since the daemon started.
+type Ended struct{ Delivered, Dead uint64 }
+
+// serviceFigures are the sums over the lanes of a service, or of all that share a label.
+type serviceFigures struct {
+	Ended
+	lanes   map[string]float64 // by state
+	batches int
+	events  uint64
+	oldest  float64 // seconds
+}
+
+var laneStates = []string{"flowing", "retrying", "held", "draining"}
+
+// byService sums up what the labels stand for, in the order of the configuration.
+func byService(s *Snapshot, visit func(label string, f *serviceFigures)) {
+	sums := map[string]*serviceFigures{otherServices: {Ended: s.Others, lanes: map[string]float64{}}}
+	named := make([]string, 0, maxNamedServices)
+	for _, service := range s.Services {
+		if len(named) < maxNamedServices && service.ID != otherServices {
+			named = append(named, service.ID)
+			sums[service.ID] = &serviceFigures{Ended: service.Ended, lanes: map[string]float64{}}
+			continue
+		}
+		sums[otherServices].Delivered += service.Delivered
+		sums[otherServices].Dead += service.Dead
+	}
+	for i := range s.Lanes {
+		l := &s.Lanes[i]
+		sum := sums[l.ServiceID]
+		if sum == nil || l.PassedOn {
+			sum = sums[otherServices]
+		}
+		sum.lanes[l.State]++
+		sum.batches += l.Batches
+		sum.events += l.Events
+		sum.oldest = max(sum.oldest, l.OldestAge.Seconds())
+	}
+	for _, label := range append(named, otherServices) {
+		visit(label, sums[label])
+	}
+}
+
+// ofServices makes a family's each of a figure.
+func ofServices(figure func(*serviceFigures) float64) func(*Snapshot, func(string, float64)) {
+	return func(s *Snapshot, put func(string, float64)) {
+		byService(s, func(label string, f *serviceFigures) { put(label, figure(f)) })
+	}
+}
+
+// services are the families by service. The 100 first of the configuration are named.
+var services = []family{
+	{kind: gauge, name: "reporterd_services", help: "Configured services.",
+		value: func(s *Snapshot) float64 { return float64(len(s.Services)) }},
+	{kind: gauge, name: "reporterd_service_lanes", labels: []string{"service_id", "state"},
+		help: "Lanes of a service by state. Only the first 100 configured services are named, all others are other.",
+		series: func(s *Snapshot, put func(float64, ...string)) {
+			byService(s, func(label string, f *serviceFigures) {
+				for _, state := range laneStates { // all of them, so that an alert clears at zero
+					put(f.lanes[state], label, state)
+				}
+			})
+		}},
+	{kind: gauge, name: "reporterd_service_batches", label: "service_id", help: "Sealed batches of a service that wait for delivery.",
+		each: ofServices(func(f *serviceFigures) float64 { return float64(f.batches) })},
+	{kind: gauge, name: "reporterd_service_events", label: "service_id", help: "Events of a service in sealed batches that wait for delivery.",
+		each: ofServices(func(f *serviceFigures) float64 { return float64(f.events) })},
+	{kind: gauge, name: "reporterd_service_oldest_age_seconds", label: "service_id", help: "Age of a service's oldest event in a sealed batch; 0: none waits.",
+		each: ofServices(func(f *serviceFigures) float64 { return f.oldest })},
+	{kind: counter, name: "reporterd_service_events_delivered_total", label: "service_id", help: "Events of a service the backend took since the start.",
+		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Delivered) })},
+	{kind: counter, name: "reporterd_service_events_dead_total", label: "service_id", help: "Events of a service that became dead letters since the start.",
+		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Dead) })},
+}

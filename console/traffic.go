@@ -1,0 +1,32 @@
+package console
+
+import "strconv"
+
+// traffic are the families about what producers send.
+var traffic = []family{
+	{kind: counter, name: "reporterd_ingest_requests_total", labels: []string{"transport", "status"},
+		help: "Requests of producers by transport and status of the answer: 202 was taken whole, of all others nothing was.",
+		series: func(s *Snapshot, put func(float64, ...string)) {
+			for _, t := range s.Traffic {
+				for status, n := range t.Requests {
+					put(float64(n), t.Transport, strconv.Itoa(status))
+				}
+			}
+		}},
+	{kind: counter, name: "reporterd_ingest_events_total", label: "transport", help: "Events acknowledged by transport, duplicates included.",
+		each: func(s *Snapshot, put func(string, float64)) {
+			for _, t := range s.Traffic {
+				put(t.Transport, float64(t.Events))
+			}
+		}},
+	{kind: counter, name: "reporterd_ingest_bytes_total", label: "transport", help: "Bytes of acknowledged bodies by transport, expanded.",
+		each: func(s *Snapshot, put func(string, float64)) {
+			for _, t := range s.Traffic {
+				put(t.Transport, float64(t.Bytes))
+			}
+		}},
+	{kind: gauge, name: "reporterd_ingest_held_bytes", help: "Bytes that bodies being read and written take in memory, those of reports weighted.",
+		value: func(s *Snapshot) float64 { return float64(s.Held.Bytes) }},
+	{kind: gauge, name: "reporterd_ingest_held_limit_bytes", help: "Bytes they may take; beyond it requests are answered 503.",
+		value: func(s *Snapshot) float64 { return float64(s.Held.Limit) }},
+}
