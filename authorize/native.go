@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -99,6 +100,9 @@ func (a *Authorizer) readNative(c *call, w http.ResponseWriter, req *http.Reques
 	}
 	if fault := in.fault(); fault != "" {
 		return &problem{Status: http.StatusBadRequest, Detail: fault}
+	}
+	if !access.From(req.Context()).Serves(in.ServiceID) {
+		return &problem{Status: http.StatusForbidden, Detail: "service_id: is not a service that this token may ask about"}
 	}
 	var known bool
 	if c.door, known = a.configured.Load().native(in.ServiceID); !known {

@@ -77,16 +77,21 @@ type TLS struct {
 
 // Auth says who may send.
 type Auth struct {
-	// Bearer tokens of producers. Empty: none are asked for.
-	TokensFile string `key:"tokens_file" planned:"*"`
+	// The file of the producers' tokens, each for the services it may send for: docs/access.md has the form,
+	// and `reporterd token create` makes an entry. Native calls (`/v1/...`) then need
+	// `Authorization: Bearer`; 3scale's own calls carry 3scale's credentials and are judged by those. A
+	// reload reads it again. Empty: no tokens are asked for.
+	TokensFile string `key:"tokens_file" kind:"file"`
 }
 
 // Admin is the admin listener.
 type Admin struct {
 	// Where operators and Prometheus look: host:port, or unix:/path/to.sock.
 	Listen string `key:"listen" kind:"address" need:"true"`
-	// Bearer tokens of operators. Empty: none are asked for.
-	TokensFile string `key:"tokens_file" planned:"*"`
+	// The file of the operators' tokens, each with its scopes: `read`, `write` (includes `read`), `stats`,
+	// `account_management`. Its form is that of `auth.tokens_file`. `/livez`, `/readyz` and the empty page
+	// stay open. A reload reads it again. Empty: no tokens are asked for.
+	TokensFile string `key:"tokens_file" kind:"file"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`
 }

@@ -48,7 +48,7 @@ func TestProblems(t *testing.T) {
 		"authorize: {timeout: 2m}":         at + `authorize.timeout: 2m0s: expected 10ms to 1m`,
 		"authorize: {mode: maybe}":         at + `authorize.mode: "maybe": expected strict or resilient or allow or none`,
 		`portal: {url: "https://a.b"}`:     at + `portal.url: "https://a.b": not supported by this version`,
-		"auth: {tokens_file: t}":           at + `auth.tokens_file: "t": not supported by this version`,
+		"auth: {tokens_file: t}":           at + `auth.tokens_file: "t": expected a readable file: no such file or directory`,
 		"backend: {url: su1.3scale.net}":   at + `backend.url: "su1.3scale.net": expected an address such as https://su1.3scale.net, without user, query or fragment`,
 		"backend: {ca_file: none.pem}":     at + `backend.ca_file: "none.pem": expected a readable file: no such file or directory`,
 		"tls: {cert_file: reporterd.yaml}": at + "tls: expected cert_file and key_file together",

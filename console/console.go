@@ -9,9 +9,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/access"
 )
 
 // Options are what a console shows and does. All functions may be called concurrently.
@@ -37,8 +40,12 @@ type Options struct {
 	Requeue, Drop func(ctx context.Context, o DeadLetterOrder) (DeadLetterOutcome, error)
 	// Parking is about reports whose outcome is unknown.
 	Parking Parking
-	Pprof   bool
-	Log     *zap.Logger
+	// Tokens are asked for, each for what it is good for; nil: none are.
+	Tokens *access.Tokens
+	// Routes are served beside the console's own.
+	Routes []Route
+	Pprof  bool
+	Log    *zap.Logger
 }
 
 // Build names the program.
@@ -61,41 +68,60 @@ func New(o Options) *Console {
 	return c
 }
 
+// route mounts everything. What stands without a scope is open to all: it tells nothing but that the
+// daemon runs, or is a page without figures.
 func (c *Console) route() {
-	c.routes.HandleFunc("GET /{$}", c.index)
-	c.routes.HandleFunc("GET /livez", c.live)
-	c.routes.HandleFunc("GET /readyz", c.ready)
-	c.routes.HandleFunc("GET /api/v1/status", c.status)
-	c.routes.HandleFunc("GET /api/v1/deadletters", c.deadLetters)
-	c.routes.HandleFunc("GET /api/v1/deadletters/{id}", c.deadLetter)
-	c.routes.HandleFunc("POST /api/v1/deadletters/requeue", c.order(c.options.Requeue))
-	c.routes.HandleFunc("POST /api/v1/deadletters/drop", c.order(c.options.Drop))
-	c.routes.HandleFunc("GET /api/v1/parked", c.parked)
-	c.routes.HandleFunc("POST /api/v1/parked/{id}/{fate}", c.settle)
-	c.routes.HandleFunc("POST /-/flush", c.flush)
-	c.routes.HandleFunc("POST /-/reload", c.reload)
-	c.routes.Handle("GET /metrics", c.metrics)
+	all := slices.Concat(c.own(), c.options.Routes)
 	if c.options.Pprof {
-		c.routes.HandleFunc("GET /debug/pprof/", pprof.Index)
-		c.routes.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-		c.routes.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		c.routes.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		c.routes.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		all = append(all, profiles()...)
+	}
+	for _, r := range all {
+		c.handle(r)
 	}
 }
 
-// ServeHTTP answers one request. Answers are never cached and never run a script. A page of another
-// site cannot make a browser flush: unsafe methods from elsewhere are refused.
+func (c *Console) own() []Route {
+	f := func(h func(http.ResponseWriter, *http.Request)) http.Handler { return http.HandlerFunc(h) }
+	return []Route{
+		{"GET /{$}", "", f(c.index)},
+		{"GET /livez", "", f(c.live)},
+		{"GET /readyz", "", f(c.ready)},
+		{"GET /api/v1/session", "", f(c.session)},
+		{"GET /api/v1/status", access.Read, f(c.status)},
+		{"GET /api/v1/deadletters", access.Read, f(c.deadLetters)},
+		{"GET /api/v1/deadletters/{id}", access.Read, f(c.deadLetter)},
+		{"POST /api/v1/deadletters/requeue", access.Write, c.order(c.options.Requeue)},
+		{"POST /api/v1/deadletters/drop", access.Write, c.order(c.options.Drop)},
+		{"GET /api/v1/parked", access.Read, f(c.parked)},
+		{"POST /api/v1/parked/{id}/{fate}", access.Write, f(c.settle)},
+		{"POST /-/flush", access.Write, f(c.flush)},
+		{"POST /-/reload", access.Write, f(c.reload)},
+		{"GET /metrics", access.Read, c.metrics},
+	}
+}
+
+// profiles are Go's own. They show the daemon's memory, so they are not for everyone who may look.
+func profiles() []Route {
+	var all []Route
+	for path, h := range map[string]http.HandlerFunc{
+		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		all = append(all, Route{"GET /debug/pprof/" + path, access.Write, h})
+	}
+	return all
+}
+
+// ServeHTTP answers one request. Answers are never cached, and run no script but their own. A page of
+// another site cannot make a browser flush: unsafe methods from elsewhere are refused.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'")
+	protect(w.Header())
+	if c.rebound(r) {
+		writeProblem(w, http.StatusMisdirectedRequest, "this listener is for this machine: call it localhost, or by its address")
+		return
+	}
 	if err := crossOrigin.Check(r); err != nil {
 		writeProblem(w, http.StatusForbidden, "a page of another site may not do this")
 		return
 	}
 	c.routes.ServeHTTP(w, r)
 }
-
-var crossOrigin = http.NewCrossOriginProtection()

@@ -126,7 +126,11 @@ func (d *decoder) verdict() (p problem, ok bool) {
 		return problem{}, true
 	}
 	detail := fmt.Sprintf("%d of %d events cannot be taken; nothing was kept", d.faults.events, d.index())
-	return problem{Status: http.StatusUnprocessableEntity, Detail: detail, Errors: d.faults.list, Total: d.faults.total}, false
+	status := http.StatusUnprocessableEntity
+	if d.barred {
+		status = http.StatusForbidden
+	}
+	return problem{Status: status, Detail: detail, Errors: d.faults.list, Total: d.faults.total}, false
 }
 
 // name gives events the id of their message.

@@ -15,6 +15,9 @@ func (d *decoder) check(f *reading, e *event.Event) {
 		f.fault("service_id", "is not the service that the subject names")
 	case e.ServiceID == "":
 		f.fault("service_id", "is required")
+	case !d.grant.Serves(e.ServiceID): // whether it is configured is not the sender's business
+		d.barred = true
+		f.fault("service_id", "is not a service that this token may send for")
 	case service == nil:
 		f.fault("service_id", "is not a configured service")
 	default:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -19,15 +20,17 @@ type decoder struct {
 	accepted  time.Time // when the request came in
 	now       int64     // the same in Unix seconds
 	maxEvents int
-	stamp     int64  // Unix seconds, of events that have no time of their own; 0: they must have one
-	named     string // the service that a message's subject names, whose events may leave it out; empty: none
-	slow      bool   // never use scan: how tests and benchmarks ask the referee alone
+	stamp     int64         // Unix seconds, of events that have no time of their own; 0: they must have one
+	named     string        // the service that a message's subject names, whose events may leave it out; empty: none
+	grant     *access.Grant // of the sender; nil: it may send for any service
+	slow      bool          // never use scan: how tests and benchmarks ask the referee alone
 
 	events []event.Event
 	first  int                    // where in events those of body begin; before it, those of other messages
 	usage  []threescale.Increment // backs every Usage in events
 	faults faults
 	last   *service // the service of the event before: mostly the next one's too
+	barred bool     // an event is for a service that the sender may not send for
 }
 
 // reset makes d ready for a body of another request, which may replace d.body.
@@ -36,7 +39,7 @@ func (d *decoder) reset(s *services, now time.Time, maxEvents int) {
 	clear(d.usage)
 	d.events, d.usage = d.events[:0], d.usage[:0]
 	d.faults = faults{}
-	d.last = nil
+	d.last, d.barred = nil, false
 	d.first = 0
 	d.services, d.maxEvents = s, maxEvents
 	d.accepted, d.now = now, now.Unix()
@@ -150,10 +153,12 @@ func (d *decoder) drop(first int) {
 	d.events, d.usage = d.events[:n], d.usage[:first]
 }
 
-// find returns the service with this id, or nil.
+// find returns the service with this id; nil when there is none, or the sender may not send for it.
 func (d *decoder) find(id string) *service {
 	if d.last == nil || d.last.id != id {
-		d.last = d.services.byID[id]
+		if d.last = d.services.byID[id]; !d.grant.Serves(id) {
+			d.last = nil
+		}
 	}
 	return d.last
 }

@@ -16,8 +16,15 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 		h.refuseEvents(w, problem{Status: http.StatusMethodNotAllowed, Detail: "events are sent with POST"})
 		return
 	}
+	g, refused := h.admit(r)
+	if refused != nil {
+		h.counters.events.answered(refused.Status)
+		refuseCaller(w, *refused)
+		return
+	}
 	job := h.pool.Get().(*work)
 	defer h.release(job)
+	job.grant = g
 	if p, ok := h.decodeEvents(job, r); !ok {
 		h.refuseEvents(w, p)
 		return
@@ -111,7 +118,7 @@ func (h *Handler) refuseEvents(w http.ResponseWriter, p problem) {
 // release ends the use of job.
 func (h *Handler) release(job *work) {
 	h.room.give(job.held)
-	job.held = 0
+	job.held, job.grant = 0, nil
 	if job.keepable() {
 		h.pool.Put(job)
 	}

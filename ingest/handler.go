@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/access"
 )
 
 const (
@@ -32,6 +34,9 @@ type Options struct {
 	Journal     Journal
 	Log         *zap.Logger // nil: none
 
+	// Tokens are asked for with native calls; nil: nobody is asked.
+	Tokens *access.Tokens
+
 	// Other, when not nil, returns what answers a method on a path that is not ingest's, whose empty and
 	// dot segments are gone; nil if nothing does.
 	Other func(method, path string) http.Handler
@@ -43,6 +48,7 @@ type Handler struct {
 	maxBody     int64
 	maxEvents   int
 	journal     Journal
+	tokens      *access.Tokens
 	other       func(method, path string) http.Handler
 
 	services atomic.Pointer[services]
@@ -66,7 +72,9 @@ func NewHandler(o Options) *Handler {
 	if o.Other == nil {
 		o.Other = func(string, string) http.Handler { return nil }
 	}
-	h := &Handler{passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, journal: o.Journal, other: o.Other}
+	h := &Handler{
+		passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, journal: o.Journal, tokens: o.Tokens, other: o.Other,
+	}
 	h.trouble.log = o.Log
 	h.room.left.Store(maxHeld)
 	h.pool.New = func() any { return &work{room: &h.room} }
@@ -87,7 +95,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if other := h.other(r.Method, path); other != nil {
-		other.ServeHTTP(w, r)
+		h.serveOther(w, r, path, other)
 		return
 	}
 	switch {
@@ -106,6 +114,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		writeUnknown(w)
 	}
+}
+
+// serveOther answers what is not ingest's. Its native calls need a token, where tokens are asked for.
+func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, path string, other http.Handler) {
+	if strings.HasPrefix(path, "/v1/") {
+		g, refused := h.admit(r)
+		if refused != nil {
+			refuseCaller(w, *refused)
+			return
+		}
+		if g != nil {
+			r = r.WithContext(access.With(r.Context(), g))
+		}
+	}
+	other.ServeHTTP(w, r)
 }
 
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

@@ -53,7 +53,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spo
 			Login: bus.Login{
 				CredentialsFile: c.NATS.CredentialsFile, NKeyFile: c.NATS.NKeyFile, User: c.NATS.User, Password: string(c.NATS.Password),
 			},
-			Asked: asked(c.NATS, h), Handler: h, Letters: buried(s), Log: log.Named("nats"),
+			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: buried(s), Log: log.Named("nats"),
 		})
 	}
 	if err != nil {

@@ -32,6 +32,9 @@ Nothing is started and nothing is contacted.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, file, err := load(cmd, false)
+			if err == nil {
+				_, err = newGuards(c)
+			}
 			if err != nil {
 				return misuse(err)
 			}

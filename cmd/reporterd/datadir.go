@@ -14,28 +14,31 @@ import (
 )
 
 // announcement is the file in the data directory that says where the daemon's admin listener is, for the
-// commands that work on a directory in use.
+// commands that work on a directory in use; and, in a second line, a token that is good for it as long as
+// the daemon lives: who may read the directory could do all that without asking.
 const announcement = "admin"
 
 // announce writes that file. Without it the commands need --admin-url, so the daemon runs on without it.
-func announce(log *zap.Logger, dir, address string) {
+func announce(log *zap.Logger, dir, address, token string) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		if absolute, err := filepath.Abs(path); err == nil {
 			address = "unix:" + absolute
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, announcement), []byte(address+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, announcement), []byte(address+"\n"+token+"\n"), 0o600); err != nil {
 		log.Warn("reporterd deadletter will need --admin-url", zap.Error(err))
 	}
 }
 
-// announced reads the address of the daemon that uses a directory; fallback when it says none.
-func announced(dir, fallback string) string {
+// announced reads the address of the daemon that uses a directory, and a token that is good there; fallback
+// and none when it says none.
+func announced(dir, fallback string) (address, token string) {
 	text, err := os.ReadFile(filepath.Join(dir, announcement))
-	if address := strings.TrimSpace(string(text)); err == nil && address != "" {
-		return address
+	address, token, _ = strings.Cut(strings.TrimSpace(string(text)), "\n")
+	if err != nil || address == "" {
+		return fallback, ""
 	}
-	return fallback
+	return address, strings.TrimSpace(token)
 }
 
 // reachable is a bound address as one on the same machine dials it: a wildcard is no destination.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +40,7 @@ func openLetters(ctx context.Context, cmd *cobra.Command, reveal bool) (letters,
 		if reveal {
 			return nil, misuse(errors.New("--reveal-user-keys: the admin API never tells user keys: read them in the directory, without --admin-url"))
 		}
-		return newRemote(address)
+		return newRemote(address, os.Getenv(adminToken))
 	}
 	c, err := directory(cmd)
 	if err != nil {
@@ -49,7 +51,8 @@ func openLetters(ctx context.Context, cmd *cobra.Command, reveal bool) (letters,
 		return nil, failed(err)
 	}
 	if inUse && !reveal {
-		return newRemote(announced(c.DataDir, c.Admin.Listen))
+		address, token := announced(c.DataDir, c.Admin.Listen)
+		return newRemote(address, cmp.Or(os.Getenv(adminToken), token))
 	}
 	stored, err := spool.OpenLetters(ctx, spool.InspectOptions{Dir: c.DataDir})
 	if err != nil {
@@ -117,12 +120,16 @@ const maxReply = 64 << 20
 // remote is the admin API of a daemon.
 type remote struct {
 	base   string
+	token  string // empty: none
 	client *http.Client
 }
 
-// newRemote takes a URL, or an address as listeners have it.
-func newRemote(address string) (*remote, error) {
-	r := &remote{client: &http.Client{Timeout: remoteTimeout}}
+// adminToken is the variable that holds an operator's token, for commands that ask a daemon.
+const adminToken = "REPORTERD_ADMIN_TOKEN"
+
+// newRemote takes a URL, or an address as listeners have it, and a token, if there is one.
+func newRemote(address, token string) (*remote, error) {
+	r := &remote{token: token, client: &http.Client{Timeout: remoteTimeout}}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		var dialer net.Dialer
 		r.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -197,6 +204,9 @@ func (r *remote) call(ctx context.Context, method, path string, body, into any) 
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if r.token != "" {
+		request.Header.Set("Authorization", "Bearer "+r.token)
+	}
 	answer, err := r.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask the daemon: %w; name its admin listener with --admin-url", err)

@@ -20,3 +20,15 @@ func checkOwner(dir string) error {
 	}
 	return nil
 }
+
+// sameOwner gives f to the owner of the file name, if there is one: root adds tokens for a daemon that is not.
+func sameOwner(f *os.File, name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil // there is none
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
+		return f.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
+}

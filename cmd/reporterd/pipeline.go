@@ -28,6 +28,7 @@ type pipeline struct {
 	vouching   *vouching             // and finds out what may share a report
 	openings   openings              // of the configured services
 	reloads    reloads
+	guards     *guards   // who may send and who may look
 	messages   *messages // what comes by NATS; nil: nothing does
 
 	life     context.Context    // ends when the daemon begins to stop
@@ -62,12 +63,13 @@ func (p part) stop(ctx context.Context) error {
 }
 
 func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *threescale.Client,
-	auth *authorize.Authorizer, v *vouching,
+	auth *authorize.Authorizer, v *vouching, g *guards,
 ) *pipeline {
-	p := &pipeline{spool: s, authorizer: auth, vouching: v}
+	p := &pipeline{spool: s, authorizer: auth, vouching: v, guards: g}
 	p.life, p.stopping = context.WithCancel(context.Background())
 	p.handler = ingest.NewHandler(ingest.Options{
 		Services: takenServices(c.Services), Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
+		Tokens: g.producers,
 	})
 	p.batcher = batcher.New(s, batcher.Options{
 		FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,

@@ -39,6 +39,9 @@ func (p *pipeline) reload(log *zap.Logger, again reader) error {
 	p.reloads.mu.Lock()
 	defer p.reloads.mu.Unlock()
 	c, err := again()
+	if err == nil {
+		err = p.guards.reload()
+	}
 	if p.reloads.bad = err != nil; err != nil {
 		p.reloads.refused++
 		log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))

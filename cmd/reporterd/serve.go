@@ -78,6 +78,10 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	defer runtime.KeepAlive(floor)
 
 	begun := time.Now()
+	g, err := newGuards(c)
+	if err != nil {
+		return misuse(err)
+	}
 	if err := guard(c.DataDir, sandboxed); err != nil {
 		return misuse(err)
 	}
@@ -93,8 +97,8 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 		return failed(err)
 	}
 	defer closeSpool(log, s)
-	announce(log, c.DataDir, d.admin.address)
-	p, err := assemble(log, c, s, d.backend)
+	announce(log, c.DataDir, d.admin.address, g.local)
+	p, err := assemble(log, c, s, d.backend, g)
 	if err != nil {
 		return misuse(err)
 	}
@@ -125,7 +129,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 }
 
 // assemble puts the parts together. Its errors are about the configuration.
-func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string) (*pipeline, error) {
+func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string, g *guards) (*pipeline, error) {
 	client, err := newClient(c, backend)
 	if err != nil {
 		return nil, err
@@ -138,7 +142,7 @@ func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string)
 	if err != nil {
 		return nil, err
 	}
-	return newPipeline(log, c, s, client, auth, v), nil
+	return newPipeline(log, c, s, client, auth, v, g), nil
 }
 
 // stop is a crash with manners: nothing depends on it, but a report that gets its answer need not be

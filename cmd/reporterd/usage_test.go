@@ -18,6 +18,7 @@ func TestHelp(t *testing.T) {
 	for _, words := range []string{
 		"", "serve", "sandbox", "config", "config check", "config show", "version",
 		"spool", "spool ls", "spool show", "spool verify", "spool stats",
+		"token", "token create", "token hash",
 		"deadletter", "deadletter ls", "deadletter show", "deadletter requeue", "deadletter drop", "deadletter export",
 	} {
 		t.Run(words, func(t *testing.T) {
@@ -41,28 +42,35 @@ func TestHelp(t *testing.T) {
 
 func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 	for line, want := range map[string]string{
-		"serv":                            "reporterd: \"serv\": no such command of reporterd",
-		"serve now":                       "reporterd: \"now\": reporterd serve takes options only",
-		"serve --lisen x":                 "reporterd: unknown flag: --lisen",
-		"config chek":                     "reporterd: \"chek\": no such command of reporterd config",
-		"sandbox --worker-delay x":        "invalid argument \"x\" for \"--worker-delay\" flag",
-		"sandbox --log-level loud":        "--log-level: \"loud\": expected debug, info, warn or error",
-		"sandbox --listen nowhere":        "--listen: \"nowhere\": expected host:port",
-		"serve --listen nowhere":          "--listen: listen: \"nowhere\": expected host:port",
-		"serve --config none.yaml":        "open none.yaml: no such file or directory",
-		"serve -c bad.yaml":               "bad.yaml:2: lisen: unknown key; did you mean listen?",
-		"config check -c bad.yaml":        "bad.yaml:2: lisen: unknown key; did you mean listen?",
-		"serve --sandbox --backend-url u": "--backend-url: backend.url: \"u\": cannot be given with --sandbox",
-		"serve -c nats.yaml":              "nats.yaml:1: nats.url: \"localhost:4222\": expected addresses such as nats://127.0.0.1:4222",
-		"serve -c tls.yaml":               "tls.cert_file: \"tls.yaml\": tls: failed to find any PEM data",
-		"spool ls":                        "data_dir: stat /var/lib/reporterd: no such file or directory; name another with --data-dir",
-		"spool ls -o xml":                 "--output: \"xml\": expected table or json",
-		"spool show":                      "reporterd spool show takes one argument: the id of a batch",
-		"spool show nr7 --data-dir .":     "\"nr7\": expected the id of a batch (000000042000-0007), or a file that spool ls names",
-		"deadletter requeue":              "which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all",
-		"deadletter drop x --all":         "ids cannot be given together with a filter or --all",
-		"deadletter ls --since monday":    "--since: \"monday\": expected a time (RFC 3339) or a duration (90m, 7d)",
-		"deadletter export --format xml":  "--format: \"xml\": expected ndjson or csv",
+		"serv":                             "reporterd: \"serv\": no such command of reporterd",
+		"serve now":                        "reporterd: \"now\": reporterd serve takes options only",
+		"serve --lisen x":                  "reporterd: unknown flag: --lisen",
+		"config chek":                      "reporterd: \"chek\": no such command of reporterd config",
+		"sandbox --worker-delay x":         "invalid argument \"x\" for \"--worker-delay\" flag",
+		"sandbox --log-level loud":         "--log-level: \"loud\": expected debug, info, warn or error",
+		"sandbox --listen nowhere":         "--listen: \"nowhere\": expected host:port",
+		"serve --listen nowhere":           "--listen: listen: \"nowhere\": expected host:port",
+		"serve --config none.yaml":         "open none.yaml: no such file or directory",
+		"serve -c bad.yaml":                "bad.yaml:2: lisen: unknown key; did you mean listen?",
+		"config check -c bad.yaml":         "bad.yaml:2: lisen: unknown key; did you mean listen?",
+		"serve --sandbox --backend-url u":  "--backend-url: backend.url: \"u\": cannot be given with --sandbox",
+		"serve -c nats.yaml":               "nats.yaml:1: nats.url: \"localhost:4222\": expected addresses such as nats://127.0.0.1:4222",
+		"serve -c tls.yaml":                "tls.cert_file: \"tls.yaml\": tls: failed to find any PEM data",
+		"spool ls":                         "data_dir: stat /var/lib/reporterd: no such file or directory; name another with --data-dir",
+		"spool ls -o xml":                  "--output: \"xml\": expected table or json",
+		"spool show":                       "reporterd spool show takes one argument: the id of a batch",
+		"spool show nr7 --data-dir .":      "\"nr7\": expected the id of a batch (000000042000-0007), or a file that spool ls names",
+		"deadletter requeue":               "which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all",
+		"deadletter drop x --all":          "ids cannot be given together with a filter or --all",
+		"deadletter ls --since monday":     "--since: \"monday\": expected a time (RFC 3339) or a duration (90m, 7d)",
+		"deadletter export --format xml":   "--format: \"xml\": expected ndjson or csv",
+		"token create --name a":            "expected either --services, for a producer, or --scopes, for an operator",
+		"token create --name a --scopes x": "scopes: \"x\": expected some of read, write, stats, account_management",
+		"token create --services 1":        "name: expected 1 to 64",
+		"token hash --name a --services 1": "expected a token of at least 22 characters",
+		"token create --name a --services 1 --expires 2020-01-01T00:00:00Z": "--expires: \"2020-01-01T00:00:00Z\": expected a time to come",
+		"serve -c tokens.yaml":            "auth.tokens_file: tokens.yaml:1: expected one key, tokens, and a list",
+		"config check -c tokens.yaml":     "auth.tokens_file: tokens.yaml:1: expected one key, tokens, and a list",
 		"deadletter ls --admin-url ftp:x": "--admin-url: \"http://ftp:x\": expected http://host:port or unix:/path",
 	} {
 		t.Run(line, func(t *testing.T) {
@@ -70,6 +78,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.yaml"), []byte("# a comment\nlisen: x\n"), 0o600))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "nats.yaml"), []byte("nats: {url: 'localhost:4222'}\n"), 0o600))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "tls.yaml"), []byte("tls: {cert_file: tls.yaml, key_file: tls.yaml}\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "tokens.yaml"), []byte("auth: {tokens_file: tokens.yaml}\n"), 0o600))
 			status, stdout, stderr := execute(t, dir, nil, strings.Fields(line)...)
 			assert.Equal(t, 2, status)
 			assert.Empty(t, stdout)

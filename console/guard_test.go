@@ -1,0 +1,140 @@
+package console_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/console"
+)
+
+// guarded are options that ask for tokens; each scope's token is its name.
+func guarded(t *testing.T) console.Options {
+	t.Helper()
+	text := "tokens:\n"
+	for _, scope := range access.Scopes {
+		text += fmt.Sprintf("  - {name: %s, sha256: %x, scopes: [%s]}\n", scope, sha256.Sum256([]byte(scope)), scope)
+	}
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	o := options()
+	var err error
+	o.Tokens, err = access.Open(file, access.Operators)
+	require.NoError(t, err)
+	for scope, path := range map[string]string{access.Stats: "/stats/{rest...}", access.AccountManagement: "/admin/api/{rest...}"} {
+		o.Routes = append(o.Routes, console.Route{Pattern: "GET " + path, Scope: scope, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte(access.From(r.Context()).Name))
+		})})
+	}
+	return o
+}
+
+func TestEveryRouteAsksForItsScope(t *testing.T) {
+	o := guarded(t)
+	o.Pprof = true
+	needs := map[string]string{
+		"GET /api/v1/status": access.Read, "GET /api/v1/deadletters": access.Read, "GET /api/v1/deadletters/x": access.Read,
+		"GET /api/v1/parked": access.Read, "GET /metrics": access.Read, "POST /-/flush": access.Write, "POST /-/reload": access.Write,
+		"POST /api/v1/deadletters/requeue": access.Write, "POST /api/v1/deadletters/drop": access.Write,
+		"POST /api/v1/parked/x/resend": access.Write, "GET /debug/pprof/": access.Write, "GET /debug/pprof/cmdline": access.Write,
+		"GET /stats/a": access.Stats, "GET /admin/api/a": access.AccountManagement,
+	}
+	for route, needed := range needs {
+		var method, path string
+		_, err := fmt.Sscan(route, &method, &path)
+		require.NoError(t, err)
+		w := ask(t, o, method, path)
+		assert.Equal(t, http.StatusUnauthorized, w.Code, route)
+		assert.Contains(t, w.Header().Get("WWW-Authenticate"), "Bearer", route)
+		assert.Equal(t, http.StatusUnauthorized, ask(t, o, method, path, "Authorization", "Bearer wrong").Code, route)
+		for _, scope := range access.Scopes {
+			if scope == needed || scope == access.Write && needed == access.Read {
+				continue
+			}
+			w := ask(t, o, method, path, "Authorization", "Bearer "+scope)
+			assert.Equal(t, http.StatusForbidden, w.Code, "%s with %s", route, scope)
+			assert.Contains(t, w.Body.String(), needed, route)
+		}
+	}
+	for _, path := range []string{"/livez", "/readyz", "/", "/api/v1/session"} {
+		assert.Equal(t, http.StatusOK, ask(t, o, "GET", path).Code, path)
+	}
+}
+
+func TestATokenOpensWhatItIsGoodFor(t *testing.T) {
+	o := guarded(t)
+	assert.Equal(t, http.StatusOK, ask(t, o, "GET", "/api/v1/status", "Authorization", "Bearer read").Code)
+	assert.Equal(t, http.StatusOK, ask(t, o, "GET", "/metrics", "Authorization", "bearer write").Code)
+	assert.Equal(t, http.StatusOK, ask(t, o, "POST", "/-/flush", "Authorization", "Bearer write").Code)
+	assert.Equal(t, http.StatusUnauthorized, ask(t, o, "GET", "/api/v1/status?access_token=read").Code, "an address is kept in many logs")
+
+	for _, header := range [][]string{{"Authorization", "Bearer stats"}, {"Authorization", "Basic OnN0YXRz"}, {"Authorization", "Basic c3RhdHM6"}} {
+		assert.Equal(t, "stats", ask(t, o, "GET", "/stats/a", header...).Body.String(), header)
+	}
+	assert.Equal(t, "stats", ask(t, o, "GET", "/stats/a?access_token=stats").Body.String())
+	assert.Equal(t, "account_management", ask(t, o, "GET", "/admin/api/a?access_token=account_management").Body.String())
+}
+
+func TestASessionSaysWhatAPageMayOffer(t *testing.T) {
+	var got struct {
+		Asked  bool
+		Name   string
+		Scopes []string
+	}
+	for _, c := range []struct {
+		token string
+		want  []string
+	}{{"", []string{}}, {"wrong", []string{}}, {"read", []string{"read"}}, {"write", []string{"read", "write"}}} {
+		require.NoError(t, json.Unmarshal(ask(t, guarded(t), "GET", "/api/v1/session", "Authorization", "Bearer "+c.token).Body.Bytes(), &got))
+		assert.True(t, got.Asked)
+		assert.Equal(t, c.want, got.Scopes, c.token)
+	}
+	require.NoError(t, json.Unmarshal(ask(t, options(), "GET", "/api/v1/session").Body.Bytes(), &got))
+	assert.False(t, got.Asked)
+	assert.Equal(t, access.Scopes, got.Scopes, "nobody is asked: everything may be done")
+}
+
+func TestPagesRunNoScriptButTheirOwnAndShowInNoFrame(t *testing.T) {
+	for _, path := range []string{"/", "/api/v1/status", "/nothing", "/metrics"} {
+		h := ask(t, options(), "GET", path).Header()
+		policy := h.Get("Content-Security-Policy")
+		assert.Contains(t, policy, "default-src 'none'; script-src 'self';", path)
+		assert.Contains(t, policy, "frame-ancestors 'none'", path)
+		assert.NotContains(t, policy, "unsafe", path)
+		assert.Equal(t, "DENY", h.Get("X-Frame-Options"), path)
+		assert.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
+		assert.Equal(t, "no-store", h.Get("Cache-Control"), path)
+	}
+}
+
+// A page of another site can have its own name lead to 127.0.0.1, and is then its own origin.
+func TestAnotherNameForThisMachineIsRefused(t *testing.T) {
+	get := func(o console.Options, local, host string) int {
+		address, err := net.ResolveTCPAddr("tcp", local)
+		require.NoError(t, err)
+		r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, address), "GET", "/api/v1/status", nil)
+		r.Host = host
+		r.Header.Set("Authorization", "Bearer read")
+		w := httptest.NewRecorder()
+		console.New(o).ServeHTTP(w, r)
+		return w.Code
+	}
+	assert.Equal(t, http.StatusMisdirectedRequest, get(options(), "127.0.0.1:7071", "evil.example:7071"))
+	assert.Equal(t, http.StatusMisdirectedRequest, get(options(), "[::1]:7071", "evil.example"))
+	for _, host := range []string{"127.0.0.1:7071", "localhost:7071", "[::1]:7071"} {
+		assert.Equal(t, http.StatusOK, get(options(), "127.0.0.1:7071", host), host)
+	}
+	assert.Equal(t, http.StatusOK, get(options(), "10.0.0.1:7071", "reporterd.example"), "who listens elsewhere has said how")
+	assert.Equal(t, http.StatusOK, get(guarded(t), "127.0.0.1:7071", "reporterd.example"), "such a page has no token")
+}
