@@ -38,12 +38,13 @@ func TestReportOnTheWire(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r
 		body, _ = io.ReadAll(r.Body)
+		w.Header().Set("Date", "Sat, 21 Nov 2026 19:37:05 GMT")
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer server.Close()
 	answer, err := newClient(t, server.URL+"/prefix/").Report(t.Context(), &report)
 	require.NoError(t, err)
-	assert.Equal(t, &Answer{Status: 202}, answer)
+	assert.Equal(t, &Answer{Status: 202, Date: time.Date(2026, 11, 21, 19, 37, 5, 0, time.UTC)}, answer)
 	assert.Equal(t, "POST /prefix/transactions.xml", got.Method+" "+got.RequestURI)
 	assert.Equal(t, string(report.AppendForm(nil)), string(body))
 	assert.Equal(t, int64(len(body)), got.ContentLength)
@@ -81,7 +82,7 @@ func TestAnswers(t *testing.T) {
 		"echo":       {502, nil, "you sent stoken1001, did you?", Answer{Status: 502, Body: []byte("you sent [redacted], did you?")}},
 	} {
 		client := answering(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Content-Type"] = nil
+			w.Header()["Content-Type"], w.Header()["Date"] = nil, nil
 			for k, v := range c.header {
 				w.Header().Set(k, v)
 			}
