@@ -109,6 +109,10 @@ func (f field) checkKind(found *problems, text string) {
 		checkFile(found, f.key, text)
 	case "servers":
 		checkServers(found, f.key, text)
+	case "monitors":
+		for address := range strings.SplitSeq(text, ",") {
+			checkURL(found, f.key, strings.TrimSpace(address))
+		}
 	case "subject":
 		if !subject.MatchString(text) {
 			found.add(f.key, text, "expected a subject that ends in .* or .>, such as usage.>")

@@ -256,6 +256,10 @@ type NATS struct {
 	// The name of the durable consumer on the stream: all daemons with the same name share the work. It is
 	// created when it does not exist, and never changed when it does.
 	Durable string `key:"durable" kind:"name" need:"true"`
+	// The monitoring addresses of all NATS servers, such as http://10.0.0.1:8222, separated by commas. They are
+	// asked whether JetStream syncs to disk before it acknowledges; where it does not, a power failure can lose
+	// what it acknowledged, and a warning and a metric say so. It matters where JetStream is used.
+	MonitorURLs string `key:"monitor_urls" kind:"monitors"`
 	// A file with the JWT and the seed of a NATS user, as nsc writes it. It is read at every connection.
 	CredentialsFile string `key:"credentials_file" kind:"file"`
 	// A file with the seed of an NKEY.

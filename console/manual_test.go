@@ -53,7 +53,7 @@ var complete = Snapshot{
 		Verdicts: map[string]uint64{"delivered": 1}, Answers: []Answers{{Verdict: "delivered", Status: "202"}},
 		Dead: map[string]Buried{"expired": {}},
 	},
-	NATS:      NATS{Refused: map[string]uint64{"invalid_message": 1}, Stream: map[string]uint64{"acknowledged": 1}},
+	NATS:      NATS{Unsynced: new(time.Duration), Refused: map[string]uint64{"invalid_message": 1}, Stream: map[string]uint64{"acknowledged": 1}},
 	Authorize: Authorize{Answers: map[string]uint64{"cache": 1}, Denied: map[string]uint64{"limits_exceeded": 1}},
 }
 

@@ -1,5 +1,7 @@
 package console
 
+import "time"
+
 // NATS is what came by a message bus since the daemon started; zero without one.
 type NATS struct {
 	Degraded    bool // it is configured, and nothing comes in
@@ -9,6 +11,7 @@ type NATS struct {
 	DeadLetters uint64
 	Unkept      uint64
 	Dropped     uint64
+	Unsynced    *time.Duration    // the longest time that JetStream's acknowledged messages are off a disk; nil: not known
 	Stream      map[string]uint64 // messages of the JetStream stream by what became of them
 }
 
@@ -20,6 +23,13 @@ var messages = []family{
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Losses) }},
 	{kind: gauge, name: "reporterd_nats_waiting", help: "Messages received, and not yet durable or refused.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Waiting) }},
+	{kind: gauge, name: "reporterd_nats_unsynced_seconds",
+		help: "The longest time that JetStream's servers keep what they acknowledged off their disks: what a power failure can lose. 0: they sync first. Absent: not known (nats.monitor_urls), or JetStream is not used.",
+		series: func(s *Snapshot, put func(float64, ...string)) {
+			if s.NATS.Unsynced != nil {
+				put(s.NATS.Unsynced.Seconds())
+			}
+		}},
 	{kind: counter, name: "reporterd_nats_refused_total", help: "Messages that can never be taken.", label: "reason",
 		each: func(s *Snapshot, put func(string, float64)) { each(s.NATS.Refused, put) }},
 	{kind: counter, name: "reporterd_nats_dead_letters_total", help: "Messages that can never be taken and were kept as dead letters. Refused requests are not: who asked was told.",

@@ -39,6 +39,7 @@ type Options struct {
 type Server struct {
 	server  *server.Server
 	address string
+	lazy    bool
 }
 
 // Start runs a server and returns once it takes connections. The error says when the address is taken.
@@ -66,7 +67,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s.Shutdown()
 		return nil, fmt.Errorf("embedded NATS server: %s: %w", o.Address, log.fatal())
 	}
-	return &Server{server: s, address: s.Addr().String()}, nil
+	return &Server{server: s, address: s.Addr().String(), lazy: o.Lazy}, nil
 }
 
 // ready waits until the server takes connections, has given up or takes too long.
@@ -99,6 +100,14 @@ func split(ctx context.Context, address string) (host string, port int, err erro
 
 // Address is where it listens: host:port.
 func (s *Server) Address() string { return s.address }
+
+// Unsynced is how long JetStream may keep what it acknowledged off the disk; 0: it syncs first.
+func (s *Server) Unsynced() time.Duration {
+	if s.lazy {
+		return 2 * time.Minute // nats-server's default
+	}
+	return 0
+}
 
 // Private reports whether it can be reached from this machine only.
 func (s *Server) Private() bool {

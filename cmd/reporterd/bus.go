@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -22,6 +24,8 @@ import (
 type messages struct {
 	server *natsd.Server
 	bus    *bus.Bus
+	syncs  *bus.SyncWatch // of the servers' streams; nil: none is used, or the server is ours
+	lazy   *time.Duration // how long our own server keeps messages off the disk; nil: no server
 }
 
 // openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
@@ -44,7 +48,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spo
 			log.Warn("listening beyond this machine, and nobody is asked who they are",
 				zap.String("listener", "nats"), zap.String("address", server.Address()))
 		}
-		m.server, url = server, "nats://"+reachable(server.Address())
+		m.server, url, m.lazy = server, "nats://"+reachable(server.Address()), new(server.Unsynced())
 	}
 	secure, err := busTLS(c.NATS)
 	if err == nil {
@@ -60,7 +64,33 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spo
 		m.stop(ctx, log)
 		return nil, misuse(err)
 	}
+	if c.NATS.Stream != "" && m.server == nil {
+		m.syncs = watchSyncs(c.NATS, secure, log)
+	}
 	return m, nil
+}
+
+// watchSyncs asks the servers whether they sync before they acknowledge.
+func watchSyncs(c config.NATS, secure *tls.Config, log *zap.Logger) *bus.SyncWatch {
+	var monitors []string
+	for url := range strings.SplitSeq(c.MonitorURLs, ",") {
+		if url = strings.TrimSpace(url); url != "" {
+			monitors = append(monitors, url)
+		}
+	}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: secure, DisableKeepAlives: true}}
+	return bus.WatchSync(bus.SyncOptions{Monitors: monitors, Client: client, Log: log.Named("nats")})
+}
+
+// unsynced is how long acknowledged messages may be off a disk, nil when it is not known.
+func (m *messages) unsynced() *time.Duration {
+	if m.syncs == nil {
+		return m.lazy
+	}
+	if longest, known := m.syncs.Longest(); known {
+		return &longest
+	}
+	return nil
 }
 
 // asked are the calls that requests ask, answered as by HTTP.
@@ -118,6 +148,9 @@ func (m *messages) leave(ctx context.Context, log *zap.Logger) {
 // stop ends the server, and what takes events first.
 func (m *messages) stop(ctx context.Context, log *zap.Logger) {
 	m.leave(ctx, log)
+	if m != nil && m.syncs != nil {
+		m.syncs.Stop()
+	}
 	if m == nil || m.server == nil {
 		return
 	}
@@ -145,7 +178,7 @@ func (m *messages) figures() console.NATS {
 	s := m.bus.Stats()
 	return console.NATS{
 		Degraded: m.bus.Trouble() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.Letters,
-		Unkept: s.Unkept, Dropped: s.Dropped,
+		Unkept: s.Unkept, Dropped: s.Dropped, Unsynced: m.unsynced(),
 		Stream: map[string]uint64{
 			"acknowledged": s.Stream.Acknowledged, "unconfirmed": s.Stream.Unconfirmed, "postponed": s.Stream.Postponed,
 			"terminated": s.Stream.Terminated, "redelivered": s.Stream.Redelivered,
