@@ -18,51 +18,60 @@ var (
 	none          = []string{"-1"}
 )
 
-// write answers one of the GET calls: 200 or 409 with a <status>, 403 or 404 with an <error>. Nothing
-// else, since clients cannot live with it: what the backend refuses with 400 or 422 is 403
-// (clients.md, section 4).
+// compose makes the body of an answer to one of the GET calls, and returns its status: 200 or 409 with a
+// <status>, 403 or 404 with an <error>. Nothing else, since clients cannot live with it: what the backend
+// refuses with 400 or 422 is 403 (clients.md, section 4).
+func (r *reply) compose() (status int) {
+	switch {
+	case r.err != nil:
+		status = http.StatusForbidden
+		if r.err.Status == http.StatusNotFound {
+			status = http.StatusNotFound
+		}
+		if !r.noBody {
+			r.body = r.err.AppendXML(r.body[:0])
+		}
+		return status
+	case r.code != "":
+		status = http.StatusConflict
+	default:
+		status = http.StatusOK
+	}
+	if !r.noBody {
+		r.body = r.appendDocument(r.body[:0])
+	}
+	return status
+}
+
+// hasPolicy, hasReason and hasLimits say which headers an answer has that others have not.
+func (r *reply) hasPolicy() bool { return r.err == nil || r.err.Empty }
+func (r *reply) hasReason() bool {
+	return r.err == nil && r.code != "" && r.options.RejectionReasonHeader
+}
+func (r *reply) hasLimits() bool {
+	return r.err == nil && r.options.LimitHeaders && (r.code == "" || r.code == threescale.CodeLimitsExceeded)
+}
+
+// write sends the answer by net/http; appendAnswer says the same in bytes.
 func (r *reply) write(w http.ResponseWriter) {
+	status := r.compose()
 	h := w.Header()
 	h["Access-Control-Allow-Origin"] = anyOrigin
 	h["Access-Control-Expose-Headers"] = exposeHeaders
 	h["X-Content-Type-Options"] = nosniff
 	h["Content-Type"] = xmlType
-	status := http.StatusOK
-	switch {
-	case r.err != nil:
-		status = r.refusal(h)
-	case r.code != "":
-		status = http.StatusConflict
-		h["Content-Security-Policy"] = policy
-		if r.options.RejectionReasonHeader {
-			h["3scale-Rejection-Reason"] = []string{r.code}
-		}
-	default:
+	if r.hasPolicy() {
 		h["Content-Security-Policy"] = policy
 	}
-	if r.err == nil && r.options.LimitHeaders && (r.code == "" || r.code == threescale.CodeLimitsExceeded) {
+	if r.hasReason() {
+		h["3scale-Rejection-Reason"] = []string{r.code}
+	}
+	if r.hasLimits() {
 		r.limitHeaders().write(h)
-	}
-	if !r.noBody && r.err == nil {
-		r.body = r.appendDocument(r.body[:0])
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(r.body))}
 	w.WriteHeader(status)
 	_, _ = w.Write(r.body) // an error here is the caller's connection, which net/http closes
-}
-
-// refusal writes the headers and the body of an <error>, and returns its status.
-func (r *reply) refusal(h http.Header) int {
-	if r.err.Empty {
-		h["Content-Security-Policy"] = policy
-	}
-	if !r.noBody {
-		r.body = r.err.AppendXML(r.body[:0])
-	}
-	if r.err.Status == http.StatusNotFound {
-		return http.StatusNotFound
-	}
-	return http.StatusForbidden
 }
 
 func (l headers) write(h http.Header) {

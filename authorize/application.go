@@ -22,7 +22,6 @@ type application struct {
 	limits   []limit // in the order of the backend's answers
 	plan     string
 	children []threescale.MetricChildren // of the hierarchy extension
-	probed   []*metric                   // whose place below these limits was asked for
 	asked    time.Time                   // when the newest answer was asked for; zero: never
 	moves    uint64                      // of usage towards the backend and back
 	gone     bool                        // forgotten: whoever still holds it must look again
@@ -128,7 +127,7 @@ func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *
 		return l.metric.name == u.Metric && l.period == u.Period
 	}) {
 		old = slices.Clone(old)
-		app.limits, app.probed = app.limitRoom[:0], nil
+		app.limits = app.limitRoom[:0]
 		for i := range st.UsageReports {
 			app.limits = append(app.limits, carry(old, app.service.metric(st.UsageReports[i].Metric), st.UsageReports[i].Period))
 		}
@@ -163,6 +162,13 @@ func (app *application) calm(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// told reports whether an answer about the application was learnt.
+func (app *application) told() bool {
+	app.mu.Lock()
+	defer app.mu.Unlock()
+	return !app.asked.IsZero()
 }
 
 // open reports whether a first answer would leave open what is counted in it.
@@ -211,36 +217,4 @@ func carry(old []limit, m *metric, p threescale.Period) limit {
 		}
 	}
 	return limit{metric: m, period: p, start: unlearnt}
-}
-
-// unplaced reports whether a metric might weigh on these limits without anybody having said so: it has
-// none itself, no parent is known, and nobody asked. The mutex is held.
-func (app *application) unplaced(m *metric) bool {
-	if m.parent.Load() != nil || slices.Contains(app.probed, m) || len(app.limits) == 0 {
-		return false
-	}
-	return !slices.ContainsFunc(app.limits, func(l limit) bool { return l.metric == m })
-}
-
-// place takes what the limit headers of a call for one of m tell: whether a limit applies, and which is
-// the tightest (backend.md, section 7). This finds an ancestor that the hierarchy does not list because
-// a metric without a limit lies between.
-func (app *application) place(m *metric, st *threescale.Status, h threescale.LimitHeaders) {
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	if !app.unplaced(m) {
-		return
-	}
-	app.probed = append(app.probed, m)
-	if !h.Present || h.Remaining < 0 {
-		return
-	}
-	for i := range st.UsageReports {
-		u := &st.UsageReports[i]
-		above := app.service.metric(u.Metric)
-		if u.MaxValue == h.Max && max(0, u.MaxValue-u.CurrentValue) == h.Remaining && !above.under(m) {
-			m.parent.Store(above)
-			return
-		}
-	}
 }

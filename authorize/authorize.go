@@ -11,10 +11,10 @@
 // With this daemon as the only reporter a limit of N grants N. With others, what they use is seen at the
 // next answer of the backend after it was counted there: the overshoot is at most what the others use in
 // the TTL, the time until they have reported it, and the time until the backend's worker has counted it.
-// Two cases cost exactness for a while: usage of one application by id here and by user key there counts
-// apart until it is delivered, and a worker more than a minute behind its 202 is taken for one that threw
-// the report away. Below a metric without a limit the hierarchy does not list children; their place is
-// asked for (application.place), and found for the tightest limit above.
+// Three cases cost exactness for a while: usage of one application by id here and by user key there counts
+// apart until it is delivered; a worker more than a minute behind its 202 is taken for one that threw
+// the report away; and where a metric without a limit lies between two that have one, what the lower uses
+// weighs on the upper from the second answer on (place.go).
 //
 // A yes to an authrep has its usage in the journal before it leaves. What is answered while the
 // backend is away is the Mode's to say.

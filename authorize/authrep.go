@@ -30,6 +30,11 @@ func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refus
 		}
 		a.good.drop(r.key)
 	}
+	return a.conclude(ctx, r)
+}
+
+// conclude keeps the usage of a decision that is made, and counts it.
+func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Refused) {
 	if r.booked != nil {
 		refused = a.keep(ctx, r)
 	}

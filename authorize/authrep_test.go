@@ -16,6 +16,30 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
+// TestKnownEventsDoNotCountAgain: of a request that is partly a repetition, the rest counts against limits.
+func TestKnownEventsDoNotCountAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	w.limited("ids", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+	require.EqualValues(t, 0, w.get("authorize", "app_id", "ids").current(t, "hits", threescale.Eternity))
+	offer := func(ids ...string) {
+		var events []event.Event
+		for _, id := range ids {
+			events = append(events, event.Event{ServiceID: "1001", ID: id, Transaction: threescale.Transaction{
+				Application: threescale.Application{ID: "ids"}, Usage: threescale.Usage{{Metric: "hits", Value: 1}}, Timestamp: time.Now().Unix(),
+			}})
+		}
+		_, err := w.Append(t.Context(), events)
+		require.NoError(t, err)
+	}
+	for _, c := range []struct {
+		ids   []string
+		count int64
+	}{{[]string{"a", "b"}, 2}, {[]string{"a", "c", "b", ""}, 4}, {[]string{"a", "b", "c"}, 4}, {[]string{"d"}, 5}} {
+		offer(c.ids...)
+		assert.Equal(t, c.count, w.get("authorize", "app_id", "ids").current(t, "hits", threescale.Eternity), "%v", c.ids)
+	}
+}
+
 // TestWhatAuthrepReports: the event of each call, none for one that is denied or uses nothing.
 func TestWhatAuthrepReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -86,6 +86,40 @@ func BenchmarkDecision(b *testing.B) {
 	}
 }
 
+// record stands for what a cache would keep of an application: as many bytes as a decision reads.
+type record struct {
+	words [64]uint64
+}
+
+// BenchmarkRecall is the baseline of BenchmarkDecision: the same keyed hash, a map from it, and the bytes found
+// there added up. It decides nothing; spread over many applications it shows what the memory takes.
+func BenchmarkRecall(b *testing.B) {
+	for _, n := range []int{1, 100_000} {
+		b.Run(fmt.Sprintf("applications=%d", n), func(b *testing.B) {
+			a := New(Options{Services: configured})
+			r := &reply{}
+			require.NoError(b, a.read(&r.call, httptest.NewRequest("GET", "/?service_token=stoken1001&service_id=1001&app_key=key&usage[search]=1", nil)))
+			ids, known := make([]string, n), make(map[digest]*record, n)
+			for i := range ids {
+				ids[i] = "bench" + strconv.Itoa(i)
+				r.application.ID = ids[i]
+				known[a.digest(&r.call)] = &record{}
+			}
+			sum := uint64(0)
+			b.ResetTimer()
+			for i := range b.N {
+				r.application.ID = ids[i*7919%n]
+				for _, w := range known[a.digest(&r.call)].words {
+					sum += w
+				}
+			}
+			if sum != 0 {
+				b.Fatal("nothing was written there")
+			}
+		})
+	}
+}
+
 // BenchmarkHandler is a whole call, without a connection.
 func BenchmarkHandler(b *testing.B) {
 	for _, call := range []string{"authorize", "authrep"} {

@@ -119,7 +119,7 @@ func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 		if !askable(x.name) || !r.door.takes(x.name) {
 			return threescale.MetricInvalid(x.name)
 		}
-		x.metric = s.find(x.name)
+		x.metric = x.of(s)
 		switch {
 		case x.metric != nil && x.metric.known(r.now, r.life):
 		case r.source != FromBackend && a.options.Mode == Allow && (x.metric == nil || x.metric.denied.Load() == 0):

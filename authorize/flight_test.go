@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // TestStampede: a thousand first calls for one key at once are one question.
@@ -95,5 +99,34 @@ func TestCallerGone(t *testing.T) {
 		all.Wait()
 		assert.Len(t, w.journal.take(), 1)
 		assert.Equal(t, 1, w.backend.calls())
+	})
+}
+
+// TestSlowDisk: while the journal takes a minute for each authrep and each report, authorize is answered at once,
+// for the same application, in every way there is; and what is on its way to the disk counts already.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("slow", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 10})
+		require.Equal(t, http.StatusOK, w.get("authorize", "app_id", "slow", "usage[hits]", "1").status)
+		w.journal.slow = time.Minute
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() { w.get("authrep", "app_id", "slow", "usage[hits]", "1") })
+			all.Go(func() { w.accept("slow", "hits", 1) })
+		}
+		synctest.Wait()
+		begun := time.Now()
+		for i := range 100 {
+			g := w.get("authorize", "app_id", "slow", "usage[hits]", "1")
+			require.Equal(t, http.StatusOK, g.status)
+			assert.EqualValues(t, 3, g.current(t, "hits", threescale.Eternity))
+			w.limited("cold"+strconv.Itoa(i), sandbox.Limit{Metric: "hits", Period: "minute", Max: 10})
+			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", "cold"+strconv.Itoa(i)).status, "nor one that is asked about first")
+		}
+		assert.Equal(t, http.StatusConflict, w.get("authorize", "app_id", "slow", "usage[hits]", "8").status)
+		assert.Zero(t, time.Since(begun))
+		all.Wait()
+		assert.Len(t, w.journal.take(), 6)
 	})
 }

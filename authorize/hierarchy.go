@@ -70,8 +70,9 @@ func (m *metric) unknown(now time.Time, life time.Duration) bool {
 type service struct {
 	breaker breaker
 
-	mu      sync.RWMutex // guards metrics
+	mu      sync.RWMutex // guards what follows
 	metrics map[string]*metric
+	beliefs map[pair]belief // see place.go
 }
 
 func newService() *service { return &service{metrics: make(map[string]*metric)} }

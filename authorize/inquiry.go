@@ -12,9 +12,6 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// maxProbes bounds the extra calls that one question may need to place metrics in the hierarchy.
-const maxProbes = 8
-
 // maxFirst bounds how often the first question about an application is put.
 const maxFirst = 3
 
@@ -163,6 +160,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	st := answer.Verdict
 	id := identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application)
 	e.application = i.ledger.refer(id, i.service)
+	first := !e.application.told()
 	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock, i.before))
 	e.oauth, e.keys = st.Application, st.AppKeys
 	if i.call.door.serviceID != "" {
@@ -184,34 +182,12 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 		i.service.metric(name).seen.Store(now.UnixNano())
 	}
 	i.prove(i.metrics)
-	i.place(ctx, e.application, answer)
+	i.place(ctx, answer, first)
 }
 
 func (i *inquiry) prove(metrics []string) {
 	if i.options.OnProof != nil {
 		i.options.OnProof(i.call.door.serviceID, i.call.door.passed, i.call.application, metrics)
-	}
-}
-
-// place learns where the metrics of the call stand, where no answer has said so yet: the call itself
-// tells if it named one, others are asked about one by one.
-func (i *inquiry) place(ctx context.Context, app *application, answer *threescale.Authorization) {
-	probes := 0
-	for _, name := range i.metrics {
-		m := i.service.metric(name)
-		app.mu.Lock()
-		unplaced := app.unplaced(m)
-		app.mu.Unlock()
-		switch {
-		case !unplaced:
-		case len(i.metrics) == 1:
-			app.place(m, answer.Verdict, answer.Limits)
-		case probes < maxProbes:
-			probes++
-			if one, err := i.send(ctx, i.call.question([]string{name})); err == nil && isAnswer(one) && one.Verdict != nil {
-				app.place(m, one.Verdict, one.Limits)
-			}
-		}
 	}
 }
 

@@ -15,14 +15,12 @@ import (
 type Journal interface {
 	// Append returns once every event is durable, except for duplicates of events that already are.
 	// On *event.Refused nothing was kept; on any other error nobody knows. The events and their strings
-	// belong to the caller again when it returns. It may be called concurrently.
+	// belong to the caller again when it returns, with Duplicate set where one was. It may be called concurrently.
 	Append(ctx context.Context, events []event.Event) (duplicates int, err error)
 }
 
 // Append keeps events in the journal of Options, and counts them against the limits of their
-// applications once they are kept: it is the Journal to give to everybody else who takes usage in. Of a
-// request whose events have ids, those that were known already cannot be told from the others, unless
-// all were: then limits are reached sooner, until the backend's counter is learnt again.
+// applications once they are kept: it is the Journal to give to everybody else who takes usage in.
 func (a *Authorizer) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	a.ledger.gate.RLock()
 	defer a.ledger.gate.RUnlock()
@@ -30,16 +28,10 @@ func (a *Authorizer) Append(ctx context.Context, events []event.Event) (duplicat
 	if err != nil || !a.ledger.active.Load() {
 		return duplicates, err
 	}
-	named := 0
-	for i := range events {
-		if events[i].ID != "" {
-			named++
-		}
-	}
 	now := time.Now().Unix()
 	for i := range events {
 		e := &events[i]
-		if e.ID != "" && duplicates == named {
+		if e.Duplicate {
 			continue
 		}
 		a.book(Lane{e.ServiceID, e.Credentials, e.FlatUsage}, &e.Transaction, accept, now)

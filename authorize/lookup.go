@@ -30,8 +30,8 @@ type finding struct {
 // old: at most one question of Options.Timeout after the other, four in all.
 func (a *Authorizer) look(ctx context.Context, c *call) finding {
 	arrived := time.Now()
+	now := arrived
 	for range maxLooks {
-		now := time.Now()
 		e := a.remembered(c.key)
 		if e != nil && a.fresh(e, c, now, arrived) {
 			return a.found(e, c, now, arrived)
@@ -46,6 +46,7 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 		if fl.refused != nil {
 			return finding{refused: fl.refused, source: FromBackend, now: time.Now()}
 		}
+		now = time.Now()
 	}
 	return a.stale(c, time.Now())
 }
@@ -81,7 +82,7 @@ func (a *Authorizer) fresh(e *entry, c *call, now, arrived time.Time) bool {
 		if x.fault != nil || !askable(x.name) || !c.door.takes(x.name) {
 			continue
 		}
-		m := e.application.service.find(x.name)
+		m := x.of(e.application.service)
 		if m == nil || !m.known(now, max(a.options.TTL, since)) && !m.unknown(now, max(a.options.DenyTTL, since)) {
 			return false
 		}
@@ -109,7 +110,7 @@ func (a *Authorizer) fading(e *entry, c *call, now time.Time) bool {
 		return false
 	}
 	for i := range c.asked {
-		m := e.application.service.find(c.asked[i].name)
+		m := c.asked[i].of(e.application.service)
 		if m != nil && m.seen.Load() > m.denied.Load() && !m.known(now, a.options.TTL/aheadDen*aheadNum) {
 			return true
 		}

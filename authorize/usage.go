@@ -16,6 +16,14 @@ type amount struct {
 	fault  *threescale.Error // the value is none
 }
 
+// of returns the metric of a service, nil if it is not known. It is looked up once for a call.
+func (a *amount) of(s *service) *metric {
+	if a.metric == nil {
+		a.metric = s.find(a.name)
+	}
+	return a.metric
+}
+
 // most is where the backend's counters end.
 const most = 1<<63 - 1
 
@@ -68,7 +76,14 @@ func readAmount(name string, v threescale.Value) amount {
 
 // askable reports whether a metric of that name can exist: one with brackets could not be written into
 // usage[…].
-func askable(name string) bool { return name != "" && !strings.ContainsAny(name, "[]") }
+func askable(name string) bool {
+	for i := range len(name) {
+		if name[i] == '[' || name[i] == ']' {
+			return false
+		}
+	}
+	return name != ""
+}
 
 // spread appends to dst what a call's amounts come to with what they add to every ancestor, the deepest
 // first. Where a # meets a number, the later decides alone, as in the backend (backend.md, section 8).

@@ -1,6 +1,8 @@
 package authorize
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -81,15 +83,30 @@ type journal struct {
 	mu     sync.Mutex // guards what follows
 	events []event.Event
 	fail   error
+	slow   time.Duration // how long the disk takes
 }
 
 func (j *journal) Append(_ context.Context, events []event.Event) (int, error) {
+	j.mu.Lock()
+	slow := j.slow
+	j.mu.Unlock()
+	if slow > 0 {
+		pass(slow)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fail != nil {
 		return 0, j.fail
 	}
-	for _, e := range events {
+	known := map[string]bool{}
+	for _, e := range j.events {
+		known[e.ID] = true
+	}
+	for i, e := range events {
+		if e.ID != "" && known[e.ID] {
+			events[i].Duplicate = true
+			continue
+		}
 		e.Usage = append(threescale.Usage{}, e.Usage...)
 		j.events = append(j.events, e)
 	}
@@ -152,9 +169,28 @@ func (g got) current(t *testing.T, metric string, p threescale.Period) int64 {
 	return -1
 }
 
-// send answers a request as the traffic listener does.
+// send answers a request as the traffic listener does: by Express, where that takes it.
 func (w *world) send(r *http.Request) got {
+	w.t.Helper()
+	if r.Method == http.MethodGet {
+		if answer, ok := w.Express(nil, r.URL.Path, r.URL.RawQuery, r.Header.Get(threescale.OptionsHeader)); ok {
+			return parse(w.t, answer)
+		}
+	}
 	return serve(w.Handler(r.Method, path.Clean(r.URL.Path)), r)
+}
+
+// parse reads an answer as it stands on the wire.
+func parse(t *testing.T, answer []byte) got {
+	t.Helper()
+	reader := bufio.NewReader(bytes.NewReader(answer))
+	res, err := http.ReadResponse(reader, nil)
+	require.NoError(t, err, "%q", answer)
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Zero(t, reader.Buffered(), "nothing behind the body")
+	res.Header.Del("Date")
+	return got{res.StatusCode, res.Header, string(body)}
 }
 
 func serve(h http.Handler, r *http.Request) got {

@@ -25,7 +25,6 @@ type Bus struct {
 	service  micro.Service
 	requests *queue // who waits for an answer
 	publishs *queue // who does not
-	singles  *queue // of the stream, delivered before: each is appended alone, lest it spoils what others count
 	stream   *queue // of the stream
 	graves   graves
 	asking   chan struct{} // has one entry for each question being answered
@@ -57,7 +56,7 @@ func Open(o Options) (*Bus, error) {
 	}
 	b := &Bus{
 		options: o, log: o.Log, subject: subject, graves: make(graves, maxGraves), asking: make(chan struct{}, maxAsking),
-		requests: newQueue(), publishs: newQueue(), singles: newQueue(), stream: newQueue(),
+		requests: newQueue(), publishs: newQueue(), stream: newQueue(),
 	}
 	b.life, b.end = context.WithCancel(context.Background())
 	if err := b.connect(); err != nil {
@@ -82,7 +81,6 @@ func (b *Bus) begin() error {
 		return err
 	}
 	b.employ(b.stream, groupWorkers, groupMessages)
-	b.employ(b.singles, singleWorkers, 1)
 	return b.consume()
 }
 
@@ -99,7 +97,7 @@ func (b *Bus) Stop(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, b.end)()
 	b.leave(ctx)
-	for _, q := range []*queue{b.requests, b.publishs, b.singles, b.stream} {
+	for _, q := range []*queue{b.requests, b.publishs, b.stream} {
 		q.close()
 	}
 	err := errors.Join(b.hush(ctx), wait(ctx, b.working.Wait))

@@ -100,17 +100,14 @@ func (b *Bus) beat(before time.Time) {
 }
 
 // take puts a message of the stream into its queue, as soon as there is room; meanwhile the server keeps the
-// others. One that was delivered before may be a duplicate, and is appended by itself: a mixture of new and
-// known events could not be told apart by those who count usage against limits.
+// others.
 func (b *Bus) take(msg jetstream.Msg) {
 	m, times := b.delivered(msg)
-	q := b.stream
 	if times > 1 {
 		b.counters.redelivered.Add(1)
-		q = b.singles
 	}
 	b.held.add(m)
-	if !q.put(m) {
+	if !b.stream.put(m) {
 		b.held.release([]*message{m})
 	}
 }

@@ -65,7 +65,7 @@ func (b *Bus) Stats() Stats {
 			Terminated: c.terminated.Load(), Redelivered: c.redelivered.Load(),
 		},
 	}
-	for _, q := range []*queue{b.requests, b.publishs, b.singles, b.stream} {
+	for _, q := range []*queue{b.requests, b.publishs, b.stream} {
 		n, _ := q.size()
 		s.Waiting += n
 	}

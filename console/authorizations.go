@@ -37,6 +37,8 @@ var authorizations = []family{
 		}},
 	{kind: gauge, name: "reporterd_authorize_overshoot", help: "The most by which a counter was found above its limit.",
 		value: func(s *Snapshot) float64 { return float64(s.Authorize.Overshoot) }},
+	{kind: gauge, name: "reporterd_authorize_unseen_usage", help: "The most usage of other reporters that one answer of the backend brought to light: what may have been granted beyond a limit because of them.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Unseen) }},
 	{kind: gauge, name: "reporterd_authorize_oldest_answer_seconds", help: "Age of the oldest answer served since the last scrape.",
 		value: func(s *Snapshot) float64 { return s.Authorize.OldestAge.Seconds() }},
 	{name: "reporterd_authorize_backend_seconds", help: "How long the backend took to answer authorizations.",

@@ -162,5 +162,6 @@ type Authorize struct {
 	Reported, Refused, Unbilled uint64 // authreps by what became of their usage
 
 	Overshoot int64
+	Unseen    int64         // the most usage of others that one answer brought to light
 	OldestAge time.Duration // of an answer served since the last scrape
 }

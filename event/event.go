@@ -14,6 +14,7 @@ type Event struct {
 	ServiceID   string
 	Credentials threescale.Credentials // zero: those configured for the service when it is delivered
 	FlatUsage   bool                   // the caller asked for 3scale-options flat_usage=1
+	Duplicate   bool                   // set by the journal: its ID was known, or stands earlier in the same request
 	ID          string                 // the producer's id, for deduplication; empty: none
 
 	// Transaction.Timestamp is always set: the producer's, or the moment of acceptance.

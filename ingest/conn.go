@@ -5,51 +5,62 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// NewListener wraps the traffic listener's connections so that net/http costs less on each request,
+// Listener is the traffic listener. Its connections are wrapped so that net/http costs less on each request,
 // which is most of what a request of one event costs at all (BenchmarkIngest in test):
 //
 //   - It moves the read deadline four times a request, and each time the runtime moves a timer. Here a
 //     timer that would ring too early is left alone; when it rings, it is set to the deadline in force.
 //   - Behind the handler's back it reads one byte, to notice a client that leaves: a system call, a
-//     goroutine to park and one to wake. Here that read just waits until it is called off. A client that
+//     goroutine to park and one to wake. Here that read finds nothing, and returns. A client that
 //     leaves is noticed when the answer is written; its events are kept either way.
+//   - What Express answers never reaches it (BenchmarkAuthorize in test).
 //
 // Deadlines hold to the moment, and every other read is the connection's own. Under TLS only the first of
-// the two applies.
-func NewListener(l net.Listener) net.Listener { return lazyListener{l} }
+// these applies.
+type Listener struct {
+	net.Listener
+	express atomic.Pointer[Express]
+	busy    atomic.Int64 // requests that Express is answering
+}
 
-type lazyListener struct{ net.Listener }
+// NewListener wraps a listener. Its State belongs into the server's ConnState.
+func NewListener(l net.Listener) *Listener { return &Listener{Listener: l} }
 
-func (l lazyListener) Accept() (net.Conn, error) {
+// Accept implements net.Listener.
+func (l *Listener) Accept() (net.Conn, error) {
 	inner, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	c := &lazyConn{Conn: inner}
-	c.changed.L = &c.mu
-	return c, nil
+	return &lazyConn{Conn: inner, listener: l}, nil
 }
 
 // lazyConn is a connection with lazy read deadlines. As with any connection, one goroutine reads at a time,
 // and the deadline may be set beside it.
 type lazyConn struct {
 	net.Conn
+	listener *Listener
+	answer   []byte    // room for answers of Express; the reader's
+	renewed  time.Time // when the deadline for writing them was; the reader's
 
-	mu      sync.Mutex // guards the fields below
-	changed sync.Cond  // wanted or closed
-	wanted  time.Time  // the deadline in force; zero: none
-	armed   time.Time  // what the connection below was told last; zero: nothing
-	reading bool       // a read of the connection below is under way
+	mu      sync.Mutex    // guards the fields below
+	wanted  time.Time     // the deadline in force; zero: none
+	armed   time.Time     // what the connection below was told last; zero: nothing
+	idle    time.Duration // how long it may rest between requests; 0: for ever
+	stands  int           // between, answered or midRequest
+	reading bool          // a read of the connection below is under way
+	serving bool          // Express is answering a request
 	closed  bool
 }
 
 // Read reads until the deadline in force, whatever the timer below says.
 func (c *lazyConn) Read(p []byte) (int, error) {
-	if len(p) == 1 {
-		return 0, c.watch()
+	if len(p) == 1 { // net/http's watch, the only read of that length: all else goes through a buffer
+		return 0, nil
 	}
 	for {
 		if err := c.begin(); err != nil {
@@ -57,24 +68,13 @@ func (c *lazyConn) Read(p []byte) (int, error) {
 		}
 		n, err := c.Conn.Read(p)
 		early := c.end(err)
+		if n > 0 && c.hasten(p[:n]) {
+			continue
+		}
 		if n > 0 || !early {
 			return n, err
 		}
 	}
-}
-
-// watch stands for net/http's read of one byte, the only one of that length: everything else it reads
-// goes through a buffer. It returns when it is called off by a deadline in the past, or by Close.
-func (c *lazyConn) watch() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for !c.closed && !longAgo(c.wanted) {
-		c.changed.Wait()
-	}
-	if c.closed {
-		return net.ErrClosed
-	}
-	return os.ErrDeadlineExceeded
 }
 
 // begin says that a read of the connection below comes next, unless it was called off.
@@ -105,10 +105,17 @@ func (c *lazyConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wanted = t
-	c.changed.Broadcast()
+	switch {
+	case c.stands == answered && !longAgo(t):
+		if c.stands, c.idle = between, 0; !t.IsZero() {
+			c.idle = time.Until(t)
+		}
+	case c.stands == between:
+		c.stands = midRequest
+	}
 	switch {
 	case longAgo(t):
-		if !c.reading { // begin and watch look at wanted
+		if !c.reading { // begin looks at wanted
 			return nil
 		}
 	case t.IsZero(), !c.armed.IsZero() && !c.armed.After(t):
@@ -128,12 +135,15 @@ func (c *lazyConn) arm(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Close closes the connection and ends whoever waits for it.
+// Close closes the connection, at once or as soon as the answer of Express is written.
 func (c *lazyConn) Close() error {
 	c.mu.Lock()
 	c.closed = true
-	c.changed.Broadcast()
+	serving := c.serving
 	c.mu.Unlock()
+	if serving {
+		return nil // leave closes it
+	}
 	return c.Conn.Close()
 }
 

@@ -37,15 +37,25 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // lazily serves h behind NewListener in a bubble, and returns the client's end of one connection.
 func lazily(t *testing.T, h http.HandlerFunc) (client net.Conn, answers *bufio.Reader) {
+	return expressly(t, h, nil)
+}
+
+// expressly does the same with an Express.
+func expressly(t *testing.T, h http.HandlerFunc, e Express) (client net.Conn, answers *bufio.Reader) {
 	p := &pipes{incoming: make(chan net.Conn), done: make(chan struct{})}
-	server := NewServer(h, zap.NewNop())
+	server, listener := NewServer(h, zap.NewNop()), NewListener(p)
+	server.ConnState = listener.State
+	if e != nil {
+		listener.SetExpress(e)
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(NewListener(p)) }() // ends with Shutdown
+	go func() { ended <- server.Serve(listener) }() // ends with Shutdown
 	client, far := net.Pipe()
 	p.incoming <- far
 	t.Cleanup(func() {
 		_ = client.Close()
 		require.NoError(t, server.Shutdown(context.Background()))
+		listener.Settle(time.Minute)
 		assert.ErrorIs(t, <-ended, http.ErrServerClosed)
 	})
 	return client, bufio.NewReader(client)
@@ -145,7 +155,9 @@ func TestConnectionSaysWhyBeforeItCloses(t *testing.T) {
 	require.NoError(t, err)
 	server := NewServer(handler, zap.NewNop())
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(NewListener(l)) }() // ends with Close
+	listener := NewListener(l)
+	server.ConnState = listener.State
+	go func() { ended <- server.Serve(listener) }() // ends with Close
 	defer func() { require.NoError(t, server.Close()); <-ended }()
 	answer, err := http.Post("http://"+l.Addr().String()+"/v1/events", "application/json", strings.NewReader(strings.Repeat(" ", 64<<10)))
 	require.NoError(t, err)

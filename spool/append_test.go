@@ -74,6 +74,27 @@ func TestDuplicates(t *testing.T) {
 	assert.EqualValues(t, 5, s.Counts().Accepted)
 }
 
+// TestDuplicatesAreNamed: the caller learns which of its events were known.
+func TestDuplicatesAreNamed(t *testing.T) {
+	s, _ := open(t, Options{Dir: t.TempDir(), DedupeWindow: time.Hour})
+	for _, c := range []struct {
+		ids  []string
+		want []bool
+	}{
+		{[]string{"a", "", "b", "a"}, []bool{false, false, false, true}},
+		{[]string{"c", "b", "", "a", "d", "d"}, []bool{false, true, false, true, false, true}},
+		{[]string{"a", "b"}, []bool{true, true}},
+		{[]string{"", ""}, []bool{false, false}},
+	} {
+		events, got := identified(c.ids...), []bool(nil)
+		appendAll(t, s, events)
+		for _, e := range events {
+			got = append(got, e.Duplicate)
+		}
+		assert.Equal(t, c.want, got, "%v", c.ids)
+	}
+}
+
 func TestIDsAreForgottenAfterTheWindow(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -46,14 +46,30 @@ type uncutMark struct {
 // Append keeps events: it returns once every one that is not a duplicate is durable, in one frame with
 // its id. duplicates counts those whose id was kept before, or stands earlier in events. On an
 // *event.Refused nothing was kept; on another error (the context ended while waiting) they may have been.
-// Neither events nor their strings are retained.
+// Event.Duplicate says which they were. Neither events nor their strings are retained.
 func (s *Spool) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	if len(events) == 0 {
 		return 0, nil
 	}
 	e := encode(events, s.journal.known != nil)
 	defer e.release()
-	return s.journal.append(ctx, e)
+	duplicates, err = s.journal.append(ctx, e)
+	if duplicates > 0 {
+		e.tell(events)
+	}
+	return duplicates, err
+}
+
+// tell marks the duplicates among the events that were encoded.
+func (e *encoding) tell(events []event.Event) {
+	next := 0
+	for _, m := range e.marked {
+		if next < len(e.fresh) && e.fresh[next].index == m.index {
+			next++
+			continue
+		}
+		events[m.index].Duplicate = true
+	}
 }
 
 func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err error) {

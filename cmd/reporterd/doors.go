@@ -30,7 +30,8 @@ func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed
 	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, secure)); err != nil {
 		return nil, failed(err)
 	}
-	d.traffic.bound = ingest.NewListener(d.traffic.bound)
+	d.traffic.express = ingest.NewListener(d.traffic.bound)
+	d.traffic.bound, d.traffic.server.ConnState = d.traffic.express, d.traffic.express.State
 	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log)); err != nil {
 		d.close()
 		return nil, failed(err)

@@ -110,6 +110,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 		return err
 	}
 	d.traffic.gate.open(p.handler)
+	d.traffic.express.SetExpress(p.authorizer.Express)
 	d.admin.gate.open(newConsole(log, c, p, begun, reload))
 	defer onHangup(reload)()
 
