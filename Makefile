@@ -1,5 +1,5 @@
 # The same commands as .ci/run, one by one.
-.PHONY: build test lint fuzz crash bench
+.PHONY: build test lint fuzz crash cluster bench
 
 build:
 	go build -o bin/reporterd ./cmd/reporterd
@@ -14,6 +14,9 @@ lint:
 
 fuzz:
 	.ci/fuzz 60s
+
+cluster:
+	REPORTERD_CLUSTER_KILLS=100 go test -count=1 -timeout 30m -v -run '^TestCluster$$' ./test
 
 crash:
 	REPORTERD_CRASH_CYCLES=300 go test -count=1 -timeout 30m -v -run '^TestCrash$$' ./test

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -23,6 +24,28 @@ func (l *link) turn(up bool) (before time.Duration) {
 	before = now.Sub(time.Unix(0, l.since.Swap(now.UnixNano())))
 	l.up.Store(up)
 	return before
+}
+
+// Dial connects for something else than a Bus, with the same login and for ever. It returns once there is a
+// connection, or ctx ends.
+func Dial(ctx context.Context, o Options) (*nats.Conn, error) {
+	all, err := o.connection()
+	if err != nil {
+		return nil, err
+	}
+	connected := make(chan struct{}, 1)
+	all = append(all, nats.ConnectHandler(func(*nats.Conn) { connected <- struct{}{} }))
+	conn, err := nats.Connect(o.URL, all...)
+	if err != nil {
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	select {
+	case <-connected:
+		return conn, nil
+	case <-ctx.Done():
+		conn.Close()
+		return nil, fmt.Errorf("nats: %w", ctx.Err())
+	}
 }
 
 // connect dials. nats.go calls back from goroutines of its own, which end with the connection.

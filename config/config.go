@@ -41,6 +41,9 @@ type Config struct {
 	Batch Batch `key:"batch"`
 	// How events are kept.
 	Spool Spool `key:"spool"`
+	// Replicas that share a spool in JetStream, with `spool.engine: jetstream`. The servers are those of
+	// `nats.url`.
+	Cluster Cluster `key:"cluster"`
 	// How reports are delivered.
 	Sender Sender `key:"sender"`
 	// How authorizations are answered.
@@ -152,8 +155,9 @@ type Batch struct {
 
 // Spool is how events are kept.
 type Spool struct {
-	// Where the logs live: `file` is the local disk, `jetstream` a NATS JetStream shared by replicas.
-	Engine string `key:"engine" oneof:"file,jetstream" planned:"jetstream"`
+	// Where the logs live: `file` is the local disk, `jetstream` a NATS JetStream that replicas share: see
+	// `cluster`.
+	Engine string `key:"engine" oneof:"file,jetstream"`
 	// The most bytes the data directory may take. At the limit new events are refused (429 with
 	// Retry-After) while delivery goes on. With `serve --sandbox` the default is 1GiB.
 	MaxBytes Size `key:"max_bytes" min:"1MiB" max:"1PiB"`
@@ -165,9 +169,24 @@ type Spool struct {
 	Sync string `key:"sync" oneof:"always,never"`
 }
 
+// Cluster is replicas that share a spool.
+type Cluster struct {
+	// Into how many parts the services are divided. One replica at a time works on each, so it is the most
+	// replicas that have work. It is fixed once the stream is made.
+	Partitions int `key:"partitions" min:"1" max:"256"`
+	// How many copies the NATS servers keep of everything: with 3, one server can be lost.
+	Replicas int `key:"replicas" min:"1" max:"5"`
+	// The stream's name, and what all its subjects begin with. Replicas with the same prefix belong together.
+	Prefix string `key:"prefix" kind:"name" need:"true"`
+	// How long the parts of a replica that died wait until others take them over. Meanwhile their events are
+	// refused (503 with Retry-After).
+	PinTTL time.Duration `key:"pin_ttl" min:"1s" max:"5m"`
+}
+
 // Sender is how reports are delivered.
 type Sender struct {
-	// The most reports in flight at once, over all services.
+	// The most reports in flight at once, over all services; with `spool.engine: jetstream`, over those of one
+	// partition.
 	MaxInFlight int `key:"max_in_flight" min:"1" max:"256"`
 	// What to do with a report whose outcome is unknown (a timeout, a lost connection, a 500, 502 or 504
 	// after it was sent): the backend has no way to recognise a repeat. `retry` sends it again and may

@@ -37,7 +37,7 @@ func TestProblems(t *testing.T) {
 		"batch: {max_bytes: 1}":            at + "batch.max_bytes: 1B: expected 64KiB to 64MiB",
 		"batch: {aggregate: 1}":            at + "batch.aggregate: 1: expected true or false",
 		"spool: {sync: sometimes}":         at + `spool.sync: "sometimes": expected always or never`,
-		"spool: {engine: jetstream}":       at + `spool.engine: "jetstream": not supported by this version`,
+		"spool: {engine: jetstream}":       "nats.url: expected the servers' addresses, since spool.engine is jetstream",
 		"sender: {expired: drop}":          at + `sender.expired: "drop": expected deadletter or restamp`,
 		`nats: {url: "http://h:4222"}`:     at + `nats.url: "http://h:4222": expected addresses such as nats://127.0.0.1:4222, separated by commas; a user has a key of its own`,
 		`nats: {url: "nats://u:pw@h"}`:     at + `nats.url: expected addresses such as nats://127.0.0.1:4222, separated by commas; a user has a key of its own`,

@@ -26,6 +26,17 @@ type Snapshot struct {
 
 	NATS      NATS
 	Authorize Authorize
+	Cluster   *Cluster // nil: this daemon has a spool of its own
+}
+
+// Cluster is this replica among others that share a spool.
+type Cluster struct {
+	Partitions int
+	Owned      int    // by this replica
+	Unowned    int    // by nobody that is heard of
+	Replicas   int    // that are heard of, this one included
+	Taken      uint64 // partitions taken over since the start
+	Spare      uint64 // authorizations answered without the partition's owner, and what is not reported yet
 }
 
 // Events accounts for every event since the data directory was made, across restarts. In one snapshot

@@ -61,3 +61,18 @@ func (h *Histogram) Snapshot() Snapshot {
 	}
 	return s
 }
+
+// Plus adds what another histogram with the same bounds counted. Either may be empty.
+func (s Snapshot) Plus(o Snapshot) Snapshot {
+	if len(s.Counts) != len(o.Counts) {
+		if len(s.Counts) == 0 {
+			return o
+		}
+		return s
+	}
+	sum := Snapshot{Bounds: s.Bounds, Counts: slices.Clone(s.Counts), Count: s.Count + o.Count, Sum: s.Sum + o.Sum}
+	for i, n := range o.Counts {
+		sum.Counts[i] += n
+	}
+	return sum
+}

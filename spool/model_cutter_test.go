@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/reporterd/reporterd/disk/disktest"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -15,7 +14,7 @@ import (
 type cutter struct {
 	book   *book
 	rng    *rand.Rand
-	disk   *disktest.Disk
+	disk   platform
 	tail   *spool.Tail
 	window []*entry
 	upTo   spool.Position // the last one in the window

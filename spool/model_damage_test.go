@@ -73,11 +73,12 @@ func (h *history) damage() map[*entry]bool {
 		serial int
 	}
 	var targets []target
-	for _, file := range h.disk.Files() {
+	d := h.disk.(local)
+	for _, file := range d.Files() {
 		if !strings.Contains(file, "/journal/") && !strings.Contains(file, "/batches/") {
 			continue
 		}
-		content := h.disk.Durable(file)
+		content := d.Durable(file)
 		for _, at := range names.FindAllIndex(content, -1) {
 			serial, _ := strconv.Atoi(string(content[at[0]+1 : at[1]]))
 			targets = append(targets, target{file, at[0], serial})
@@ -87,7 +88,7 @@ func (h *history) damage() map[*entry]bool {
 		return nil
 	}
 	hit := targets[h.rng.IntN(len(targets))]
-	h.disk.Flip(hit.file, int64(hit.offset+h.rng.IntN(8)), uint(h.rng.IntN(3)))
+	d.Flip(hit.file, int64(hit.offset+h.rng.IntN(8)), uint(h.rng.IntN(3)))
 	h.book.damaged = true
 	h.harm = fmt.Sprintf("flipped a bit at event %d, %s offset %d", hit.serial, hit.file, hit.offset)
 	if strings.Contains(hit.file, "/journal/") {

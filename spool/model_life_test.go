@@ -51,7 +51,7 @@ type history struct {
 	shape   shape
 	rng     *rand.Rand
 	book    *book
-	disk    *disktest.Disk
+	disk    platform
 	spool   *spool.Spool // nil between lives, and when opening met the end of the disk
 	crashes int
 	trace   []string // the last operations of the last life that ended
@@ -64,7 +64,7 @@ type history struct {
 func newHistory(seed uint64) *history {
 	rng := rand.New(rand.NewPCG(seed, 0x6d6f64656c))
 	h := &history{shape: drawShape(rng), rng: rng, book: newBook()}
-	h.disk = disktest.New(disktest.Options{Seed: seed, Capacity: h.shape.capacity})
+	h.disk = local{disktest.New(disktest.Options{Seed: seed, Capacity: h.shape.capacity})}
 	return h
 }
 
@@ -198,11 +198,7 @@ func (h *history) end(orderly bool) {
 	}
 	h.crashes++
 	h.trace = h.disk.Trace()
-	if h.shape.kills && !h.shape.faulty && h.rng.IntN(2) == 0 {
-		h.disk = h.disk.Kill()
-	} else {
-		h.disk = h.disk.Crash()
-	}
+	h.disk = h.disk.next(h.shape.kills && !h.shape.faulty && h.rng.IntN(2) == 0)
 	h.book.nextLife()
 }
 
@@ -230,7 +226,7 @@ func (h *history) drain(ctx context.Context) {
 	}
 	h.probe(ctx)
 	if counts := h.spool.Counts(); counts.Pending != uint64(h.fresh()) {
-		h.book.fault("after the last delivery: %+v", counts)
+		h.book.fault("after the last delivery: %+v, %d came anew", counts, h.fresh())
 	}
 	h.end(true)
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/reporterd/reporterd/disk/disktest"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -14,7 +13,7 @@ import (
 type sender struct {
 	book *book
 	rng  *rand.Rand
-	disk *disktest.Disk
+	disk platform
 	owed []*sealed // outcomes to record again
 	digs bool      // it requeues dead letters, too
 }

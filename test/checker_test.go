@@ -14,6 +14,7 @@ const maxInFlight = 8
 
 // verdict is what the checker found, and the figures it found on the way.
 type verdict struct {
+	shared   bool // the lives are replicas: a batch whose outcome could not be recorded may be another's, or come back
 	problems []string
 	repeated int    // reports that landed more than once
 	reopened int    // reports repeated though the answer had been sent: the kill came before it was booked
@@ -26,7 +27,16 @@ type verdict struct {
 // counted twice was in flight at a kill or answered so that nobody could know. ended says of each life
 // whether it was killed.
 func check(l *ledger, w *witness, counted tally, killed map[int]bool) verdict {
-	v := verdict{problems: slices.Concat(l.problems, w.problems)}
+	return verdict{problems: slices.Concat(l.problems, w.problems)}.check(l, w, counted, killed)
+}
+
+// checkReplicas does the same where several daemons share one spool. A report that was answered may be repeated
+// by the next owner of its partition, if the last could not record the answer: it lost the partition, or the bus.
+func checkReplicas(l *ledger, w *witness, counted tally) verdict {
+	return verdict{shared: true, problems: slices.Concat(l.problems, w.problems)}.check(l, w, counted, nil)
+}
+
+func (v verdict) check(l *ledger, w *witness, counted tally, killed map[int]bool) verdict {
 	once, all := tally{}, tally{}
 	reopened := map[int]int{}
 	for _, s := range w.reports {
@@ -34,7 +44,7 @@ func check(l *ledger, w *witness, counted tally, killed map[int]bool) verdict {
 	}
 	for life, n := range reopened {
 		v.reopened += n
-		if n > maxInFlight {
+		if n > maxInFlight && !v.shared {
 			v.problem("%d reports were repeated after the end of life %d, at most %d were in flight", n, life, maxInFlight)
 		}
 	}
@@ -66,6 +76,8 @@ func (v *verdict) follow(s *sighting, killed map[int]bool, reopened map[int]int,
 			continue // a repetition the last answer asked for, or left open
 		}
 		switch last := s.attempts[i-1].life; {
+		case v.shared:
+			reopened[last]++
 		case last == a.life:
 			v.problem("life %d repeated a report it had been told was taken", last)
 		case !killed[last]:

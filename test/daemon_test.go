@@ -58,9 +58,14 @@ func launch(t testing.TB, configFile string, args ...string) *daemon {
 // ready waits for the listeners and for /readyz.
 func (d *daemon) ready() {
 	d.t.Helper()
+	d.readyWithin(20 * time.Second)
+}
+
+func (d *daemon) readyWithin(within time.Duration) {
+	d.t.Helper()
 	d.traffic = "http://" + d.await("traffic")
 	d.admin = "http://" + d.await("admin")
-	eventually(d.t, 20*time.Second, "/readyz answers 200", func() bool {
+	eventually(d.t, within, "/readyz answers 200", func() bool {
 		require.False(d.t, d.gone(), "exited before it was ready:\n%s", tail(d.logged(), 20))
 		got, err := call(testClient, http.MethodGet, d.admin+"/readyz", "", nil)
 		return err == nil && got.status == http.StatusOK

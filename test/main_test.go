@@ -6,6 +6,7 @@
 // the variable that turns it on:
 //
 //	REPORTERD_CRASH_CYCLES=300   kills in the crash test (default 12)
+//	REPORTERD_CLUSTER_KILLS=100  kills of replicas in the cluster test (default none)
 //	REPORTERD_SEED=…             repeats one crash history's decisions
 //	REPORTERD_NODE_CLIENT=1      npm's client (node, and `npm ci` in clients/node)
 //	REPORTERD_MUTANTS=1          daemons broken on purpose, which the crash test has to find out

@@ -7,23 +7,31 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// workload is a set of producers that go on through every death of the daemon and know what was
+// workload is a set of producers that go on through every death of a daemon and know what was
 // acknowledged. Half of them give their events ids and repeat a request until it is acknowledged.
 type workload struct {
-	ledger *ledger
-	target atomic.Pointer[string] // base URL of the traffic listener; nil: nobody is there
-	enough atomic.Bool            // no further requests
-	done   sync.WaitGroup
+	ledger  *ledger
+	targets atomic.Pointer[[]string] // base URLs of traffic listeners; nil: nobody is there
+	enough  atomic.Bool              // no further requests
+	unsure  bool                     // a 503 may have been kept in part: replicas share what they keep
+	done    sync.WaitGroup
 }
 
 // produce starts producers that run until halt, or until ctx ends.
 func produce(ctx context.Context, producers int, seed uint64) *workload {
 	w := &workload{ledger: newLedger()}
+	w.begin(ctx, producers, seed)
+	return w
+}
+
+// begin starts producers.
+func (w *workload) begin(ctx context.Context, producers int, seed uint64) {
 	for i := range producers {
 		w.done.Go(func() {
 			p := &producer{workload: w, client: newClient(), rand: rand.New(rand.NewPCG(seed, uint64(i)))}
@@ -34,16 +42,16 @@ func produce(ctx context.Context, producers int, seed uint64) *workload {
 			p.run(ctx)
 		})
 	}
-	return w
 }
 
-// aim tells the producers where the daemon listens; empty: nowhere.
-func (w *workload) aim(url string) {
-	if url == "" {
-		w.target.Store(nil)
+// aim tells the producers where daemons listen. Each request goes to one of them; an empty address is none.
+func (w *workload) aim(urls ...string) {
+	urls = slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return url == "" })
+	if len(urls) == 0 {
+		w.targets.Store(nil)
 		return
 	}
-	w.target.Store(&url)
+	w.targets.Store(&urls)
 }
 
 // halt returns once no request is on its way, and none with ids is in doubt. Somebody has to listen.
@@ -76,18 +84,23 @@ func (p *producer) run(ctx context.Context) {
 // deliver sends one request and books its fate. Where ids make that safe, it repeats what is in doubt.
 func (p *producer) deliver(ctx context.Context, q *request) {
 	doubted := false
-	for poll(ctx, func() bool { return p.target.Load() != nil }) {
-		url := p.target.Load()
-		if url == nil {
+	for poll(ctx, func() bool { return p.targets.Load() != nil }) {
+		urls := p.targets.Load()
+		if urls == nil {
 			continue
 		}
-		got, err := call(p.client, http.MethodPost, *url+q.path, q.contentType, q.body)
+		url := (*urls)[p.rand.IntN(len(*urls))]
+		got, err := call(p.client, http.MethodPost, url+q.path, q.contentType, q.body)
 		switch {
 		case err == nil && got.status == http.StatusAccepted:
 			p.accept(q, got, doubted)
 			return
 		case err == nil:
 			p.reject(got)
+			if p.unsure && got.status == http.StatusServiceUnavailable && !doubted {
+				doubted = true
+				p.ledger.doubt(q)
+			}
 			if !q.ids {
 				return
 			}

@@ -22,7 +22,8 @@ const maxQuestions = 32
 
 // newAuthorizer has a client of its own: neither reports nor authorizations wait for the other's
 // connections, and their timeouts differ.
-func newAuthorizer(log *zap.Logger, c *config.Config, s *spool.Spool, backend string, v *vouching) (*authorize.Authorizer, error) {
+func newAuthorizer(log *zap.Logger, c *config.Config, j authorize.Journal, pending func(add func(authorize.Usage)) error, backend string, v *vouching,
+) (*authorize.Authorizer, error) {
 	mode, err := authorize.ParseMode(c.Authorize.Mode)
 	if err != nil {
 		return nil, err
@@ -41,8 +42,8 @@ func newAuthorizer(log *zap.Logger, c *config.Config, s *spool.Spool, backend st
 		Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
 		MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
 		OnProof:  v.seen,
-		Services: askedServices(c.Services), Passthrough: c.Backend.Passthrough, Client: client, Journal: s, Log: log,
-		Pending: func(add func(authorize.Usage)) error { return errors.Join(pending(s, add), markAuthorizing(c.DataDir)) },
+		Services: askedServices(c.Services), Passthrough: c.Backend.Passthrough, Client: client, Journal: j, Log: log,
+		Pending: pending,
 	}), nil
 }
 

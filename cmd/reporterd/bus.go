@@ -30,7 +30,7 @@ type messages struct {
 
 // openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
 // out of the server's store, too.
-func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spool.Spool, h *ingest.Handler) (*messages, error) {
+func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letters bus.Letters, h *ingest.Handler) (*messages, error) {
 	if !c.NATS.Embedded && c.NATS.URL == "" {
 		return nil, nil
 	}
@@ -54,17 +54,15 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, s *spo
 	if err == nil {
 		m.bus, err = bus.Open(bus.Options{
 			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
-			Login: bus.Login{
-				CredentialsFile: c.NATS.CredentialsFile, NKeyFile: c.NATS.NKeyFile, User: c.NATS.User, Password: string(c.NATS.Password),
-			},
-			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: buried(s), Log: log.Named("nats"),
+			Login: login(c.NATS),
+			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: letters, Log: log.Named("nats"),
 		})
 	}
 	if err != nil {
 		m.stop(ctx, log)
 		return nil, misuse(err)
 	}
-	if c.NATS.Stream != "" && m.server == nil {
+	if (c.NATS.Stream != "" || c.Spool.Engine == "jetstream") && m.server == nil {
 		m.syncs = watchSyncs(c.NATS, secure, log)
 	}
 	return m, nil
@@ -91,6 +89,11 @@ func (m *messages) unsynced() *time.Duration {
 		return &longest
 	}
 	return nil
+}
+
+// login is how the daemon says to NATS who it is.
+func login(c config.NATS) bus.Login {
+	return bus.Login{CredentialsFile: c.CredentialsFile, NKeyFile: c.NKeyFile, User: c.User, Password: string(c.Password)}
 }
 
 // asked are the calls that requests ask, answered as by HTTP.

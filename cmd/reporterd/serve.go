@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -91,6 +92,9 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	}
 	defer d.close()
 	broken := d.serve()
+	if c.Spool.Engine == "jetstream" {
+		return serveReplica(ctx, log, c, again, d, g, begun, broken)
+	}
 
 	s, err := openSpool(log, c)
 	if err != nil {
@@ -105,7 +109,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	reload := func() error { return p.reload(log, again) }
 	p.countPending(log, c.DataDir)
 	p.start()
-	if p.messages, err = openMessages(ctx, log, c, s, p.handler); err != nil {
+	if p.messages, err = openMessages(ctx, log, c, buried(s), p.handler); err != nil {
 		stop(log, c.StopTimeout, d, p)
 		return err
 	}
@@ -139,7 +143,8 @@ func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string,
 	if err != nil {
 		return nil, err
 	}
-	auth, err := newAuthorizer(log.Named("authorize"), c, s, backend, v)
+	usage := func(add func(authorize.Usage)) error { return errors.Join(pending(s, add), markAuthorizing(c.DataDir)) }
+	auth, err := newAuthorizer(log.Named("authorize"), c, s, usage, backend, v)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// wireVersion begins every list of events that replicas pass on, so that another version's is told from damage.
+const wireVersion = 1
+
+const (
+	wireFlat = 1 << iota // Event.FlatUsage
+)
+
+var errWire = errors.New("cluster: not a list of events: do all replicas have the same version?")
+
+// AppendEvents appends events as replicas pass them on, credentials and ids included.
+func AppendEvents(dst []byte, events []event.Event) []byte {
+	dst = append(dst, wireVersion)
+	dst = binary.AppendUvarint(dst, uint64(len(events)))
+	for i := range events {
+		e := &events[i]
+		flags := byte(0)
+		if e.FlatUsage {
+			flags |= wireFlat
+		}
+		dst = append(dst, flags)
+		for _, s := range [...]string{
+			e.ServiceID, e.Credentials.ServiceToken, e.Credentials.ProviderKey, e.ID, e.Application.ID, e.Application.UserKey,
+		} {
+			dst = appendText(dst, s)
+		}
+		dst = binary.AppendVarint(dst, e.Timestamp)
+		dst = binary.AppendUvarint(dst, uint64(e.Code))
+		dst = binary.AppendUvarint(dst, uint64(len(e.Usage)))
+		for _, u := range e.Usage {
+			dst = binary.AppendUvarint(appendText(dst, u.Metric), u.Value)
+		}
+	}
+	return dst
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// wire reads what AppendEvents wrote; the first thing wrong is kept.
+type wire struct {
+	data []byte
+	bad  bool
+}
+
+// ReadEvents returns the events of a list. Their strings are of their own.
+func ReadEvents(data []byte) ([]event.Event, error) {
+	if len(data) == 0 || data[0] != wireVersion {
+		return nil, errWire
+	}
+	w := &wire{data: data[1:]}
+	count := w.number()
+	if count > uint64(len(data)) {
+		return nil, errWire
+	}
+	events := make([]event.Event, count)
+	for i := range events {
+		e := &events[i]
+		e.FlatUsage = w.byte()&wireFlat != 0
+		e.ServiceID = w.text()
+		e.Credentials = threescale.Credentials{ServiceToken: w.text(), ProviderKey: w.text()}
+		e.ID = w.text()
+		e.Application = threescale.Application{ID: w.text(), UserKey: w.text()}
+		e.Timestamp = w.signed()
+		e.Code = int(w.number())
+		usage := w.number()
+		if w.bad || usage > uint64(len(w.data)) {
+			return nil, errWire
+		}
+		for range usage {
+			e.Usage = append(e.Usage, threescale.Increment{Metric: w.text(), Value: w.number()})
+		}
+	}
+	if w.bad || len(w.data) > 0 {
+		return nil, errWire
+	}
+	return events, nil
+}
+
+func (w *wire) number() uint64 {
+	v, n := binary.Uvarint(w.data)
+	if n <= 0 {
+		w.data, w.bad = nil, true
+		return 0
+	}
+	w.data = w.data[n:]
+	return v
+}
+
+func (w *wire) signed() int64 {
+	v, n := binary.Varint(w.data)
+	if n <= 0 {
+		w.data, w.bad = nil, true
+		return 0
+	}
+	w.data = w.data[n:]
+	return v
+}
+
+func (w *wire) byte() byte {
+	if len(w.data) == 0 {
+		w.bad = true
+		return 0
+	}
+	b := w.data[0]
+	w.data = w.data[1:]
+	return b
+}
+
+func (w *wire) text() string {
+	n := w.number()
+	if n > uint64(len(w.data)) {
+		w.data, w.bad = nil, true
+		return ""
+	}
+	s := string(w.data[:n])
+	w.data = w.data[n:]
+	return s
+}

@@ -1,0 +1,84 @@
+package console
+
+// Plus adds the figures of another spool to a snapshot, which is of the same daemon otherwise.
+func (s Snapshot) Plus(o Snapshot) Snapshot {
+	s.Events = s.Events.plus(o.Events)
+	s.Spool = s.Spool.plus(o.Spool)
+	c := &s.Commits
+	c.Groups, c.Events, c.Bytes, c.Failed = c.Groups+o.Commits.Groups, c.Events+o.Commits.Events, c.Bytes+o.Commits.Bytes, c.Failed+o.Commits.Failed
+	c.Waits, c.Sizes = c.Waits.Plus(o.Commits.Waits), c.Sizes.Plus(o.Commits.Sizes)
+	s.Window = s.Window.plus(o.Window)
+	s.Reports = s.Reports.plus(o.Reports)
+	s.Proof.Known, s.Proof.Waiting = s.Proof.Known+o.Proof.Known, s.Proof.Waiting+o.Proof.Waiting
+	s.Proof.Asked, s.Proof.Failed = s.Proof.Asked+o.Proof.Asked, s.Proof.Failed+o.Proof.Failed
+	s.Latest = Latest{max(s.Latest.Accepted, o.Latest.Accepted), max(s.Latest.Delivered, o.Latest.Delivered)}
+	s.Authorize = s.Authorize.plus(o.Authorize)
+	return s
+}
+
+func (e Events) plus(o Events) Events {
+	return Events{
+		Accepted: e.Accepted + o.Accepted, Duplicates: e.Duplicates + o.Duplicates, Delivered: e.Delivered + o.Delivered, Dead: e.Dead + o.Dead,
+		Pending: e.Pending + o.Pending, Ambiguous: e.Ambiguous + o.Ambiguous, Lost: e.Lost + o.Lost,
+	}
+}
+
+func (s Spool) plus(o Spool) Spool {
+	return Spool{
+		Bytes: s.Bytes + o.Bytes, Quota: s.Quota + o.Quota, Free: s.Free + o.Free, Quarantined: s.Quarantined + o.Quarantined,
+		Batches: s.Batches + o.Batches, Segments: s.Segments + o.Segments, OldestAge: max(s.OldestAge, o.OldestAge),
+		DeadLetters: s.DeadLetters + o.DeadLetters, IDs: s.IDs + o.IDs, Sync: s.Sync, Fsyncs: s.Fsyncs.Plus(o.Fsyncs),
+	}
+}
+
+func (w Window) plus(o Window) Window {
+	return Window{
+		Transactions: w.Transactions + o.Transactions, Events: w.Events + o.Events, Cuts: w.Cuts + o.Cuts, Batches: w.Batches + o.Batches,
+		LastCut: max(w.LastCut, o.LastCut), Times: w.Times.Plus(o.Times), Ages: w.Ages.Plus(o.Ages),
+		Fill: Fill{w.Fill.Transactions.Plus(o.Fill.Transactions), w.Fill.Params.Plus(o.Fill.Params), w.Fill.Bytes.Plus(o.Fill.Bytes)},
+	}
+}
+
+func (r Reports) plus(o Reports) Reports {
+	r.Calls, r.Transactions, r.InFlight = r.Calls+o.Calls, r.Transactions+o.Transactions, r.InFlight+o.InFlight
+	r.Verdicts = added(r.Verdicts, o.Verdicts)
+	calls := map[Answers]uint64{}
+	for _, a := range append(append([]Answers(nil), r.Answers...), o.Answers...) {
+		calls[Answers{Verdict: a.Verdict, Status: a.Status}] += a.Calls
+	}
+	r.Answers = nil
+	for a, n := range calls {
+		a.Calls = n
+		r.Answers = append(r.Answers, a)
+	}
+	dead := make(map[string]Buried, len(r.Dead)+len(o.Dead))
+	for _, m := range []map[string]Buried{r.Dead, o.Dead} {
+		for reason, b := range m {
+			dead[reason] = Buried{dead[reason].Transactions + b.Transactions, dead[reason].Events + b.Events}
+		}
+	}
+	r.Dead, r.Seconds, r.Saturated = dead, r.Seconds.Plus(o.Seconds), r.Saturated+o.Saturated
+	r.Skew, r.Limit, r.BreakerOpen = max(r.Skew, o.Skew), r.Limit+o.Limit, r.BreakerOpen || o.BreakerOpen
+	r.Alone, r.Restamped, r.RestampedEvents = r.Alone+o.Alone, r.Restamped+o.Restamped, r.RestampedEvents+o.RestampedEvents
+	return r
+}
+
+func (a Authorize) plus(o Authorize) Authorize {
+	return Authorize{
+		Answers: added(a.Answers, o.Answers), Granted: a.Granted + o.Granted, Denied: added(a.Denied, o.Denied), Calls: a.Calls.Plus(o.Calls),
+		Failures: a.Failures + o.Failures, RefreshAhead: a.RefreshAhead + o.RefreshAhead, Entries: a.Entries + o.Entries,
+		Denials: a.Denials + o.Denials, Bytes: a.Bytes + o.Bytes, Evicted: a.Evicted + o.Evicted, Applications: a.Applications + o.Applications,
+		Untracked: a.Untracked + o.Untracked, Reported: a.Reported + o.Reported, Refused: a.Refused + o.Refused, Unbilled: a.Unbilled + o.Unbilled,
+		Overshoot: max(a.Overshoot, o.Overshoot), Unseen: max(a.Unseen, o.Unseen), OldestAge: max(a.OldestAge, o.OldestAge),
+	}
+}
+
+func added(a, b map[string]uint64) map[string]uint64 {
+	sum := make(map[string]uint64, len(a)+len(b))
+	for _, m := range []map[string]uint64{a, b} {
+		for name, n := range m {
+			sum[name] += n
+		}
+	}
+	return sum
+}
