@@ -73,6 +73,7 @@ func newFleet(t *testing.T, seed uint64) *fleet {
 			set("cluster.partitions", clusterPartitions).
 			set("cluster.replicas", natsServers).
 			set("cluster.pin_ttl", pinTTL.String()).
+			set("spool.max_bytes", "4GiB"). // a sixth of it keeps the ids of 40 million events
 			set("batch.flush_interval", "200ms").
 			set("backend.timeout", "5s").
 			write(t)

@@ -33,13 +33,13 @@ type replica struct {
 	backend string
 	guards  *guards
 	conn    *nats.Conn
-	node    *cluster.Node
-	front   *ingest.Handler       // takes events, and appends them to whichever partition they are for
-	spare   *authorize.Authorizer // answers while a partition has no owner, without what is not reported yet
-	vouched *vouching             // the spare's
+	node    atomic.Pointer[cluster.Node] // nil until it has joined: the console is open before
+	front   *ingest.Handler              // takes events, and appends them to whichever partition they are for
+	spare   *authorize.Authorizer        // answers while a partition has no owner, without what is not reported yet
+	vouched *vouching                    // the spare's
 	reloads reloads
-	bus     *messages
-	spared  atomic.Uint64 // authorizations that spare answered
+	bus     atomic.Pointer[messages] // nil until it has joined
+	spared  atomic.Uint64            // authorizations that spare answered
 
 	mu     sync.Mutex // guards what follows
 	owned  map[int]*pipeline
@@ -61,11 +61,12 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, again 
 		return failed(err)
 	}
 	defer r.conn.Close()
-	var err error
-	if r.bus, err = openMessages(ctx, log, c, r.bury, r.front); err != nil {
+	messages, err := openMessages(ctx, log, c, r.bury, r.front)
+	if err != nil {
 		r.stop(d)
 		return err
 	}
+	r.bus.Store(messages)
 	d.traffic.gate.open(r.front)
 	defer onHangup(func() error { return r.reload(again) })()
 	log.Info("ready", zap.Duration("after", time.Since(begun).Round(time.Millisecond)))
@@ -110,12 +111,16 @@ func (r *replica) join(ctx context.Context) error {
 	said := ""
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, joinTime)
-		r.node, err = cluster.Start(attempt, cluster.Options{
+		node, err := cluster.Start(attempt, cluster.Options{
 			Conn: r.conn, Prefix: c.Cluster.Prefix, Partitions: c.Cluster.Partitions, Replicas: c.Cluster.Replicas,
 			MaxBytes: int64(c.Spool.MaxBytes), PinTTL: c.Cluster.PinTTL, Log: r.log.Named("cluster"), Open: r.open,
 		})
 		cancel()
-		if err == nil || errors.Is(err, cluster.ErrUnfit) {
+		if err == nil {
+			r.node.Store(node)
+			return nil
+		}
+		if errors.Is(err, cluster.ErrUnfit) {
 			return err
 		}
 		if err.Error() != said {
@@ -208,10 +213,10 @@ func (r *replica) stop(d *doors) {
 	r.log.Info("stopping", zap.Duration("at_most", limit))
 	requests, enough := context.WithTimeout(ctx, limit/4)
 	d.traffic.shutdown(requests)
-	r.bus.stop(requests, r.log)
+	r.bus.Load().stop(requests, r.log)
 	enough()
-	if r.node != nil {
-		r.node.Stop(ctx)
+	if node := r.node.Load(); node != nil {
+		node.Stop(ctx)
 	}
 	r.log.Info("stopped", zap.Duration("took", time.Since(begun).Round(time.Millisecond)))
 }
@@ -250,10 +255,11 @@ func (r *replica) reload(again reader) error {
 
 // ready returns why nothing can be taken in, if so.
 func (r *replica) ready() error {
-	if r.node == nil {
-		return errors.New("cluster: not joined yet")
+	node := r.node.Load()
+	if node == nil {
+		return errUnjoined
 	}
-	if missing := r.node.Unowned(); missing > 0 {
+	if missing := node.Unowned(); missing > 0 {
 		return fmt.Errorf("cluster: %d of %d partitions have no owner at the moment", missing, r.config.Cluster.Partitions)
 	}
 	return nil
@@ -265,7 +271,7 @@ func (r *replica) bury(l bus.Letter) error {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), callTime)
 		defer cancel()
-		_, err = r.node.Call(ctx, r.node.Partition(l.ServiceID), callBury, data, ownerPatience)
+		_, err = r.call(ctx, r.node.Load().Partition(l.ServiceID), callBury, data)
 	}
 	return err
 }

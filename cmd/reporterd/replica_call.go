@@ -54,7 +54,7 @@ type appended struct {
 func (r *replica) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	parts := map[int][]int{}
 	for i := range events {
-		p := r.node.Partition(events[i].ServiceID)
+		p := r.node.Load().Partition(events[i].ServiceID)
 		parts[p] = append(parts[p], i)
 	}
 	kept := false
@@ -108,10 +108,22 @@ func (r *replica) pipeline(p int) *pipeline {
 	return r.owned[p]
 }
 
+// errUnjoined: there is no way to any owner yet.
+var errUnjoined = errors.New("cluster: not joined yet")
+
+// call has the owner of a partition do something, and waits ownerPatience for one.
+func (r *replica) call(ctx context.Context, partition int, kind string, data []byte) ([]byte, error) {
+	node := r.node.Load()
+	if node == nil {
+		return nil, errUnjoined
+	}
+	return node.Call(ctx, partition, kind, data, ownerPatience)
+}
+
 func (r *replica) appendFar(ctx context.Context, p int, events []event.Event) (duplicates int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	answer, err := r.node.Call(ctx, p, callAppend, cluster.AppendEvents(nil, events), ownerPatience)
+	answer, err := r.call(ctx, p, callAppend, cluster.AppendEvents(nil, events))
 	if errors.Is(err, cluster.ErrNoOwner) {
 		return 0, &event.Refused{RetryAfter: retryOwner, Err: err}
 	}
@@ -224,7 +236,7 @@ func (r *replica) ask(w http.ResponseWriter, q *http.Request, path string) {
 	if err != nil { // the handler says what is wrong with it
 		q.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
 	}
-	p := r.node.Partition(serviceOf(q, body))
+	p := r.node.Load().Partition(serviceOf(q, body))
 	if own := r.pipeline(p); own != nil {
 		own.authorizer.Handler(q.Method, path).ServeHTTP(w, q)
 		return
@@ -234,7 +246,7 @@ func (r *replica) ask(w http.ResponseWriter, q *http.Request, path string) {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(q.Context(), r.config.Authorize.Timeout)
 		defer cancel()
-		answer, err = r.node.Call(ctx, p, callAsk, data, ownerPatience)
+		answer, err = r.call(ctx, p, callAsk, data)
 	}
 	var s answered
 	if err != nil || json.Unmarshal(answer, &s) != nil {

@@ -17,7 +17,7 @@ import (
 func (r *replica) console(started time.Time, reload func() error) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: r.config.Admin.Pprof, Log: r.log.Named("console"), Tokens: r.guards.operators,
-		Snapshot: r.snapshot, Ready: r.ready, Degraded: func() []string { return r.bus.degraded() }, Flush: r.flush, Reload: reload,
+		Snapshot: r.snapshot, Ready: r.ready, Degraded: func() []string { return r.bus.Load().degraded() }, Flush: r.flush, Reload: reload,
 		DeadLetters: r.deadLetters, DeadLetter: r.deadLetter,
 		Requeue: r.ordered(requeue), Drop: r.ordered(drop),
 		Parking: console.Parking{List: r.parked, Settle: r.unpark},
@@ -30,20 +30,21 @@ func (r *replica) snapshot() console.Snapshot {
 	sum := console.Snapshot{
 		Traffic: []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)},
 		Held:    console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld},
-		Reload:  r.reloads.figures(), NATS: r.bus.figures(), Authorize: authorizations(r.spare.Stats()),
+		Reload:  r.reloads.figures(), NATS: r.bus.Load().figures(), Authorize: authorizations(r.spare.Stats()),
 	}
 	sum.Spool.Sync = "always"
 	for _, p := range r.pipelines() {
 		sum = sum.Plus(p.snapshot())
 	}
 	sum.Cluster = &console.Cluster{Partitions: r.config.Cluster.Partitions, Spare: r.spared.Load()}
-	if r.node == nil {
+	node := r.node.Load()
+	if node == nil {
 		sum.Cluster.Unowned = sum.Cluster.Partitions
 		return sum
 	}
-	s := r.node.Stats()
+	s := node.Stats()
 	sum.Cluster.Owned, sum.Cluster.Unowned, sum.Cluster.Replicas, sum.Cluster.Taken = s.Owned, s.Unowned, s.Replicas, s.Taken
-	for _, data := range r.node.News() {
+	for _, data := range node.News() {
 		var lanes []console.Lane
 		if json.Unmarshal(data, &lanes) == nil {
 			sum.Lanes = append(sum.Lanes, lanes...)
@@ -63,12 +64,9 @@ func news(p *pipeline) []byte {
 
 // everywhere calls the owner of each partition.
 func (r *replica) everywhere(ctx context.Context, kind string, data []byte, take func(partition int, answer []byte) error) error {
-	if r.node == nil {
-		return errors.New("cluster: not joined yet")
-	}
 	var all []error
 	for p := range r.config.Cluster.Partitions {
-		answer, err := r.node.Call(ctx, p, kind, data, ownerPatience)
+		answer, err := r.call(ctx, p, kind, data)
 		if err == nil {
 			err = take(p, answer)
 		}
@@ -103,7 +101,7 @@ func (r *replica) deadLetters(ctx context.Context, q console.DeadLetterQuery) (c
 		if err != nil {
 			return page, err
 		}
-		answer, err := r.node.Call(ctx, p, callLetters, data, ownerPatience)
+		answer, err := r.call(ctx, p, callLetters, data)
 		if err != nil {
 			return page, err
 		}
@@ -158,7 +156,7 @@ func (r *replica) deadLetter(ctx context.Context, id string) (json.RawMessage, e
 	if err != nil {
 		return nil, err
 	}
-	answer, err := r.node.Call(ctx, p, callLetter, []byte(rest), ownerPatience)
+	answer, err := r.call(ctx, p, callLetter, []byte(rest))
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +184,7 @@ func (r *replica) ordered(do action) func(context.Context, console.DeadLetterOrd
 			if err != nil {
 				return out, err
 			}
-			answer, err := r.node.Call(ctx, p, callOrder, data, ownerPatience)
+			answer, err := r.call(ctx, p, callOrder, data)
 			var some console.DeadLetterOutcome
 			if err == nil {
 				err = json.Unmarshal(answer, &some)
