@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,6 +59,8 @@ type Console struct {
 	options Options
 	metrics http.Handler
 	routes  *http.ServeMux
+
+	following atomic.Int32 // who reads live figures
 }
 
 // New returns the handler of the admin listener. It owns no goroutine.
@@ -86,7 +89,9 @@ func (c *Console) own() []Route {
 		{"GET /{$}", "", f(c.index)},
 		{"GET /livez", "", f(c.live)},
 		{"GET /readyz", "", f(c.ready)},
+		{"GET /page/{file}", "", f(c.page)},
 		{"GET /api/v1/session", "", f(c.session)},
+		{"GET /api/v1/live", access.Read, f(c.follow)},
 		{"GET /api/v1/status", access.Read, f(c.status)},
 		{"GET /api/v1/deadletters", access.Read, f(c.deadLetters)},
 		{"GET /api/v1/deadletters/{id}", access.Read, f(c.deadLetter)},

@@ -52,9 +52,11 @@ func (c *Console) reload(w http.ResponseWriter, _ *http.Request) {
 
 const index = `reporterd
 
+GET  /                    this, or for a browser a page with live figures
 GET  /livez               the process runs
 GET  /readyz              it can commit and accept
 GET  /api/v1/status       events, spool, backend and lanes, as JSON
+GET  /api/v1/live         the same once a second, as server-sent events
 GET  /api/v1/deadletters  what the backend will never take: ?service_id=&reason=&since=&until=&limit=&cursor=
      /api/v1/deadletters/ID       one of them
 POST /api/v1/deadletters/requeue  makes them live again, /drop deletes them: {"ids":[],"service_id":"","reason":"","since":"","until":"",
@@ -66,7 +68,12 @@ POST /-/flush             seals and tries everything accepted so far, then answe
 POST /-/reload            reads services and credentials of the configuration again
 `
 
-func (c *Console) index(w http.ResponseWriter, _ *http.Request) {
+func (c *Console) index(w http.ResponseWriter, r *http.Request) {
+	if wantsPage(r) {
+		page := pages["index.html"]
+		page.send(w, r)
+		return
+	}
 	text := index
 	if c.options.Pprof {
 		text += "GET  /debug/pprof/        Go's profiler\n"

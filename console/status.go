@@ -46,7 +46,10 @@ type statusLane struct {
 }
 
 func (c *Console) status(w http.ResponseWriter, _ *http.Request) {
-	s := c.options.Snapshot()
+	writeJSON(w, http.StatusOK, c.statusPage(c.options.Snapshot()))
+}
+
+func (c *Console) statusPage(s Snapshot) statusPage {
 	page := statusPage{
 		Version: c.options.Build.Version,
 		Uptime:  time.Since(c.options.Started).Seconds(),
@@ -63,5 +66,5 @@ func (c *Console) status(w http.ResponseWriter, _ *http.Request) {
 			l.Questioned, l.Parked, l.ParkedEvents,
 		})
 	}
-	writeJSON(w, http.StatusOK, page)
+	return page
 }

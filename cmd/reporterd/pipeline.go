@@ -11,6 +11,7 @@ import (
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/batcher"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/ingest"
 	"github.com/reporterd/reporterd/sender"
 	"github.com/reporterd/reporterd/spool"
@@ -101,7 +102,7 @@ func (p *pipeline) stop(ctx context.Context) error {
 	return errors.Join(cut, p.sending.stop(ctx), asked)
 }
 
-var errStopping = errors.New("the daemon is stopping")
+var errStopping = errors.New(console.Stopping)
 
 // ready returns why the daemon cannot commit and accept, if it cannot.
 func (p *pipeline) ready() error {

@@ -26,13 +26,13 @@ Report as any 3scale client does, and do not wait:
     -d 'transactions[0][app_id]=app2' -d 'transactions[0][usage][hits]=3'
   curl -sS -X POST %[2]s/-/flush
 
-See how it is:
+See how it is, in figures or in a browser at %[6]s:
 
   curl -sS %[2]s/api/v1/status
 
 %[5]sEvents are kept in %[4]s; the sandbox counts in memory. Ctrl-C stops both.
 
-`, traffic.curl(), admin.curl(), sandbox.curl(), dataDir, m.tryIt())
+`, traffic.curl(), admin.curl(), sandbox.curl(), dataDir, m.tryIt(), admin.browser())
 }
 
 // tryIt is how to publish an event, for who has the nats command; nothing without a server of our own.
@@ -45,6 +45,14 @@ func (m *messages) tryIt() string {
   nats --server nats://%s pub usage.1001 '{"app_id":"app1","usage":{"hits":1}}'
 
 `, reachable(m.server.Address()))
+}
+
+// browser is an address for a browser on this machine.
+func (l *listener) browser() string {
+	if strings.HasPrefix(l.address, "unix:") {
+		return "the admin listener, once it is on a port"
+	}
+	return strings.TrimPrefix(l.curl(), "--insecure ") + "/"
 }
 
 // curl is the beginning of an address for curl on this machine.

@@ -1,0 +1,92 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/reporterd/reporterd/histogram"
+)
+
+const (
+	// liveEvery is how often those who follow get figures, and maxLive how many may at once.
+	liveEvery = time.Second
+	maxLive   = 32
+
+	// liveWrite bounds how long one of them may take to read them.
+	liveWrite = 10 * time.Second
+)
+
+// livePage is one event of GET /api/v1/live: the status, and what a page shows beside it.
+type livePage struct {
+	statusPage
+	Time        float64       `json:"time"`  // Unix seconds
+	Ready       string        `json:"ready"` // empty: it is
+	DeadLetters int           `json:"deadletters"`
+	Commit      liveHistogram `json:"commit"` // seconds until a group was durable, since the start
+	Authorize   liveAuthorize `json:"authorize"`
+}
+
+type liveHistogram struct {
+	Bounds []float64 `json:"bounds"`
+	Counts []uint64  `json:"counts"` // cumulative
+	Count  uint64    `json:"count"`
+}
+
+type liveAuthorize struct {
+	Answers map[string]uint64 `json:"answers"`
+	Granted uint64            `json:"granted"`
+}
+
+// follow sends figures once a second, as server-sent events, until the reader goes away or the daemon stops.
+func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
+	if c.following.Add(1) > maxLive {
+		c.following.Add(-1)
+		w.Header().Set("Retry-After", "5")
+		writeProblem(w, http.StatusServiceUnavailable, "too many follow already")
+		return
+	}
+	defer c.following.Add(-1)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	answer := http.NewResponseController(w)
+	tick := time.NewTicker(liveEvery)
+	defer tick.Stop()
+	for {
+		page := c.livePage()
+		data, err := json.Marshal(page)
+		if err != nil {
+			return
+		}
+		_ = answer.SetWriteDeadline(time.Now().Add(liveWrite)) // not every connection has one
+		if _, err := w.Write(append(append([]byte("data: "), data...), "\n\n"...)); err != nil || answer.Flush() != nil {
+			return
+		}
+		if page.Ready == Stopping {
+			return // a server that shuts down waits for nobody then
+		}
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// Stopping is what the error of Options.Ready says while the daemon stops.
+const Stopping = "the daemon is stopping"
+
+func (c *Console) livePage() livePage {
+	s := c.options.Snapshot()
+	page := livePage{
+		statusPage: c.statusPage(s), Time: float64(time.Now().UnixMilli()) / 1e3, DeadLetters: s.Spool.DeadLetters,
+		Commit: liveOf(s.Commits.Waits), Authorize: liveAuthorize{s.Authorize.Answers, s.Authorize.Granted},
+	}
+	if err := c.options.Ready(); err != nil {
+		page.Ready = err.Error()
+	}
+	return page
+}
+
+func liveOf(s histogram.Snapshot) liveHistogram { return liveHistogram{s.Bounds, s.Counts, s.Count} }

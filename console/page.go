@@ -1,0 +1,87 @@
+package console
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// pageFiles are the page for people: plain HTML, CSS and modules, without a build step, and uPlot for the chart.
+//
+//go:embed page/*.html page/*.css page/*.js
+var pageFiles embed.FS
+
+// pageFile is one of them, as it is sent.
+type pageFile struct {
+	kind, tag      string
+	plain, smaller []byte
+}
+
+// kinds are said here, since a machine's own table may call them otherwise.
+var kinds = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+}
+
+// pages are the files by their names.
+var pages = loadPages()
+
+func loadPages() map[string]pageFile {
+	entries, err := pageFiles.ReadDir("page")
+	if err != nil {
+		panic(fmt.Sprintf("console: %v", err)) // they are in the program
+	}
+	all := make(map[string]pageFile, len(entries))
+	for _, e := range entries {
+		text, err := pageFiles.ReadFile("page/" + e.Name())
+		if err != nil {
+			panic(fmt.Sprintf("console: %v", err))
+		}
+		var small bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&small, gzip.BestCompression) // the level exists
+		_, _ = w.Write(text)                                      // memory takes it
+		_ = w.Close()
+		sum := sha256.Sum256(text)
+		all[e.Name()] = pageFile{
+			kind: kinds[path.Ext(e.Name())], tag: `"` + hex.EncodeToString(sum[:8]) + `"`, plain: text, smaller: small.Bytes(),
+		}
+	}
+	return all
+}
+
+// page sends one file of the page.
+func (c *Console) page(w http.ResponseWriter, r *http.Request) {
+	f, ok := pages[r.PathValue("file")]
+	if !ok {
+		writeProblem(w, http.StatusNotFound, "the page has no such file")
+		return
+	}
+	f.send(w, r)
+}
+
+// send sends the file, or says that the browser has it already.
+func (f *pageFile) send(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-cache") // it is asked for again, and mostly not sent
+	h.Set("ETag", f.tag)
+	h.Set("Content-Type", f.kind)
+	h.Add("Vary", "Accept-Encoding, Accept")
+	if r.Header.Get("If-None-Match") == f.tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	body := f.plain
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = f.smaller
+	}
+	_, _ = w.Write(body) // the reader went away: nobody to tell
+}
+
+// wantsPage reports whether a browser asks, and not a person with curl.
+func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }

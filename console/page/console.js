@@ -1,0 +1,153 @@
+// The page: figures as they come, lanes, dead letters.
+
+import { follow } from './live.js';
+import { keep, order, rights } from './session.js';
+import { Rates } from './chart.js';
+import { Letters } from './letters.js';
+import { bytes, quantile, short, time, whole } from './format.js';
+
+const find = (id) => document.getElementById(id);
+const set = (id, text) => { if (find(id).textContent !== text) find(id).textContent = text; };
+
+let scopes = [];
+let lostSince = 0;
+const past = []; // figures of the last minute, the oldest first
+const rates = new Rates(find('chart'));
+const letters = new Letters(find, () => scopes.includes('write'));
+
+theme(localStorage.getItem('reporterd-theme') ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
+find('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark', true));
+find('flush').addEventListener('click', flush);
+find('login').addEventListener('submit', (event) => {
+  event.preventDefault();
+  keep(find('token').value);
+  find('token').value = '';
+  find('login').hidden = true;
+  begin();
+});
+begin();
+
+async function begin() {
+  const session = await rights().catch(() => ({ scopes: [] }));
+  scopes = session.scopes ?? [];
+  find('flush').disabled = !scopes.includes('write');
+  find('flush').title = find('flush').disabled ? 'This needs a token with the scope write' : 'Seal and send what is waiting';
+  follow({ heard, lost, asked: () => { state('lost', 'no token'); find('login').hidden = false; find('token').focus(); } });
+}
+
+function theme(name, chosen) {
+  document.documentElement.dataset.theme = name;
+  find('theme').textContent = name === 'dark' ? 'Light' : 'Dark';
+  find('theme').setAttribute('aria-pressed', String(name === 'dark'));
+  if (chosen) localStorage.setItem('reporterd-theme', name);
+  rates.draw();
+}
+
+function state(name, text) {
+  find('link').dataset.state = name;
+  set('link', text);
+}
+
+function lost(why) {
+  lostSince ||= Date.now();
+  state('lost', 'lost');
+  find('lost').hidden = false;
+  set('lost', `The daemon has not been heard of since ${new Date(lostSince).toLocaleTimeString()}: ${why}. Figures below are from then. What it has acknowledged is on its disk.`);
+}
+
+function heard(now) {
+  if (lostSince) {
+    lostSince = 0;
+    past.length = 0; // its counters may have begun anew
+    find('lost').hidden = true;
+  }
+  state('live', now.ready === '' ? 'live' : now.ready);
+  set('version', now.version);
+  const before = past.at(-1);
+  past.push(now);
+  if (past.length > 60) past.shift();
+  show(now, before);
+}
+
+function show(now, before) {
+  const e = now.events;
+  law(e);
+  set('pending', short(e.pending));
+  set('oldest', e.pending ? `events, the oldest for ${time(now.spool.oldest_age_seconds)}` : 'nothing waits');
+  set('spool', bytes(now.spool.bytes));
+  set('free', `${bytes(now.spool.free_bytes)} free of ${bytes(now.spool.quota_bytes)}`);
+  find('room').value = now.spool.quota_bytes ? now.spool.bytes / now.spool.quota_bytes : 0;
+  set('calls', whole(now.backend.report_calls));
+  set('commit', commitTime(now));
+  authorizations(now.authorize);
+  lanes(now.lanes);
+  if (before && now.time > before.time) {
+    const rate = (a, b) => Math.max(0, a - b) / (now.time - before.time);
+    const [into, out] = [rate(e.accepted, before.events.accepted), rate(e.delivered, before.events.delivered)];
+    set('in', short(into));
+    set('out', short(out));
+    rates.add(now.time, into, out);
+  }
+  if (!before || now.deadletters !== before.deadletters || e.dead !== before.events.dead) letters.load();
+}
+
+function commitTime(now) {
+  const slow = quantile(0.99, now.commit.bounds, past[0] === now ? undefined : past[0].commit, now.commit);
+  return Number.isNaN(slow) ? '–' : slow === Infinity ? `> ${time(now.commit.bounds.at(-1))}` : `≤ ${time(slow)}`;
+}
+
+function law(e) {
+  const holds = e.accepted === e.delivered + e.dead + e.pending + e.lost;
+  const parts = [['accepted', e.accepted], [' = delivered', e.delivered], [' + dead', e.dead], [' + pending', e.pending], [' + lost', e.lost]];
+  find('law').replaceChildren(...parts.flatMap(([word, n]) => {
+    const b = document.createElement('b');
+    b.textContent = whole(n);
+    return [`${word} `, b];
+  }), mark(holds));
+}
+
+function mark(holds) {
+  const span = document.createElement('span');
+  span.className = holds ? 'holds' : 'broken';
+  span.textContent = holds ? ' ✓ it adds up' : ' ✗ it does not add up';
+  return span;
+}
+
+function authorizations(a) {
+  const all = Object.values(a.answers ?? {}).reduce((sum, n) => sum + n, 0);
+  if (!all) return;
+  set('authorized', short(all));
+  set('cached', `${(100 * (a.answers.cache ?? 0) / all).toFixed(1)} % from memory, ${short(a.granted)} granted`);
+}
+
+function lanes(all) {
+  const busy = all.filter((lane) => lane.batches > 0 || lane.state !== 'flowing');
+  find('nolanes').hidden = busy.length > 0;
+  find('lanestable').hidden = busy.length === 0;
+  find('lanes').replaceChildren(...busy.slice(0, 200).map((lane) => {
+    const row = document.createElement('tr');
+    for (const [label, text, className] of [
+      ['Service', lane.service_id, 'name'], ['State', lane.state, ''], ['Batches', whole(lane.batches), 'number'], ['Events', whole(lane.events), 'number'],
+      ['Oldest', time(lane.oldest_age_seconds), 'number'], ['Why', lane.last_error],
+    ]) {
+      const td = document.createElement('td');
+      td.dataset.label = label;
+      td.textContent = text;
+      if (className) td.className = className;
+      if (label === 'State') td.dataset.state = lane.state;
+      row.append(td);
+    }
+    return row;
+  }));
+}
+
+async function flush() {
+  find('flush').disabled = true;
+  try {
+    await order('-/flush');
+    set('said', 'Flushed: what was accepted before is sealed and was tried.');
+  } catch (error) {
+    set('said', `The flush did not work: ${error.message}`);
+  }
+  find('flush').disabled = !scopes.includes('write');
+}

@@ -1,0 +1,26 @@
+// Who looks, and what that allows. A token stays in this tab.
+
+const kept = 'reporterd-token';
+
+export function headers() {
+  const token = sessionStorage.getItem(kept);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+export function keep(token) { sessionStorage.setItem(kept, token); }
+
+/** What may be done: {asked, name, scopes}. */
+export async function rights() {
+  const answer = await fetch('api/v1/session', { headers: headers(), cache: 'no-store' });
+  return answer.json();
+}
+
+/** Sends an order, and returns what came of it; throws in words. */
+export async function order(path, body) {
+  const answer = await fetch(path, {
+    method: 'POST', headers: { ...headers(), ...(body ? { 'Content-Type': 'application/json' } : {}) }, body: body && JSON.stringify(body),
+  });
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(said.detail || `it answers ${answer.status}`);
+  return said;
+}
