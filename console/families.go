@@ -31,7 +31,7 @@ var families = []family{
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Bytes) }},
 	{kind: gauge, name: "reporterd_spool_quota_bytes", help: "Bytes the data directory may take.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Quota) }},
-	{kind: gauge, name: "reporterd_spool_free_bytes", help: "Bytes that can still be accepted: the least of quota and disk.",
+	{kind: gauge, name: "reporterd_spool_free_bytes", help: "Bytes left for new events: the least of quota and disk, less what is kept for draining.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Free) }},
 	{kind: gauge, name: "reporterd_spool_quarantined_bytes", help: "Bytes set aside as damaged.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Quarantined) }},

@@ -74,6 +74,7 @@ func TestFullSpoolRefusesAndDrains(t *testing.T) {
 			assert.Error(t, s.Ready())
 			u := s.Usage()
 			assert.LessOrEqual(t, u.Bytes, int64(size))
+			assert.Less(t, u.FreeBytes, s.journal.log.segmentBytes+readyBytes, "what is kept for draining is not free")
 			s, _ = reopen(t, s, o)
 			assert.Error(t, s.Ready(), "a restart makes no room")
 			drain(t, s)

@@ -116,8 +116,11 @@ func (s *Spool) admit(bytes int) error {
 	if s.journal.log.remaining() < need+frameHead*2+groupPrefix {
 		need += s.journal.log.segmentBytes
 	}
-	return s.room.admit(need, uncut+s.batches.log.segmentBytes)
+	return s.room.admit(need, s.reserve(uncut))
 }
+
+// reserve is how many bytes draining may take while so many are not cut yet.
+func (s *Spool) reserve(uncut int64) int64 { return uncut + s.batches.log.segmentBytes }
 
 // Counts returns one consistent snapshot.
 func (s *Spool) Counts() Counts { return s.tally.snapshot() }

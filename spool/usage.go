@@ -6,7 +6,7 @@ import "time"
 type Usage struct {
 	Bytes            int64         // allocated under the data directory
 	QuotaBytes       int64         // 0: none
-	FreeBytes        int64         // the smaller of quota left and disk left above the watermark; never negative
+	FreeBytes        int64         // the smaller of quota left and disk left above the watermark, less what is kept for draining; never negative
 	UncutBytes       int64         // of events in the journal behind the last cut
 	Batches          int           // live
 	OldestAge        time.Duration // of the oldest event in a live batch, since it was accepted; 0: none
@@ -22,7 +22,7 @@ type Usage struct {
 // Usage returns a snapshot.
 func (s *Spool) Usage() Usage {
 	u := Usage{
-		Bytes: s.room.used.Load(), QuotaBytes: s.room.quota, FreeBytes: max(0, s.room.left()),
+		Bytes: s.room.used.Load(), QuotaBytes: s.room.quota,
 		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
 		Sync: s.mode, Commits: s.timing.snapshot(),
 	}
@@ -36,6 +36,7 @@ func (s *Spool) Usage() Usage {
 		u.IDs = s.journal.known.size()
 	}
 	s.journal.mu.Unlock()
+	u.FreeBytes = max(0, s.room.left()-s.reserve(u.UncutBytes))
 	u.Batches, u.OldestAge = s.batches.index.age(time.Now())
 	return u
 }

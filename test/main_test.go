@@ -10,6 +10,7 @@
 //	REPORTERD_SEED=…             repeats one crash history's decisions
 //	REPORTERD_NODE_CLIENT=1      npm's client (node, and `npm ci` in clients/node)
 //	REPORTERD_MUTANTS=1          daemons broken on purpose, which the crash test has to find out
+//	REPORTERD_PROMETHEUS=1       Prometheus, for the alerts and the dashboard
 //	REPORTERD_BINARY=…           a binary to test instead of building one
 //	REPORTERD_PROFILE=DIR        where the benchmark writes CPU profiles of the daemon
 package test
