@@ -161,3 +161,18 @@ func (s *services) of(key identity) *service {
 	}
 	return found
 }
+
+// Parents returns the parents of a service's methods, as far as answers told of them: of metrics that have a limit in
+// some plan that was asked for.
+func (a *Authorizer) Parents(serviceID string) map[string]string {
+	s := a.services.of(identifyService(serviceID, threescale.Credentials{}))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make(map[string]string)
+	for name, m := range s.metrics {
+		if p := m.parent.Load(); p != nil {
+			all[name] = p.name
+		}
+	}
+	return all
+}

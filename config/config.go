@@ -54,6 +54,8 @@ type Config struct {
 	NATS NATS `key:"nats"`
 	// The stand-in backend of `serve --sandbox`.
 	Sandbox Sandbox `key:"sandbox"`
+	// What was accepted, delivered and lost, by service, application, metric and hour.
+	Ledger Ledger `key:"ledger"`
 	// 3scale's admin portal, for Analytics and Account Management.
 	Portal Portal `key:"portal"`
 	// The daemon's own log, on standard error.
@@ -303,6 +305,17 @@ type NATS struct {
 type Sandbox struct {
 	// Where the sandbox listens: host:port.
 	Listen string `key:"listen" kind:"address" need:"true"`
+}
+
+// Ledger accounts for usage.
+type Ledger struct {
+	// Keeps the ledger, in `ledger.db` of the data directory: docs/ledger.md. It is not kept with
+	// `spool.engine: jetstream`.
+	Enabled bool `key:"enabled"`
+	// How long cells are kept.
+	Keep time.Duration `key:"keep" min:"24h" max:"87600h"`
+	// How large the database may become. Days are given up for it, the oldest first.
+	MaxBytes Size `key:"max_bytes" min:"16MiB" max:"1TiB"`
 }
 
 // Portal is 3scale's admin portal.

@@ -13,6 +13,7 @@ func Default() *Config {
 			FlushInterval: 5 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
 		},
 		Spool:   Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
+		Ledger:  Ledger{Enabled: true, Keep: 2400 * time.Hour, MaxBytes: 4 << 30},
 		Cluster: Cluster{Partitions: 8, Replicas: 3, Prefix: "reporterd", PinTTL: 10 * time.Second},
 		Sender:  Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
 		Authorize: Authorize{

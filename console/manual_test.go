@@ -55,6 +55,7 @@ var complete = Snapshot{
 	},
 	NATS:      NATS{Unsynced: new(time.Duration), Refused: map[string]uint64{"invalid_message": 1}, Stream: map[string]uint64{"acknowledged": 1}},
 	Cluster:   &Cluster{},
+	Ledger:    &Ledger{Earliest: 1},
 	Authorize: Authorize{Answers: map[string]uint64{"cache": 1}, Denied: map[string]uint64{"limits_exceeded": 1}},
 }
 

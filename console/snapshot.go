@@ -27,6 +27,18 @@ type Snapshot struct {
 	NATS      NATS
 	Authorize Authorize
 	Cluster   *Cluster // nil: this daemon has a spool of its own
+	Ledger    *Ledger  // nil: there is none
+}
+
+// Ledger is how far the ledger is.
+type Ledger struct {
+	Booked   uint64 // things that happened to batches, since the start
+	Behind   uint64 // records of the batch log that are not booked yet
+	Bytes    int64
+	Missed   bool   // its figures may be less than what happened
+	Stopped  bool   // it cannot be written at the moment
+	GivenUp  uint64 // days, for its size, since the start
+	Earliest int64  // the first day that is kept, Unix seconds; 0: none
 }
 
 // Cluster is this replica among others that share a spool.

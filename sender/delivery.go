@@ -3,7 +3,9 @@ package sender
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/reporterd/reporterd/spool"
@@ -129,7 +131,7 @@ func (d *delivery) report(c threescale.Credentials) *threescale.Report {
 func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	switch v.Kind {
 	case Delivered:
-		if d.resolve(ctx, spool.Resolution{Delivered: d.fresh}) {
+		if d.resolve(ctx, spool.Resolution{Delivered: d.fresh, Restamped: slices.Sorted(maps.Keys(d.late)), At: d.began}) {
 			d.counts.delivered.Add(uint64(len(d.fresh)))
 			d.countRestamped()
 		}

@@ -3,6 +3,7 @@ package spool
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,10 @@ type batches struct {
 	log   *segmentLog
 	index *index
 	tally *tally
+
+	wake   chan struct{} // holds a token when there is something new to read for Accounts
+	booked atomic.Uint64 // what is below need not be kept for Accounts; 0: nothing is kept
+	spare  int64         // bytes of ended batches that are kept for Accounts at most
 
 	// moves is held for reading while a record about a batch is under way, and for writing while a live
 	// batch is copied forward: no record may say that a batch ended, and a later one that it lives (I10).
@@ -111,6 +116,10 @@ func (b *batches) commit(led *group) {
 	b.groups.finish(led, err)
 	b.mu.Unlock()
 	close(led.done)
+	select {
+	case b.wake <- struct{}{}:
+	default: // it has not taken the one before
+	}
 }
 
 func (x *index) position() Position {

@@ -96,6 +96,10 @@
 //	                 without one, all ambiguous attempts
 //	12    requeued   str id of a dead letter, batch: its events are pending again
 //	13    requeues   uv the count of kind 12, failed ones included; last in every frame since the first
+//	14    account    id, uv number of transactions, and for each: 1 role (1 became a dead letter, 2 delivered
+//	                 with another timestamp, 3 had this timestamp when it was a dead letter), sv the timestamp
+//	                 sent (role 2), 1 flags, uv events, transaction. It stands before the record of kind 7 or
+//	                 12 about the same batch, in the same frame, and says what that one does not
 //
 //	batch
 //	 1     flags, as of an event: 1, 4, 8

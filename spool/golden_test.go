@@ -89,10 +89,17 @@ func TestFormat(t *testing.T) {
 	assert.Equal(t, contents(t, goldenDir), contents(t, dir))
 }
 
-// TestOldDirectory reads what version 1 wrote.
+// TestOldDirectory reads what version 1 wrote, and what it wrote before there were account records. An older
+// reporterd passes over those.
 func TestOldDirectory(t *testing.T) {
+	for _, written := range []string{goldenDir, goldenDir + "-unaccounted"} {
+		t.Run(filepath.Base(written), func(t *testing.T) { readsOldDirectory(t, written) })
+	}
+}
+
+func readsOldDirectory(t *testing.T, written string) {
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS(goldenDir)))
+	require.NoError(t, os.CopyFS(dir, os.DirFS(written)))
 	s, found := open(t, Options{Dir: dir, DedupeWindow: 100 * 365 * 24 * time.Hour})
 	assert.Empty(t, found.Damaged)
 	assert.Empty(t, found.Torn)

@@ -18,8 +18,30 @@ func (s *Spool) tidy() {
 	}
 }
 
+// drop removes the oldest segments that nobody needs any more.
 func (b *batches) drop() error {
-	return b.log.dropWhile(func(oldest *segment) bool { return oldest.refs.Load() == 0 })
+	_, size := b.log.files()
+	tight := size-b.index.size() > b.spare // the reader of Accounts is far behind: the disk is for events
+	return b.log.dropWhile(func(oldest *segment) bool {
+		if oldest.refs.Load() > 0 {
+			return false
+		}
+		booked := b.booked.Load()
+		if booked == 0 || tight {
+			return true
+		}
+		if oldest.ended == 0 {
+			oldest.ended = b.log.next // what ended its last batch is below
+		}
+		return booked >= oldest.ended
+	})
+}
+
+// size returns the bytes of the records of live batches.
+func (x *index) size() int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.bytes
 }
 
 // straggler returns a live batch of the oldest segment, when the log has grown to several segments and

@@ -43,6 +43,10 @@ type Options struct {
 	Sync         SyncMode      // zero: Always
 	DedupeWindow time.Duration // how long an event id is remembered; 0: ids are ignored
 	MaxIDs       int           // most event ids remembered; 0: 2,000,000 (about 40 bytes of memory each)
+
+	// Accounted keeps what Spool.Accounts reads until Spool.Booked says that it was booked, or ended batches take up
+	// an eighth of MaxBytes (without a quota, 1 GiB).
+	Accounted bool
 }
 
 // withDefaults fills in what is zero.

@@ -25,6 +25,7 @@ const (
 	recordNote      recordKind = 11 // how many doubts are left about a batch, and when it was last attempted
 	recordRequeued  recordKind = 12 // a dead letter, live again as a batch
 	recordRequeues  recordKind = 13 // last in every frame since the first of those: how many there were
+	recordAccount   recordKind = 14 // what a record about a batch does not say of its transactions; right before it, in the same frame
 )
 
 // totalsBytes is the size of a totals record.
@@ -33,7 +34,7 @@ const totalsBytes = recordHead + 1 + 7*8
 // record is one record of the batch log. Which fields are set depends on kind.
 type record struct {
 	kind recordKind
-	id   BatchID // attempt, ambiguous, answered, resolved, lost, note
+	id   BatchID // attempt, ambiguous, answered, resolved, lost, note, account
 
 	committed Position // totals
 	counts    Counts   // totals: without Pending; Accepted is a lower bound
@@ -146,7 +147,7 @@ func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 		r.id, r.at = d.id(), d.varint()
 	case recordNote:
 		r.id, r.doubts, r.at = d.id(), uint32(d.uvarint()), d.varint()
-	case recordAmbiguous, recordAnswered, recordLost:
+	case recordAmbiguous, recordAnswered, recordLost, recordAccount:
 		r.id = d.id()
 	case recordResolved:
 		x.parseResolved(d, r, body, offset)

@@ -66,6 +66,9 @@ func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error
 	for i, f := range files {
 		b := f.batch(BatchID{Position: Position(number + uint64(i)), Index: requeuedIndex}, restamp)
 		e := x.describe(b)
+		if !restamp.IsZero() {
+			data, records = appendRestamped(data, records, b, f.Timestamp.Unix())
+		}
 		start := len(data)
 		data = appendString(openRecord(data, recordRequeued), f.ID)
 		data = closeRecord(appendBody(data, recordRequeued, 0, e, b.Transactions), start)

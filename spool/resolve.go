@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Resolution says where each transaction of a batch ends: each index stands in exactly one of the three.
@@ -14,6 +15,10 @@ type Resolution struct {
 	Delivered []int        // taken by the backend
 	Dead      []DeadLetter // with Index, Reason, Answer; the rest is filled in
 	Children  [][]int      // each becomes a live batch of its own; at most 15, 16 splits deep
+
+	// Restamped are those of the delivered ones that were sent with the time At instead of their own.
+	Restamped []int
+	At        time.Time
 }
 
 // Slice is a part of a transaction: some of its metrics, and how many of its events count for it. The
@@ -79,8 +84,8 @@ func (s *Spool) end(e *entry, r Resolution) error {
 		return err
 	}
 	rec := &record{kind: recordResolved, id: e.id, delivered: e.events}
-	if len(r.Dead) == 0 && len(r.Children) == 0 && len(r.Slices) == 0 {
-		return s.finishBatch(rec, nil, nil)
+	if len(r.Dead) == 0 && len(r.Children) == 0 && len(r.Slices) == 0 && len(r.Restamped) == 0 {
+		return s.finishBatch(rec, nil, r)
 	}
 	batch, err := s.read(e)
 	if err != nil {
@@ -103,7 +108,7 @@ func (s *Spool) end(e *entry, r Resolution) error {
 	if err := s.letters.write(batch, e.info(), r.Dead); err != nil {
 		return err
 	}
-	return s.finishBatch(rec, batch, r.Children)
+	return s.finishBatch(rec, batch, r)
 }
 
 // withdraw removes the letters that an earlier try at ending the batch left, and this one did not mean. It
@@ -116,13 +121,15 @@ func (s *Spool) withdraw(e *entry, r Resolution) {
 	_ = s.letters.withdraw(func(batch BatchID, letter string) bool { return batch == e.id && !meant[letter] })
 }
 
-// finishBatch writes the record, with the children in it.
-func (s *Spool) finishBatch(rec *record, batch *Batch, children [][]int) error {
-	buf := appendID(openRecord(nil, recordResolved), rec.id)
-	for _, v := range [...]uint64{rec.delivered, rec.dead, rec.letters, uint64(len(children))} {
+// finishBatch writes the record, with the children in it, and before it what it does not say of the others.
+func (s *Spool) finishBatch(rec *record, batch *Batch, r Resolution) error {
+	buf, records := appendAccount(nil, batch, r)
+	begin := len(buf)
+	buf = appendID(openRecord(buf, recordResolved), rec.id)
+	for _, v := range [...]uint64{rec.delivered, rec.dead, rec.letters, uint64(len(r.Children))} {
 		buf = binary.AppendUvarint(buf, v)
 	}
-	for n, indices := range children {
+	for n, indices := range r.Children {
 		child := &Batch{Lane: batch.Lane, FlatUsage: batch.FlatUsage, Sealed: batch.Sealed, OldestAccepted: batch.OldestAccepted}
 		var ok bool
 		if child.ID, ok = rec.id.child(n); !ok {
@@ -137,8 +144,8 @@ func (s *Spool) finishBatch(rec *record, batch *Batch, children [][]int) error {
 		e.offset, e.length = int64(start), uint32(len(buf)-start)
 		rec.children = append(rec.children, e)
 	}
-	buf = closeRecord(buf, 0)
-	if err := s.batches.append(buf, []logged{{record: rec}}); err != nil {
+	buf = closeRecord(buf, begin)
+	if err := s.batches.append(buf, append(records, logged{record: rec})); err != nil {
 		return fmt.Errorf("spool: resolve batch %s: %w", rec.id, err)
 	}
 	return nil

@@ -86,7 +86,13 @@ func build(o Options, lock io.Closer) *Spool {
 			keepSpare: spare, room: s.room, timing: s.timing,
 		}
 	}
-	s.batches = &batches{log: part("batches", batchesLog, o.SegmentBytes/4, true), index: newIndex(s.tally), tally: s.tally}
+	s.batches = &batches{log: part("batches", batchesLog, o.SegmentBytes/4, true), index: newIndex(s.tally), tally: s.tally, wake: make(chan struct{}, 1)}
+	if o.Accounted {
+		s.batches.booked.Store(1)
+	}
+	if s.batches.spare = o.MaxBytes / accountsQuota; o.MaxBytes == 0 {
+		s.batches.spare = accountsSpare
+	}
 	s.batches.groups = grouper{mu: &s.batches.mu, prefix: totalsBytes}
 	s.journal = &journal{
 		log: part("journal", journalLog, o.SegmentBytes, false), tally: s.tally, timing: s.timing, maxIDs: o.MaxIDs,

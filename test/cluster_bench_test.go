@@ -21,7 +21,7 @@ func BenchmarkCluster(b *testing.B) {
 		const perRequest = 100
 		c := newNATSCluster(b)
 		d := serve(b, newSettings(b, sandbox(b).url).set("spool.engine", "jetstream").set("nats.url", c.urls(0)).
-			set("cluster.partitions", 4).set("spool.max_bytes", "8GiB").set("batch.flush_interval", "5s"))
+			set("cluster.partitions", 4).set("spool.max_bytes", "2GiB").set("batch.flush_interval", "5s"))
 		requests := rawEvents(512, perRequest, smallEvent)
 		l := load{d.await("traffic"), benchConnections, requests, perRequest}
 		var ours, bare []float64

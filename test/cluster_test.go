@@ -127,6 +127,10 @@ func (f *fleet) run(kills int) {
 func (f *fleet) measureMove() {
 	f.t.Helper()
 	m := f.all[0]
+	eventually(f.t, joinBound, "it owns partitions", func() bool {
+		text := metrics(m.daemon)
+		return strings.Contains(text, `reporterd_cluster_partitions{state="owned"}`) && !strings.Contains(text, "reporterd_cluster_partitions{state=\"owned\"} 0\n")
+	})
 	f.all[0] = nil
 	f.aim()
 	m.kill()

@@ -108,6 +108,7 @@ func (h *history) run(kills int) figures {
 	h.witness.swearIn()
 	s := final.drained(drainBound)
 	f := h.judge(s)
+	h.witness.balance(h.t, final)
 	final.stop()
 	return f
 }

@@ -102,6 +102,7 @@ func TestDependencies(t *testing.T) {
 		"github.com/spf13/pflag",              // their flags, which config reads
 		"github.com/spf13/viper",              // configuration
 		"github.com/stretchr/testify",         // tests
+		"go.etcd.io/bbolt",                    // the ledger's file
 		"go.uber.org/zap",                     // logs
 		"go.yaml.in/yaml/v3",                  // the configuration file's keys, for errors that name them
 	}

@@ -37,6 +37,7 @@ type witness struct {
 // sighting is one report, by its body, and every attempt at it.
 type sighting struct {
 	usage    tally
+	cells    cells // the same, as the ledger has it
 	attempts []attempt
 }
 
@@ -193,7 +194,7 @@ func (w *witness) saw(body []byte, a attempt) {
 	sum := sha256.Sum256(body)
 	s := w.reports[sum]
 	if s == nil {
-		s = &sighting{usage: usage}
+		s = &sighting{usage: usage, cells: readCells(body)}
 		w.reports[sum] = s
 	}
 	s.attempts = append(s.attempts, a)

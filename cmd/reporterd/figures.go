@@ -18,7 +18,7 @@ func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Tim
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
 		Snapshot: p.snapshot, Ready: p.ready, Degraded: p.messages.degraded, Flush: p.flush, Reload: reload,
-		Tokens:      p.guards.operators,
+		Tokens: p.guards.operators, Routes: p.books.routes(),
 		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,
 		Parking: console.Parking{List: p.parked, Settle: p.unpark},
 		Requeue: p.ordered(log.Named("deadletter"), requeue), Drop: p.ordered(log.Named("deadletter"), drop),
@@ -45,6 +45,7 @@ func (p *pipeline) snapshot() console.Snapshot {
 		Latest:  console.Latest{Accepted: usage.Latest, Delivered: sent.Latest},
 
 		NATS:      p.messages.figures(),
+		Ledger:    p.books.figures(),
 		Authorize: authorizations(p.authorizer.Stats()),
 	}
 	s.Services, s.Others = p.openings.figures(sent.Services)

@@ -29,8 +29,9 @@ type pipeline struct {
 	vouching   *vouching             // and finds out what may share a report
 	openings   openings              // of the configured services
 	reloads    reloads
-	guards     *guards   // who may send and who may look
-	messages   *messages // what comes by NATS; nil: nothing does
+	guards     *guards     // who may send and who may look
+	books      bookkeeping // the ledger
+	messages   *messages   // what comes by NATS; nil: nothing does
 
 	life     context.Context    // ends when the daemon begins to stop
 	stopping context.CancelFunc // ends life

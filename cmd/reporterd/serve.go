@@ -106,6 +106,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	if err != nil {
 		return misuse(err)
 	}
+	p.books.begin(log.Named("ledger"), c, s, p.authorizer.Parents)
 	reload := func() error { return p.reload(log, again) }
 	p.countPending(log, c.DataDir)
 	p.start()
@@ -168,6 +169,7 @@ func stop(log *zap.Logger, limit time.Duration, d *doors, p *pipeline) {
 	enough()
 
 	err := p.stop(ctx)
+	p.books.stop(ctx, log)
 	counts := p.spool.Counts()
 	fields := []zap.Field{
 		zap.Duration("took", time.Since(begun).Round(time.Millisecond)),

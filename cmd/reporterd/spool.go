@@ -15,7 +15,7 @@ func openSpool(log *zap.Logger, c *config.Config) (*spool.Spool, error) {
 	}
 	s, found, err := spool.Open(spool.Options{
 		Dir: c.DataDir, MaxBytes: int64(c.Spool.MaxBytes), MinFreeBytes: int64(c.Spool.MinFreeBytes),
-		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs,
+		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs, Accounted: c.Ledger.Enabled,
 	})
 	if err != nil {
 		return nil, err

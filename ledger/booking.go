@@ -1,0 +1,167 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+const hoursOfDay = 24
+
+// row names a row of the days: all hours and metrics of an application on a day.
+type row struct{ day, service, app uint32 }
+
+func (r row) key() []byte {
+	key := binary.BigEndian.AppendUint32(nil, r.day)
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(key, r.service), r.app)
+}
+
+// place is a cell of a row, while changes are collected.
+type place struct {
+	row
+	metric uint32
+	hour   uint8
+}
+
+// booking collects what one transaction of the database will change. It is for one goroutine.
+type booking struct {
+	tx      *bbolt.Tx
+	names   *names
+	changes map[place]Figures
+	batches map[string]*batchRow // by their keys
+	err     error                // the first
+}
+
+// account books one thing that happened to a batch.
+func (b *booking) account(a *spool.Account) {
+	all := func(change Figures) { b.batch(a.Batch, change) }
+	switch a.Kind {
+	case spool.AccountSealed:
+		all(Figures{Accepted: 1})
+	case spool.AccountRequeued:
+		b.requeued(a)
+	case spool.AccountAmbiguous:
+		all(Figures{Ambiguous: 1})
+		b.row(a.Batch).ambiguous++
+		b.vector(a.Batch, a.Batch.Transactions, share{ambiguous: 1})
+	case spool.AccountLost:
+		all(Figures{Lost: 1})
+	case spool.AccountEnded:
+		b.ended(a)
+	}
+}
+
+// requeued takes a dead letter back. Where it is to be sent with another timestamp, it changes its hour.
+func (b *booking) requeued(a *spool.Account) {
+	if a.Was == nil {
+		b.batch(a.Batch, Figures{Dead: -1})
+		return
+	}
+	b.transaction(a.Batch, a.Was, a.Was.Timestamp, Figures{Dead: -1, Accepted: -1})
+	b.batch(a.Batch, Figures{Accepted: 1, Restamped: 1})
+}
+
+// ended books where the parts of a batch ended: what is neither dead nor goes on was delivered.
+func (b *booking) ended(a *spool.Account) {
+	b.batch(a.Batch, Figures{Delivered: 1})
+	for _, child := range a.Children {
+		b.batch(child, Figures{Delivered: -1})
+	}
+	for i := range a.Dead {
+		b.transaction(a.Batch, &a.Dead[i], a.Dead[i].Timestamp, Figures{Delivered: -1, Dead: 1})
+	}
+	for i := range a.Late {
+		t := &a.Late[i]
+		b.transaction(a.Batch, &t.Transaction, t.Timestamp, Figures{Delivered: -1, Accepted: -1})
+		b.transaction(a.Batch, &t.Transaction, t.Sent, Figures{Delivered: 1, Accepted: 1, Restamped: 1})
+	}
+	if len(a.Dead) == len(a.Batch.Transactions) {
+		return
+	}
+	b.vector(a.Batch, a.Batch.Transactions, share{delivered: 1})
+	for _, child := range a.Children {
+		b.vector(a.Batch, child.Transactions, share{delivered: -1})
+	}
+	b.vector(a.Batch, a.Dead, share{delivered: -1})
+	for i := range a.Late {
+		moved := a.Late[i].Transaction
+		b.vector(a.Batch, []spool.Transaction{moved}, share{delivered: -1})
+		moved.Timestamp = a.Late[i].Sent
+		b.vector(a.Batch, []spool.Transaction{moved}, share{delivered: 1})
+	}
+}
+
+func (b *booking) batch(batch *spool.Batch, change Figures) {
+	for i := range batch.Transactions {
+		t := &batch.Transactions[i]
+		b.transaction(batch, t, t.Timestamp, change)
+	}
+}
+
+// transaction multiplies a change by the usage of a transaction, and books it at a time.
+func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64, change Figures) {
+	at = stamped(batch, at)
+	day, hour := uint32(at/86400), uint8(at/3600%hoursOfDay)
+	service := b.number(nameService, batch.Lane.ServiceID)
+	app := b.number(nameApplication, ApplicationName(t.Application))
+	for _, u := range t.Usage {
+		n := int64(u.Value)
+		metric := b.number(nameMetric, u.Metric)
+		times := Figures{change.Accepted * n, change.Delivered * n, change.Ambiguous * n, change.Dead * n, change.Restamped * n, change.Lost * n}
+		for _, of := range [...]uint32{app, 0} {
+			p := place{row{day, service, of}, metric, hour}
+			sum := b.changes[p]
+			sum.add(times)
+			b.changes[p] = sum
+		}
+	}
+}
+
+// stamped is the time a transaction counts for: without a timestamp of its own, that of its batch.
+func stamped(batch *spool.Batch, at int64) int64 {
+	if at <= 0 {
+		at = batch.Sealed.Unix()
+	}
+	return max(at, 0)
+}
+
+func (b *booking) number(kind byte, text string) uint32 {
+	number, err := b.names.number(b.tx, kind, text)
+	if err != nil && b.err == nil {
+		b.err = err
+	}
+	return number
+}
+
+// write changes the rows. They are visited in order, since neighbours share pages.
+func (b *booking) write() error {
+	if b.err != nil {
+		return b.err
+	}
+	rows := make(map[row][]cell)
+	for p, f := range b.changes {
+		rows[p.row] = append(rows[p.row], cell{metric: p.metric, hour: p.hour, Figures: f})
+	}
+	order := make([]row, 0, len(rows))
+	for r := range rows {
+		order = append(order, r)
+	}
+	slices.SortFunc(order, func(x, y row) int { return slices.Compare(x.key(), y.key()) })
+	days := b.tx.Bucket(bucketDays)
+	for _, r := range order {
+		key := r.key()
+		var cells []cell
+		if err := eachCell(days.Get(key), func(c *cell) { cells = append(cells, *c) }); err != nil {
+			return fmt.Errorf("ledger: %s of service number %d: %w", time.Unix(int64(r.day)*86400, 0).UTC().Format(time.DateOnly), r.service, err)
+		}
+		if err := days.Put(key, appendCells(nil, merge(cells, rows[r]))); err != nil {
+			return err
+		}
+	}
+	return b.writeBatches()
+}

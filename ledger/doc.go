@@ -1,0 +1,33 @@
+// Package ledger accounts for usage: for every service, application, metric and UTC hour, how much was accepted,
+// delivered, is dead, and may have been counted more than once.
+//
+// It is a projection of the spool's batch log, kept by a goroutine of its own: producers, batcher and sender do not know
+// it. What it has booked and how far it has read are one transaction of its database, so that each record is booked
+// exactly once, however often the process dies. The spool keeps ended batches until they are booked, within bounds; a
+// ledger that falls behind those, or finds damage, says so (Stats.Missed) instead of being silently wrong.
+//
+// # What is counted
+//
+// Usage, in units of the metric, in the hour of the timestamp that was sent. Usage that was sent with another timestamp
+// than its own is booked in the hour it was sent for, and counted as restamped there. In every cell
+//
+//	accepted = delivered + dead + lost + pending
+//
+// Accepted usage is booked once it is sealed in a batch, a flush interval after it was acknowledged. Ambiguous counts
+// each report whose outcome nobody knows, beside the other figures: as much may have been counted twice.
+//
+// Metrics are stored as they were reported. A parent's share of its methods is added on reading, where the hierarchy is
+// known, so that it can become known later.
+//
+// # The file
+//
+// One bbolt database, <data_dir>/ledger.db:
+//
+//	meta     next -> the sequence number of the batch log that is to be read next, 8 bytes, big-endian
+//	names    kind, text -> number (4 bytes); kinds are s service, a application, m metric
+//	numbers  kind, number -> text
+//	days     day since 1970 (4), service (4), application (4; 0 stands for all of them) -> cells
+//	batches  hour since 1970 (4), batch id -> what the batch added to which cells; kept for some days
+//
+// A user key is never stored: its application is called user_key: and twelve hexadecimal digits of its SHA-256.
+package ledger

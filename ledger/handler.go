@@ -1,0 +1,247 @@
+package ledger
+
+import (
+	"encoding/base64"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	defaultLimit = 1000
+	mostLimit    = 10_000
+	defaultSpan  = 72 * time.Hour
+)
+
+// page is the answer to GET /api/v1/ledger.
+type page struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	By     By        `json:"by"`
+	Missed bool      `json:"missed,omitempty"` // the figures may be less than what happened
+	Rows   []pageRow `json:"rows"`
+	Next   string    `json:"next,omitempty"`
+}
+
+type pageRow struct {
+	Time      time.Time `json:"time"`
+	ServiceID string    `json:"service_id,omitempty"`
+	AppID     string    `json:"app_id,omitempty"`
+	Metric    string    `json:"metric,omitempty"`
+	Accepted  int64     `json:"accepted"`
+	Delivered int64     `json:"delivered"`
+	Ambiguous int64     `json:"ambiguous"`
+	Dead      int64     `json:"dead"`
+	Restamped int64     `json:"restamped"`
+	Lost      int64     `json:"lost"`
+	Pending   int64     `json:"pending"`
+}
+
+var columns = []string{"time", "service_id", "app_id", "metric", "accepted", "delivered", "ambiguous", "dead", "restamped", "lost", "pending"}
+
+func newPageRow(r *Row) pageRow {
+	return pageRow{r.Time, r.ServiceID, r.AppID, r.Metric, r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending()}
+}
+
+func (r *pageRow) fields() []string {
+	out := []string{r.Time.Format(time.RFC3339), r.ServiceID, r.AppID, r.Metric}
+	for _, n := range [...]int64{r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending} {
+		out = append(out, strconv.FormatInt(n, 10))
+	}
+	return out
+}
+
+// request is a question with what is about the answer's form.
+type request struct {
+	Query
+	skip, limit int
+	csv         bool
+}
+
+// ServeHTTP answers GET /api/v1/ledger.
+func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q, err := parse(r, time.Now())
+	if err != nil {
+		problem(w, http.StatusBadRequest, err)
+		return
+	}
+	if q.csv {
+		l.sendCSV(w, q)
+		return
+	}
+	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Rows: []pageRow{}}
+	n := 0
+	err = l.Rows(q.Query, func(row *Row) error {
+		if n++; n <= q.skip {
+			return nil
+		}
+		if len(answer.Rows) == q.limit {
+			answer.Next = cursor(q.skip + q.limit)
+			return errEnough
+		}
+		answer.Rows = append(answer.Rows, newPageRow(row))
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		problem(w, statusOf(err), err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+var errEnough = errors.New("enough")
+
+func statusOf(err error) int {
+	if errors.Is(err, ErrTooMany) {
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}
+
+// sendCSV sends all rows. An error behind the first of them ends the connection, so that nobody takes a part for all.
+func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="ledger.csv"`)
+	out := csv.NewWriter(w)
+	begun := false
+	err := l.Rows(q.Query, func(row *Row) error {
+		if !begun {
+			begun = true
+			if err := out.Write(columns); err != nil {
+				return err
+			}
+		}
+		r := newPageRow(row)
+		return out.Write(r.fields())
+	})
+	switch {
+	case err != nil && !begun:
+		w.Header().Del("Content-Disposition")
+		problem(w, statusOf(err), err)
+		return
+	case err != nil:
+		panic(http.ErrAbortHandler)
+	case !begun:
+		_ = out.Write(columns)
+	}
+	out.Flush()
+}
+
+func problem(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": err.Error()})
+}
+
+var parameters = []string{"service_id", "app_id", "metric", "since", "until", "by", "group", "cursor", "limit", "expand", "format"}
+
+// parse reads the parameters. It says which of them is wrong, and what was expected.
+func parse(r *http.Request, now time.Time) (q request, err error) {
+	v, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return q, fmt.Errorf("query: %w", err)
+	}
+	for name := range v {
+		if !slices.Contains(parameters, name) {
+			return q, fmt.Errorf("%s: unknown parameter: expected one of %s", name, strings.Join(parameters, ", "))
+		}
+	}
+	q.ServiceID, q.AppID, q.Metric = v.Get("service_id"), v.Get("app_id"), v.Get("metric")
+	q.Until = now.UTC().Truncate(time.Hour).Add(time.Hour)
+	if q.Until, err = moment(v, "until", now, q.Until); err != nil {
+		return q, err
+	}
+	if q.Since, err = moment(v, "since", now, q.Until.Add(-defaultSpan)); err != nil {
+		return q, err
+	}
+	switch q.By = By(v.Get("by")); q.By {
+	case "":
+		q.By = ByHour
+	case ByHour, ByDay, ByMonth:
+	default:
+		return q, fmt.Errorf("by: %q: expected hour, day or month", q.By)
+	}
+	switch v.Get("expand") {
+	case "", "true":
+	case "false":
+		q.Raw = true
+	default:
+		return q, fmt.Errorf("expand: %q: expected true or false", v.Get("expand"))
+	}
+	if err := q.group(v); err != nil {
+		return q, err
+	}
+	return q, q.form(v, r)
+}
+
+// group says what the rows have: what is not named is summed up.
+func (q *request) group(v url.Values) error {
+	if !v.Has("group") {
+		return nil
+	}
+	q.AllServices, q.AllApplications, q.AllMetrics = true, true, true
+	for _, name := range strings.Split(v.Get("group"), ",") {
+		switch strings.TrimSpace(name) {
+		case "service_id":
+			q.AllServices = false
+		case "app_id":
+			q.AllApplications = false
+		case "metric":
+			q.AllMetrics = false
+		case "":
+		default:
+			return fmt.Errorf("group: %q: expected a list of service_id, app_id and metric", name)
+		}
+	}
+	return nil
+}
+
+func (q *request) form(v url.Values, r *http.Request) (err error) {
+	q.csv = v.Get("format") == "csv" || v.Get("format") == "" && strings.Contains(r.Header.Get("Accept"), "text/csv")
+	if f := v.Get("format"); f != "" && f != "csv" && f != "json" {
+		return fmt.Errorf("format: %q: expected json or csv", f)
+	}
+	q.limit = defaultLimit
+	if v.Has("limit") {
+		if q.limit, err = strconv.Atoi(v.Get("limit")); err != nil || q.limit < 1 || q.limit > mostLimit {
+			return fmt.Errorf("limit: %q: expected a number from 1 to %d", v.Get("limit"), mostLimit)
+		}
+	}
+	if v.Get("cursor") != "" {
+		text, err := base64.RawURLEncoding.DecodeString(v.Get("cursor"))
+		if err == nil {
+			q.skip, err = strconv.Atoi(string(text))
+		}
+		if err != nil || q.skip < 0 {
+			return fmt.Errorf("cursor: %q: expected what next was in the answer before", v.Get("cursor"))
+		}
+	}
+	return nil
+}
+
+func cursor(n int) string { return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(n))) }
+
+// moment reads a time: RFC 3339, a day, or a duration back from now.
+func moment(v url.Values, name string, now, otherwise time.Time) (time.Time, error) {
+	text := v.Get(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	for _, form := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	if back, err := time.ParseDuration(text); err == nil && back >= 0 {
+		return now.Add(-back).UTC().Truncate(time.Hour), nil
+	}
+	return otherwise, fmt.Errorf("%s: %q: expected a time such as 2026-02-01T00:00:00Z, a day, or how long ago, such as 72h", name, text)
+}

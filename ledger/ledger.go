@@ -1,0 +1,273 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/spool"
+)
+
+const (
+	fileName = "ledger.db"
+
+	// gatherTime and gatherCells bound what one transaction of the database books.
+	gatherTime  = time.Second
+	gatherCells = 200_000
+
+	// again is how long it waits after an error of the disk.
+	again = 5 * time.Second
+
+	// keepBatches is how long it is known what a batch added: until the last of its hours is sealed at 3scale, and
+	// three days more.
+	keepBatches = 5 * 24 * time.Hour
+
+	pruneEvery = 10 * time.Minute
+)
+
+var (
+	bucketMeta    = []byte("meta")
+	bucketNames   = []byte("names")
+	bucketNumbers = []byte("numbers")
+	bucketDays    = []byte("days")
+	bucketBatches = []byte("batches")
+
+	keyNext   = []byte("next")
+	keyMissed = []byte("missed")
+)
+
+// Options of Open.
+type Options struct {
+	Dir      string        // the data directory
+	Keep     time.Duration // how long cells are kept
+	MaxBytes int64         // of the file; days are given up for it, the oldest first
+	Log      *zap.Logger
+
+	// Parents returns a service's metrics by their methods, as far as they are known. It may be nil.
+	Parents func(service string) map[string]string
+}
+
+// Ledger is safe for concurrent use.
+type Ledger struct {
+	options Options
+	db      *bbolt.DB
+	next    uint64 // where the batch log is to be read, at Open
+
+	mu    sync.Mutex // guards what follows
+	stats Stats
+}
+
+// Stats are figures since the start.
+type Stats struct {
+	Booked   uint64    // things that happened to batches
+	Next     uint64    // the sequence number of the batch log that is to be booked next
+	Latest   time.Time // when something was booked last
+	Bytes    int64     // of the file, in use
+	Missed   bool      // since it was made, the ledger could not read something: its figures may be less than what happened
+	Trouble  string    // why it does not book at the moment; empty: it does
+	GivenUp  uint64    // days that were given up for MaxBytes
+	Earliest time.Time // the first day that is kept; zero: none
+}
+
+// Open opens the database, or makes it. One that is damaged is set aside, and a new one is made.
+func Open(o Options) (*Ledger, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	path := filepath.Join(o.Dir, fileName)
+	db, err := openFile(path)
+	if errors.Is(err, bbolt.ErrInvalid) || errors.Is(err, bbolt.ErrChecksum) || errors.Is(err, bbolt.ErrVersionMismatch) {
+		aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().Unix())
+		if err := os.Rename(path, aside); err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		o.Log.Error("the ledger is damaged: it begins anew, and the old one is kept", zap.Error(err), zap.String("kept", aside))
+		db, err = openFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
+	}
+	l := &Ledger{options: o, db: db}
+	err = db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if at := meta.Get(keyNext); at != nil {
+			l.next = binary.BigEndian.Uint64(at)
+		}
+		l.stats.Missed = meta.Get(keyMissed) != nil
+		l.measure(tx)
+		return nil
+	})
+	l.stats.Next = l.next
+	return l, err
+}
+
+func openFile(path string) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		return nil, err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Next is where Spool.Accounts has to begin: spool.Options.Accounted. It is 1 for a new ledger.
+func (l *Ledger) Next() uint64 { return max(l.next, 1) }
+
+// Close closes the database, once Run has returned.
+func (l *Ledger) Close() error { return l.db.Close() }
+
+// Stats returns figures.
+func (l *Ledger) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats
+}
+
+func (l *Ledger) note(change func(*Stats)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(&l.stats)
+}
+
+// Run books what happens to batches until ctx ends. It holds up nobody: while the database cannot be written, it tries
+// again, and the spool keeps what is to be booked as long as it has room.
+func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
+	r := run{Ledger: l, spool: s, accounts: s.Accounts(), names: names{known: make(map[string]uint32)}}
+	defer func() { _ = r.accounts.Close() }()
+	for ctx.Err() == nil {
+		if r.due.Before(time.Now()) {
+			r.prune()
+		}
+		if r.gather(ctx); r.next > 0 {
+			r.book(ctx)
+		}
+	}
+}
+
+// run is the loop's own.
+type run struct {
+	*Ledger
+	spool    *spool.Spool
+	accounts *spool.Accounts
+	names    names
+	due      time.Time // of the next pruning
+
+	gathered []spool.Account
+	cells    int
+	next     uint64 // behind what was gathered; 0: nothing was
+	missed   bool
+}
+
+// gather reads what one transaction will book. It returns with nothing when there is nothing for a while.
+func (r *run) gather(ctx context.Context) {
+	wait, cancel := context.WithTimeout(ctx, pruneEvery)
+	defer cancel()
+	for r.cells < gatherCells {
+		page, err := r.accounts.Next(wait)
+		if err != nil {
+			if wait.Err() == nil {
+				r.trouble(err)
+				pause(wait, again)
+			}
+			return
+		}
+		if r.next == 0 {
+			cancel()
+			wait, cancel = context.WithTimeout(ctx, gatherTime)
+			defer cancel()
+		}
+		r.gathered = append(r.gathered, page.Accounts...)
+		for i := range page.Accounts {
+			r.cells += len(page.Accounts[i].Batch.Transactions)
+		}
+		r.next, r.missed = page.Next, r.missed || page.Missed
+	}
+}
+
+// book writes what was gathered, and tries until it is durable or ctx ends.
+func (r *run) book(ctx context.Context) {
+	for {
+		err := r.commit()
+		if err == nil {
+			break
+		}
+		r.names.forget()
+		r.trouble(err)
+		if pause(ctx, again); ctx.Err() != nil {
+			return
+		}
+	}
+	r.spool.Booked(r.next)
+	booked, next, missed := uint64(len(r.gathered)), r.next, r.missed
+	var was string
+	r.note(func(s *Stats) {
+		was = s.Trouble
+		s.Booked, s.Next, s.Latest, s.Trouble = s.Booked+booked, next, time.Now(), ""
+		missed = missed && !s.Missed
+		s.Missed = s.Missed || missed
+	})
+	if was != "" {
+		r.options.Log.Info("the ledger is written again")
+	}
+	if missed {
+		r.options.Log.Error("the ledger has missed something: it was removed or is damaged, and the figures may be less than what happened")
+	}
+	r.gathered, r.cells, r.next, r.missed = r.gathered[:0], 0, 0, false
+}
+
+func (r *run) commit() error {
+	return r.db.Update(func(tx *bbolt.Tx) error {
+		b := booking{tx: tx, names: &r.names, changes: make(map[place]Figures), batches: make(map[string]*batchRow)}
+		for i := range r.gathered {
+			b.account(&r.gathered[i])
+		}
+		if err := b.write(); err != nil {
+			return err
+		}
+		meta := tx.Bucket(bucketMeta)
+		if r.missed {
+			if err := meta.Put(keyMissed, []byte{1}); err != nil {
+				return err
+			}
+		}
+		if err := meta.Put(keyNext, binary.BigEndian.AppendUint64(nil, r.next)); err != nil {
+			return err
+		}
+		r.measure(tx)
+		return nil
+	})
+}
+
+// trouble says why nothing is booked, once.
+func (l *Ledger) trouble(err error) {
+	var was string
+	l.note(func(s *Stats) { was, s.Trouble = s.Trouble, err.Error() })
+	if was == "" {
+		l.options.Log.Error("the ledger is not written: it is tried again", zap.Error(err), zap.Duration("again", again))
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

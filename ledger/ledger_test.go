@@ -1,0 +1,297 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// wanted is a cell of the model.
+type wanted struct {
+	hour                 int64
+	service, app, metric string
+}
+
+// history is a random life of a spool and its ledger, beside a model of what the ledger shall say.
+type history struct {
+	t     *testing.T
+	rand  *rand.Rand
+	dir   string
+	begun time.Time
+
+	spool   *spool.Spool
+	ledger  *Ledger
+	run     *run
+	cells   map[wanted]Figures
+	batches map[spool.BatchID]*spool.Batch // live
+	letters map[string]spool.DeadLetter
+}
+
+func newHistory(t *testing.T, seed uint64) *history {
+	h := &history{
+		t: t, rand: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), begun: time.Now().Truncate(time.Hour),
+		cells: map[wanted]Figures{}, batches: map[spool.BatchID]*spool.Batch{}, letters: map[string]spool.DeadLetter{},
+	}
+	h.open()
+	return h
+}
+
+func (h *history) open() {
+	var err error
+	h.spool, _, err = spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, Accounted: true})
+	require.NoError(h.t, err)
+	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365})
+	require.NoError(h.t, err)
+	h.spool.Booked(h.ledger.Next())
+	h.run = &run{Ledger: h.ledger, spool: h.spool, accounts: h.spool.Accounts(), names: names{known: map[string]uint32{}}}
+}
+
+// crash ends both and begins them anew. Sometimes what was booked was not said to the spool.
+func (h *history) crash() {
+	require.NoError(h.t, h.run.accounts.Close())
+	require.NoError(h.t, h.ledger.Close())
+	require.NoError(h.t, h.spool.Close())
+	h.open()
+}
+
+// book lets the ledger do some of its work: all of it, or only up to the commit.
+func (h *history) book(whole bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Millisecond)
+	defer cancel()
+	h.run.gather(ctx)
+	if h.run.next == 0 {
+		return
+	}
+	if whole {
+		h.run.book(ctx)
+		return
+	}
+	require.NoError(h.t, h.run.commit())
+	h.crash()
+}
+
+func (h *history) add(b *spool.Batch, t spool.Transaction, at int64, change Figures) {
+	for _, u := range t.Usage {
+		key := wanted{at / 3600 * 3600, b.Lane.ServiceID, ApplicationName(t.Application), u.Metric}
+		f, n := h.cells[key], int64(u.Value)
+		f.add(Figures{change.Accepted * n, change.Delivered * n, change.Ambiguous * n, change.Dead * n, change.Restamped * n, change.Lost * n})
+		h.cells[key] = f
+	}
+}
+
+// seal accepts some events and makes batches of them, one event a transaction.
+func (h *history) seal() {
+	n := 1 + h.rand.IntN(12)
+	events := make([]event.Event, n)
+	for i := range events {
+		events[i] = event.Event{ServiceID: fmt.Sprintf("s%d", h.rand.IntN(2)), Transaction: threescale.Transaction{
+			Application: threescale.Application{ID: fmt.Sprintf("a%d", h.rand.IntN(3))},
+			Timestamp:   h.begun.Unix() - h.rand.Int64N(5*3600),
+			Usage:       []threescale.Increment{{Metric: "hits", Value: 1 + h.rand.Uint64N(9)}, {Metric: "bytes", Value: h.rand.Uint64N(900)}},
+		}}
+		if h.rand.IntN(4) == 0 {
+			events[i].Application = threescale.Application{UserKey: "secret key"}
+		}
+	}
+	_, err := h.spool.Append(context.Background(), events)
+	require.NoError(h.t, err)
+	cut, err := h.spool.BeginCut(h.spool.Committed() + spool.Position(n))
+	require.NoError(h.t, err)
+	byService := map[string]*spool.Batch{}
+	for i := range events {
+		b := byService[events[i].ServiceID]
+		if b == nil {
+			b = &spool.Batch{Lane: spool.LaneKey{ServiceID: events[i].ServiceID}}
+			byService[events[i].ServiceID] = b
+		}
+		b.Transactions = append(b.Transactions, spool.Transaction{Transaction: events[i].Transaction, Events: 1})
+	}
+	for _, b := range byService {
+		require.NoError(h.t, cut.Add(b))
+	}
+	if h.rand.IntN(5) == 0 { // these batches never existed; their events are cut again
+		require.NoError(h.t, cut.Abort())
+		cut, err = h.spool.BeginCut(h.spool.Committed() + spool.Position(n))
+		require.NoError(h.t, err)
+		for _, b := range byService {
+			b.ID = spool.BatchID{}
+			require.NoError(h.t, cut.Add(b))
+		}
+	}
+	require.NoError(h.t, cut.Commit(0))
+	for _, b := range byService {
+		h.batches[b.ID] = b
+		for _, t := range b.Transactions {
+			h.add(b, t, t.Timestamp, Figures{Accepted: 1})
+		}
+	}
+}
+
+func (h *history) any() *spool.Batch {
+	for _, b := range h.batches {
+		return b
+	}
+	return nil
+}
+
+// end resolves a batch: each transaction is delivered, late or not, dead, or goes on in a child.
+func (h *history) end() {
+	b := h.any()
+	if b == nil {
+		return
+	}
+	if h.rand.IntN(3) == 0 { // failed, but it may have landed
+		require.NoError(h.t, h.spool.Attempt(b.ID, time.Now()))
+		require.NoError(h.t, h.spool.Ambiguous(b.ID))
+		for _, t := range b.Transactions {
+			h.add(b, t, t.Timestamp, Figures{Ambiguous: 1})
+		}
+		return
+	}
+	r := spool.Resolution{At: h.begun.Add(time.Duration(h.rand.IntN(3)) * time.Hour)}
+	whole := h.rand.IntN(2) == 0
+	for i, t := range b.Transactions {
+		fate := h.rand.IntN(4)
+		if whole {
+			fate = 0
+		}
+		switch fate {
+		case 0, 1:
+			r.Delivered = append(r.Delivered, i)
+			if fate == 1 {
+				r.Restamped = append(r.Restamped, i)
+				h.add(b, t, t.Timestamp, Figures{Accepted: -1})
+				h.add(b, t, r.At.Unix(), Figures{Accepted: 1, Delivered: 1, Restamped: 1})
+				continue
+			}
+			h.add(b, t, t.Timestamp, Figures{Delivered: 1})
+		case 2:
+			r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: spool.Reason{Code: "application_not_found"}})
+			h.add(b, t, t.Timestamp, Figures{Dead: 1})
+		default:
+			if len(r.Children) < 2 {
+				r.Children = append(r.Children, nil)
+			}
+			n := h.rand.IntN(len(r.Children))
+			r.Children[n] = append(r.Children[n], i)
+		}
+	}
+	r.Children = compact(r.Children)
+	require.NoError(h.t, h.spool.Resolve(b.ID, r))
+	delete(h.batches, b.ID)
+	for _, info := range h.spool.Batches() {
+		if h.batches[info.ID] == nil {
+			child, err := h.spool.Load(info.ID)
+			require.NoError(h.t, err)
+			h.batches[child.ID] = child
+		}
+	}
+}
+
+func compact(children [][]int) (out [][]int) {
+	for _, c := range children {
+		if len(c) > 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// requeue takes dead letters back, some of them with the time of now.
+func (h *history) requeue() {
+	page, _, err := h.spool.DeadLetters(spool.DeadLetterQuery{Limit: 5})
+	require.NoError(h.t, err)
+	for _, l := range page {
+		restamp := time.Time{}
+		if h.rand.IntN(2) == 0 {
+			restamp = h.begun.Add(time.Hour)
+		}
+		done, err := h.spool.Requeue([]string{l.ID}, restamp)
+		require.NoError(h.t, err)
+		b, err := h.spool.Load(done[0].Batch)
+		require.NoError(h.t, err)
+		h.batches[b.ID] = b
+		t := b.Transactions[0]
+		if restamp.IsZero() {
+			h.add(b, t, t.Timestamp, Figures{Dead: -1})
+			continue
+		}
+		h.add(b, t, l.Timestamp.Unix(), Figures{Dead: -1, Accepted: -1})
+		h.add(b, t, t.Timestamp, Figures{Accepted: 1, Restamped: 1})
+	}
+}
+
+// check compares all cells, and the sums that are kept beside them.
+func (h *history) check() {
+	h.t.Helper()
+	for range 100 {
+		if h.book(true); h.ledger.Stats().Next >= h.spool.AccountsEnd() {
+			break
+		}
+	}
+	got, sums, wantedSums := map[wanted]Figures{}, map[wanted]Figures{}, map[wanted]Figures{}
+	require.NoError(h.t, h.ledger.Rows(Query{}, func(r *Row) error {
+		got[wanted{r.Time.Unix(), r.ServiceID, r.AppID, r.Metric}] = r.Figures
+		return nil
+	}))
+	require.NoError(h.t, h.ledger.Rows(Query{AllApplications: true}, func(r *Row) error {
+		sums[wanted{r.Time.Unix(), r.ServiceID, "", r.Metric}] = r.Figures
+		return nil
+	}))
+	for key, f := range h.cells {
+		if (f == Figures{}) {
+			delete(h.cells, key)
+			continue
+		}
+		key.app = ""
+		all := wantedSums[key]
+		all.add(f)
+		wantedSums[key] = all
+	}
+	require.Equal(h.t, h.cells, got)
+	for key, f := range wantedSums {
+		if (f == Figures{}) {
+			delete(wantedSums, key)
+		}
+	}
+	require.Equal(h.t, wantedSums, sums)
+	assert.False(h.t, h.ledger.Stats().Missed)
+}
+
+// TestHistories: whatever happens to batches, and however often either dies, the ledger has each thing once.
+func TestHistories(t *testing.T) {
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			h := newHistory(t, seed)
+			for range 150 {
+				switch h.rand.IntN(10) {
+				case 0, 1, 2:
+					h.seal()
+				case 3, 4, 5, 6:
+					h.end()
+				case 7:
+					h.requeue()
+				case 8:
+					h.book(h.rand.IntN(2) == 0)
+				case 9:
+					if h.rand.IntN(4) == 0 {
+						h.crash()
+					}
+				}
+			}
+			h.check()
+			h.crash()
+			h.check()
+		})
+	}
+}

@@ -1,0 +1,70 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"go.uber.org/zap"
+)
+
+// pruneRows bounds what one transaction deletes, so that booking waits little.
+const pruneRows = 20_000
+
+// measure takes the file's size, and its first day.
+func (l *Ledger) measure(tx *bbolt.Tx) {
+	free := int64(l.db.Stats().FreePageN) * int64(l.db.Info().PageSize)
+	l.note(func(s *Stats) {
+		s.Bytes = max(0, tx.Size()-free)
+		s.Earliest = time.Time{}
+		if k, _ := tx.Bucket(bucketDays).Cursor().First(); len(k) >= 4 {
+			s.Earliest = dayTime(binary.BigEndian.Uint32(k))
+		}
+	})
+}
+
+func dayTime(day uint32) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
+
+// prune deletes what is old enough, and the oldest days while the file is too large.
+func (r *run) prune() {
+	now := time.Now()
+	r.due = now.Add(pruneEvery)
+	before := uint32(max(0, now.Add(-r.options.Keep).Unix()/86400))
+	r.drop(bucketDays, binary.BigEndian.AppendUint32(nil, before))
+	r.drop(bucketBatches, batchKey(now.Add(-keepBatches).Unix(), ""))
+	today := uint32(now.Unix() / 86400)
+	for s := r.Stats(); r.options.MaxBytes > 0 && s.Bytes > r.options.MaxBytes && !s.Earliest.IsZero(); {
+		day := uint32(s.Earliest.Unix() / 86400)
+		if day >= today || !r.drop(bucketDays, binary.BigEndian.AppendUint32(nil, day+1)) {
+			return
+		}
+		r.options.Log.Warn("a day of the ledger is given up: it is too large", zap.Time("day", s.Earliest), zap.Int64("bytes", s.Bytes), zap.Int64("max_bytes", r.options.MaxBytes))
+		r.note(func(s *Stats) { s.GivenUp++ })
+		s = r.Stats()
+	}
+}
+
+// drop deletes what is before a key. It reports whether all of that is gone.
+func (r *run) drop(bucket, before []byte) bool {
+	for {
+		n := 0
+		err := r.db.Update(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(bucket).Cursor()
+			for k, _ := c.First(); k != nil && string(k) < string(before) && n < pruneRows; k, _ = c.First() {
+				if err := c.Delete(); err != nil {
+					return err
+				}
+				n++
+			}
+			r.measure(tx)
+			return nil
+		})
+		if err != nil {
+			r.trouble(err)
+			return false
+		}
+		if n < pruneRows {
+			return true
+		}
+	}
+}

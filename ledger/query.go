@@ -1,0 +1,284 @@
+package ledger
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// By is how time is divided.
+type By string
+
+// How time is divided.
+const (
+	ByHour  By = "hour"
+	ByDay   By = "day"
+	ByMonth By = "month"
+)
+
+// MaxSums bounds the rows of an answer that has to be summed up in memory.
+const MaxSums = 200_000
+
+// unheard and what is above are numbers of metrics that have none: nobody reported them, only their methods.
+const unheard = uint32(1) << 31
+
+// ErrTooMany is returned for a question whose answer would have more than MaxSums rows.
+var ErrTooMany = errors.New("too many rows: ask for less time, one service, or without applications")
+
+// Query asks for rows. Zero fields ask for everything.
+type Query struct {
+	ServiceID, AppID, Metric string
+	Since, Until             time.Time // Until is not in it; whole hours, UTC
+	By                       By        // zero: ByHour
+	Raw                      bool      // without adding methods to their parents
+
+	// What is summed up, so that the rows do not have it.
+	AllServices, AllApplications, AllMetrics bool
+}
+
+// Row is figures of a service, an application and a metric, in the hour, day or month that begins at Time (UTC).
+type Row struct {
+	Time                     time.Time
+	ServiceID, AppID, Metric string
+	Figures
+}
+
+// Rows calls each with the answer: by day, service, application, metric and time, or by time first where days are summed
+// to months, or services. It ends early with each's error. It reads one state of the ledger.
+func (l *Ledger) Rows(q Query, each func(*Row) error) error {
+	return l.db.View(func(tx *bbolt.Tx) error {
+		s := search{Query: q, ledger: l, tx: tx, texts: texts{tx: tx, known: make(map[uint32]string)}, each: each, parents: make(map[uint32]map[uint32]uint32), invented: make(map[string]uint32)}
+		if s.By == "" {
+			s.By = ByHour
+		}
+		return s.run()
+	})
+}
+
+// search is one query under way.
+type search struct {
+	Query
+	ledger   *Ledger
+	tx       *bbolt.Tx
+	texts    texts
+	each     func(*Row) error
+	parents  map[uint32]map[uint32]uint32 // by service, of methods; numbers
+	invented map[string]uint32
+	summed   map[sum]Figures // where rows of several days or services are one
+	metric   uint32
+}
+
+type sum struct {
+	time                 int64
+	service, app, metric uint32
+}
+
+func (s *search) run() error {
+	var service, app uint32
+	if s.ServiceID != "" {
+		if service = find(s.tx, nameService, s.ServiceID); service == 0 {
+			return nil
+		}
+	}
+	if s.AppID != "" {
+		if app = find(s.tx, nameApplication, s.AppID); app == 0 {
+			return nil
+		}
+	}
+	if s.Metric != "" {
+		if s.metric = find(s.tx, nameMetric, s.Metric); s.metric == 0 {
+			s.metric = unheard // it may be the parent of what was
+		}
+	}
+	if s.By == ByMonth || s.AllServices {
+		s.summed = make(map[sum]Figures)
+	}
+	if err := s.scan(service, app); err != nil {
+		return err
+	}
+	return s.sums()
+}
+
+// scan visits the rows of the days. Those of all applications together are used where no application is asked for.
+func (s *search) scan(service, app uint32) error {
+	c := s.tx.Bucket(bucketDays).Cursor()
+	first, last := uint32(0), uint32(1<<31)
+	if !s.Since.IsZero() {
+		first = uint32(max(0, s.Since.Unix()/86400))
+	}
+	if !s.Until.IsZero() {
+		last = uint32(max(0, (s.Until.Unix()-1)/86400))
+	}
+	seek := row{day: first, service: service, app: app}
+	for k, v := c.Seek(seek.key()); k != nil; {
+		r := row{binary.BigEndian.Uint32(k), binary.BigEndian.Uint32(k[4:]), binary.BigEndian.Uint32(k[8:])}
+		if r.day > last {
+			return nil
+		}
+		next, skip := s.follow(r, service, app)
+		if skip {
+			k, v = c.Seek(next.key())
+			continue
+		}
+		if err := s.row(r, v); err != nil {
+			return err
+		}
+		if s.AppID != "" || s.AllApplications {
+			next = row{r.day, r.service + 1, app}
+			if service != 0 {
+				next = row{r.day + 1, service, app}
+			}
+			k, v = c.Seek(next.key())
+			continue
+		}
+		k, v = c.Next()
+	}
+	return nil
+}
+
+// follow says where the next row is that is asked for, if it is not this one.
+func (s *search) follow(r row, service, app uint32) (next row, skip bool) {
+	switch {
+	case service != 0 && r.service < service:
+		return row{r.day, service, app}, true
+	case service != 0 && r.service > service:
+		return row{r.day + 1, service, app}, true
+	case s.AppID != "" && r.app < app:
+		return row{r.day, r.service, app}, true
+	case s.AppID != "" && r.app > app:
+		return row{r.day, r.service + 1, app}, true
+	case s.AppID == "" && s.AllApplications && r.app != 0:
+		return row{r.day, r.service + 1, 0}, true
+	case s.AppID == "" && !s.AllApplications && r.app == 0:
+		return row{r.day, r.service, 1}, true
+	}
+	return row{}, false
+}
+
+// row hands on, or sums up, what a row of the days holds.
+func (s *search) row(r row, data []byte) error {
+	found := make(map[sum]Figures)
+	err := eachCell(data, func(c *cell) {
+		at := int64(r.day)*86400 + int64(c.hour)*3600
+		if !s.Since.IsZero() && at < s.Since.Unix() || !s.Until.IsZero() && at >= s.Until.Unix() {
+			return
+		}
+		key := sum{s.truncate(at), r.service, r.app, c.metric}
+		if s.AllServices {
+			key.service = 0
+		}
+		if s.AllApplications {
+			key.app = 0
+		}
+		for metric, steps := c.metric, 0; metric != 0 && steps < 16; steps++ {
+			if s.metric == 0 || s.metric == metric {
+				key.metric = metric
+				if s.AllMetrics {
+					key.metric = 0
+				}
+				f := found[key]
+				f.add(c.Figures)
+				found[key] = f
+			}
+			if s.Raw || s.AllMetrics {
+				break
+			}
+			metric = s.parent(r.service, metric)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if s.summed == nil {
+		return s.hand(found)
+	}
+	for key, f := range found {
+		all := s.summed[key]
+		all.add(f)
+		s.summed[key] = all
+	}
+	if len(s.summed) > MaxSums {
+		return ErrTooMany
+	}
+	return nil
+}
+
+func (s *search) truncate(at int64) int64 {
+	switch s.By {
+	case ByHour:
+		return at
+	case ByDay:
+		return at / 86400 * 86400
+	default:
+		t := time.Unix(at, 0).UTC()
+		return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC).Unix()
+	}
+}
+
+// parent is the metric that a method counts for, too; 0: none is known.
+func (s *search) parent(service, metric uint32) uint32 {
+	known, ok := s.parents[service]
+	if !ok {
+		known = make(map[uint32]uint32)
+		if s.ledger.options.Parents != nil {
+			for method, parent := range s.ledger.options.Parents(s.texts.text(nameService, service)) {
+				known[s.number(method)] = s.number(parent)
+			}
+		}
+		s.parents[service] = known
+	}
+	return known[metric]
+}
+
+// number is the number of a metric. One that was never reported itself gets one for this question.
+func (s *search) number(name string) uint32 {
+	if number := find(s.tx, nameMetric, name); number != 0 {
+		return number
+	}
+	number, ok := s.invented[name]
+	if !ok {
+		if number = unheard; name != s.Metric {
+			number += 1 + uint32(len(s.invented))
+		}
+		s.invented[name] = number
+		s.texts.known[number] = name
+	}
+	return number
+}
+
+func (s *search) sums() error { return s.hand(s.summed) }
+
+// hand hands rows on, in order.
+func (s *search) hand(found map[sum]Figures) error {
+	keys := make([]sum, 0, len(found))
+	for key := range found {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b sum) int {
+		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.app, b.app), cmp.Compare(a.metric, b.metric), cmp.Compare(a.time, b.time))
+	})
+	if s.summed != nil {
+		slices.SortStableFunc(keys, func(a, b sum) int { return cmp.Compare(a.time, b.time) })
+	}
+	for _, key := range keys {
+		r := Row{Time: time.Unix(key.time, 0).UTC(), Figures: found[key]}
+		if key.service != 0 {
+			r.ServiceID = s.texts.text(nameService, key.service)
+		}
+		if key.app != 0 {
+			r.AppID = s.texts.text(nameApplication, key.app)
+		}
+		if key.metric != 0 {
+			r.Metric = s.texts.text(nameMetric, key.metric)
+		}
+		if err := s.each(&r); err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
+	return nil
+}
