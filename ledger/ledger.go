@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	fault "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/spool"
@@ -84,7 +85,7 @@ func Open(o Options) (*Ledger, error) {
 	}
 	path := filepath.Join(o.Dir, fileName)
 	db, err := openFile(path)
-	if errors.Is(err, bbolt.ErrInvalid) || errors.Is(err, bbolt.ErrChecksum) || errors.Is(err, bbolt.ErrVersionMismatch) {
+	if errors.Is(err, fault.ErrInvalid) || errors.Is(err, fault.ErrChecksum) || errors.Is(err, fault.ErrVersionMismatch) {
 		aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().Unix())
 		if err := os.Rename(path, aside); err != nil {
 			return nil, fmt.Errorf("ledger: %w", err)
