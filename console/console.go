@@ -45,6 +45,9 @@ type Options struct {
 	Tokens *access.Tokens
 	// Routes are served beside the console's own.
 	Routes []Route
+
+	// Offers are the names of what Routes serve and the page can show: ledger, reconcile.
+	Offers []string
 	Pprof  bool
 	Log    *zap.Logger
 }

@@ -96,7 +96,8 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request) {
 		Asked  bool     `json:"asked"` // whether tokens are asked for at all
 		Name   string   `json:"name"`
 		Scopes []string `json:"scopes"`
-	}{Asked: c.options.Tokens != nil, Scopes: slices.Clone(access.Scopes)}
+		Offers []string `json:"offers"` // what there is beside the console's own
+	}{Asked: c.options.Tokens != nil, Scopes: slices.Clone(access.Scopes), Offers: append([]string{}, c.options.Offers...)}
 	if page.Asked {
 		g, err := c.options.Tokens.Find(access.Bearer(r))
 		page.Scopes = []string{}

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -90,6 +91,17 @@ func (p *page) shows(id, what string) {
 	eventually(p.t, 20*time.Second, id+" shows "+what, func() bool { return strings.Contains(p.text(id), what) })
 }
 
+// choose picks an option of a list, as a person does.
+func (p *page) choose(id, value string) {
+	p.t.Helper()
+	var there bool
+	eventually(p.t, 10*time.Second, id+" offers "+value, func() bool {
+		p.do(chromedp.Evaluate(fmt.Sprintf("[...document.getElementById(%q).options].some((o) => o.value === %q)", id, value), &there))
+		return there
+	})
+	p.do(chromedp.Evaluate(fmt.Sprintf("(() => { const s = document.getElementById(%q); s.value = %q; s.dispatchEvent(new Event('change')); })()", id, value), nil))
+}
+
 // keep takes a screenshot, which has to show more than one colour.
 func (p *page) keep(name string) {
 	p.t.Helper()
@@ -135,6 +147,28 @@ func TestConsolePage(t *testing.T) {
 		pause(t.Context(), 50*time.Millisecond)
 	}
 	p.shows("law", "accepted 62")
+
+	// The ledger: what was delivered, for a service, an application and a metric, over time.
+	d.booked()
+	p.do(chromedp.Reload())
+	p.shows("usagesum", "delivered")
+	p.choose("service", "1003")
+	p.shows("usagesum", "30 delivered")
+	p.choose("service", "1001")
+	p.shows("usagesum", "31 delivered, 3 dead")
+	p.do(chromedp.Click(`#ranges button[value="30d"]`))
+	p.shows("usagesum", "31 delivered, 3 dead")
+	p.choose("application", "app1")
+	p.shows("usagesum", "31 delivered;")
+	p.do(chromedp.Focus(`#heat td[tabindex="0"]`), chromedp.KeyEvent(kb.End))
+	var spoken string
+	p.do(chromedp.Evaluate("document.activeElement.getAttribute('aria-label')", &spoken))
+	assert.Regexp(t, `^1001, .* UTC: 31 hits delivered, 3 dead$`, spoken, "the heat-map is walked by keys")
+	p.do(chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.Enter))
+	p.shows("usagesum", "30 delivered")
+	p.choose("service", "1001")
+	p.choose("application", "")
+	p.shows("usagesum", "31 delivered, 3 dead")
 	p.do(chromedp.Evaluate("performance.getEntriesByType('navigation')[0].domInteractive", new(float64)))
 	p.keep("wide")
 

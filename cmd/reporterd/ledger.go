@@ -83,3 +83,11 @@ func noLedger(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false, it could not be opened, or spool.engine is jetstream"}` + "\n"))
 }
+
+// offers are the names of what the page can show of it.
+func (b *bookkeeping) offers() []string {
+	if b.ledger == nil {
+		return nil
+	}
+	return []string{"ledger"}
+}

@@ -1,9 +1,11 @@
 // The page: figures as they come, lanes, dead letters.
 
 import { follow } from './live.js';
-import { keep, order, rights } from './session.js';
+import { keep, offers, order, rights } from './session.js';
 import { Rates } from './chart.js';
 import { Letters } from './letters.js';
+import { Heatmap } from './heatmap.js';
+import { Usage } from './usage.js';
 import { bytes, quantile, short, time, whole } from './format.js';
 
 const find = (id) => document.getElementById(id);
@@ -13,11 +15,14 @@ let scopes = [];
 let lostSince = 0;
 const past = []; // figures of the last minute, the oldest first
 const rates = new Rates(find('chart'));
+const usage = new Usage(find);
+const heat = new Heatmap(find, (service) => usage.choose(service));
 const letters = new Letters(find, () => scopes.includes('write'));
 
 theme(localStorage.getItem('reporterd-theme') ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
 find('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark', true));
 find('flush').addEventListener('click', flush);
+find('metric').addEventListener('change', () => heat.load(usage.metric()));
 find('login').addEventListener('submit', (event) => {
   event.preventDefault();
   keep(find('token').value);
@@ -26,12 +31,14 @@ find('login').addEventListener('submit', (event) => {
   begin();
 });
 begin();
+setInterval(() => { if (!document.hidden && !find('ledger').hidden) ledger(); }, 20000);
 
 async function begin() {
   const session = await rights().catch(() => ({ scopes: [] }));
   scopes = session.scopes ?? [];
   find('flush').disabled = !scopes.includes('write');
   find('flush').title = find('flush').disabled ? 'This needs a token with the scope write' : 'Seal and send what is waiting';
+  ledger();
   follow({ heard, lost, asked: () => { state('lost', 'no token'); find('login').hidden = false; find('token').focus(); } });
 }
 
@@ -41,6 +48,18 @@ function theme(name, chosen) {
   find('theme').setAttribute('aria-pressed', String(name === 'dark'));
   if (chosen) localStorage.setItem('reporterd-theme', name);
   rates.draw();
+  usage.draw();
+}
+
+// ledger shows what was delivered, for who may see it and where it is kept.
+async function ledger() {
+  if (!offers.includes('ledger')) return;
+  try {
+    find('ledger').hidden = !await heat.load(usage.metric());
+    if (!find('ledger').hidden) await usage.load();
+  } catch (error) {
+    set('usagesum', `The ledger could not be read: ${error.message}`);
+  }
 }
 
 function state(name, text) {
@@ -60,6 +79,7 @@ function heard(now) {
     lostSince = 0;
     past.length = 0; // its counters may have begun anew
     find('lost').hidden = true;
+    ledger();
   }
   state('live', now.ready === '' ? 'live' : now.ready);
   set('version', now.version);

@@ -2,6 +2,9 @@
 
 const kept = 'reporterd-token';
 
+/** What this daemon has beside the figures: ledger, reconcile. */
+export let offers = [];
+
 export function headers() {
   const token = sessionStorage.getItem(kept);
   return token ? { Authorization: `Bearer ${token}` } : {};
@@ -12,7 +15,9 @@ export function keep(token) { sessionStorage.setItem(kept, token); }
 /** What may be done: {asked, name, scopes}. */
 export async function rights() {
   const answer = await fetch('api/v1/session', { headers: headers(), cache: 'no-store' });
-  return answer.json();
+  const session = await answer.json();
+  offers = session.offers ?? [];
+  return session;
 }
 
 /** Sends an order, and returns what came of it; throws in words. */
