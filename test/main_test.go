@@ -11,6 +11,7 @@
 //	REPORTERD_NODE_CLIENT=1      npm's client (node, and `npm ci` in clients/node)
 //	REPORTERD_MUTANTS=1          daemons broken on purpose, which the crash test has to find out
 //	REPORTERD_PROMETHEUS=1       Prometheus, for the alerts and the dashboard
+//	REPORTERD_PACKAGES=1         systemd-analyze; root and mmdebstrap, for the packages
 //	REPORTERD_BINARY=…           a binary to test instead of building one
 //	REPORTERD_PROFILE=DIR        where the benchmark writes CPU profiles of the daemon
 package test

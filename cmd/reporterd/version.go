@@ -10,8 +10,11 @@ import (
 	"github.com/reporterd/reporterd/console"
 )
 
-// version is set by the release build: -ldflags "-X main.version=1.2.3".
-var version = "0.1.0-dev"
+// Set by deploy/build: -ldflags "-X main.version=1.2.3 -X main.commit=…".
+var (
+	version = "0.1.0-dev"
+	commit  = ""
+)
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
@@ -31,7 +34,11 @@ func newVersion() *cobra.Command {
 // build says what was built. The commit is known to binaries of "go build" inside a checkout, not to
 // those of "go run".
 func build() console.Build {
-	b := console.Build{Version: version, Commit: "unknown", Go: runtime.Version()}
+	b := console.Build{Version: version, Commit: commit, Go: runtime.Version()}
+	if commit != "" {
+		return b
+	}
+	b.Commit = "unknown"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
