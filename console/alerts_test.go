@@ -94,7 +94,10 @@ func TestAlertRules(t *testing.T) {
 	if os.Getenv(promtoolVariable) == "" {
 		t.Skipf("needs promtool (Debian's package prometheus): %s=1", promtoolVariable)
 	}
-	for _, args := range [][]string{{"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml"}} {
+	for _, args := range [][]string{
+		{"check", "config", "prometheus.yaml"}, {"check", "config", "--syntax-only", "../compose/prometheus.yaml"},
+		{"test", "rules", "alerts_test.yaml"},
+	} {
 		cmd := exec.Command("promtool", args...)
 		cmd.Dir = alertsDir
 		out, err := cmd.CombinedOutput()

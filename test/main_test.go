@@ -12,6 +12,7 @@
 //	REPORTERD_MUTANTS=1          daemons broken on purpose, which the crash test has to find out
 //	REPORTERD_PROMETHEUS=1       Prometheus, for the alerts and the dashboard
 //	REPORTERD_PACKAGES=1         systemd-analyze; root and mmdebstrap, for the packages
+//	REPORTERD_CONTAINER=1        root and podman, for the image
 //	REPORTERD_BINARY=…           a binary to test instead of building one
 //	REPORTERD_PROFILE=DIR        where the benchmark writes CPU profiles of the daemon
 package test
