@@ -320,10 +320,20 @@ type Ledger struct {
 
 // Portal is 3scale's admin portal.
 type Portal struct {
-	// The admin portal's address.
-	URL string `key:"url" planned:"*"`
-	// A file that holds an access token of the portal.
-	AccessTokenFile string `key:"access_token_file" planned:"*"`
+	// The admin portal: `acme`, `acme-admin.3scale.net` or a URL. It is what `services`, `usage` and `doctor` ask, and
+	// what the ledger is held against. Empty: nobody asks 3scale what it counted.
+	URL string `key:"url"`
+	// An access token of the portal with the scopes Analytics API and Account Management API; read only is enough. It
+	// stands in the file itself, so keep the file 0600 or use the next.
+	AccessToken Secret `key:"access_token"`
+	// A file that holds the access token and nothing else; white space around it is dropped.
+	AccessTokenFile string `key:"access_token_file" kind:"file"`
+	// Authorities to trust for `portal.url` instead of the system's, PEM.
+	CAFile string `key:"ca_file" kind:"file"`
+	// How long one call may take.
+	Timeout time.Duration `key:"timeout" min:"1s" max:"5m"`
+	// How many calls a second may be made, one behind the other.
+	PerSecond int `key:"per_second" min:"1" max:"100"`
 }
 
 // Log is the daemon's own log.

@@ -14,6 +14,7 @@ func Default() *Config {
 		},
 		Spool:   Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
 		Ledger:  Ledger{Enabled: true, Keep: 2400 * time.Hour, MaxBytes: 4 << 30},
+		Portal:  Portal{Timeout: 30 * time.Second, PerSecond: 2},
 		Cluster: Cluster{Partitions: 8, Replicas: 3, Prefix: "reporterd", PinTTL: 10 * time.Second},
 		Sender:  Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
 		Authorize: Authorize{
@@ -34,6 +35,7 @@ func Default() *Config {
 func sandboxed(c *Config, person bool) {
 	c.DataDir = "./reporterd-data"
 	c.Backend.URL = "http://" + c.Sandbox.Listen
+	c.Portal.URL, c.Portal.AccessToken, c.Portal.PerSecond = "http://"+c.Sandbox.Listen, "atoken", 50
 	c.Batch.FlushInterval = time.Second
 	c.Sender.NegativeCache = 0
 	c.NATS.Embedded = true

@@ -50,6 +50,7 @@ func Load(s Source) (*Config, error) {
 	c.check(found)
 	c.resolve(found)
 	c.NATS.resolve(found)
+	c.Portal.resolve(found)
 	if err := found.err(); err != nil {
 		return nil, err
 	}
@@ -86,6 +87,9 @@ func (c *Config) useSandbox(found *problems) {
 	}
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.origins["backend.url"] = "--sandbox"
+	if c.origins["portal.url"] == "" {
+		c.Portal.URL = "http://" + c.Sandbox.Listen
+	}
 	if c.NATS.URL != "" && c.origins["nats.embedded"] == "" {
 		c.NATS.Embedded = false
 	}

@@ -1,0 +1,188 @@
+package portal
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	mostBody    = 16 << 20 // bytes of an answer
+	tries       = 4
+	firstPause  = time.Second
+	longestWait = time.Minute
+)
+
+// Options of New.
+type Options struct {
+	URL       string // as Address makes it
+	Token     string
+	RootCAs   *x509.CertPool // nil: the system's
+	Timeout   time.Duration  // of one call; 0: 30 seconds
+	PerSecond float64        // calls, one behind the other; 0: 2
+	UserAgent string
+}
+
+// Client asks a portal, one call at a time. It is safe for concurrent use.
+type Client struct {
+	options Options
+	http    *http.Client
+	calls   atomic.Uint64
+	skew    atomic.Int64 // nanoseconds that the portal's clock is ahead, as of the last answer
+
+	mu   sync.Mutex // held through a call, so that there is one at a time; guards what follows
+	next time.Time  // the earliest of the next call
+}
+
+// New returns a client. It makes no call.
+func New(o Options) (*Client, error) {
+	if _, err := url.Parse(o.URL); err != nil || o.URL == "" {
+		return nil, errors.New("portal: no address")
+	}
+	if o.Token == "" {
+		return nil, errors.New("portal: no access token")
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.PerSecond <= 0 {
+		o.PerSecond = 2
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12}
+	return &Client{options: o, http: &http.Client{
+		Transport: transport, Timeout: o.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it would carry the token elsewhere
+	}}, nil
+}
+
+// Calls returns how many calls were made.
+func (c *Client) Calls() uint64 { return c.calls.Load() }
+
+// Skew returns how far the portal's clock is ahead of ours, to about a second, as of the last answer.
+func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
+
+// URL returns the address.
+func (c *Client) URL() string { return c.options.URL }
+
+// Close lets go of idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// get asks for a path and decodes the answer. It waits for its turn, and repeats what a busy or failing portal
+// refuses, no sooner than that asks for. Errors are *Error, or ctx's.
+func (c *Client) get(ctx context.Context, path string, q url.Values, into any) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	for n := range tries {
+		if err = c.wait(ctx); err != nil {
+			return err
+		}
+		var pause time.Duration
+		if pause, err = c.once(ctx, path, q, into); err == nil || ctx.Err() != nil || !worthwhile(err) {
+			break
+		}
+		backoff := firstPause<<n + time.Duration(rand.Int64N(int64(firstPause)))
+		c.next = time.Now().Add(min(longestWait, max(pause, backoff)))
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// worthwhile reports whether the same call may have another answer in a moment.
+func worthwhile(err error) bool {
+	switch FaultOf(err) {
+	case FaultRate, FaultServer, FaultTime, FaultReach:
+		return true
+	}
+	return false
+}
+
+// wait keeps the calls apart. mu is held.
+func (c *Client) wait(ctx context.Context) error {
+	now := time.Now()
+	if d := c.next.Sub(now); d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	c.next = time.Now().Add(time.Duration(float64(time.Second) / c.options.PerSecond))
+	return nil
+}
+
+// once makes one call.
+func (c *Client) once(ctx context.Context, path string, q url.Values, into any) (pause time.Duration, err error) {
+	target := c.options.URL + path
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return 0, unreachable(path, err)
+	}
+	req.SetBasicAuth("", c.options.Token)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.options.UserAgent)
+	c.calls.Add(1)
+	sent := time.Now()
+	answer, err := c.http.Do(req)
+	if err != nil {
+		return 0, unreachable(path, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, mostBody+1))
+	if err != nil {
+		return 0, unreachable(path, err)
+	}
+	if at, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+		c.skew.Store(int64(skew(at, sent, time.Now())))
+	}
+	switch {
+	case answer.StatusCode != http.StatusOK:
+		return retryAfter(answer, time.Now()), refusal(path, answer, body)
+	case len(body) > mostBody:
+		return 0, &Error{Fault: FaultUnexpected, Status: answer.StatusCode, Path: path, Text: fmt.Sprintf("more than %d bytes", mostBody)}
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		e := &Error{Fault: FaultUnexpected, Status: answer.StatusCode, Path: path, Text: said(answer, body)}
+		if !isJSON(answer) {
+			e.Fault = FaultHost
+		}
+		return 0, e
+	}
+	return 0, nil
+}
+
+// skew compares a Date header, which has whole seconds, with the time around the call.
+func skew(date, sent, came time.Time) time.Duration {
+	switch {
+	case date.Add(time.Second).Before(sent):
+		return date.Add(time.Second).Sub(sent)
+	case date.After(came):
+		return date.Sub(came)
+	}
+	return 0
+}
+
+// bare is what went wrong, without the address: a URL has no place in a log.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
