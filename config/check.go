@@ -112,6 +112,8 @@ func (f field) checkKind(found *problems, text string) {
 		checkFile(found, f.key, text)
 	case "servers":
 		checkServers(found, f.key, text)
+	case "origins":
+		checkOrigins(found, f.key, text)
 	case "monitors":
 		for address := range strings.SplitSeq(text, ",") {
 			checkURL(found, f.key, strings.TrimSpace(address))

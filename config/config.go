@@ -97,6 +97,9 @@ type Admin struct {
 	// `account_management`. Its form is that of `auth.tokens_file`. `/livez`, `/readyz` and the empty page
 	// stay open. A reload reads it again. Empty: no tokens are asked for.
 	TokensFile string `key:"tokens_file" kind:"file"`
+	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
+	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
+	CORSOrigins string `key:"cors_origins" kind:"origins"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`
 }

@@ -8,11 +8,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/reporterd/reporterd/analytics"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// analytics answers the Analytics API from the counters. The caller holds s.mu.
-func (s *Sandbox) analytics(q *query) (any, error) {
+// stats answers the Analytics API from the counters. The caller holds s.mu.
+func (s *Sandbox) stats(q *query) (any, error) {
 	switch {
 	case q.is("services/*/usage"), q.is("services/*/top_applications"):
 		one, err := s.portalService(q, q.path[1])
@@ -72,14 +73,13 @@ func (s *Sandbox) usage(q *query, one *service, c *counters) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, total := r.sums(c, index, now)
+	values, total := sums(r, c, index, now)
 	answer := object{
-		"metric": metricRow{one, index}.brief(), "period": r.period(), "total": total, "values": values,
+		"metric": metricRow{one, index}.brief(), "period": r.Echo(), "total": total, "values": values,
 	}
-	if params.Get("skip_change") == "false" {
-		before := r.before()
-		_, previous := before.sums(c, index, now)
-		answer["previous_total"], answer["change"] = previous, change100(total, previous)
+	if params.Get("skip_change") == "false" && r.Granularity != analytics.Eternity {
+		_, previous := sums(r.Before(), c, index, now)
+		answer["previous_total"], answer["change"] = previous, analytics.Change(int64(total), int64(previous))
 	}
 	return answer, nil
 }
@@ -88,43 +88,35 @@ func missing(name string) error {
 	return &refusal{http.StatusBadRequest, "Required parameter missing: " + name}
 }
 
-func change100(total, previous uint64) float64 {
-	switch {
-	case total == previous:
-		return 0
-	case previous == 0:
-		return 100
-	}
-	return (float64(total) - float64(previous)) / float64(previous) * 100
-}
-
 // sums reads one number a bucket.
-func (r *span) sums(c *counters, index int, now time.Time) (values []uint64, total uint64) {
+func sums(r *analytics.Span, c *counters, index int, now time.Time) (values []uint64, total uint64) {
 	values = []uint64{}
-	for _, start := range r.buckets {
-		n := r.sum(c, index, start, now)
+	for _, start := range r.Buckets {
+		n := sum(r, c, index, start, now)
 		values, total = append(values, n), total+n
 	}
 	return values, total
 }
 
 // sum reads the counter of one bucket: its own where the backend has one, otherwise those of its hours.
-func (r *span) sum(c *counters, index int, start, now time.Time) uint64 {
+func sum(r *analytics.Span, c *counters, index int, start, now time.Time) uint64 {
 	if c == nil || index >= len(c.usage) {
 		return 0
 	}
 	series := c.usage[index]
-	if r.zone == time.UTC {
-		switch r.granularity {
-		case "hour":
+	if r.Zone == time.UTC {
+		switch r.Granularity {
+		case analytics.Hour:
 			return series.at(threescale.Hour, start, now)
-		case "day":
+		case analytics.Day:
 			return series.at(threescale.Day, start, now)
-		case "month":
+		case analytics.Month:
 			return series.at(threescale.Month, start, now)
+		case analytics.Eternity:
+			return series.at(threescale.Eternity, start, now)
 		}
 	}
-	n, end := uint64(0), r.next(start)
+	n, end := uint64(0), r.End(start)
 	for hour := start; hour.Before(end); hour = hour.Add(time.Hour) {
 		n += series.at(threescale.Hour, hour, now)
 	}

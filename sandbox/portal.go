@@ -137,7 +137,7 @@ func (s *Sandbox) lookUp(kind callKind, rest string, r *http.Request) (any, erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kind == analyticsCall {
-		return s.analytics(q)
+		return s.stats(q)
 	}
 	return s.account(q)
 }

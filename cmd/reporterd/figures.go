@@ -18,7 +18,7 @@ func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Tim
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
 		Snapshot: p.snapshot, Ready: p.ready, Degraded: p.messages.degraded, Flush: p.flush, Reload: reload,
-		Tokens: p.guards.operators, Routes: p.books.routes(), Offers: p.books.offers(),
+		Tokens: p.guards.operators, Routes: append(p.books.routes(), analyticsRoutes(log, c, p)...), Offers: p.books.offers(),
 		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,
 		Parking: console.Parking{List: p.parked, Settle: p.unpark},
 		Requeue: p.ordered(log.Named("deadletter"), requeue), Drop: p.ordered(log.Named("deadletter"), drop),
