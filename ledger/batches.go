@@ -3,6 +3,8 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,20 +35,31 @@ type batchRow struct {
 	service   uint32
 	sealed    int64
 	ambiguous int
-	cells     map[batchPlace]share
+	uses      []use // not in order; a place may stand there more than once
 }
 
-type batchPlace struct{ hour, app, metric uint32 }
+// use is what a transaction added to the cells of one application in one hour, or takes from them.
+type use struct {
+	hour, app uint32
+	shares    []share
+}
 
-type share struct{ delivered, ambiguous int64 }
+type share struct {
+	metric               uint32
+	delivered, ambiguous int64
+}
+
+// times says what is booked of usage: once, minus once, or not.
+type times struct{ delivered, ambiguous int64 }
 
 // row returns what is known of a batch.
 func (b *booking) row(batch *spool.Batch) *batchRow {
 	key := string(batchKey(batch.Sealed.Unix(), batch.ID.String()))
 	r := b.batches[key]
 	if r == nil {
-		r = &batchRow{service: b.number(nameService, batch.Lane.ServiceID), sealed: batch.Sealed.Unix(), cells: make(map[batchPlace]share)}
+		r = &batchRow{service: b.number(nameService, batch.Lane.ServiceID), sealed: batch.Sealed.Unix()}
 		if found := b.tx.Bucket(bucketBatches).Get([]byte(key)); found != nil {
+			b.evidence -= int64(len(found))
 			if !r.decode(found) && b.err == nil {
 				b.err = fmt.Errorf("ledger: batch %s: %w", batch.ID, errCells)
 			}
@@ -56,33 +69,44 @@ func (b *booking) row(batch *spool.Batch) *batchRow {
 	return r
 }
 
-// vector adds what transactions of a batch were, times a change.
-func (b *booking) vector(batch *spool.Batch, transactions []spool.Transaction, change share) {
+// vector adds what transactions of a batch were, so many times.
+func (b *booking) vector(batch *spool.Batch, transactions []spool.Transaction, change times) {
 	r := b.row(batch)
+	n := 0
 	for i := range transactions {
-		t := &transactions[i]
-		p := batchPlace{hour: uint32(stamped(batch, t.Timestamp) / 3600), app: b.number(nameApplication, ApplicationName(t.Application))}
+		n += len(transactions[i].Usage)
+	}
+	shares := make([]share, 0, n)
+	for i := range transactions {
+		t, first := &transactions[i], len(shares)
 		for _, u := range t.Usage {
-			p.metric = b.number(nameMetric, u.Metric)
-			s := r.cells[p]
-			s.delivered += change.delivered * int64(u.Value)
-			s.ambiguous += change.ambiguous * int64(u.Value)
-			r.cells[p] = s
+			value := int64(u.Value)
+			shares = append(shares, share{b.number(nameMetric, u.Metric), change.delivered * value, change.ambiguous * value})
 		}
+		app := b.number(nameApplication, ApplicationName(t.Application))
+		r.uses = append(r.uses, use{uint32(stamped(batch, t.Timestamp) / 3600), app, shares[first:len(shares):len(shares)]})
 	}
 }
 
+// encode writes service, sealed and ambiguous; then for each use its hour, application and number of shares, and each
+// of them: metric*2, plus 1 where something is ambiguous; what was delivered; what is ambiguous, if anything is.
 func (r *batchRow) encode() []byte {
-	out := binary.AppendVarint(binary.AppendUvarint(nil, uint64(r.service)), r.sealed)
+	out := binary.AppendVarint(binary.AppendUvarint(make([]byte, 0, 32*len(r.uses)), uint64(r.service)), r.sealed)
 	out = binary.AppendUvarint(out, uint64(r.ambiguous))
-	for p, s := range r.cells {
-		if s == (share{}) {
-			continue
+	for _, u := range r.uses {
+		for _, v := range [...]uint64{uint64(u.hour), uint64(u.app), uint64(len(u.shares))} {
+			out = binary.AppendUvarint(out, v)
 		}
-		for _, v := range [...]uint32{p.hour, p.app, p.metric} {
-			out = binary.AppendUvarint(out, uint64(v))
+		for _, s := range u.shares {
+			doubt := uint64(0)
+			if s.ambiguous != 0 {
+				doubt = 1
+			}
+			out = binary.AppendVarint(binary.AppendUvarint(out, uint64(s.metric)*2+doubt), s.delivered)
+			if doubt == 1 {
+				out = binary.AppendVarint(out, s.ambiguous)
+			}
 		}
-		out = binary.AppendVarint(binary.AppendVarint(out, s.delivered), s.ambiguous)
 	}
 	return out
 }
@@ -91,10 +115,17 @@ func (r *batchRow) encode() []byte {
 func (r *batchRow) decode(data []byte) bool {
 	d := reader{data: data}
 	r.service, r.sealed, r.ambiguous = uint32(d.unsigned()), d.signed(), int(d.unsigned())
-	r.cells = make(map[batchPlace]share)
 	for len(d.data) > 0 && !d.bad {
-		p := batchPlace{uint32(d.unsigned()), uint32(d.unsigned()), uint32(d.unsigned())}
-		r.cells[p] = share{d.signed(), d.signed()}
+		u := use{hour: uint32(d.unsigned()), app: uint32(d.unsigned())}
+		for n := d.unsigned(); n > 0 && !d.bad; n-- {
+			metric := d.unsigned()
+			s := share{metric: uint32(metric / 2), delivered: d.signed()}
+			if metric&1 == 1 {
+				s.ambiguous = d.signed()
+			}
+			u.shares = append(u.shares, s)
+		}
+		r.uses = append(r.uses, u)
 	}
 	return !d.bad
 }
@@ -126,12 +157,14 @@ func (d *reader) took(n int, v uint64) uint64 {
 
 func (b *booking) writeBatches() error {
 	bucket := b.tx.Bucket(bucketBatches)
-	for key, r := range b.batches {
-		if err := bucket.Put([]byte(key), r.encode()); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(b.batches)) {
+		data := b.batches[key].encode()
+		b.evidence += int64(len(data))
+		if err := bucket.Put([]byte(key), data); err != nil {
 			return err
 		}
 	}
-	return nil
+	return addEvidence(b.tx, b.evidence)
 }
 
 // batchKey orders batches by the hour they were sealed in.
@@ -164,11 +197,34 @@ func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord
 
 func (r *batchRow) record(id string, t *texts) *BatchRecord {
 	out := &BatchRecord{ID: id, ServiceID: t.text(nameService, r.service), Sealed: time.Unix(r.sealed, 0).UTC(), Ambiguous: r.ambiguous}
-	for p, s := range r.cells {
+	type place struct{ hour, app, metric uint32 }
+	sums := make(map[place]times)
+	for _, u := range r.uses {
+		for _, s := range u.shares {
+			p := place{u.hour, u.app, s.metric}
+			sums[p] = times{sums[p].delivered + s.delivered, sums[p].ambiguous + s.ambiguous}
+		}
+	}
+	for p, s := range sums {
+		if s == (times{}) {
+			continue
+		}
 		out.Cells = append(out.Cells, BatchCell{
 			Hour: time.Unix(int64(p.hour)*3600, 0).UTC(), AppID: t.text(nameApplication, p.app), Metric: t.text(nameMetric, p.metric),
 			Delivered: s.delivered, Ambiguous: s.ambiguous,
 		})
 	}
 	return out
+}
+
+// evidence is how many bytes all batches take.
+func evidence(tx *bbolt.Tx) int64 {
+	if n := tx.Bucket(bucketMeta).Get(keyEvidence); len(n) == 8 {
+		return int64(binary.BigEndian.Uint64(n))
+	}
+	return 0
+}
+
+func addEvidence(tx *bbolt.Tx, change int64) error {
+	return tx.Bucket(bucketMeta).Put(keyEvidence, binary.BigEndian.AppendUint64(nil, uint64(max(0, evidence(tx)+change))))
 }

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,20 +23,58 @@ func (r row) key() []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(key, r.service), r.app)
 }
 
-// place is a cell of a row, while changes are collected.
-type place struct {
-	row
-	metric uint32
-	hour   uint8
+func (r row) compare(o row) int {
+	return cmp.Or(cmp.Compare(r.day, o.day), cmp.Compare(r.service, o.service), cmp.Compare(r.app, o.app))
 }
+
+// change is what one transaction of the database will add to a row. Mostly that is few cells, and looking through them
+// is faster than a map of them.
+type change struct {
+	cells  []cell
+	places map[uint64]int // of the cells, once there are many
+}
+
+const fewCells = 24
+
+func (c *change) add(metric uint32, hour uint8, f Figures) {
+	if c.places == nil && len(c.cells) <= fewCells {
+		for i := range c.cells {
+			if at := &c.cells[i]; at.metric == metric && at.hour == hour {
+				at.add(f)
+				return
+			}
+		}
+		c.cells = append(c.cells, cell{metric, hour, f})
+		return
+	}
+	if c.places == nil {
+		c.places = make(map[uint64]int)
+		for i := range c.cells {
+			c.places[c.cells[i].place()] = i
+		}
+	}
+	added := cell{metric, hour, f}
+	if i, known := c.places[added.place()]; known {
+		c.cells[i].add(f)
+		return
+	}
+	c.places[added.place()] = len(c.cells)
+	c.cells = append(c.cells, added)
+}
+
+func (c *cell) place() uint64 { return uint64(c.metric)<<8 | uint64(c.hour) }
 
 // booking collects what one transaction of the database will change. It is for one goroutine.
 type booking struct {
 	tx      *bbolt.Tx
 	names   *names
-	changes map[place]Figures
+	changes map[row]*change
+	sums    row                  // the last row of all applications together that was changed,
+	sum     *change              // and its change
 	batches map[string]*batchRow // by their keys
-	err     error                // the first
+
+	evidence int64 // bytes that the batches will take more than before
+	err      error // the first
 }
 
 // account books one thing that happened to a batch.
@@ -48,7 +88,7 @@ func (b *booking) account(a *spool.Account) {
 	case spool.AccountAmbiguous:
 		all(Figures{Ambiguous: 1})
 		b.row(a.Batch).ambiguous++
-		b.vector(a.Batch, a.Batch.Transactions, share{ambiguous: 1})
+		b.vector(a.Batch, a.Batch.Transactions, times{ambiguous: 1})
 	case spool.AccountLost:
 		all(Figures{Lost: 1})
 	case spool.AccountEnded:
@@ -83,16 +123,16 @@ func (b *booking) ended(a *spool.Account) {
 	if len(a.Dead) == len(a.Batch.Transactions) {
 		return
 	}
-	b.vector(a.Batch, a.Batch.Transactions, share{delivered: 1})
+	b.vector(a.Batch, a.Batch.Transactions, times{delivered: 1})
 	for _, child := range a.Children {
-		b.vector(a.Batch, child.Transactions, share{delivered: -1})
+		b.vector(a.Batch, child.Transactions, times{delivered: -1})
 	}
-	b.vector(a.Batch, a.Dead, share{delivered: -1})
+	b.vector(a.Batch, a.Dead, times{delivered: -1})
 	for i := range a.Late {
 		moved := a.Late[i].Transaction
-		b.vector(a.Batch, []spool.Transaction{moved}, share{delivered: -1})
+		b.vector(a.Batch, []spool.Transaction{moved}, times{delivered: -1})
 		moved.Timestamp = a.Late[i].Sent
-		b.vector(a.Batch, []spool.Transaction{moved}, share{delivered: 1})
+		b.vector(a.Batch, []spool.Transaction{moved}, times{delivered: 1})
 	}
 }
 
@@ -109,17 +149,31 @@ func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64
 	day, hour := uint32(at/86400), uint8(at/3600%hoursOfDay)
 	service := b.number(nameService, batch.Lane.ServiceID)
 	app := b.number(nameApplication, ApplicationName(t.Application))
+	own, all := b.change(row{day, service, app}), b.all(row{day, service, 0})
 	for _, u := range t.Usage {
 		n := int64(u.Value)
 		metric := b.number(nameMetric, u.Metric)
 		times := Figures{change.Accepted * n, change.Delivered * n, change.Ambiguous * n, change.Dead * n, change.Restamped * n, change.Lost * n}
-		for _, of := range [...]uint32{app, 0} {
-			p := place{row{day, service, of}, metric, hour}
-			sum := b.changes[p]
-			sum.add(times)
-			b.changes[p] = sum
-		}
+		own.add(metric, hour, times)
+		all.add(metric, hour, times)
 	}
+}
+
+func (b *booking) change(r row) *change {
+	c := b.changes[r]
+	if c == nil {
+		c = &change{}
+		b.changes[r] = c
+	}
+	return c
+}
+
+// all is change for a row of all applications together, which the next transaction changes again.
+func (b *booking) all(r row) *change {
+	if b.sum == nil || b.sums != r {
+		b.sums, b.sum = r, b.change(r)
+	}
+	return b.sum
 }
 
 // stamped is the time a transaction counts for: without a timestamp of its own, that of its batch.
@@ -143,23 +197,16 @@ func (b *booking) write() error {
 	if b.err != nil {
 		return b.err
 	}
-	rows := make(map[row][]cell)
-	for p, f := range b.changes {
-		rows[p.row] = append(rows[p.row], cell{metric: p.metric, hour: p.hour, Figures: f})
-	}
-	order := make([]row, 0, len(rows))
-	for r := range rows {
-		order = append(order, r)
-	}
-	slices.SortFunc(order, func(x, y row) int { return slices.Compare(x.key(), y.key()) })
+	order := slices.SortedFunc(maps.Keys(b.changes), row.compare)
 	days := b.tx.Bucket(bucketDays)
+	var cells []cell
 	for _, r := range order {
 		key := r.key()
-		var cells []cell
+		cells = cells[:0]
 		if err := eachCell(days.Get(key), func(c *cell) { cells = append(cells, *c) }); err != nil {
 			return fmt.Errorf("ledger: %s of service number %d: %w", time.Unix(int64(r.day)*86400, 0).UTC().Format(time.DateOnly), r.service, err)
 		}
-		if err := days.Put(key, appendCells(nil, merge(cells, rows[r]))); err != nil {
+		if err := days.Put(key, appendCells(nil, merge(cells, b.changes[r].cells))); err != nil {
 			return err
 		}
 	}

@@ -23,11 +23,13 @@
 //
 // One bbolt database, <data_dir>/ledger.db:
 //
-//	meta     next -> the sequence number of the batch log that is to be read next, 8 bytes, big-endian
+//	meta     next -> the sequence number of the batch log that is to be read next, 8 bytes, big-endian; evidence ->
+//	         the bytes of all batches below, the same
 //	names    kind, text -> number (4 bytes); kinds are s service, a application, m metric
 //	numbers  kind, number -> text
 //	days     day since 1970 (4), service (4), application (4; 0 stands for all of them) -> cells
-//	batches  hour since 1970 (4), batch id -> what the batch added to which cells; kept for some days
+//	evidence hour since 1970 (4), batch id -> what the batch added to which cells; kept for some days, and as long as all
+//	         of them take no more than an eighth of what the file may
 //
 // A user key is never stored: its application is called user_key: and twelve hexadecimal digits of its SHA-256.
 package ledger

@@ -31,7 +31,7 @@ func kept(t *testing.T, at time.Time) *Ledger {
 	b := &spool.Batch{ID: spool.BatchID{Position: 9}, Lane: spool.LaneKey{ServiceID: "1001"}, Sealed: at, Transactions: []spool.Transaction{
 		use("app1", "hits", 3), use("app1", "deep", 4), use("app2", "hits", 5), use("app2", "orphan", 7),
 	}}
-	r := run{Ledger: l, names: names{known: map[string]uint32{}}, next: 2, gathered: []spool.Account{
+	r := run{Ledger: l, next: 2, gathered: []spool.Account{
 		{Kind: spool.AccountSealed, Batch: b}, {Kind: spool.AccountAmbiguous, Batch: b}, {Kind: spool.AccountEnded, Batch: b},
 	}}
 	require.NoError(t, r.commit())
@@ -159,14 +159,14 @@ func TestEvidence(t *testing.T) {
 // TestOldDays: what is older than Keep goes, and a file that is too large gives up its first days.
 func TestOldDays(t *testing.T) {
 	l := kept(t, time.Now().Add(-72*time.Hour))
-	r := run{Ledger: l, names: names{known: map[string]uint32{}}}
+	r := run{Ledger: l}
 	assert.False(t, l.Stats().Earliest.IsZero())
 	r.prune()
 	assert.True(t, l.Stats().Earliest.IsZero())
 
 	l = kept(t, time.Now().Add(-72*time.Hour))
 	l.options.Keep, l.options.MaxBytes = 1000*time.Hour, 1
-	r = run{Ledger: l, names: names{known: map[string]uint32{}}}
+	r = run{Ledger: l}
 	r.prune()
 	assert.True(t, l.Stats().Earliest.IsZero())
 	assert.EqualValues(t, 1, l.Stats().GivenUp)

@@ -39,10 +39,12 @@ var (
 	bucketNames   = []byte("names")
 	bucketNumbers = []byte("numbers")
 	bucketDays    = []byte("days")
-	bucketBatches = []byte("batches")
+	bucketBatches = []byte("evidence")
 
 	keyNext   = []byte("next")
 	keyMissed = []byte("missed")
+
+	keyEvidence = []byte("evidence")
 )
 
 // Options of Open.
@@ -151,7 +153,7 @@ func (l *Ledger) note(change func(*Stats)) {
 // Run books what happens to batches until ctx ends. It holds up nobody: while the database cannot be written, it tries
 // again, and the spool keeps what is to be booked as long as it has room.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
-	r := run{Ledger: l, spool: s, accounts: s.Accounts(), names: names{known: make(map[string]uint32)}}
+	r := run{Ledger: l, spool: s, accounts: s.Accounts()}
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
 		if r.due.Before(time.Now()) {
@@ -236,7 +238,7 @@ func (r *run) book(ctx context.Context) {
 
 func (r *run) commit() error {
 	return r.db.Update(func(tx *bbolt.Tx) error {
-		b := booking{tx: tx, names: &r.names, changes: make(map[place]Figures), batches: make(map[string]*batchRow)}
+		b := booking{tx: tx, names: &r.names, changes: make(map[row]*change), batches: make(map[string]*batchRow)}
 		for i := range r.gathered {
 			b.account(&r.gathered[i])
 		}

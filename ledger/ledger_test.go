@@ -52,7 +52,7 @@ func (h *history) open() {
 	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365})
 	require.NoError(h.t, err)
 	h.spool.Booked(h.ledger.Next())
-	h.run = &run{Ledger: h.ledger, spool: h.spool, accounts: h.spool.Accounts(), names: names{known: map[string]uint32{}}}
+	h.run = &run{Ledger: h.ledger, spool: h.spool, accounts: h.spool.Accounts()}
 }
 
 // crash ends both and begins them anew. Sometimes what was booked was not said to the spool.

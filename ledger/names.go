@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -35,37 +36,50 @@ func ApplicationName(a threescale.Application) string {
 
 // names gives texts numbers, in the database. It is for one goroutine.
 type names struct {
-	known map[string]uint32 // kind and text
+	known map[byte]map[string]uint32 // by kind and text
+	count int
 }
 
 // number returns the number of a name, and gives it one if it has none. A transaction that does not become durable
 // must be followed by forget.
 func (n *names) number(tx *bbolt.Tx, kind byte, text string) (uint32, error) {
-	key := string(kind) + text
-	if number, ok := n.known[key]; ok {
+	if number, ok := n.known[kind][text]; ok {
 		return number, nil
 	}
-	if len(n.known) >= maxKnownNames {
-		n.forget()
-	}
+	key := append([]byte{kind}, text...)
 	texts, numbers := tx.Bucket(bucketNames), tx.Bucket(bucketNumbers)
-	if found := texts.Get([]byte(key)); found != nil {
-		n.known[key] = binary.BigEndian.Uint32(found)
-		return n.known[key], nil
+	if found := texts.Get(key); found != nil {
+		return n.keep(kind, text, binary.BigEndian.Uint32(found)), nil
 	}
 	next, err := numbers.NextSequence()
 	if err != nil {
 		return 0, err
 	}
 	number := binary.BigEndian.AppendUint32(nil, uint32(next))
-	if err := texts.Put([]byte(key), number); err != nil {
+	if err := texts.Put(key, number); err != nil {
 		return 0, err
 	}
-	n.known[key] = uint32(next)
+	n.keep(kind, text, uint32(next))
 	return uint32(next), numbers.Put(append([]byte{kind}, number...), []byte(text))
 }
 
-func (n *names) forget() { n.known = make(map[string]uint32) }
+// keep keeps a number in memory. The text may be a view into a batch.
+func (n *names) keep(kind byte, text string, number uint32) uint32 {
+	if n.count >= maxKnownNames {
+		n.forget()
+	}
+	if n.known == nil {
+		n.known = make(map[byte]map[string]uint32)
+	}
+	if n.known[kind] == nil {
+		n.known[kind] = make(map[string]uint32)
+	}
+	n.known[kind][strings.Clone(text)] = number
+	n.count++
+	return number
+}
+
+func (n *names) forget() { n.known, n.count = nil, 0 }
 
 // find returns the number of a name; 0: it has none.
 func find(tx *bbolt.Tx, kind byte, text string) uint32 {

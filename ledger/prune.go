@@ -11,6 +11,9 @@ import (
 // pruneRows bounds what one transaction deletes, so that booking waits little.
 const pruneRows = 20_000
 
+// evidencePart is the part of the file that single batches may take.
+const evidencePart = 8
+
 // measure takes the file's size, and its first day.
 func (l *Ledger) measure(tx *bbolt.Tx) {
 	free := int64(l.db.Stats().FreePageN) * int64(l.db.Info().PageSize)
@@ -31,7 +34,7 @@ func (r *run) prune() {
 	r.due = now.Add(pruneEvery)
 	before := uint32(max(0, now.Add(-r.options.Keep).Unix()/86400))
 	r.drop(bucketDays, binary.BigEndian.AppendUint32(nil, before))
-	r.drop(bucketBatches, batchKey(now.Add(-keepBatches).Unix(), ""))
+	r.dropEvidence(batchKey(now.Add(-keepBatches).Unix(), ""))
 	today := uint32(now.Unix() / 86400)
 	for s := r.Stats(); r.options.MaxBytes > 0 && s.Bytes > r.options.MaxBytes && !s.Earliest.IsZero(); {
 		day := uint32(s.Earliest.Unix() / 86400)
@@ -65,6 +68,44 @@ func (r *run) drop(bucket, before []byte) bool {
 		}
 		if n < pruneRows {
 			return true
+		}
+	}
+}
+
+// dropEvidence deletes batches that were sealed before a key, and the oldest while all of them take too much: figures
+// come first.
+func (r *run) dropEvidence(before []byte) {
+	most := r.options.MaxBytes / evidencePart
+	for {
+		n, given := 0, time.Time{}
+		err := r.db.Update(func(tx *bbolt.Tx) error {
+			c, size, freed := tx.Bucket(bucketBatches).Cursor(), evidence(tx), int64(0)
+			for k, v := c.First(); k != nil && n < pruneRows; k, v = c.First() {
+				crowded := most > 0 && size-freed > most
+				if string(k) >= string(before) && !crowded {
+					break
+				}
+				if string(k) >= string(before) {
+					given = time.Unix(int64(binary.BigEndian.Uint32(k))*3600, 0).UTC()
+				}
+				freed += int64(len(v))
+				if err := c.Delete(); err != nil {
+					return err
+				}
+				n++
+			}
+			r.measure(tx)
+			return addEvidence(tx, -freed)
+		})
+		if err != nil {
+			r.trouble(err)
+			return
+		}
+		if !given.IsZero() {
+			r.options.Log.Info("what single batches added is forgotten early: it takes too much", zap.Time("up_to", given), zap.Int64("max_bytes", most))
+		}
+		if n < pruneRows {
+			return
 		}
 	}
 }
