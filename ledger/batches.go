@@ -60,8 +60,8 @@ func (b *booking) row(batch *spool.Batch) *batchRow {
 		r = &batchRow{service: b.number(nameService, batch.Lane.ServiceID), sealed: batch.Sealed.Unix()}
 		if found := b.tx.Bucket(bucketBatches).Get([]byte(key)); found != nil {
 			b.evidence -= int64(len(found))
-			if !r.decode(found) && b.err == nil {
-				b.err = fmt.Errorf("ledger: batch %s: %w", batch.ID, errCells)
+			if !r.decode(found) {
+				b.damaged = fmt.Errorf("batch %s: %w", batch.ID, errCells)
 			}
 		}
 		b.batches[key] = r
@@ -175,7 +175,7 @@ func batchKey(sealed int64, id string) []byte {
 // Batches calls each with every batch that was sealed from since on, by the hour, as far back as they are kept; of one
 // service, or of all where it is empty. It ends early with each's error.
 func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord) error) error {
-	return l.db.View(func(tx *bbolt.Tx) error {
+	return l.view(func(tx *bbolt.Tx) error {
 		t := texts{tx: tx, known: make(map[uint32]string)}
 		wanted := find(tx, nameService, service)
 		c := tx.Bucket(bucketBatches).Cursor()

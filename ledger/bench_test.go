@@ -67,6 +67,7 @@ func benchmark(b *testing.B, applications int) {
 			}
 		}
 	}
+	l.measure()
 	perBooked, perFormed := float64(booking.Nanoseconds())/float64(transactions), float64(forming.Nanoseconds())/float64(transactions)
 	cells := transactions * len(benchMetrics)
 	b.ReportMetric(perBooked, "ns/transaction")

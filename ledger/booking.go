@@ -73,6 +73,7 @@ type booking struct {
 	sum     *change              // and its change
 	batches map[string]*batchRow // by their keys
 
+	damaged  error // a row that makes no sense: what can be read of it is kept
 	evidence int64 // bytes that the batches will take more than before
 	err      error // the first
 }
@@ -204,7 +205,7 @@ func (b *booking) write() error {
 		key := r.key()
 		cells = cells[:0]
 		if err := eachCell(days.Get(key), func(c *cell) { cells = append(cells, *c) }); err != nil {
-			return fmt.Errorf("ledger: %s of service number %d: %w", time.Unix(int64(r.day)*86400, 0).UTC().Format(time.DateOnly), r.service, err)
+			b.damaged = fmt.Errorf("%s of service number %d: %w", dayTime(r.day).Format(time.DateOnly), r.service, err)
 		}
 		if err := days.Put(key, appendCells(nil, merge(cells, b.changes[r].cells))); err != nil {
 			return err

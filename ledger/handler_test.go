@@ -35,6 +35,7 @@ func kept(t *testing.T, at time.Time) *Ledger {
 		{Kind: spool.AccountSealed, Batch: b}, {Kind: spool.AccountAmbiguous, Batch: b}, {Kind: spool.AccountEnded, Batch: b},
 	}}
 	require.NoError(t, r.commit())
+	l.measure()
 	return l
 }
 

@@ -4,14 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
-	fault "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/spool"
@@ -61,8 +57,9 @@ type Options struct {
 // Ledger is safe for concurrent use.
 type Ledger struct {
 	options Options
-	db      *bbolt.DB
-	next    uint64 // where the batch log is to be read, at Open
+	file    sync.RWMutex // guards db; held for reading while it is used
+	db      *bbolt.DB    // nil: away
+	next    uint64       // where the batch log is to be read, at Open
 
 	mu    sync.Mutex // guards what follows
 	stats Stats
@@ -85,57 +82,59 @@ func Open(o Options) (*Ledger, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	path := filepath.Join(o.Dir, fileName)
-	db, err := openFile(path)
-	if errors.Is(err, fault.ErrInvalid) || errors.Is(err, fault.ErrChecksum) || errors.Is(err, fault.ErrVersionMismatch) {
-		aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().Unix())
-		if err := os.Rename(path, aside); err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		o.Log.Error("the ledger is damaged: it begins anew, and the old one is kept", zap.Error(err), zap.String("kept", aside))
-		db, err = openFile(path)
+	l := &Ledger{options: o}
+	if err := l.openOrRenew(); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
-	}
-	l := &Ledger{options: o, db: db}
-	err = db.View(func(tx *bbolt.Tx) error {
+	err := l.view(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if at := meta.Get(keyNext); at != nil {
 			l.next = binary.BigEndian.Uint64(at)
 		}
 		l.stats.Missed = meta.Get(keyMissed) != nil
-		l.measure(tx)
 		return nil
 	})
+	l.measure()
 	l.stats.Next = l.next
 	return l, err
 }
 
-func openFile(path string) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+func openFile(path string) (db *bbolt.DB, err error) {
+	err = guarded(func() (err error) {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err = guarded(func() error { return db.Update(makeBuckets) })
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, guarded(db.Close))
 	}
 	return db, nil
+}
+
+func makeBuckets(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Next is where Spool.Accounts has to begin: spool.Options.Accounted. It is 1 for a new ledger.
 func (l *Ledger) Next() uint64 { return max(l.next, 1) }
 
 // Close closes the database, once Run has returned.
-func (l *Ledger) Close() error { return l.db.Close() }
+func (l *Ledger) Close() error {
+	l.file.Lock()
+	defer l.file.Unlock()
+	if l.db == nil {
+		return nil
+	}
+	return guarded(l.db.Close)
+}
 
 // Stats returns figures.
 func (l *Ledger) Stats() Stats {
@@ -210,10 +209,16 @@ func (r *run) book(ctx context.Context) {
 	for {
 		err := r.commit()
 		if err == nil {
+			r.measure()
 			break
 		}
 		r.names.forget()
 		r.trouble(err)
+		if damaged(err) || errors.Is(err, ErrAway) {
+			if err := r.renew(err); err == nil {
+				return // what was gathered is read again
+			}
+		}
 		if pause(ctx, again); ctx.Err() != nil {
 			return
 		}
@@ -237,13 +242,17 @@ func (r *run) book(ctx context.Context) {
 }
 
 func (r *run) commit() error {
-	return r.db.Update(func(tx *bbolt.Tx) error {
+	return r.update(func(tx *bbolt.Tx) error {
 		b := booking{tx: tx, names: &r.names, changes: make(map[row]*change), batches: make(map[string]*batchRow)}
 		for i := range r.gathered {
 			b.account(&r.gathered[i])
 		}
 		if err := b.write(); err != nil {
 			return err
+		}
+		if b.damaged != nil {
+			r.options.Log.Error("a row of the ledger is damaged: its figures are less than what happened", zap.Error(b.damaged))
+			r.missed = true
 		}
 		meta := tx.Bucket(bucketMeta)
 		if r.missed {
@@ -254,7 +263,6 @@ func (r *run) commit() error {
 		if err := meta.Put(keyNext, binary.BigEndian.AppendUint64(nil, r.next)); err != nil {
 			return err
 		}
-		r.measure(tx)
 		return nil
 	})
 }

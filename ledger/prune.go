@@ -15,14 +15,16 @@ const pruneRows = 20_000
 const evidencePart = 8
 
 // measure takes the file's size, and its first day.
-func (l *Ledger) measure(tx *bbolt.Tx) {
-	free := int64(l.db.Stats().FreePageN) * int64(l.db.Info().PageSize)
-	l.note(func(s *Stats) {
-		s.Bytes = max(0, tx.Size()-free)
-		s.Earliest = time.Time{}
+func (l *Ledger) measure() {
+	_ = l.view(func(tx *bbolt.Tx) error {
+		free := l.db.Stats()
+		used := tx.Size() - int64(free.FreePageN+free.PendingPageN)*int64(l.db.Info().PageSize)
+		earliest := time.Time{}
 		if k, _ := tx.Bucket(bucketDays).Cursor().First(); len(k) >= 4 {
-			s.Earliest = dayTime(binary.BigEndian.Uint32(k))
+			earliest = dayTime(binary.BigEndian.Uint32(k))
 		}
+		l.note(func(s *Stats) { s.Bytes, s.Earliest = max(0, used), earliest })
+		return nil
 	})
 }
 
@@ -51,7 +53,7 @@ func (r *run) prune() {
 func (r *run) drop(bucket, before []byte) bool {
 	for {
 		n := 0
-		err := r.db.Update(func(tx *bbolt.Tx) error {
+		err := r.update(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(bucket).Cursor()
 			for k, _ := c.First(); k != nil && string(k) < string(before) && n < pruneRows; k, _ = c.First() {
 				if err := c.Delete(); err != nil {
@@ -59,13 +61,13 @@ func (r *run) drop(bucket, before []byte) bool {
 				}
 				n++
 			}
-			r.measure(tx)
 			return nil
 		})
 		if err != nil {
 			r.trouble(err)
 			return false
 		}
+		r.measure()
 		if n < pruneRows {
 			return true
 		}
@@ -78,7 +80,7 @@ func (r *run) dropEvidence(before []byte) {
 	most := r.options.MaxBytes / evidencePart
 	for {
 		n, given := 0, time.Time{}
-		err := r.db.Update(func(tx *bbolt.Tx) error {
+		err := r.update(func(tx *bbolt.Tx) error {
 			c, size, freed := tx.Bucket(bucketBatches).Cursor(), evidence(tx), int64(0)
 			for k, v := c.First(); k != nil && n < pruneRows; k, v = c.First() {
 				crowded := most > 0 && size-freed > most
@@ -94,13 +96,13 @@ func (r *run) dropEvidence(before []byte) {
 				}
 				n++
 			}
-			r.measure(tx)
 			return addEvidence(tx, -freed)
 		})
 		if err != nil {
 			r.trouble(err)
 			return
 		}
+		r.measure()
 		if !given.IsZero() {
 			r.options.Log.Info("what single batches added is forgotten early: it takes too much", zap.Time("up_to", given), zap.Int64("max_bytes", most))
 		}

@@ -51,7 +51,7 @@ type Row struct {
 // Rows calls each with the answer: by day, service, application, metric and time, or by time first where days are summed
 // to months, or services. It ends early with each's error. It reads one state of the ledger.
 func (l *Ledger) Rows(q Query, each func(*Row) error) error {
-	return l.db.View(func(tx *bbolt.Tx) error {
+	return l.view(func(tx *bbolt.Tx) error {
 		s := search{Query: q, ledger: l, tx: tx, texts: texts{tx: tx, known: make(map[uint32]string)}, each: each, parents: make(map[uint32]map[uint32]uint32), invented: make(map[string]uint32)}
 		if s.By == "" {
 			s.By = ByHour
