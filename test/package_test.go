@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,14 +18,14 @@ import (
 // packagesVariable turns on what builds, installs and removes packages: root, and Debian's mmdebstrap.
 const packagesVariable = "REPORTERD_PACKAGES"
 
-// cleanDebian is a fresh Debian in a directory, with nothing but its required packages.
+// cleanDebian is a fresh Debian in a directory, with nothing but its required packages and systemd.
 type cleanDebian struct {
 	t    *testing.T
 	root string
 }
 
-// newCleanDebian makes one. The mirror is the machine's own.
-func newCleanDebian(t *testing.T) *cleanDebian {
+// newCleanDebian begins to make one, and returns what waits for it. The mirror is the machine's own.
+func newCleanDebian(t *testing.T) (ready func() *cleanDebian) {
 	t.Helper()
 	release, err := os.ReadFile("/etc/os-release")
 	require.NoError(t, err)
@@ -32,14 +33,20 @@ func newCleanDebian(t *testing.T) *cleanDebian {
 	suite, _, _ = strings.Cut(suite, "\n")
 	d := &cleanDebian{t, filepath.Join(t.TempDir(), "debian")}
 	began := time.Now()
-	out, err := exec.Command("mmdebstrap", "--quiet", "--variant=minbase", `--aptopt=Acquire::Languages "none"`,
+	cmd := exec.Command("mmdebstrap", "--quiet", "--variant=minbase", "--include=systemd-sysv", `--aptopt=Acquire::Languages "none"`,
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-		"--dpkgopt=path-include=/usr/share/doc/reporterd/*", suite, d.root).CombinedOutput()
-	if err != nil {
-		t.Skipf("!! SKIPPED: no clean Debian can be made, perhaps for want of a mirror: %v\n%s", err, tail(strings.Split(string(out), "\n"), 5))
+		"--dpkgopt=path-include=/usr/share/doc/reporterd/*", suite, d.root)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return func() *cleanDebian {
+		if err := cmd.Wait(); err != nil {
+			t.Skipf("!! SKIPPED: no clean Debian can be made, perhaps for want of a mirror: %v\n%s", err, tail(strings.Split(out.String(), "\n"), 5))
+		}
+		t.Logf("a clean Debian (%s) after %v", suite, time.Since(began).Round(100*time.Millisecond))
+		return d
 	}
-	t.Logf("a clean Debian (%s) after %v", suite, time.Since(began).Round(100*time.Millisecond))
-	return d
 }
 
 // path is where a file of it is for us.
@@ -101,16 +108,17 @@ func packages(t *testing.T, version, place string) (path, sums string) {
 }
 
 // TestPackage: on a clean Debian the deb installs, delivers, is upgraded with usage waiting in its spool, and is
-// removed; purging it never throws usage away that was not delivered.
+// removed; purging it never throws usage away that was not delivered. Then once more with systemd, as a service.
 func TestPackage(t *testing.T) {
 	if os.Getenv(packagesVariable) == "" {
 		t.Skipf("builds and installs packages (root, Debian's mmdebstrap): %s=1", packagesVariable)
 	}
+	ready := newCleanDebian(t)
 	old, sums := packages(t, "1.0.0", "here")
 	_, same := packages(t, "1.0.0", "in/another/place") // and time zone, and some seconds later
 	require.Equal(t, sums, same, "a build can be reproduced")
 	young, _ := packages(t, "1.1.0", "here")
-	d := newCleanDebian(t)
+	d := ready()
 	b := sandbox(t)
 	t.Log(d.install(old + ".deb"))
 	assert.Equal(t, "reporterd:reporterd 700\n", d.do("stat", "-c", "%U:%G %a", "/var/lib/reporterd"))
@@ -155,6 +163,7 @@ func TestPackage(t *testing.T) {
 	assert.NoDirExists(t, d.path("/var/lib/reporterd"), "nothing is in it")
 	assert.NotContains(t, d.read("/etc/passwd"), "reporterd")
 	assert.EqualValues(t, 4, b.usage()["1001"]["app2"]["hits"])
+	d.unit(old+".deb", young+".deb", b)
 	assertRPM(t, young+".rpm")
 }
 
