@@ -58,6 +58,8 @@ type Config struct {
 	Ledger Ledger `key:"ledger"`
 	// 3scale's admin portal, for Analytics and Account Management.
 	Portal Portal `key:"portal"`
+	// Holding the ledger against what 3scale counted. It needs `portal` and `ledger`.
+	Reconcile Reconcile `key:"reconcile"`
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 
@@ -337,6 +339,22 @@ type Portal struct {
 	Timeout time.Duration `key:"timeout" min:"1s" max:"5m"`
 	// How many calls a second may be made, one behind the other.
 	PerSecond int `key:"per_second" min:"1" max:"100"`
+}
+
+// Reconcile compares what was delivered with what 3scale counted.
+type Reconcile struct {
+	// How often; 0 never, and `reporterd reconcile` still does.
+	Every time.Duration `key:"every" min:"0s" max:"24h"`
+	// How far back.
+	Since time.Duration `key:"since" min:"1h" max:"2160h"`
+	// Nobody but this daemon reports usage of the services. Then a count that is larger than what was delivered is a
+	// difference, too; otherwise it proves nothing.
+	Exclusive bool `key:"exclusive"`
+	// How long after the end of an hour its counts are final. The backend takes usage that is up to 24 hours old, so
+	// less is only right where nothing old is ever sent.
+	Seal time.Duration `key:"seal" min:"0s" max:"720h"`
+	// How long after its delivery missing usage is suspect before it is final.
+	Quiet time.Duration `key:"quiet" min:"0s" max:"24h"`
 }
 
 // Log is the daemon's own log.

@@ -12,11 +12,12 @@ func Default() *Config {
 		Batch: Batch{
 			FlushInterval: 5 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
 		},
-		Spool:   Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
-		Ledger:  Ledger{Enabled: true, Keep: 2400 * time.Hour, MaxBytes: 4 << 30},
-		Portal:  Portal{Timeout: 30 * time.Second, PerSecond: 2},
-		Cluster: Cluster{Partitions: 8, Replicas: 3, Prefix: "reporterd", PinTTL: 10 * time.Second},
-		Sender:  Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
+		Spool:     Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
+		Ledger:    Ledger{Enabled: true, Keep: 2400 * time.Hour, MaxBytes: 4 << 30},
+		Portal:    Portal{Timeout: 30 * time.Second, PerSecond: 2},
+		Reconcile: Reconcile{Every: 15 * time.Minute, Since: 72 * time.Hour, Seal: 24*time.Hour + 15*time.Minute, Quiet: 30 * time.Minute},
+		Cluster:   Cluster{Partitions: 8, Replicas: 3, Prefix: "reporterd", PinTTL: 10 * time.Second},
+		Sender:    Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
 		Authorize: Authorize{
 			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
 			MaxBytes: 256 * MiB, Timeout: 2 * time.Second,

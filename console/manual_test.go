@@ -56,6 +56,7 @@ var complete = Snapshot{
 	NATS:      NATS{Unsynced: new(time.Duration), Refused: map[string]uint64{"invalid_message": 1}, Stream: map[string]uint64{"acknowledged": 1}},
 	Cluster:   &Cluster{},
 	Ledger:    &Ledger{Earliest: 1},
+	Reconcile: &Reconcile{Cells: map[string]int{"match": 1}, SealedThrough: 1, ObservedAt: 1},
 	Authorize: Authorize{Answers: map[string]uint64{"cache": 1}, Denied: map[string]uint64{"limits_exceeded": 1}},
 }
 

@@ -26,8 +26,9 @@ type Snapshot struct {
 
 	NATS      NATS
 	Authorize Authorize
-	Cluster   *Cluster // nil: this daemon has a spool of its own
-	Ledger    *Ledger  // nil: there is none
+	Cluster   *Cluster   // nil: this daemon has a spool of its own
+	Ledger    *Ledger    // nil: there is none
+	Reconcile *Reconcile // nil: nobody asks 3scale what it counted
 }
 
 // Ledger is how far the ledger is.
@@ -39,6 +40,19 @@ type Ledger struct {
 	Stopped  bool   // it cannot be written at the moment
 	GivenUp  uint64 // days, for its size, since the start
 	Earliest int64  // the first day that is kept, Unix seconds; 0: none
+}
+
+// Reconcile is what the ledger looks like beside 3scale's counts.
+type Reconcile struct {
+	Runs, Failed  uint64
+	Stopped       bool
+	Calls         uint64
+	Cells         map[string]int // by verdict, of the last run
+	Missing       int64
+	Excess        int64
+	SealedThrough int64 // Unix seconds; 0: nothing was compared yet
+	ObservedAt    int64
+	Skew          float64 // seconds
 }
 
 // Cluster is this replica among others that share a spool.

@@ -47,6 +47,14 @@ func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed
 	return d, nil
 }
 
+// sandboxURL is where the sandbox is that runs here; empty: none does.
+func (d *doors) sandboxURL() string {
+	if d.sandbox == nil {
+		return ""
+	}
+	return d.sandbox.curl()
+}
+
 func trafficServer(log *zap.Logger, secure *tls.Config) *http.Server {
 	s := ingest.NewServer(new(gate), log)
 	s.TLSConfig = secure

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,7 +19,8 @@ func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Tim
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
 		Snapshot: p.snapshot, Ready: p.ready, Degraded: p.messages.degraded, Flush: p.flush, Reload: reload,
-		Tokens: p.guards.operators, Routes: append(p.books.routes(), analyticsRoutes(log, c, p)...), Offers: p.books.offers(),
+		Tokens: p.guards.operators, Routes: slices.Concat(p.books.routes(), p.compare.routes(), analyticsRoutes(log, c, p)),
+		Offers:      append(p.books.offers(), p.compare.offers()...),
 		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,
 		Parking: console.Parking{List: p.parked, Settle: p.unpark},
 		Requeue: p.ordered(log.Named("deadletter"), requeue), Drop: p.ordered(log.Named("deadletter"), drop),
@@ -46,6 +48,7 @@ func (p *pipeline) snapshot() console.Snapshot {
 
 		NATS:      p.messages.figures(),
 		Ledger:    p.books.figures(),
+		Reconcile: p.compare.figures(),
 		Authorize: authorizations(p.authorizer.Stats()),
 	}
 	s.Services, s.Others = p.openings.figures(sent.Services)

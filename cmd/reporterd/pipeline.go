@@ -31,7 +31,8 @@ type pipeline struct {
 	reloads    reloads
 	guards     *guards     // who may send and who may look
 	books      bookkeeping // the ledger
-	messages   *messages   // what comes by NATS; nil: nothing does
+	compare    reconciliation
+	messages   *messages // what comes by NATS; nil: nothing does
 
 	life     context.Context    // ends when the daemon begins to stop
 	stopping context.CancelFunc // ends life

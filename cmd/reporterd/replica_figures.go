@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 // together have all of them; lanes and dead letters are everybody's.
 func (r *replica) console(started time.Time, reload func() error) *console.Console {
 	return console.New(console.Options{
-		Build: build(), Started: started, Pprof: r.config.Admin.Pprof, Log: r.log.Named("console"), Tokens: r.guards.operators, Routes: append((&bookkeeping{}).routes(), compatibleRoutes(http.HandlerFunc(noLedger))...),
+		Build: build(), Started: started, Pprof: r.config.Admin.Pprof, Log: r.log.Named("console"), Tokens: r.guards.operators, Routes: append(slices.Concat((&bookkeeping{}).routes(), (&reconciliation{}).routes()), compatibleRoutes(http.HandlerFunc(noLedger))...),
 		Snapshot: r.snapshot, Ready: r.ready, Degraded: func() []string { return r.bus.Load().degraded() }, Flush: r.flush, Reload: reload,
 		DeadLetters: r.deadLetters, DeadLetter: r.deadLetter,
 		Requeue: r.ordered(requeue), Drop: r.ordered(drop),

@@ -95,7 +95,6 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	if c.Spool.Engine == "jetstream" {
 		return serveReplica(ctx, log, c, again, d, g, begun, broken)
 	}
-
 	s, err := openSpool(log, c)
 	if err != nil {
 		return failed(err)
@@ -106,7 +105,9 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	if err != nil {
 		return misuse(err)
 	}
-	p.books.begin(log.Named("ledger"), c, s, p.authorizer.Parents)
+	if err := p.keepBooks(log, c, d.sandboxURL()); err != nil {
+		return misuse(err)
+	}
 	reload := func() error { return p.reload(log, again) }
 	p.countPending(log, c.DataDir)
 	p.start()
@@ -169,6 +170,7 @@ func stop(log *zap.Logger, limit time.Duration, d *doors, p *pipeline) {
 	enough()
 
 	err := p.stop(ctx)
+	p.compare.stop(ctx)
 	p.books.stop(ctx, log)
 	counts := p.spool.Counts()
 	fields := []zap.Field{

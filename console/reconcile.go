@@ -1,0 +1,51 @@
+package console
+
+// verdicts are those that have a series from the start, so that an alert sees the first one.
+var verdicts = []string{"match", "covers", "open", "settling", "suspect", "short", "over", "unverifiable", "mutated"}
+
+// reconciliations are the families about 3scale's counts; absent where nobody asks for them.
+var reconciliations = []family{
+	{kind: gauge, name: "reporterd_reconcile_cells", label: "verdict",
+		help: "Cells (service, application, metric, hour) of the last comparison with 3scale's counts, by verdict. Absent without portal and ledger.",
+		each: func(s *Snapshot, put func(string, float64)) {
+			if s.Reconcile != nil {
+				for _, v := range verdicts {
+					put(v, float64(s.Reconcile.Cells[v]))
+				}
+			}
+		}},
+	{kind: gauge, name: "reporterd_reconcile_missing_units", help: "Usage that 3scale has not counted although it took it, of hours that are final.",
+		series: reconciled(func(r *Reconcile) float64 { return float64(r.Missing) })},
+	{kind: gauge, name: "reporterd_reconcile_excess_units", help: "Usage that 3scale has counted beyond what was delivered, where nobody else reports.",
+		series: reconciled(func(r *Reconcile) float64 { return float64(r.Excess) })},
+	{kind: gauge, name: "reporterd_reconcile_stopped", help: "1 while 3scale's counts cannot be read.",
+		series: reconciled(func(r *Reconcile) float64 { return one(r.Stopped) })},
+	{kind: counter, name: "reporterd_reconcile_runs_total", help: "Comparisons that came to their end.",
+		series: reconciled(func(r *Reconcile) float64 { return float64(r.Runs) })},
+	{kind: counter, name: "reporterd_reconcile_failed_total", help: "Comparisons that did not.",
+		series: reconciled(func(r *Reconcile) float64 { return float64(r.Failed) })},
+	{kind: counter, name: "reporterd_portal_requests_total", help: "Calls of 3scale's admin portal.",
+		series: reconciled(func(r *Reconcile) float64 { return float64(r.Calls) })},
+	{kind: gauge, name: "reporterd_portal_clock_skew_seconds", help: "How far the portal's clock is ahead of ours.",
+		series: reconciled(func(r *Reconcile) float64 { return r.Skew })},
+	{kind: gauge, name: "reporterd_reconcile_sealed_through_timestamp_seconds", help: "Hours before this one are final, Unix seconds. Absent before the first comparison.",
+		series: func(s *Snapshot, put func(float64, ...string)) {
+			if s.Reconcile != nil {
+				putTime(s.Reconcile.SealedThrough, put)
+			}
+		}},
+	{kind: gauge, name: "reporterd_reconcile_observed_timestamp_seconds", help: "When the last comparison was made, Unix seconds. Absent before the first.",
+		series: func(s *Snapshot, put func(float64, ...string)) {
+			if s.Reconcile != nil {
+				putTime(s.Reconcile.ObservedAt, put)
+			}
+		}},
+}
+
+func reconciled(value func(*Reconcile) float64) func(*Snapshot, func(float64, ...string)) {
+	return func(s *Snapshot, put func(float64, ...string)) {
+		if s.Reconcile != nil {
+			put(value(s.Reconcile))
+		}
+	}
+}

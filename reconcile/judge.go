@@ -1,0 +1,201 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/reporterd/reporterd/ledger"
+)
+
+// sheet is a service while it is judged.
+type sheet struct {
+	*Books
+	rules Rules
+	sent  map[place]ledger.Figures // added up the hierarchy; with and without an application
+	last  time.Time                // when the latest batch was sealed
+}
+
+// Judge says of every cell of a service how ledger and counts agree, and of batches what became of them.
+func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
+	s := &sheet{Books: b, rules: rules, sent: make(map[place]ledger.Figures)}
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		up(b.Parents, r.Metric, func(metric string) {
+			for _, app := range [...]string{r.AppID, ""} {
+				p := place{app, metric, r.Time.Unix()}
+				f := s.sent[p]
+				add(&f, r.Figures)
+				s.sent[p] = f
+			}
+		})
+	}
+	for i := range b.Batches {
+		if at := b.Batches[i].Sealed; at.After(s.last) {
+			s.last = at
+		}
+	}
+	var cells []Cell
+	for p := range s.sent {
+		if s.shown(p) {
+			cells = append(cells, s.cell(p))
+		}
+	}
+	cells = append(cells, s.strangers()...)
+	fates := s.explain(cells)
+	for i := range cells {
+		s.judge(&cells[i])
+	}
+	slices.SortFunc(cells, func(a, b Cell) int {
+		return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.AppID, b.AppID), cmp.Compare(a.Metric, b.Metric))
+	})
+	return cells, fates
+}
+
+func add(f *ledger.Figures, o ledger.Figures) {
+	f.Accepted += o.Accepted
+	f.Delivered += o.Delivered
+	f.Ambiguous += o.Ambiguous
+	f.Dead += o.Dead
+	f.Lost += o.Lost
+}
+
+// drilled reports whether the applications of an hour and a metric were asked for.
+func (s *sheet) drilled(metric string, hour int64) bool {
+	if f := s.sent[place{"", metric, hour}]; s.Counted[metric][hour] == f.Delivered {
+		return false // the sums agree
+	}
+	for p := range s.sent {
+		if p.app != "" && p.metric == metric && p.hour == hour {
+			if _, asked := s.Apps[p.app][metric]; asked {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shown reports whether a cell is judged: an application's where it was asked for, the service's where none was.
+func (s *sheet) shown(p place) bool {
+	f := s.sent[p]
+	if f.Delivered == 0 && f.Ambiguous == 0 && f.Pending() == 0 {
+		return false // all of it is dead: nothing is to be counted
+	}
+	if p.app == "" {
+		return !s.drilled(p.metric, p.hour)
+	}
+	_, asked := s.Apps[p.app][p.metric]
+	_, refused := s.Unknown[p.app]
+	return (asked || refused) && s.drilled(p.metric, p.hour)
+}
+
+func (s *sheet) cell(p place) Cell {
+	f := s.sent[p]
+	counted := s.Counted[p.metric][p.hour]
+	if p.app != "" {
+		counted = s.Apps[p.app][p.metric][p.hour]
+	}
+	hour := time.Unix(p.hour, 0).UTC()
+	return Cell{
+		ServiceID: s.ServiceID, Hour: hour, AppID: p.app, Metric: p.metric, Delivered: f.Delivered, Ambiguous: f.Ambiguous, Pending: f.Pending(),
+		Counted: counted, Delta: counted - f.Delivered, ObservedAt: s.ObservedAt, SealedAt: hour.Add(time.Hour + s.rules.Seal),
+	}
+}
+
+// strangers are what is left of a service's hour when the applications that the ledger knows are taken away: usage that
+// others reported, or of applications that are gone.
+func (s *sheet) strangers() (cells []Cell) {
+	for p := range s.sent {
+		if p.app != "" || !s.drilled(p.metric, p.hour) {
+			continue
+		}
+		rest := s.Counted[p.metric][p.hour]
+		for q := range s.sent {
+			if q.app != "" && q.metric == p.metric && q.hour == p.hour {
+				rest -= s.Apps[q.app][p.metric][p.hour]
+			}
+		}
+		if rest <= 0 {
+			continue
+		}
+		c := s.cell(p)
+		c.AppID, c.Delivered, c.Ambiguous, c.Pending = "(others)", 0, 0, 0
+		c.Counted, c.Delta = rest, rest
+		cells = append(cells, c)
+	}
+	return cells
+}
+
+// judge says the verdict, after explain has attached the evidence.
+func (s *sheet) judge(c *Cell) {
+	sealed := !s.ObservedAt.Before(c.SealedAt)
+	c.Final = sealed
+	if why := cmp.Or(s.Unknown[c.AppID], s.Unknown[c.Metric]); why != "" && c.AppID != "(others)" {
+		c.Verdict, c.Reason = Unverifiable, why
+		return
+	}
+	landed, ambiguous := explained(c)
+	switch {
+	case c.AppID == "(others)" && s.rules.Exclusive:
+		c.Verdict, c.Reason = Over, "usage of applications that nothing was delivered for"
+	case c.AppID == "(others)":
+		c.Verdict, c.Reason = Covers, "others report here, too"
+	case ambiguous:
+		c.Verdict, c.Reason = Unverifiable, "several batches would explain it"
+	case c.Delta == 0:
+		c.Verdict = Match
+		if !sealed && (c.Pending > 0 || s.ObservedAt.Before(c.Hour.Add(time.Hour))) {
+			c.Verdict = Open
+		}
+	case landed && c.Delta > 0:
+		c.Verdict, c.Reason = Match, "a report with an unknown outcome has landed"
+	case c.Delta < 0:
+		s.missing(c, sealed)
+	case s.rules.Exclusive:
+		c.Verdict, c.Reason = Over, "more is counted than was delivered"
+	default:
+		c.Verdict, c.Reason = Covers, "others may report here, too"
+	}
+	if sealed && c.Pending > 0 && c.Verdict != Short {
+		c.Reason = cmp.Or(c.Reason, "some of it was never delivered")
+	}
+}
+
+// missing says of a cell with too little whether there is still hope.
+func (s *sheet) missing(c *Cell, sealed bool) {
+	ended := c.Hour.Add(time.Hour)
+	switch {
+	case sealed:
+		c.Verdict, c.Reason = Short, "less is counted than was delivered"
+	case s.ObservedAt.Before(ended):
+		c.Verdict = Open
+	case s.ObservedAt.After(ended.Add(s.rules.Quiet)) && s.ObservedAt.After(s.newest(c).Add(s.rules.Quiet)):
+		c.Verdict, c.Reason = Suspect, "nothing has come for a while"
+	default:
+		c.Verdict, c.Reason = Settling, "seals "+c.SealedAt.Format("01-02 15:04Z")
+	}
+}
+
+// newest is when the latest batch with usage of a cell was sealed.
+func (s *sheet) newest(c *Cell) (at time.Time) {
+	for i := range s.Batches {
+		b := &s.Batches[i]
+		if b.Sealed.After(at) && slices.ContainsFunc(b.Cells, func(k ledger.BatchCell) bool { return k.Hour.Equal(c.Hour) && (c.AppID == "" || c.AppID == k.AppID) }) {
+			at = b.Sealed
+		}
+	}
+	return at
+}
+
+// explained reports whether the evidence of a cell accounts for its difference, or is one of several.
+func explained(c *Cell) (landed, ambiguous bool) {
+	for _, e := range c.Evidence {
+		switch e.Fate {
+		case Landed, Twice:
+			landed = true
+		case Possible:
+			ambiguous = true
+		}
+	}
+	return landed, ambiguous
+}
