@@ -50,7 +50,7 @@ func (p *podman) run(args ...string) *exec.Cmd {
 }
 
 // TestImage: the image of the static binary is small and not root's; in it the daemon runs on a read-only system,
-// delivers, stops in good order, and goes on from its volume.
+// says that it is healthy, delivers, stops in good order, and goes on from its volume.
 func TestImage(t *testing.T) {
 	if os.Getenv(containerVariable) == "" {
 		t.Skipf("needs podman and root: %s=1", containerVariable)
@@ -67,11 +67,13 @@ func TestImage(t *testing.T) {
 		t.Skipf("!! SKIPPED: this kernel lets podman run nothing: %s", out)
 	}
 	var images []struct {
-		Size   int64
-		Config struct{ User string }
+		Size        int64
+		Config      struct{ User string }
+		Healthcheck struct{ Test []string }
 	}
 	require.NoError(t, json.Unmarshal([]byte(p.do("image", "inspect", "localhost/reporterd")), &images))
 	assert.Equal(t, fmt.Sprint(imageUser, ":", imageUser), strings.ReplaceAll(images[0].Config.User, " ", ""))
+	assert.Equal(t, []string{"CMD", "/usr/bin/reporterd", "healthcheck"}, images[0].Healthcheck.Test)
 	assert.Less(t, images[0].Size, int64(40<<20))
 	t.Logf("the image has %.1f MiB", float64(images[0].Size)/(1<<20))
 
@@ -88,6 +90,9 @@ func TestImage(t *testing.T) {
 		return d
 	}
 	d := serve()
+	out, err = p.command("exec", "reporterd", "/usr/bin/reporterd", "healthcheck").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "ok")
 	b.failReports(fault{Status: 503})
 	d.send(hit("1001", "app2"))
 	d.stop()

@@ -18,7 +18,7 @@ func TestHelp(t *testing.T) {
 	for _, words := range []string{
 		"", "serve", "sandbox", "config", "config check", "config show", "version",
 		"spool", "spool ls", "spool show", "spool verify", "spool stats",
-		"services", "usage", "doctor", "reconcile",
+		"services", "usage", "doctor", "reconcile", "healthcheck",
 		"token", "token create", "token hash",
 		"deadletter", "deadletter ls", "deadletter show", "deadletter requeue", "deadletter drop", "deadletter export",
 	} {
