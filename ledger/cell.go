@@ -82,14 +82,15 @@ func appendCells(dst []byte, cells []cell) []byte {
 	return dst
 }
 
-// eachCell calls each with every cell, in order.
+// eachCell calls each with every cell, in order. The cell is valid until each returns.
 func eachCell(data []byte, each func(*cell)) error {
+	var c cell // one for all: each must not keep it
 	for len(data) > 0 {
 		metric, n := binary.Uvarint(data)
 		if n <= 0 || len(data) < n+2 {
 			return errCells
 		}
-		c := cell{metric: uint32(metric), hour: data[n]}
+		c = cell{metric: uint32(metric), hour: data[n]}
 		flags := data[n+1]
 		data = data[n+2:]
 		for bit, value := byte(hasAccepted), 0; value < 6; bit, value = bit<<1, value+1 {

@@ -70,12 +70,43 @@ type search struct {
 	parents  map[uint32]map[uint32]uint32 // by service, of methods; numbers
 	invented map[string]uint32
 	summed   map[sum]Figures // where rows of several days or services are one
+	found    found           // of one row, used again for the next
 	metric   uint32
 }
 
 type sum struct {
 	time                 int64
 	service, app, metric uint32
+}
+
+func (a sum) compare(b sum) int {
+	return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.app, b.app), cmp.Compare(a.metric, b.metric), cmp.Compare(a.time, b.time))
+}
+
+// figured is figures and what they are of.
+type figured struct {
+	sum
+	Figures
+}
+
+// found are the sums of one row: few, and made in order but for those of parents.
+type found struct {
+	all      []figured
+	greatest sum
+}
+
+func (f *found) add(key sum, figures *Figures) {
+	if len(f.all) == 0 || key.compare(f.greatest) > 0 {
+		f.all, f.greatest = append(f.all, figured{key, *figures}), key
+		return
+	}
+	for i := len(f.all) - 1; i >= 0; i-- {
+		if f.all[i].sum == key {
+			f.all[i].Figures.add(*figures)
+			return
+		}
+	}
+	f.all = append(f.all, figured{key, *figures})
 }
 
 func (s *search) run() error {
@@ -162,7 +193,8 @@ func (s *search) follow(r row, service, app uint32) (next row, skip bool) {
 
 // row hands on, or sums up, what a row of the days holds.
 func (s *search) row(r row, data []byte) error {
-	found := make(map[sum]Figures)
+	found := &s.found
+	found.all, found.greatest = found.all[:0], sum{}
 	err := eachCell(data, func(c *cell) {
 		at := int64(r.day)*86400 + int64(c.hour)*3600
 		if !s.Since.IsZero() && at < s.Since.Unix() || !s.Until.IsZero() && at >= s.Until.Unix() {
@@ -181,9 +213,7 @@ func (s *search) row(r row, data []byte) error {
 				if s.AllMetrics {
 					key.metric = 0
 				}
-				f := found[key]
-				f.add(c.Figures)
-				found[key] = f
+				found.add(key, &c.Figures)
 			}
 			if s.Raw || s.AllMetrics {
 				break
@@ -195,12 +225,14 @@ func (s *search) row(r row, data []byte) error {
 		return err
 	}
 	if s.summed == nil {
-		return s.hand(found)
+		slices.SortFunc(found.all, func(a, b figured) int { return a.sum.compare(b.sum) })
+		return s.hand(found.all)
 	}
-	for key, f := range found {
-		all := s.summed[key]
-		all.add(f)
-		s.summed[key] = all
+	for i := range found.all {
+		f := &found.all[i]
+		all := s.summed[f.sum]
+		all.add(f.Figures)
+		s.summed[f.sum] = all
 	}
 	if len(s.summed) > MaxSums {
 		return ErrTooMany
@@ -251,22 +283,21 @@ func (s *search) number(name string) uint32 {
 	return number
 }
 
-func (s *search) sums() error { return s.hand(s.summed) }
+// sums hands on what was summed up, by time first.
+func (s *search) sums() error {
+	all := make([]figured, 0, len(s.summed))
+	for key, f := range s.summed {
+		all = append(all, figured{key, f})
+	}
+	slices.SortFunc(all, func(a, b figured) int { return cmp.Or(cmp.Compare(a.time, b.time), a.sum.compare(b.sum)) })
+	return s.hand(all)
+}
 
-// hand hands rows on, in order.
-func (s *search) hand(found map[sum]Figures) error {
-	keys := make([]sum, 0, len(found))
-	for key := range found {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b sum) int {
-		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.app, b.app), cmp.Compare(a.metric, b.metric), cmp.Compare(a.time, b.time))
-	})
-	if s.summed != nil {
-		slices.SortStableFunc(keys, func(a, b sum) int { return cmp.Compare(a.time, b.time) })
-	}
-	for _, key := range keys {
-		r := Row{Time: time.Unix(key.time, 0).UTC(), Figures: found[key]}
+// hand hands rows on.
+func (s *search) hand(all []figured) error {
+	for i := range all {
+		key := &all[i].sum
+		r := Row{Time: time.Unix(key.time, 0).UTC(), Figures: all[i].Figures}
 		if key.service != 0 {
 			r.ServiceID = s.texts.text(nameService, key.service)
 		}
