@@ -170,6 +170,7 @@ func (s *Sandbox) ranked(one *service, index int, period threescale.Period, star
 	top := []object{}
 	for _, r := range rows[:min(10, len(rows))] {
 		brief := r.brief()
+		delete(brief["account"].(object), "link") // which only the usage of one application has
 		top = append(top, object{
 			"name": brief["name"], "id": brief["id"], "value": strconv.FormatUint(r.n, 10), "account": brief["account"], "plan": brief["plan"],
 			"service": brief["service"],

@@ -18,6 +18,7 @@ import (
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/portal"
 )
 
 const (
@@ -31,6 +32,7 @@ type compatible struct {
 	order   func() []string // the configured services
 	metrics map[string][]string
 	parents func(service string) map[string]string
+	book    *portal.Book // nil: there is no portal, and numbers are made up
 
 	mu    sync.Mutex // guards lists
 	lists map[string]applicationList
@@ -48,7 +50,7 @@ func analyticsRoutes(log *zap.Logger, c *config.Config, p *pipeline) []console.R
 	if p.books.ledger != nil {
 		k := &compatible{
 			ledger: p.books.ledger, order: func() []string { return *p.openings.order.Load() }, metrics: make(map[string][]string),
-			parents: p.authorizer.Parents, lists: make(map[string]applicationList),
+			parents: p.parents, book: p.compare.names.book, lists: make(map[string]applicationList),
 		}
 		for _, s := range c.Services {
 			k.metrics[s.ID] = s.Metrics
@@ -88,14 +90,16 @@ func (k *compatible) services(context.Context) ([]analytics.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := append(slices.Clone(k.order()), seen...)
-	slices.Sort(keys)
-	var all []analytics.Service
-	for _, key := range slices.Compact(keys) {
-		all = append(all, analytics.Service{ID: portalID(key), Key: key, Name: key, SystemName: key, State: "incomplete"})
+	known := make(map[string]analytics.Service)
+	for _, key := range append(k.order(), seen...) {
+		known[key] = analytics.Service{ID: portalID(key), Key: key, Name: key, SystemName: key, State: "incomplete"}
 	}
-	slices.SortFunc(all, func(a, b analytics.Service) int { return cmp.Compare(a.ID, b.ID) })
-	return all, nil
+	for _, s := range k.book.Services() {
+		known[s.ServiceID()] = analytics.Service{
+			ID: s.ID, Key: s.ServiceID(), Name: s.Name, SystemName: s.SystemName, State: s.State, BackendVersion: string(s.Version),
+		}
+	}
+	return slices.SortedFunc(maps.Values(known), func(a, b analytics.Service) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
 // serviceMetrics are those that are configured, were reported, or lie above one of them.
@@ -115,19 +119,34 @@ func (k *compatible) serviceMetrics(_ context.Context, service string) ([]analyt
 	if err != nil {
 		return nil, tooMany(err)
 	}
-	var all []analytics.Metric
+	known := make(map[string]analytics.Metric)
 	for name := range names {
-		m := analytics.Metric{ID: analytics.MadeUpID("metric", service, name), SystemName: name, Name: name, Unit: "hit"}
-		if parent := parents[name]; parent != "" {
-			m.ParentID = analytics.MadeUpID("metric", service, parent)
+		known[name] = analytics.Metric{ID: analytics.MadeUpID("metric", service, name), SystemName: name, Name: name, Unit: "hit"}
+	}
+	for _, m := range k.book.Metrics(service) {
+		known[m.SystemName] = analytics.Metric{ID: m.ID, SystemName: m.SystemName, Name: cmp.Or(m.Name, m.SystemName), Unit: m.Unit}
+	}
+	all := slices.Collect(maps.Values(known))
+	for i := range all {
+		if parent := parents[all[i].SystemName]; parent != "" {
+			all[i].ParentID = known[parent].ID
 		}
-		all = append(all, m)
 	}
 	slices.SortFunc(all, func(a, b analytics.Metric) int { return cmp.Compare(a.ID, b.ID) })
 	return all, nil
 }
 
-// applications are those with usage lately.
+// titleOf is what people call a service.
+func (k *compatible) titleOf(service string) string {
+	for _, s := range k.book.Services() {
+		if s.ServiceID() == service {
+			return s.Name
+		}
+	}
+	return service
+}
+
+// applications are those that the portal knows, and those with usage lately.
 func (k *compatible) applications(_ context.Context, service string) ([]analytics.Application, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -138,11 +157,21 @@ func (k *compatible) applications(_ context.Context, service string) ([]analytic
 	if err != nil {
 		return nil, err
 	}
-	all := make([]analytics.Application, len(keys))
-	for i, key := range keys {
-		all[i] = analytics.Application{
-			ID: analytics.MadeUpID("application", service, key), Key: key, Name: key, State: "live",
-			ServiceID: portalID(service), ServiceKey: service, ServiceName: service,
+	title, known := k.titleOf(service), make(map[string]bool)
+	var all []analytics.Application
+	for _, a := range k.book.Applications(service) {
+		known[a.Reported] = true
+		all = append(all, analytics.Application{
+			ID: a.ID, Key: a.Reported, Name: a.Name, State: a.State, ServiceID: a.ServiceID, ServiceKey: service, ServiceName: title,
+			PlanID: a.PlanID, PlanName: a.PlanName, AccountID: a.AccountID, AccountName: a.Account,
+		})
+	}
+	for _, key := range keys {
+		if !known[key] {
+			all = append(all, analytics.Application{
+				ID: analytics.MadeUpID("application", service, key), Key: key, Name: key, State: "live",
+				ServiceID: portalID(service), ServiceKey: service, ServiceName: title,
+			})
 		}
 	}
 	slices.SortFunc(all, func(a, b analytics.Application) int { return cmp.Compare(a.ID, b.ID) })

@@ -17,6 +17,7 @@ import (
 type reconciliation struct {
 	keeper *reconcile.Keeper // nil: there is no ledger, or no portal
 	part   *part
+	names  catalogue
 }
 
 // rulesOf are the configuration's.
@@ -34,6 +35,7 @@ func (r *reconciliation) begin(log *zap.Logger, c *config.Config, l *ledger.Ledg
 	if err != nil {
 		return err
 	}
+	r.names.begin(log.Named("portal"), client)
 	r.keeper = reconcile.NewKeeper(reconcile.Options{Ledger: l, Portal: client, Since: c.Reconcile.Since, Rules: rulesOf(c)}, c.Reconcile.Every, log)
 	if c.Reconcile.Every > 0 {
 		running := launch(func(ctx context.Context) error {
@@ -47,12 +49,13 @@ func (r *reconciliation) begin(log *zap.Logger, c *config.Config, l *ledger.Ledg
 
 // keepBooks opens the ledger, and holds it against 3scale's counts now and then. Its error is about the configuration.
 func (p *pipeline) keepBooks(log *zap.Logger, c *config.Config, sandbox string) error {
-	p.books.begin(log.Named("ledger"), c, p.spool, p.authorizer.Parents)
+	p.books.begin(log.Named("ledger"), c, p.spool, p.parents)
 	return p.compare.begin(log.Named("reconcile"), c, p.books.ledger, sandbox)
 }
 
 // stop ends a comparison under way.
 func (r *reconciliation) stop(ctx context.Context) {
+	r.names.stop(ctx)
 	if r.part != nil {
 		_ = r.part.stop(ctx)
 	}
