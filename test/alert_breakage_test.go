@@ -1,0 +1,43 @@
+package test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// brokenDisk: two directories are gone for a while, so that no segment and no dead letter can be made. Producers are
+// told; who publishes nonsense and waits for no answer is not.
+func (x *alertTrial) brokenDisk() {
+	x.settings.set("spool.max_bytes", "4MiB").set("batch.flush_interval", "1h").set("nats.embedded", true).set("nats.listen", "127.0.0.1:0")
+	x.begin()
+	conn, err := nats.Connect("nats://" + x.daemon.await("nats"))
+	require.NoError(x.t, err)
+	defer conn.Close()
+	rooms := []string{filepath.Join(x.settings.dataDir(), "journal"), filepath.Join(x.settings.dataDir(), "deadletters")}
+	for _, room := range rooms {
+		require.NoError(x.t, os.Rename(room, room+".away"))
+	}
+	events := make([]event, 1000)
+	for i := range events {
+		events[i] = hit("1001", "bulk1")
+	}
+	stop := x.meanwhile(func(int) {
+		assert.Contains(x.t, []int{http.StatusAccepted, http.StatusServiceUnavailable}, x.daemon.offer(events...).status)
+		assert.NoError(x.t, conn.Publish("usage.1001", []byte("nonsense")))
+	})
+	x.fire("DiskFailing", "NATSDropping")
+	for _, room := range rooms {
+		require.NoError(x.t, os.Rename(room+".away", room))
+	}
+	eventually(x.t, 20*time.Second, "it takes events again", func() bool { return x.daemon.offer(hit("1001", "bulk1")).status == http.StatusAccepted })
+	stop()
+	x.clear("DiskFailing", "NATSDropping")
+	s := x.daemon.drained(20 * time.Second)
+	assert.Equal(x.t, s.Events.Accepted, s.Events.Delivered, "what was acknowledged is delivered")
+}
