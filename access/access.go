@@ -13,6 +13,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // What a token of an operator may be good for.
@@ -46,6 +48,7 @@ type Grant struct {
 
 	digest   [sha256.Size]byte
 	services map[string]bool // nil: any
+	bucket   *rate.Limiter   // nil: no bound
 }
 
 // Serves reports whether the holder may send events of a service. A nil Grant may: nobody is asked.

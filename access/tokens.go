@@ -19,6 +19,7 @@ type Tokens struct {
 	file    string
 	kind    Kind
 	beside  []*Grant
+	rate    float64 // of producers whose entries name none
 	current atomic.Pointer[grants]
 }
 
@@ -50,6 +51,9 @@ func (t *Tokens) Reload() error {
 	}
 	known := make(grants, len(list)+len(t.beside))
 	for _, g := range append(list, t.beside...) {
+		if t.kind == Producers {
+			g.limit(t.rate)
+		}
 		known[g.digest] = g
 	}
 	t.current.Store(&known)

@@ -22,12 +22,9 @@ func (c *Config) check(found *problems) {
 			f.check(found, f.value.Interface() == defaults[f.key])
 		}
 	}
-	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		found.add("tls", nil, "expected cert_file and key_file together")
-	}
-	if c.TLS.ClientCAFile != "" && c.TLS.CertFile == "" {
-		found.add("tls.client_ca_file", c.TLS.ClientCAFile, "expected cert_file and key_file beside it")
-	}
+	c.TLS.check(found, "tls")
+	c.Admin.TLS.check(found, "admin.tls")
+	c.checkOpen(found)
 	if len(c.Services) == 0 && !c.Backend.Passthrough && !found.has("services") {
 		found.add("services", nil, "expected at least one, since backend.passthrough is off")
 	}

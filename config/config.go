@@ -27,6 +27,12 @@ type Config struct {
 	TLS TLS `key:"tls"`
 	// Who may send.
 	Auth Auth `key:"auth"`
+	// Lets `listen` and `admin.listen` be reached from other machines although nobody is asked who they are: without
+	// it, that takes `auth.tokens_file` or `tls.client_ca_file`, and `admin.tokens_file` or `admin.tls.client_ca_file`.
+	// It is for networks where something else asks.
+	Insecure bool `key:"insecure"`
+	// How much of the daemon one client may take.
+	Limits Limits `key:"limits"`
 	// The admin listener: health, status, metrics, dead letters.
 	Admin Admin `key:"admin"`
 	// The 3scale backend that reports go to.
@@ -72,13 +78,14 @@ type Config struct {
 	warnings []string          // owned by Load
 }
 
-// TLS is HTTPS on the traffic listener.
+// TLS is HTTPS on a listener. Its files may be replaced while they are in use: new ones are taken within ten seconds,
+// and a reload takes them at once.
 type TLS struct {
-	// The certificate chain, PEM. Given together with `tls.key_file` or not at all.
+	// The certificate chain, PEM. Given together with `key_file` or not at all.
 	CertFile string `key:"cert_file" kind:"file"`
 	// The private key, PEM.
 	KeyFile string `key:"key_file" kind:"file"`
-	// When given, producers must show a certificate signed by one of these authorities, PEM.
+	// When given, whoever connects must show a certificate signed by one of these authorities, PEM.
 	ClientCAFile string `key:"client_ca_file" kind:"file"`
 }
 
@@ -89,6 +96,18 @@ type Auth struct {
 	// `Authorization: Bearer`; 3scale's own calls carry 3scale's credentials and are judged by those. A
 	// reload reads it again. Empty: no tokens are asked for.
 	TokensFile string `key:"tokens_file" kind:"file"`
+}
+
+// Limits bound what clients may take.
+type Limits struct {
+	// Connections of the traffic listener. When there are more, the oldest that was never answered anything goes, or
+	// the one that was answered longest ago. 0 is no bound.
+	MaxConnections int `key:"max_connections" min:"0" max:"1000000"`
+	// Connections of one client address; 0 is no bound.
+	MaxConnectionsPerAddress int `key:"max_connections_per_address" min:"0" max:"1000000"`
+	// Events a second of each token of `auth.tokens_file` that says nothing else; 0 is no bound. Ten seconds' worth
+	// may come at once. What is more is refused with 429 and `Retry-After`.
+	EventsPerSecond int `key:"events_per_second" min:"0" max:"100000000"`
 }
 
 // Admin is the admin listener.
@@ -104,6 +123,8 @@ type Admin struct {
 	CORSOrigins string `key:"cors_origins" kind:"origins"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`
+	// HTTPS on the admin listener.
+	TLS TLS `key:"tls"`
 }
 
 // Backend is the 3scale backend.
@@ -310,51 +331,6 @@ type NATS struct {
 type Sandbox struct {
 	// Where the sandbox listens: host:port.
 	Listen string `key:"listen" kind:"address" need:"true"`
-}
-
-// Ledger accounts for usage.
-type Ledger struct {
-	// Keeps the ledger, in `ledger.db` of the data directory: docs/ledger.md. It is not kept with
-	// `spool.engine: jetstream`.
-	Enabled bool `key:"enabled"`
-	// How long cells are kept.
-	Keep time.Duration `key:"keep" min:"24h" max:"87600h"`
-	// How large the database may become. Days are given up for it, the oldest first.
-	MaxBytes Size `key:"max_bytes" min:"16MiB" max:"1TiB"`
-}
-
-// Portal is 3scale's admin portal.
-type Portal struct {
-	// The admin portal: `acme`, `acme-admin.3scale.net` or a URL. It is what `services`, `usage` and `doctor` ask, and
-	// what the ledger is held against. Empty: nobody asks 3scale what it counted.
-	URL string `key:"url"`
-	// An access token of the portal with the scopes Analytics API and Account Management API; read only is enough. It
-	// stands in the file itself, so keep the file 0600 or use the next.
-	AccessToken Secret `key:"access_token"`
-	// A file that holds the access token and nothing else; white space around it is dropped.
-	AccessTokenFile string `key:"access_token_file" kind:"file"`
-	// Authorities to trust for `portal.url` instead of the system's, PEM.
-	CAFile string `key:"ca_file" kind:"file"`
-	// How long one call may take.
-	Timeout time.Duration `key:"timeout" min:"1s" max:"5m"`
-	// How many calls a second may be made, one behind the other.
-	PerSecond int `key:"per_second" min:"1" max:"100"`
-}
-
-// Reconcile compares what was delivered with what 3scale counted.
-type Reconcile struct {
-	// How often; 0 never, and `reporterd reconcile` still does.
-	Every time.Duration `key:"every" min:"0s" max:"24h"`
-	// How far back.
-	Since time.Duration `key:"since" min:"1h" max:"2160h"`
-	// Nobody but this daemon reports usage of the services. Then a count that is larger than what was delivered is a
-	// difference, too; otherwise it proves nothing.
-	Exclusive bool `key:"exclusive"`
-	// How long after the end of an hour its counts are final. The backend takes usage that is up to 24 hours old, so
-	// less is only right where nothing old is ever sent.
-	Seal time.Duration `key:"seal" min:"0s" max:"720h"`
-	// How long after its delivery missing usage is suspect before it is final.
-	Quiet time.Duration `key:"quiet" min:"0s" max:"24h"`
 }
 
 // Log is the daemon's own log.

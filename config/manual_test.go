@@ -64,9 +64,16 @@ func TestManual(t *testing.T) {
 // comments are the field comments of this package's structs, by Type.Field.
 func comments(t *testing.T) map[string]string {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	require.NoError(t, err)
 	out := map[string]string{}
+	for _, name := range []string{"config.go", "accounting.go"} {
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		require.NoError(t, err)
+		commentsIn(parsed, out)
+	}
+	return out
+}
+
+func commentsIn(parsed *ast.File, out map[string]string) {
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -79,7 +86,6 @@ func comments(t *testing.T) map[string]string {
 		}
 		return false
 	})
-	return out
 }
 
 func manual(t *testing.T, typ reflect.Type, defaults reflect.Value, prefix string, doc map[string]string) string {

@@ -24,11 +24,12 @@ type Snapshot struct {
 	Services []Service // configured, in the order of the file
 	Others   Ended     // of services that are not
 
-	NATS      NATS
-	Authorize Authorize
-	Cluster   *Cluster   // nil: this daemon has a spool of its own
-	Ledger    *Ledger    // nil: there is none
-	Reconcile *Reconcile // nil: nobody asks 3scale what it counted
+	NATS        NATS
+	Authorize   Authorize
+	Cluster     *Cluster // nil: this daemon has a spool of its own
+	Ledger      *Ledger  // nil: there is none
+	Connections Connections
+	Reconcile   *Reconcile // nil: nobody asks 3scale what it counted
 }
 
 // Ledger is how far the ledger is.
@@ -53,6 +54,13 @@ type Reconcile struct {
 	SealedThrough int64 // Unix seconds; 0: nothing was compared yet
 	ObservedAt    int64
 	Skew          float64 // seconds
+}
+
+// Connections are those of the traffic listener.
+type Connections struct {
+	Open    int
+	Crowded uint64 // closed to make room
+	Refused uint64 // of addresses that had enough
 }
 
 // Cluster is this replica among others that share a spool.

@@ -4,6 +4,14 @@ import "strconv"
 
 // traffic are the families about what producers send.
 var traffic = []family{
+	{kind: gauge, name: "reporterd_connections", help: "Connections of the traffic listener.",
+		value: func(s *Snapshot) float64 { return float64(s.Connections.Open) }},
+	{kind: counter, name: "reporterd_connections_closed_total", label: "reason",
+		help: "Connections of the traffic listener closed for limits.max_connections (crowded: the one that did least) and limits.max_connections_per_address (address).",
+		each: func(s *Snapshot, put func(string, float64)) {
+			put("crowded", float64(s.Connections.Crowded))
+			put("address", float64(s.Connections.Refused))
+		}},
 	{kind: counter, name: "reporterd_ingest_requests_total", labels: []string{"transport", "status"},
 		help: "Requests of producers by transport and status of the answer: 202 was taken whole, of all others nothing was.",
 		series: func(s *Snapshot, put func(float64, ...string)) {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -27,6 +28,11 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	job.grant = g
 	if p, ok := h.decodeEvents(job, r); !ok {
 		h.refuseEvents(w, p)
+		return
+	}
+	if wait := g.Take(len(job.events)); wait > 0 {
+		retryAfter(w, wait)
+		h.refuseEvents(w, problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("%s may send %g events a second", g.Name, g.PerSecond())})
 		return
 	}
 	duplicates, err := h.append(r.Context(), job.events)

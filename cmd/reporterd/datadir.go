@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -18,27 +19,36 @@ import (
 // the daemon lives: who may read the directory could do all that without asking.
 const announcement = "admin"
 
-// announce writes that file. Without it the commands need --admin-url, so the daemon runs on without it.
-func announce(log *zap.Logger, dir, address, token string) {
+// announce writes that file. Without it the commands need --admin-url, so the daemon runs on without it. Of a listener
+// with HTTPS it says which certificate to expect.
+func announce(log *zap.Logger, c *config.Config, admin *listener, token string) {
+	address, certificate := admin.address, ""
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		if absolute, err := filepath.Abs(path); err == nil {
 			address = "unix:" + absolute
 		}
+	} else if admin.secure {
+		address = "https://" + reachable(address)
+		certificate, _ = filepath.Abs(c.Admin.TLS.CertFile)
 	}
-	if err := os.WriteFile(filepath.Join(dir, announcement), []byte(address+"\n"+token+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.DataDir, announcement), []byte(address+"\n"+token+"\n"+certificate+"\n"), 0o600); err != nil {
 		log.Warn("reporterd deadletter will need --admin-url", zap.Error(err))
 	}
 }
 
-// announced reads the address of the daemon that uses a directory, and a token that is good there; fallback
-// and none when it says none.
-func announced(dir, fallback string) (address, token string) {
+// announced is the daemon that uses a directory, as it says: fallback is its address where it says nothing. own is a
+// token that is preferred.
+func announced(dir, fallback, own string) (*remote, error) {
 	text, err := os.ReadFile(filepath.Join(dir, announcement))
-	address, token, _ = strings.Cut(strings.TrimSpace(string(text)), "\n")
-	if err != nil || address == "" {
-		return fallback, ""
+	lines := append(strings.Split(strings.TrimRight(string(text), "\n"), "\n"), "", "", "")
+	if err != nil || lines[0] == "" {
+		return newRemote(fallback, own)
 	}
-	return address, strings.TrimSpace(token)
+	r, err := newRemote(lines[0], cmp.Or(own, strings.TrimSpace(lines[1])))
+	if err == nil && lines[2] != "" {
+		r.pin(lines[2])
+	}
+	return r, err
 }
 
 // reachable is a bound address as one on the same machine dials it: a wildcard is no destination.

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
 	"net/http"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/ingest"
 	"github.com/reporterd/reporterd/sandbox"
@@ -18,21 +19,29 @@ type doors struct {
 	traffic, admin *listener
 	sandbox        *listener // nil without --sandbox
 	backend        string    // where reports go: the sandbox, or what is configured
+
+	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
+	crowd        *access.Crowd           // the traffic listener's connections
 }
 
 // bindDoors binds every listener before anything else is done. Nothing is answered before serve.
 func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed bool) (*doors, error) {
-	secure, err := trafficTLS(c.TLS)
+	d := &doors{backend: c.Backend.URL}
+	var bad [2]error
+	d.certificates[0], bad[0] = certificates(log, "tls", c.TLS)
+	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS)
+	err := errors.Join(bad[:]...)
 	if err != nil {
 		return nil, misuse(err)
 	}
-	d := &doors{backend: c.Backend.URL}
-	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, secure)); err != nil {
+	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {
 		return nil, failed(err)
 	}
-	d.traffic.express = ingest.NewListener(d.traffic.bound)
+	d.crowd = access.NewCrowd(d.traffic.bound, c.Limits.MaxConnections, c.Limits.MaxConnectionsPerAddress)
+	d.traffic.express = ingest.NewListener(d.crowd)
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.express, d.traffic.express.State
-	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log)); err != nil {
+	d.sayOpen(log, c)
+	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log, d.certificates[1])); err != nil {
 		d.close()
 		return nil, failed(err)
 	}
@@ -55,24 +64,39 @@ func (d *doors) sandboxURL() string {
 	return d.sandbox.curl()
 }
 
-func trafficServer(log *zap.Logger, secure *tls.Config) *http.Server {
+// sayOpen repeats what insecure means, where it is meant.
+func (d *doors) sayOpen(log *zap.Logger, c *config.Config) {
+	if c.Insecure {
+		log.Warn("insecure is true: whoever reaches a listener is not asked who they are", zap.String("listen", c.Listen), zap.String("admin", c.Admin.Listen))
+	}
+}
+
+// renew takes new certificates, if there are.
+func (d *doors) renew() error {
+	return errors.Join(keyed("tls", d.certificates[0].Reload()), keyed("admin.tls", d.certificates[1].Reload()))
+}
+
+func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	s := ingest.NewServer(new(gate), log)
-	s.TLSConfig = secure
+	if secure != nil {
+		s.TLSConfig = secure.Config()
+	}
 	return s
 }
 
 // adminServer bounds what an operator's client may send and how slowly. There is no bound on answers:
 // a profile takes as long as it was asked to.
-func adminServer(log *zap.Logger) *http.Server {
-	s := ingest.NewServer(new(gate), log)
+func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
+	s := trafficServer(log, secure)
 	s.MaxHeaderBytes = 64 << 10
 	s.ReadTimeout = 10 * time.Second
 	return s
 }
 
-// serve answers on every listener, each in a goroutine that close ends. The channel gets the error of a
+// serve answers on every listener, under the eyes of g, each in a goroutine that close ends. The channel gets the error of a
 // listener that stops by itself.
-func (d *doors) serve() <-chan error {
+func (d *doors) serve(g *guards) <-chan error {
+	g.renew, g.crowd = d.renew, d.crowd
 	broken := make(chan error, 3)
 	for _, l := range d.all() {
 		go func() {

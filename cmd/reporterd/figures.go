@@ -49,7 +49,9 @@ func (p *pipeline) snapshot() console.Snapshot {
 		NATS:      p.messages.figures(),
 		Ledger:    p.books.figures(),
 		Reconcile: p.compare.figures(),
-		Authorize: authorizations(p.authorizer.Stats()),
+
+		Connections: p.guards.connections(),
+		Authorize:   authorizations(p.authorizer.Stats()),
 	}
 	s.Services, s.Others = p.openings.figures(sent.Services)
 	if oldest := p.batcher.Window().Oldest; !oldest.IsZero() {

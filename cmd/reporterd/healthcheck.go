@@ -64,16 +64,8 @@ func newHealth(cmd *cobra.Command) (*health, error) {
 	if timeout <= 0 {
 		return nil, misuse(fmt.Errorf("--timeout: %v: expected more than 0s", timeout))
 	}
-	address, _ := cmd.Flags().GetString("admin-url")
-	if address == "" {
-		c, err := directory(cmd)
-		if err != nil {
-			return nil, err
-		}
-		address, _ = announced(c.DataDir, c.Admin.Listen)
-	}
 	var err error
-	if h.daemon, err = newRemote(address, ""); err == nil {
+	if h.daemon, err = namedDaemon(cmd); err == nil {
 		h.daemon.client.Timeout = timeout
 	}
 	return h, err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -51,8 +53,7 @@ func openLetters(ctx context.Context, cmd *cobra.Command, reveal bool) (letters,
 		return nil, failed(err)
 	}
 	if inUse && !reveal {
-		address, token := announced(c.DataDir, c.Admin.Listen)
-		return newRemote(address, cmp.Or(os.Getenv(adminToken), token))
+		return announced(c.DataDir, c.Admin.Listen, os.Getenv(adminToken))
 	}
 	stored, err := spool.OpenLetters(ctx, spool.InspectOptions{Dir: c.DataDir})
 	if err != nil {
@@ -111,6 +112,18 @@ func (l *local) close() error {
 	return l.spool.Close()
 }
 
+// namedDaemon is the daemon of --admin-url, or the one that uses the directory.
+func namedDaemon(cmd *cobra.Command) (*remote, error) {
+	if address, _ := cmd.Flags().GetString("admin-url"); address != "" {
+		return newRemote(address, os.Getenv(adminToken))
+	}
+	c, err := directory(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return announced(c.DataDir, c.Admin.Listen, os.Getenv(adminToken))
+}
+
 // remoteTimeout bounds a call of the admin API: a page of a thousand letters is requeued with one fsync.
 const remoteTimeout = time.Minute
 
@@ -147,6 +160,29 @@ func newRemote(address, token string) (*remote, error) {
 	}
 	r.base = strings.TrimSuffix(u.String(), "/")
 	return r, nil
+}
+
+// pin trusts the certificate in a file and no other, whatever names it has: it is the daemon's on this machine.
+func (r *remote) pin(file string) {
+	r.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{
+		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // VerifyPeerCertificate is stricter
+		VerifyPeerCertificate: func(chain [][]byte, _ [][]*x509.Certificate) error {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			for len(text) > 0 && len(chain) > 0 {
+				var block *pem.Block
+				if block, text = pem.Decode(text); block == nil {
+					break
+				}
+				if bytes.Equal(block.Bytes, chain[0]) {
+					return nil
+				}
+			}
+			return fmt.Errorf("the certificate is not the one in %s", file)
+		},
+	}}
 }
 
 func (r *remote) page(ctx context.Context, q console.DeadLetterQuery) ([]spool.DeadLetter, string, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/ingest"
 )
@@ -55,10 +55,6 @@ func bind(ctx context.Context, log *zap.Logger, name, address string, server *ht
 		}
 	}
 	log.Info("listening", append(fields, zap.String("address", l.address), zap.Bool("tls", l.secure))...)
-	if !private(bound.Addr()) && !(l.secure && server.TLSConfig.ClientCAs != nil) {
-		log.Warn("listening beyond this machine, and nobody is asked who they are",
-			zap.String("listener", name), zap.String("address", l.address))
-	}
 	return l, nil
 }
 
@@ -123,27 +119,23 @@ func reason(err error) error {
 	return op.Err
 }
 
-// private reports whether an address can be reached from this machine only.
-func private(a net.Addr) bool {
-	t, ok := a.(*net.TCPAddr)
-	return !ok || t.IP.IsLoopback()
-}
-
-// trafficTLS is the traffic listener's HTTPS; nil when none is configured.
-func trafficTLS(c config.TLS) (*tls.Config, error) {
+// certificates are a listener's HTTPS, key's the configuration's; nil when none is configured.
+func certificates(log *zap.Logger, key string, c config.TLS) (*access.Certificates, error) {
 	if c.CertFile == "" {
 		return nil, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	held, err := access.OpenCertificates(c.CertFile, c.KeyFile, c.ClientCAFile)
 	if err != nil {
-		return nil, fmt.Errorf("tls.cert_file: %q: %w", c.CertFile, err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
-	if c.ClientCAFile != "" {
-		t.ClientAuth = tls.RequireAndVerifyClientCert
-		t.ClientCAs, err = authorities("tls.client_ca_file", c.ClientCAFile)
+	held.Trouble = func(err error) {
+		if err != nil {
+			log.Error("a new certificate is not taken: the one before stays in force", zap.String("key", key), zap.Error(err))
+			return
+		}
+		log.Info("a new certificate is in force", zap.String("key", key))
 	}
-	return t, err
+	return held, nil
 }
 
 // authorities reads a PEM file of certificates; nil for no file.

@@ -118,10 +118,10 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 	since, _ := cmd.Flags().GetString("since")
 	address, _ := cmd.Flags().GetString("admin-url")
 	token := os.Getenv(adminToken)
-	var c *config.Config
+	var daemon *remote
 	if address == "" {
-		var err error
-		if c, err = directory(cmd); err != nil {
+		c, err := directory(cmd)
+		if err != nil {
 			return nil, nil, err
 		}
 		inUse, _, err := spool.InUse(c.DataDir)
@@ -132,13 +132,14 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 			report, err := compareHere(ctx, s, c, services, since)
 			return report, nil, err
 		}
-		var announcedToken string
-		address, announcedToken = announced(c.DataDir, c.Admin.Listen)
-		token = cmp.Or(token, announcedToken)
-	}
-	daemon, err := newRemote(address, token)
-	if err != nil {
-		return nil, nil, err
+		if daemon, err = announced(c.DataDir, c.Admin.Listen, token); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		var err error
+		if daemon, err = newRemote(address, token); err != nil {
+			return nil, nil, err
+		}
 	}
 	daemon.client.Timeout = compareTimeout
 	q := url.Values{}
@@ -156,7 +157,7 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 		Enabled bool `json:"enabled"`
 		reconcile.Report
 	}
-	err = daemon.call(ctx, http.MethodPost, "/api/v1/reconcile?"+q.Encode(), nil, &answer)
+	err := daemon.call(ctx, http.MethodPost, "/api/v1/reconcile?"+q.Encode(), nil, &answer)
 	return &answer.Report, daemon, err
 }
 

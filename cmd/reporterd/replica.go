@@ -52,7 +52,7 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, again 
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return failed(err)
 	}
-	announce(log, c.DataDir, d.admin.address, g.local)
+	announce(log, c, d.admin, g.local)
 	if err := r.assemble(); err != nil {
 		return misuse(err)
 	}

@@ -35,6 +35,7 @@ func (r *replica) snapshot() console.Snapshot {
 		Reload:  r.reloads.figures(), NATS: r.bus.Load().figures(), Authorize: authorizations(r.spare.Stats()),
 	}
 	sum.Spool.Sync = "always"
+	sum.Connections = r.guards.connections()
 	for _, p := range r.pipelines() {
 		sum = sum.Plus(p.snapshot())
 	}

@@ -91,7 +91,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 		return err
 	}
 	defer d.close()
-	broken := d.serve()
+	broken := d.serve(g)
 	if c.Spool.Engine == "jetstream" {
 		return serveReplica(ctx, log, c, again, d, g, begun, broken)
 	}
@@ -100,7 +100,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 		return failed(err)
 	}
 	defer closeSpool(log, s)
-	announce(log, c.DataDir, d.admin.address, g.local)
+	announce(log, c, d.admin, g.local)
 	p, err := assemble(log, c, s, d.backend, g)
 	if err != nil {
 		return misuse(err)

@@ -69,3 +69,45 @@ func TestHTTPS(t *testing.T) {
 	status, _ = send(t, old, http.MethodPost, url, event)
 	assert.Zero(t, status, "TLS 1.1, no answer")
 }
+
+// TestAdminHTTPS: the admin listener speaks HTTPS, the commands trust the daemon's own certificate and no other, and a new
+// one is in force after a reload, while a bad one is not taken.
+func TestAdminHTTPS(t *testing.T) {
+	dir := t.TempDir()
+	pool, _ := certify(t, dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "r.yaml"),
+		[]byte("admin: {tls: {cert_file: cert.pem, key_file: key.pem}}\n"), 0o600))
+	d := sandboxed(t, dir, "-c", "r.yaml", "--data-dir", "data")
+	at := "https://" + d.address("admin")
+	ask := func(pool *x509.CertPool, path string) int {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+		status, _ := send(t, client, http.MethodGet, at+path, "")
+		return status
+	}
+	require.Eventually(t, func() bool { return ask(pool, "/readyz") == http.StatusOK }, 10*time.Second, 20*time.Millisecond)
+
+	status, stdout, stderr := execute(t, dir, nil, "healthcheck", "--data-dir", "data")
+	assert.Equal(t, 0, status, stderr)
+	assert.Equal(t, "ok\n", stdout)
+	status, _, stderr = execute(t, dir, nil, "healthcheck", "--admin-url", at)
+	assert.Equal(t, 1, status, "whoever names an address trusts the system's authorities")
+	assert.Contains(t, stderr, "certificate")
+
+	renewed, _ := certify(t, dir)
+	require.Equal(t, http.StatusOK, reloadOver(t, pool, at))
+	assert.Zero(t, ask(pool, "/livez"), "the old one is gone")
+	assert.Equal(t, http.StatusOK, ask(renewed, "/livez"))
+	status, _, stderr = execute(t, dir, nil, "deadletter", "ls", "--data-dir", "data")
+	assert.Equal(t, 0, status, stderr)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), []byte("nonsense"), 0o600))
+	assert.NotEqual(t, http.StatusOK, reloadOver(t, renewed, at))
+	assert.Equal(t, http.StatusOK, ask(renewed, "/livez"), "the one before stays")
+}
+
+func reloadOver(t *testing.T, pool *x509.CertPool, at string) int {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	status, _ := send(t, client, http.MethodPost, at+"/-/reload", "")
+	return status
+}

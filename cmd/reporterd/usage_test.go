@@ -56,7 +56,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"config check -c bad.yaml":         "bad.yaml:2: lisen: unknown key; did you mean listen?",
 		"serve --sandbox --backend-url u":  "--backend-url: backend.url: \"u\": cannot be given with --sandbox",
 		"serve -c nats.yaml":               "nats.yaml:1: nats.url: \"localhost:4222\": expected addresses such as nats://127.0.0.1:4222",
-		"serve -c tls.yaml":                "tls.cert_file: \"tls.yaml\": tls: failed to find any PEM data",
+		"serve -c tls.yaml":                "tls: access: certificate: \"tls.yaml\": tls: failed to find any PEM data",
 		"spool ls":                         "data_dir: stat /var/lib/reporterd: no such file or directory; name another with --data-dir",
 		"spool ls -o xml":                  "--output: \"xml\": expected table or json",
 		"spool show":                       "reporterd spool show takes one argument: the id of a batch",

@@ -17,7 +17,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* A sidecar's traffic stays in its pod; everybody's admin listener is for the kubelet and Prometheus. */}}
 {{- define "reporterd.config" -}}
 {{- $listen := ternary "127.0.0.1:7070" "0.0.0.0:7070" (eq .Values.kind "Sidecar") }}
-{{- $set := dict "data_dir" "/var/lib/reporterd" "listen" $listen "admin" (dict "listen" "0.0.0.0:7071") }}
+{{- $set := dict "data_dir" "/var/lib/reporterd" "listen" $listen "insecure" (not (and (dig "auth" "tokens_file" "" .Values.config) (dig "admin" "tokens_file" "" .Values.config))) "admin" (dict "listen" "0.0.0.0:7071") }}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $set) }}
 {{- end }}
 

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"net"
+	"strings"
+)
+
+// check wants the parts of a certificate together.
+func (t *TLS) check(found *problems, key string) {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		found.add(key, nil, "expected cert_file and key_file together")
+	}
+	if t.ClientCAFile != "" && t.CertFile == "" {
+		found.add(key+".client_ca_file", t.ClientCAFile, "expected cert_file and key_file beside it")
+	}
+}
+
+// checkOpen refuses a listener that others can reach, where nobody would be asked who they are.
+func (c *Config) checkOpen(found *problems) {
+	if c.Insecure {
+		return
+	}
+	for _, l := range []struct {
+		key, address, tokens, authorities string
+		asked                             bool
+	}{
+		{"listen", c.Listen, "auth.tokens_file", "tls.client_ca_file", c.Auth.TokensFile != "" || c.TLS.ClientCAFile != ""},
+		{"admin.listen", c.Admin.Listen, "admin.tokens_file", "admin.tls.client_ca_file", c.Admin.TokensFile != "" || c.Admin.TLS.ClientCAFile != ""},
+	} {
+		if !l.asked && reachable(l.address) && !found.has(l.key) {
+			found.add(l.key, l.address, "can be reached from other machines, and nobody is asked who they are: expected %s or %s, an address of this machine alone, or insecure: true",
+				l.tokens, l.authorities)
+		}
+	}
+}
+
+// reachable reports whether an address may be reached from other machines. Names are not looked up.
+func reachable(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" || strings.HasPrefix(address, "unix:") { // what is no address is said elsewhere
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback()
+}
