@@ -10,6 +10,7 @@
 //	REPORTERD_SEED=…             repeats one crash history's decisions
 //	REPORTERD_NODE_CLIENT=1      npm's client (node, and `npm ci` in clients/node)
 //	REPORTERD_MUTANTS=1          daemons broken on purpose, which the crash test has to find out
+//	REPORTERD_SNIPPETS=1         python3 and node, for the manual's examples
 //	REPORTERD_PROMETHEUS=1       Prometheus, for the alerts and the dashboard
 //	REPORTERD_PACKAGES=1         systemd-analyze; root and mmdebstrap, for the packages
 //	REPORTERD_CONTAINER=1        root and podman, for the image
