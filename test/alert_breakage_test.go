@@ -1,9 +1,11 @@
 package test
 
 import (
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,4 +42,23 @@ func (x *alertTrial) brokenDisk() {
 	x.clear("DiskFailing", "NATSDropping")
 	s := x.daemon.drained(20 * time.Second)
 	assert.Equal(x.t, s.Events.Accepted, s.Events.Delivered, "what was acknowledged is delivered")
+}
+
+// crowd: somebody opens connections and says nothing.
+func (x *alertTrial) crowd() {
+	x.settings.set("limits.max_connections", 4)
+	x.begin()
+	address := strings.TrimPrefix(x.daemon.traffic, "http://")
+	var open []net.Conn
+	stop := x.meanwhile(func(int) {
+		if c, err := net.Dial("tcp", address); err == nil {
+			open = append(open, c)
+		}
+	})
+	x.fire("Crowded")
+	stop()
+	x.clear("Crowded")
+	for _, c := range open {
+		_ = c.Close()
+	}
 }

@@ -44,6 +44,7 @@ var alertTrials = map[string]func(*alertTrial){
 	"SpoolFilling SpoolFull Refusing Unbilled": (*alertTrial).fullSpool,
 	"SyncOff":                  (*alertTrial).withoutSync,
 	"ReloadRefused":            (*alertTrial).badReload,
+	"Crowded":                  (*alertTrial).crowd,
 	"ClockSkew":                (*alertTrial).wrongClock,
 	"AuthorizeBlind":           (*alertTrial).blindAuthorizations,
 	"DiskFailing NATSDropping": (*alertTrial).brokenDisk,
@@ -53,7 +54,7 @@ var alertTrials = map[string]func(*alertTrial){
 
 // ruleOnly are the alerts whose cause no trial can make on any machine, or not for long enough to be seen: promtool's
 // tests have to do. What the last four look at is tried in TestReconcile and the ledger's own tests.
-var ruleOnly = []string{"SlowDisk", "BodiesHeld", "PartitionUnowned", "UsageMissing", "UsageDoubled", "ReconcileStopped", "LedgerMissed"}
+var ruleOnly = []string{"SlowDisk", "BodiesHeld", "PartitionUnowned", "Unbalanced", "UsageMissing", "UsageDoubled", "ReconcileStopped", "LedgerMissed"}
 
 // TestAlertTrials: every alert is tried, or stands among those that cannot be.
 func TestAlertTrials(t *testing.T) {

@@ -77,7 +77,8 @@ func TestDashboard(t *testing.T) {
 	b, bus := sandbox(t), oneServer(t)
 	stream, monitor := usageStream(t)
 	one := serve(t, newSettings(t, b.url).set("admin.listen", instances[0]).set("authorize.ttl", "1s").set("sender.negative_cache", "500ms").
-		set("nats.url", stream.Conn().ConnectedUrl()).set("nats.stream", "USAGE").set("nats.monitor_urls", monitor))
+		set("nats.url", stream.Conn().ConnectedUrl()).set("nats.stream", "USAGE").set("nats.monitor_urls", monitor).
+		set("portal.url", b.url).set("portal.access_token", "atoken").set("portal.per_second", 100).set("reconcile.every", "2s"))
 	other := serve(t, clustered(t, b.url, bus).set("admin.listen", instances[1]))
 	mustCall(t, http.StatusOK, http.MethodPut, b.url+"/sandbox/faults", map[string]any{"report": map[string]any{"status": 500, "landed": true, "chance": 0.05}})
 	ctx, stop := context.WithCancel(t.Context())
