@@ -124,6 +124,8 @@ func TestPackage(t *testing.T) {
 	assert.Equal(t, "reporterd:reporterd 700\n", d.do("stat", "-c", "%U:%G %a", "/var/lib/reporterd"))
 	assert.Equal(t, "root:reporterd 640\n", d.do("stat", "-c", "%U:%G %a", "/etc/reporterd/reporterd.yaml"))
 	assert.Equal(t, "root:root 700\n", d.do("stat", "-c", "%U:%G %a", "/etc/reporterd/credentials"))
+	assert.FileExists(t, d.path("/usr/share/man/man1/reporterd-serve.1.gz"))
+	assert.FileExists(t, d.path("/usr/share/bash-completion/completions/reporterd"))
 	assert.Contains(t, d.do("reporterd", "config", "check", "--config", "/etc/reporterd/reporterd.yaml"), "fine")
 
 	config := strings.NewReplacer("https://su1.3scale.net", b.url, ":7070", ":0", ":7071", ":0", "services: []",

@@ -76,7 +76,7 @@ Exit status: 0 fine, 1 it failed while running, 2 wrong usage or configuration.`
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newServe(), newSandbox(), newConfig(), newInspection(), newDeadLetter(), newHealthcheck(), newPortalServices(), newUsage(), newDoctor(), newReconcile(), newToken(), newVersion())
+	root.AddCommand(newServe(), newSandbox(), newConfig(), newInspection(), newDeadLetter(), newHealthcheck(), newMan(), newPortalServices(), newUsage(), newDoctor(), newReconcile(), newToken(), newVersion())
 	return root
 }
 
