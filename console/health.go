@@ -7,11 +7,26 @@ import (
 	"time"
 )
 
-// live says that the process answers, nothing more.
-func (c *Console) live(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
+// live says that the process answers, nothing more. With ?verbose it says so of each part, and is 200 all the same.
+func (c *Console) live(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("verbose") {
+		writeJSON(w, http.StatusOK, c.health())
+		return
+	}
+	writeText(w, http.StatusOK, "ok\n")
+}
 
 // ready says whether the daemon can commit and accept, and if not, why. What else does not work is a note.
-func (c *Console) ready(w http.ResponseWriter, _ *http.Request) {
+func (c *Console) ready(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("verbose") {
+		page := c.health()
+		status := http.StatusOK
+		if page.Status == partFailed {
+			status = http.StatusServiceUnavailable
+		}
+		writeJSON(w, status, page)
+		return
+	}
 	if err := c.options.Ready(); err != nil {
 		writeText(w, http.StatusServiceUnavailable, "not ready: "+err.Error()+"\n")
 		return

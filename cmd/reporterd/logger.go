@@ -11,14 +11,14 @@ import (
 )
 
 // newLogger writes to w, a line an entry: JSON for machines, or columns for people, in colour when w is
-// a terminal.
-func newLogger(w io.Writer, c config.Log) *zap.Logger {
-	level, err := zapcore.ParseLevel(c.Level)
+// a terminal. The level may be changed while it is in use.
+func newLogger(w io.Writer, c config.Log) (*zap.Logger, zap.AtomicLevel) {
+	level, err := zap.ParseAtomicLevel(c.Level)
 	if err != nil {
-		level = zapcore.InfoLevel // config lets only zap's own words through
+		level = zap.NewAtomicLevel() // config lets only zap's own words through
 	}
 	out := zapcore.Lock(zapcore.AddSync(w))
-	return zap.New(zapcore.NewCore(encoder(w, c.Format), out, level))
+	return zap.New(zapcore.NewCore(encoder(w, c.Format), out, level)), level
 }
 
 func encoder(w io.Writer, format string) zapcore.Encoder {

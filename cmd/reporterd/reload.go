@@ -5,17 +5,54 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 )
 
-// reader reads the configuration again, from where it came from.
-type reader func() (*config.Config, error)
+// origin is where the configuration came from, and what a reload needs beside it.
+type origin struct {
+	read    func() (*config.Config, error)
+	file    string // may be empty
+	level   zap.AtomicLevel
+	manager *supervision
+
+	latest atomic.Pointer[config.Config] // as read last
+}
+
+// again reads the configuration again.
+func (o *origin) again() (*config.Config, error) {
+	c, err := o.read()
+	if err == nil {
+		o.latest.Store(c)
+	}
+	return c, err
+}
+
+// adopt puts in force what is not the services'.
+func (o *origin) adopt(c *config.Config) {
+	if level, err := zapcore.ParseLevel(c.Log.Level); err == nil {
+		o.level.SetLevel(level)
+	}
+}
+
+// attend reloads at every SIGHUP, and when a file has changed, and tells the service manager how the daemon is. The
+// returned function ends all of that.
+func (o *origin) attend(log *zap.Logger, reload func() error, line func() string) (end func()) {
+	unhook := onHangup(reload)
+	unwatch := onChange(log, func() []string { return watched(o.file, o.latest.Load()) }, reload)
+	o.manager.begin(line)
+	return func() {
+		unwatch()
+		unhook()
+	}
+}
 
 // reloads is how often the services were read again, and how that went. Its zero value: never.
 type reloads struct {
@@ -32,13 +69,13 @@ func (r *reloads) figures() console.Reload {
 	return console.Reload{Last: r.last, Failed: r.bad, Done: r.done, Refused: r.refused}
 }
 
-// reload reads the configuration again and puts its services and their credentials in force. All else
-// takes a restart. When something is wrong with it, what was in force stays so, and the error says what
+// reload reads the configuration again and puts in force its services and their credentials, tokens, certificates and the
+// log's level. All else takes a restart. When something is wrong with it, what was in force stays so, and the error says what
 // is wrong, without secrets.
-func (p *pipeline) reload(log *zap.Logger, again reader) error {
+func (p *pipeline) reload(log *zap.Logger, o *origin) error {
 	p.reloads.mu.Lock()
 	defer p.reloads.mu.Unlock()
-	c, err := again()
+	c, err := o.again()
 	if err == nil {
 		err = p.guards.reload()
 	}
@@ -50,6 +87,7 @@ func (p *pipeline) reload(log *zap.Logger, again reader) error {
 	for _, w := range c.Warnings() {
 		log.Warn(w)
 	}
+	o.adopt(c)
 	changed := p.openings.set(c.Services)
 	p.handler.SetServices(takenServices(c.Services))
 	p.authorizer.SetServices(askedServices(c.Services))

@@ -47,7 +47,7 @@ type replica struct {
 }
 
 // serveReplica is serve with spool.engine jetstream.
-func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, again reader, d *doors, g *guards, begun time.Time, broken <-chan error) error {
+func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *origin, d *doors, g *guards, begun time.Time, broken <-chan error) error {
 	r := &replica{log: log, config: c, latest: c, backend: d.backend, guards: g, owned: map[int]*pipeline{}}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return failed(err)
@@ -56,7 +56,8 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, again 
 	if err := r.assemble(); err != nil {
 		return misuse(err)
 	}
-	d.admin.gate.open(r.console(begun, func() error { return r.reload(again) }))
+	reload := o.manager.reloading(func() error { return r.reload(o) })
+	d.admin.gate.open(r.console(begun, reload))
 	if err := r.join(ctx); err != nil {
 		return failed(err)
 	}
@@ -68,10 +69,11 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, again 
 	}
 	r.bus.Store(messages)
 	d.traffic.gate.open(r.front)
-	defer onHangup(func() error { return r.reload(again) })()
+	defer o.attend(log, reload, r.statusLine)()
 	log.Info("ready", zap.Duration("after", time.Since(begun).Round(time.Millisecond)))
 	select {
 	case <-ctx.Done():
+		o.manager.stopping()
 		r.stop(d)
 		return nil
 	case err := <-broken:
@@ -222,10 +224,10 @@ func (r *replica) stop(d *doors) {
 }
 
 // reload does what a pipeline's does, for all of them.
-func (r *replica) reload(again reader) error {
+func (r *replica) reload(o *origin) error {
 	r.reloads.mu.Lock()
 	defer r.reloads.mu.Unlock()
-	c, err := again()
+	c, err := o.again()
 	if err == nil {
 		err = r.guards.reload()
 	}
@@ -234,6 +236,7 @@ func (r *replica) reload(again reader) error {
 		r.log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))
 		return err
 	}
+	o.adopt(c)
 	r.mu.Lock()
 	r.latest = c
 	r.mu.Unlock()

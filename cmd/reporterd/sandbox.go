@@ -32,7 +32,8 @@ PUT /sandbox/applications and POST /sandbox/reset.`,
 			if err := checkSandbox(address, log); err != nil {
 				return misuse(err)
 			}
-			return runSandbox(cmd.Context(), newLogger(cmd.ErrOrStderr(), log), address, o)
+			logger, _ := newLogger(cmd.ErrOrStderr(), log)
+			return runSandbox(cmd.Context(), logger, address, o)
 		},
 	}
 	set := cmd.Flags()

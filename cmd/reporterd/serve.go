@@ -42,18 +42,19 @@ underscores), the environment beats the file, the file beats the defaults.`,
 			if err != nil {
 				return misuse(err)
 			}
-			log := newLogger(cmd.ErrOrStderr(), c.Log)
+			log, level := newLogger(cmd.ErrOrStderr(), c.Log)
 			defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
 			log.Info("starting", zap.String("version", version), zap.Int("pid", os.Getpid()),
 				zap.String("config", file), zap.String("data_dir", c.DataDir))
 			for _, w := range c.Warnings() {
 				log.Warn(w)
 			}
-			again := func() (*config.Config, error) {
+			o := &origin{file: file, level: level, manager: newSupervision(log), read: func() (*config.Config, error) {
 				c, _, err := load(cmd, sandbox)
 				return c, err
-			}
-			return said(log, serve(cmd.Context(), log, c, again, sandbox, cmd.OutOrStdout()))
+			}}
+			o.latest.Store(c)
+			return said(log, serve(cmd.Context(), log, c, o, sandbox, cmd.OutOrStdout()))
 		},
 	}
 	addConfigFlags(cmd, "run with a stand-in backend and its services, and print commands to try")
@@ -72,7 +73,7 @@ func said(log *zap.Logger, err error) error {
 }
 
 // serve is the daemon from its first listener to its last report.
-func serve(parent context.Context, log *zap.Logger, c *config.Config, again reader, sandboxed bool, stdout io.Writer) error {
+func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin, sandboxed bool, stdout io.Writer) error {
 	ctx, release := untilSignal(parent)
 	defer release()
 	floor := newHeapFloor()
@@ -93,7 +94,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	defer d.close()
 	broken := d.serve(g)
 	if c.Spool.Engine == "jetstream" {
-		return serveReplica(ctx, log, c, again, d, g, begun, broken)
+		return serveReplica(ctx, log, c, o, d, g, begun, broken)
 	}
 	s, err := openSpool(log, c)
 	if err != nil {
@@ -108,7 +109,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	if err := p.keepBooks(log, c, d.sandboxURL()); err != nil {
 		return misuse(err)
 	}
-	reload := func() error { return p.reload(log, again) }
+	reload := o.manager.reloading(func() error { return p.reload(log, o) })
 	p.countPending(log, c.DataDir)
 	p.start()
 	if p.messages, err = openMessages(ctx, log, c, buried(s), p.handler); err != nil {
@@ -118,19 +119,27 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, again read
 	d.traffic.gate.open(p.handler)
 	d.traffic.express.SetExpress(p.authorizer.Express)
 	d.admin.gate.open(newConsole(log, c, p, begun, reload))
-	defer onHangup(reload)()
+	defer o.attend(log, reload, p.statusLine)()
 
 	log.Info("ready", zap.Duration("after", time.Since(begun).Round(time.Millisecond)))
 	if sandboxed {
 		fmt.Fprint(stdout, quickStart(d.traffic, d.admin, d.sandbox, p.messages, c.DataDir))
 	}
+	err = until(ctx, broken)
+	o.manager.stopping()
+	stop(log, c.StopTimeout, d, p)
+	if err == nil {
+		p.remember(log, c.DataDir)
+	}
+	return err
+}
+
+// until returns when the daemon is asked to stop, with nil, or when a listener breaks.
+func until(ctx context.Context, broken <-chan error) error {
 	select {
 	case <-ctx.Done():
-		stop(log, c.StopTimeout, d, p)
-		p.remember(log, c.DataDir)
 		return nil
 	case err := <-broken:
-		stop(log, c.StopTimeout, d, p)
 		return failed(err)
 	}
 }

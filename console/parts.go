@@ -1,0 +1,123 @@
+package console
+
+import "fmt"
+
+// The states of parts: a failed one keeps the daemon from being ready, a degraded one does not.
+const (
+	partOK       = "ok"
+	partDegraded = "degraded"
+	partFailed   = "failed"
+	partOff      = "off"
+)
+
+// healthPage is the answer to /readyz?verbose and /livez?verbose. The names of parts are API.
+type healthPage struct {
+	Status string       `json:"status"` // the worst of the parts
+	Parts  []healthPart `json:"parts"`
+}
+
+type healthPart struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// health says how each part is.
+func (c *Console) health() healthPage {
+	s := c.options.Snapshot()
+	page := healthPage{Status: partOK}
+	add := func(name, status, detail string) {
+		page.Parts = append(page.Parts, healthPart{name, status, detail})
+		if status == partFailed || status == partDegraded && page.Status == partOK {
+			page.Status = status
+		}
+	}
+	if err := c.options.Ready(); err != nil {
+		add("spool", partFailed, err.Error())
+	} else {
+		add("spool", partOK, "")
+	}
+	add(backendPart(&s))
+	add(natsPart(c, &s))
+	add(configurationPart(&s))
+	add(ledgerPart(s.Ledger))
+	add(reconcilePart(s.Reconcile))
+	add(clusterPart(s.Cluster))
+	return page
+}
+
+func backendPart(s *Snapshot) (name, status, detail string) {
+	held, retrying := 0, 0
+	for _, l := range s.Lanes {
+		switch l.State {
+		case "held":
+			held++
+		case "retrying":
+			retrying++
+		}
+	}
+	switch {
+	case s.Reports.BreakerOpen:
+		return "backend", partDegraded, "it does not answer: reports wait, and are kept"
+	case held > 0:
+		return "backend", partDegraded, fmt.Sprintf("it refuses the credentials of %d lanes", held)
+	case retrying > 0:
+		return "backend", partDegraded, fmt.Sprintf("%d lanes try again", retrying)
+	}
+	return "backend", partOK, ""
+}
+
+func natsPart(c *Console, s *Snapshot) (name, status, detail string) {
+	var notes []string
+	if c.options.Degraded != nil {
+		notes = c.options.Degraded()
+	}
+	switch {
+	case len(notes) > 0:
+		return "nats", partDegraded, notes[0]
+	case s.NATS.Degraded:
+		return "nats", partDegraded, "no messages come from it"
+	}
+	return "nats", partOK, ""
+}
+
+func configurationPart(s *Snapshot) (name, status, detail string) {
+	if s.Reload.Failed {
+		return "configuration", partDegraded, "the changed one was refused: the one before is in force"
+	}
+	return "configuration", partOK, ""
+}
+
+func ledgerPart(l *Ledger) (name, status, detail string) {
+	switch {
+	case l == nil:
+		return "ledger", partOff, ""
+	case l.Stopped:
+		return "ledger", partDegraded, "it cannot be written"
+	case l.Missed:
+		return "ledger", partDegraded, "it has missed something"
+	}
+	return "ledger", partOK, ""
+}
+
+func reconcilePart(r *Reconcile) (name, status, detail string) {
+	switch {
+	case r == nil:
+		return "reconcile", partOff, ""
+	case r.Stopped:
+		return "reconcile", partDegraded, "3scale's counts cannot be read: see reporterd doctor"
+	case r.Missing > 0:
+		return "reconcile", partDegraded, fmt.Sprintf("3scale has not counted %d units that it took", r.Missing)
+	}
+	return "reconcile", partOK, ""
+}
+
+func clusterPart(l *Cluster) (name, status, detail string) {
+	switch {
+	case l == nil:
+		return "cluster", partOff, ""
+	case l.Unowned > 0:
+		return "cluster", partDegraded, fmt.Sprintf("%d partitions have no owner", l.Unowned)
+	}
+	return "cluster", partOK, ""
+}
