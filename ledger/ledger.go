@@ -20,6 +20,9 @@ const (
 	gatherTime  = time.Second
 	gatherCells = 200_000
 
+	// restless is how many records that book nothing may go by until the place behind them is written.
+	restless = 10_000
+
 	// again is how long it waits after an error of the disk.
 	again = 5 * time.Second
 
@@ -95,7 +98,7 @@ func Open(o Options) (*Ledger, error) {
 		return nil
 	})
 	l.measure()
-	l.stats.Next = l.next
+	l.stats.Next = l.Next()
 	return l, err
 }
 
@@ -152,7 +155,7 @@ func (l *Ledger) note(change func(*Stats)) {
 // Run books what happens to batches until ctx ends. It holds up nobody: while the database cannot be written, it tries
 // again, and the spool keeps what is to be booked as long as it has room.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
-	r := run{Ledger: l, spool: s, accounts: s.Accounts()}
+	r := run{Ledger: l, spool: s, accounts: s.Accounts(), durable: l.Next()}
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
 		if r.due.Before(time.Now()) {
@@ -175,6 +178,7 @@ type run struct {
 	gathered []spool.Account
 	cells    int
 	next     uint64 // behind what was gathered; 0: nothing was
+	durable  uint64 // behind what is booked in the database
 	missed   bool
 }
 
@@ -206,6 +210,12 @@ func (r *run) gather(ctx context.Context) {
 
 // book writes what was gathered, and tries until it is durable or ctx ends.
 func (r *run) book(ctx context.Context) {
+	if len(r.gathered) == 0 && !r.missed && r.next < r.durable+restless {
+		next := r.next
+		r.note(func(s *Stats) { s.Next = next }) // nothing was to be booked: not worth a transaction
+		r.next = 0
+		return
+	}
 	for {
 		err := r.commit()
 		if err == nil {
@@ -224,6 +234,7 @@ func (r *run) book(ctx context.Context) {
 		}
 	}
 	r.spool.Booked(r.next)
+	r.durable = r.next
 	booked, next, missed := uint64(len(r.gathered)), r.next, r.missed
 	var was string
 	r.note(func(s *Stats) {

@@ -25,6 +25,7 @@ type Accounts struct {
 	spool   *Spool
 	from    uint64 // what is before is only looked at, to know where the batches are
 	next    uint64
+	told    uint64 // the last page's Next
 	segment *segment
 	scan    scanner
 	off     int64
@@ -101,7 +102,8 @@ func (a *Accounts) Close() error {
 	return err
 }
 
-// step reads frames until one has something to tell, or everything durable was read.
+// step reads frames until one has something to tell, or everything durable was read. The page has no accounts when the
+// last frames tell nothing.
 func (a *Accounts) step() (bool, error) {
 	log := a.spool.batches.log
 	a.page = AccountPage{Missed: a.page.Missed && a.page.Next == 0}
@@ -119,13 +121,18 @@ func (a *Accounts) step() (bool, error) {
 		a.scan.size = end // I2
 		if a.off < end {
 			found, err := a.read(following)
+			if found {
+				a.told = a.page.Next
+			}
 			if found || err != nil {
 				return found, err
 			}
 			continue
 		}
 		if following == nil {
-			return false, nil
+			news := a.page.Next > a.told // frames that tell nothing are read, too
+			a.told = max(a.told, a.page.Next)
+			return news, nil
 		}
 		if err := a.enter(following); err != nil {
 			return false, err
@@ -263,6 +270,9 @@ func (a *Accounts) enliven(upTo Position, tell bool) {
 
 // begin knows a live batch from now on.
 func (a *Accounts) begin(r recorded, kind AccountKind, tell bool) {
+	if tell && r.batch == nil { // its cut began before the place where reading began
+		r.batch = a.load(r)
+	}
 	b := r.batch
 	if b != nil && a.cached+len(b.Transactions) > cachedTransactions {
 		r.batch = nil
@@ -336,17 +346,23 @@ func (a *Accounts) children(r *record, base int64, account *Account) {
 func (a *Accounts) batch(id BatchID) *Batch {
 	r, known := a.live[id]
 	if r.batch == nil && known {
-		data := make([]byte, r.length)
-		if err := a.spool.batches.log.readAt(r.segment, data, r.offset); err == nil {
-			if body, _ := cutRecord(data); body != nil {
-				r.batch = a.parse(body)
-			}
-		}
+		r.batch = a.load(r)
 	}
 	if r.batch == nil {
 		a.page.Missed = true
 	}
 	return r.batch
+}
+
+// load reads a batch from where it was recorded; nil when that cannot be read.
+func (a *Accounts) load(r recorded) *Batch {
+	data := make([]byte, r.length)
+	if err := a.spool.batches.log.readAt(r.segment, data, r.offset); err == nil {
+		if body, _ := cutRecord(data); body != nil {
+			return a.parse(body)
+		}
+	}
+	return nil
 }
 
 // parse reads a batch out of a record, in memory of its own.

@@ -88,10 +88,13 @@ func (w *witness) attend(t testing.TB, life int) (baseURL string, leave func()) 
 }
 
 // swearIn ends the faults.
-func (w *witness) swearIn() {
+func (w *witness) swearIn() { w.swear(true) }
+
+// swear ends the faults, or has them go on.
+func (w *witness) swear(honest bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.honest = true
+	w.honest = honest
 }
 
 // serve is one call of the daemon.
