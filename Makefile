@@ -23,3 +23,4 @@ crash:
 
 bench:
 	go test -run '^$$' -bench . -benchtime 1x ./test
+	go test -run '^$$' -bench BenchmarkLedger -benchtime 1x ./ledger

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -77,15 +78,16 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Rows: []pageRow{}}
-	n := 0
+	n, last := 0, position{}
 	err = l.Rows(q.Query, func(row *Row) error {
 		if n++; n <= q.skip {
 			return nil
 		}
 		if len(answer.Rows) == q.limit {
-			answer.Next = cursor(q.skip + q.limit)
+			answer.Next = q.next(last)
 			return errEnough
 		}
+		last = row.at
 		answer.Rows = append(answer.Rows, newPageRow(row))
 		return nil
 	})
@@ -215,19 +217,38 @@ func (q *request) form(v url.Values, r *http.Request) (err error) {
 			return fmt.Errorf("limit: %q: expected a number from 1 to %d", v.Get("limit"), mostLimit)
 		}
 	}
-	if v.Get("cursor") != "" {
-		text, err := base64.RawURLEncoding.DecodeString(v.Get("cursor"))
-		if err == nil {
-			q.skip, err = strconv.Atoi(string(text))
-		}
-		if err != nil || q.skip < 0 {
-			return fmt.Errorf("cursor: %q: expected what next was in the answer before", v.Get("cursor"))
-		}
+	if text := v.Get("cursor"); text != "" && !q.goOn(text) {
+		return fmt.Errorf("cursor: %q: expected what next was in the answer before", text)
 	}
 	return nil
 }
 
-func cursor(n int) string { return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(n))) }
+// next is where the next page begins: behind a row, whatever is booked meanwhile; where rows are summed up, behind so
+// many of them.
+func (q *request) next(last position) string {
+	var numbers []byte
+	if q.summed() {
+		numbers = binary.AppendUvarint(nil, uint64(q.skip+q.limit))
+	} else {
+		for _, n := range [...]uint64{uint64(last.day), uint64(last.service), uint64(last.app), uint64(last.metric), uint64(last.time)} {
+			numbers = binary.AppendUvarint(numbers, n)
+		}
+	}
+	return base64.RawURLEncoding.EncodeToString(numbers)
+}
+
+// goOn reads what next wrote. It reports whether it is that.
+func (q *request) goOn(text string) bool {
+	data, err := base64.RawURLEncoding.DecodeString(text)
+	d := reader{data: data}
+	if q.summed() {
+		q.skip = int(d.unsigned())
+		return err == nil && !d.bad && len(d.data) == 0 && q.skip > 0
+	}
+	p := position{row: row{uint32(d.unsigned()), uint32(d.unsigned()), uint32(d.unsigned())}, metric: uint32(d.unsigned()), time: int64(d.unsigned())}
+	q.after = &p
+	return err == nil && !d.bad && len(d.data) == 0
+}
 
 // moment reads a time: RFC 3339, a day, or a duration back from now.
 func moment(v url.Values, name string, now, otherwise time.Time) (time.Time, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,6 +40,18 @@ type Query struct {
 
 	// What is summed up, so that the rows do not have it.
 	AllServices, AllApplications, AllMetrics bool
+
+	after *position // rows up to here are left out; not where rows are summed up
+}
+
+// summed reports whether rows of several days or services are one.
+func (q *Query) summed() bool { return q.By == ByMonth || q.AllServices }
+
+// position is where a row stands: numbers of the database, and seconds.
+type position struct {
+	row
+	metric uint32
+	time   int64
 }
 
 // Row is figures of a service, an application and a metric, in the hour, day or month that begins at Time (UTC).
@@ -46,6 +59,8 @@ type Row struct {
 	Time                     time.Time
 	ServiceID, AppID, Metric string
 	Figures
+
+	at position
 }
 
 // Rows calls each with the answer: by day, service, application, metric and time, or by time first where days are summed
@@ -69,7 +84,7 @@ type search struct {
 	each     func(*Row) error
 	parents  map[uint32]map[uint32]uint32 // by service, of methods; numbers
 	invented map[string]uint32
-	summed   map[sum]Figures // where rows of several days or services are one
+	sums     map[sum]Figures // where rows of several days or services are one
 	found    found           // of one row, used again for the next
 	metric   uint32
 }
@@ -126,13 +141,13 @@ func (s *search) run() error {
 			s.metric = unheard // it may be the parent of what was
 		}
 	}
-	if s.By == ByMonth || s.AllServices {
-		s.summed = make(map[sum]Figures)
+	if s.summed() {
+		s.sums = make(map[sum]Figures)
 	}
 	if err := s.scan(service, app); err != nil {
 		return err
 	}
-	return s.sums()
+	return s.handSums()
 }
 
 // scan visits the rows of the days. Those of all applications together are used where no application is asked for.
@@ -146,6 +161,9 @@ func (s *search) scan(service, app uint32) error {
 		last = uint32(max(0, (s.Until.Unix()-1)/86400))
 	}
 	seek := row{day: first, service: service, app: app}
+	if s.after != nil && slices.Compare(s.after.key(), seek.key()) > 0 {
+		seek = s.after.row
+	}
 	for k, v := c.Seek(seek.key()); k != nil; {
 		r := row{binary.BigEndian.Uint32(k), binary.BigEndian.Uint32(k[4:]), binary.BigEndian.Uint32(k[8:])}
 		if r.day > last {
@@ -224,17 +242,17 @@ func (s *search) row(r row, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if s.summed == nil {
+	if s.sums == nil {
 		slices.SortFunc(found.all, func(a, b figured) int { return a.sum.compare(b.sum) })
-		return s.hand(found.all)
+		return s.hand(r, found.all)
 	}
 	for i := range found.all {
 		f := &found.all[i]
-		all := s.summed[f.sum]
+		all := s.sums[f.sum]
 		all.add(f.Figures)
-		s.summed[f.sum] = all
+		s.sums[f.sum] = all
 	}
-	if len(s.summed) > MaxSums {
+	if len(s.sums) > MaxSums {
 		return ErrTooMany
 	}
 	return nil
@@ -258,8 +276,9 @@ func (s *search) parent(service, metric uint32) uint32 {
 	if !ok {
 		known = make(map[uint32]uint32)
 		if s.ledger.options.Parents != nil {
-			for method, parent := range s.ledger.options.Parents(s.texts.text(nameService, service)) {
-				known[s.number(method)] = s.number(parent)
+			parents := s.ledger.options.Parents(s.texts.text(nameService, service))
+			for _, method := range slices.Sorted(maps.Keys(parents)) { // in order: invented numbers are the same for every page
+				known[s.number(method)] = s.number(parents[method])
 			}
 		}
 		s.parents[service] = known
@@ -283,21 +302,25 @@ func (s *search) number(name string) uint32 {
 	return number
 }
 
-// sums hands on what was summed up, by time first.
-func (s *search) sums() error {
-	all := make([]figured, 0, len(s.summed))
-	for key, f := range s.summed {
+// handSums hands on what was summed up, by time first.
+func (s *search) handSums() error {
+	all := make([]figured, 0, len(s.sums))
+	for key, f := range s.sums {
 		all = append(all, figured{key, f})
 	}
 	slices.SortFunc(all, func(a, b figured) int { return cmp.Or(cmp.Compare(a.time, b.time), a.sum.compare(b.sum)) })
-	return s.hand(all)
+	return s.hand(row{}, all)
 }
 
-// hand hands rows on.
-func (s *search) hand(all []figured) error {
+// hand hands rows on, those of one row of the days or of all.
+func (s *search) hand(of row, all []figured) error {
 	for i := range all {
 		key := &all[i].sum
-		r := Row{Time: time.Unix(key.time, 0).UTC(), Figures: all[i].Figures}
+		at := position{of, key.metric, key.time}
+		if s.after != nil && of == s.after.row && cmp.Or(cmp.Compare(at.metric, s.after.metric), cmp.Compare(at.time, s.after.time)) <= 0 {
+			continue
+		}
+		r := Row{Time: time.Unix(key.time, 0).UTC(), Figures: all[i].Figures, at: at}
 		if key.service != 0 {
 			r.ServiceID = s.texts.text(nameService, key.service)
 		}
