@@ -23,6 +23,10 @@ type Portal struct {
 	AccessToken Secret `key:"access_token"`
 	// A file that holds the access token and nothing else; white space around it is dropped.
 	AccessTokenFile string `key:"access_token_file" kind:"file"`
+	// Refuses usage of metrics that the portal's catalogue does not have (422), for services without `metrics` of their
+	// own: at once, where it would become a dead letter after a while. A metric that was just made is refused until the
+	// catalogue is read again: after an hour, or a reload. It needs a token whose owner sees everything.
+	Validate bool `key:"validate"`
 	// Authorities to trust for `portal.url` instead of the system's, PEM.
 	CAFile string `key:"ca_file" kind:"file"`
 	// How long one call may take.

@@ -28,6 +28,9 @@ func (c *Config) check(found *problems) {
 	if len(c.Services) == 0 && !c.Backend.Passthrough && !found.has("services") {
 		found.add("services", nil, "expected at least one, since backend.passthrough is off")
 	}
+	if c.Spool.Engine == "jetstream" && c.Portal.Validate {
+		found.add("portal.validate", nil, "cannot be given with spool.engine jetstream, whose replicas do not read the catalogue")
+	}
 	if c.Spool.Engine == "jetstream" && c.NATS.URL == "" {
 		found.add("nats.url", nil, "expected the servers' addresses, since spool.engine is jetstream")
 	}

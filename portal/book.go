@@ -23,6 +23,7 @@ type Book struct {
 	names  func(threescale.Application) string
 	log    *zap.Logger
 	page   atomic.Pointer[page] // nil: nothing was read yet
+	again  chan struct{}        // holds one: somebody cannot wait
 }
 
 // page is one reading. It is not changed.
@@ -36,12 +37,23 @@ type page struct {
 
 // NewBook returns an empty book. names says how an application is called that is only known by a key.
 func NewBook(c *Client, names func(threescale.Application) string, log *zap.Logger) *Book {
-	return &Book{client: c, names: names, log: log}
+	return &Book{client: c, names: names, log: log, again: make(chan struct{}, 1)}
 }
 
-// Run reads the catalogue at once and every so often, until ctx ends. What cannot be read stays as it was, and is tried
-// again sooner.
-func (b *Book) Run(ctx context.Context, every time.Duration) {
+// Again has the catalogue read now.
+func (b *Book) Again() {
+	if b == nil {
+		return
+	}
+	select {
+	case b.again <- struct{}{}:
+	default:
+	}
+}
+
+// Run reads the catalogue at once and every so often, until ctx ends, and calls read after each time that went well.
+// What cannot be read stays as it was, and is tried again sooner.
+func (b *Book) Run(ctx context.Context, every time.Duration, read func()) {
 	failures := 0
 	for {
 		p, err := b.read(ctx)
@@ -61,10 +73,12 @@ func (b *Book) Run(ctx context.Context, every time.Duration) {
 			}
 			failures = 0
 			b.page.Store(p)
+			read()
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-b.again:
 		case <-time.After(wait):
 		}
 	}

@@ -37,7 +37,7 @@ func TestBook(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { b.Run(ctx, time.Millisecond); close(done) }() // ended by cancel
+	go func() { b.Run(ctx, time.Millisecond, func() {}); close(done) }() // ended by cancel
 	require.Eventually(t, func() bool { return !b.At().IsZero() }, 5*time.Second, time.Millisecond)
 	assert.NotEmpty(t, b.Services())
 	assert.Equal(t, "hits", b.Parents("1001")["search"])

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/portal"
 )
@@ -21,10 +23,10 @@ type catalogue struct {
 	part *part
 }
 
-func (k *catalogue) begin(log *zap.Logger, client *portal.Client) {
+func (k *catalogue) begin(log *zap.Logger, client *portal.Client, read func()) {
 	k.book = portal.NewBook(client, ledger.ApplicationName, log)
 	running := launch(func(ctx context.Context) error {
-		k.book.Run(ctx, catalogueEvery)
+		k.book.Run(ctx, catalogueEvery, read)
 		return nil
 	})
 	k.part = &running
@@ -49,4 +51,31 @@ func (p *pipeline) parents(service string) map[string]string {
 	}
 	maps.Copy(all, known)
 	return all
+}
+
+// takeServices puts the configured services in force at the door. reloads.mu is held.
+func (p *pipeline) takeServices(list []config.Service) {
+	p.configured = list
+	if p.validate {
+		list = slices.Clone(list)
+		for i := range list {
+			if len(list[i].Metrics) > 0 {
+				continue
+			}
+			for _, m := range p.compare.names.book.Metrics(list[i].ID) {
+				list[i].Metrics = append(list[i].Metrics, m.SystemName)
+			}
+		}
+	}
+	p.handler.SetServices(takenServices(list))
+	p.authorizer.SetServices(askedServices(list))
+}
+
+// learn has the door know what the catalogue says, once it was read.
+func (p *pipeline) learn() {
+	p.reloads.mu.Lock()
+	defer p.reloads.mu.Unlock()
+	if p.validate {
+		p.takeServices(p.configured)
+	}
 }

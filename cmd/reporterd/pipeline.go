@@ -29,8 +29,10 @@ type pipeline struct {
 	vouching   *vouching             // and finds out what may share a report
 	openings   openings              // of the configured services
 	reloads    reloads
-	guards     *guards     // who may send and who may look
-	books      bookkeeping // the ledger
+	configured []config.Service // as read last; reloads.mu guards it
+	validate   bool             // the portal's catalogue says which metrics there are
+	guards     *guards          // who may send and who may look
+	books      bookkeeping      // the ledger
 	compare    reconciliation
 	messages   *messages // what comes by NATS; nil: nothing does
 

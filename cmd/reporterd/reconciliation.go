@@ -27,15 +27,18 @@ func rulesOf(c *config.Config) reconcile.Rules {
 
 // begin compares now and then; sandbox is the address of the one that runs here, if one does. Its error is about the
 // configuration.
-func (r *reconciliation) begin(log *zap.Logger, c *config.Config, l *ledger.Ledger, sandbox string) error {
-	if l == nil || c.Portal.URL == "" {
+func (r *reconciliation) begin(log *zap.Logger, c *config.Config, l *ledger.Ledger, sandbox string, read func()) error {
+	if c.Portal.URL == "" {
 		return nil
 	}
 	client, err := newPortal(c, sandbox)
 	if err != nil {
 		return err
 	}
-	r.names.begin(log.Named("portal"), client)
+	r.names.begin(log.Named("portal"), client, read)
+	if l == nil {
+		return nil
+	}
 	r.keeper = reconcile.NewKeeper(reconcile.Options{Ledger: l, Portal: client, Since: c.Reconcile.Since, Rules: rulesOf(c)}, c.Reconcile.Every, log)
 	if c.Reconcile.Every > 0 {
 		running := launch(func(ctx context.Context) error {
@@ -49,8 +52,9 @@ func (r *reconciliation) begin(log *zap.Logger, c *config.Config, l *ledger.Ledg
 
 // keepBooks opens the ledger, and holds it against 3scale's counts now and then. Its error is about the configuration.
 func (p *pipeline) keepBooks(log *zap.Logger, c *config.Config, sandbox string) error {
+	p.configured, p.validate = c.Services, c.Portal.Validate
 	p.books.begin(log.Named("ledger"), c, p.spool, p.parents)
-	return p.compare.begin(log.Named("reconcile"), c, p.books.ledger, sandbox)
+	return p.compare.begin(log.Named("reconcile"), c, p.books.ledger, sandbox, p.learn)
 }
 
 // stop ends a comparison under way.

@@ -89,8 +89,8 @@ func (p *pipeline) reload(log *zap.Logger, o *origin) error {
 	}
 	o.adopt(c)
 	changed := p.openings.set(c.Services)
-	p.handler.SetServices(takenServices(c.Services))
-	p.authorizer.SetServices(askedServices(c.Services))
+	p.takeServices(c.Services)
+	p.compare.names.book.Again()
 	for _, s := range c.Services { // also where nothing changed here: something may have been put right there
 		p.sender.Kick(s.ID)
 	}
