@@ -41,7 +41,7 @@ var (
 // Grant is what one token is good for. It does not change; a reload makes new ones.
 type Grant struct {
 	Name     string    // who holds the token, for logs and metrics
-	Services []string  // of a producer: whose events it may send
+	Services []string  // of a producer: whose events it may send; of an operator: whose figures it may see, none for all
 	Scopes   []string  // of an operator
 	Expires  time.Time // zero: never
 	Rate     float64   // events a second; 0: as the configuration says for all
@@ -51,7 +51,7 @@ type Grant struct {
 	bucket   *rate.Limiter   // nil: no bound
 }
 
-// Serves reports whether the holder may send events of a service. A nil Grant may: nobody is asked.
+// Serves reports whether the holder may send events of a service, or see its figures. A nil Grant may: nobody is asked.
 func (g *Grant) Serves(serviceID string) bool {
 	return g == nil || g.services == nil || g.services[serviceID]
 }

@@ -44,7 +44,7 @@ type entry struct {
 // keys are the fields of an entry that each kind knows.
 var keys = map[Kind][]string{
 	Producers: {"name", "sha256", "services", "expires", "rate"},
-	Operators: {"name", "sha256", "scopes", "expires"},
+	Operators: {"name", "sha256", "scopes", "services", "expires"},
 }
 
 // holder is what somebody may be called: it stands in logs.
@@ -145,6 +145,8 @@ func (e *entry) grant(kind Kind) (g *Grant, reason string) {
 		return nil, `services: expected ids of services, or "*" for all`
 	case kind == Operators && len(e.Scopes) == 0:
 		return nil, "scopes: expected some of " + strings.Join(Scopes, ", ")
+	case kind == Operators && len(e.Services) > 0 && (slices.Contains(e.Scopes, Read) || slices.Contains(e.Scopes, Write)):
+		return nil, "services: an operator's with the scopes stats and account_management alone: read and write are for all services"
 	}
 	for _, s := range e.Scopes {
 		if !slices.Contains(Scopes, s) {
@@ -152,7 +154,8 @@ func (e *entry) grant(kind Kind) (g *Grant, reason string) {
 		}
 	}
 	copy(g.digest[:], digest)
-	if !slices.Contains(e.Services, AnyService) {
+	any := slices.Contains(e.Services, AnyService) || kind == Operators && len(e.Services) == 0
+	if !any {
 		g.services = make(map[string]bool, len(e.Services))
 		for _, id := range e.Services {
 			g.services[id] = true

@@ -214,3 +214,20 @@ func FuzzTokens(f *testing.F) {
 		}
 	})
 }
+
+// TestOperatorsOfSomeServices: an operator sees all services, or those it has; those who may read everything cannot be
+// kept from some.
+func TestOperatorsOfSomeServices(t *testing.T) {
+	parse := func(rest string) ([]*access.Grant, error) {
+		return access.Parse([]byte("tokens:\n- {name: a, sha256: "+digest("a")+", "+rest+"}"), access.Operators)
+	}
+	all, err := parse("scopes: [stats]")
+	require.NoError(t, err)
+	assert.True(t, all[0].Serves("1001"))
+	some, err := parse(`scopes: [stats, account_management], services: ["1001"]`)
+	require.NoError(t, err)
+	assert.True(t, some[0].Serves("1001"))
+	assert.False(t, some[0].Serves("1002"))
+	_, err = parse(`scopes: [stats, read], services: ["1001"]`)
+	require.ErrorContains(t, err, "services: an operator's with the scopes stats and account_management alone")
+}

@@ -2,6 +2,8 @@ package analytics
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -92,12 +94,17 @@ func TestRefusals(t *testing.T) {
 func tokens(t *testing.T) *access.Tokens {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "tokens.yaml")
-	require.NoError(t, os.WriteFile(file, []byte("tokens: []\n"), 0o600))
+	text := "tokens:\n"
+	for token, rest := range map[string]string{
+		"stats-token": "scopes: [stats]", "account-token": "scopes: [account_management]", "old-token": "scopes: [stats], expires: 2001-01-01T00:00:00Z",
+		"other-token": "scopes: [stats, account_management], services: ['1003']",
+	} {
+		sum := sha256.Sum256([]byte(token))
+		text += "- {name: " + token + ", sha256: " + hex.EncodeToString(sum[:]) + ", " + rest + "}\n"
+	}
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	all, err := access.Open(file, access.Operators)
 	require.NoError(t, err)
-	all.Add("stats-token", access.Grant{Name: "dashboard", Scopes: []string{access.Stats}})
-	all.Add("account-token", access.Grant{Name: "catalogue", Scopes: []string{access.AccountManagement}})
-	all.Add("old-token", access.Grant{Name: "old", Scopes: []string{access.Stats}, Expires: time.Unix(1, 0)})
 	return all
 }
 
@@ -123,6 +130,7 @@ func TestTokens(t *testing.T) {
 		"expired":               {usage + "&access_token=old-token", "", 403},
 		"of another scope":      {usage + "&access_token=account-token", "", 403},
 		"account":               {"/admin/api/services.json?access_token=account-token", "", 200},
+		"of another service":    {usage + "&access_token=other-token", "", 404},
 		"stats for the account": {"/admin/api/services.json?access_token=stats-token", "", 403},
 	} {
 		w := get(t, a, tt.target, "Authorization", tt.authorization)
@@ -134,6 +142,12 @@ func TestTokens(t *testing.T) {
 			}
 			assert.Equal(t, `{"error":"`+sentence+`"}`, w.Body.String(), name)
 		}
+	}
+	for path, want := range map[string]string{"services.json": "1003", "applications.json": ""} {
+		body := get(t, a, "/admin/api/"+path+"?access_token=other-token").Body.String()
+		assert.NotContains(t, body, `"Orders"`, path)
+		assert.NotContains(t, body, `"My App"`, path)
+		assert.Equal(t, want != "", strings.Contains(body, `"id":3`), path)
 	}
 }
 

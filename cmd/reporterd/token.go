@@ -32,7 +32,8 @@ func newTokenCreate() *cobra.Command {
 		Short: "Make a token, print it once, and write its entry",
 		Long: `Makes a token of 256 random bits and prints it: nobody can tell it again. Its entry,
 which holds a hash of it, is added to --file, or printed on standard error to be
-added by hand. With --services it is a producer's, with --scopes an operator's.
+added by hand. With --services it is a producer's, with --scopes an operator's; one with the scopes
+stats and account_management may have --services, too: it sees no others.
 The daemon knows it after a reload.`,
 		Example: `  reporterd token create --name checkout --services 1001,1002 --file /etc/reporterd/producers.yaml
   reporterd token create --name grafana --scopes read --expires 365d --file /etc/reporterd/operators.yaml
@@ -76,7 +77,7 @@ func addEntry(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.String("name", "", "who holds the token: letters, digits, . _ @ / -")
-	set.StringSlice("services", nil, "`ids` of the services a producer may send for; '*': all")
+	set.StringSlice("services", nil, "`ids` of the services a producer may send for, or an operator may see; '*': all")
 	set.StringSlice("scopes", nil, "what an operator may do: read, write, stats, account_management")
 	set.Float64("rate", 0, "`events` a second a producer may send (default: as limits.rate says)")
 	set.String("expires", "", "`when` the token ends: a time (RFC 3339) or a duration from now (90d)")
@@ -110,9 +111,9 @@ func grantOf(cmd *cobra.Command) (g access.Grant, kind access.Kind, err error) {
 	g.Services, _ = set.GetStringSlice("services")
 	g.Scopes, _ = set.GetStringSlice("scopes")
 	g.Rate, _ = set.GetFloat64("rate")
-	switch services, scopes := len(g.Services) > 0, len(g.Scopes) > 0; {
-	case services == scopes:
-		return g, kind, errors.New("expected either --services, for a producer, or --scopes, for an operator")
+	switch scopes := len(g.Scopes) > 0; {
+	case len(g.Services) == 0 && !scopes:
+		return g, kind, errors.New("expected --services, for a producer, or --scopes, for an operator")
 	case scopes && g.Rate != 0:
 		return g, kind, errors.New("--rate: a producer's, not an operator's")
 	case scopes:

@@ -65,7 +65,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"deadletter drop x --all":          "ids cannot be given together with a filter or --all",
 		"deadletter ls --since monday":     "--since: \"monday\": expected a time (RFC 3339) or a duration (90m, 7d)",
 		"deadletter export --format xml":   "--format: \"xml\": expected ndjson or csv",
-		"token create --name a":            "expected either --services, for a producer, or --scopes, for an operator",
+		"token create --name a":            "expected --services, for a producer, or --scopes, for an operator",
 		"token create --name a --scopes x": "scopes: \"x\": expected some of read, write, stats, account_management",
 		"token create --services 1":        "name: expected 1 to 64",
 		"token hash --name a --services 1": "expected a token of at least 22 characters",
