@@ -52,11 +52,19 @@ func newPageRow(r *Row) pageRow {
 }
 
 func (r *pageRow) fields() []string {
-	out := []string{r.Time.Format(time.RFC3339), r.ServiceID, r.AppID, r.Metric}
+	out := []string{r.Time.Format(time.RFC3339), harmless(r.ServiceID), harmless(r.AppID), harmless(r.Metric)}
 	for _, n := range [...]int64{r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending} {
 		out = append(out, strconv.FormatInt(n, 10))
 	}
 	return out
+}
+
+// harmless keeps a spreadsheet from taking for a formula what a producer chose as a name.
+func harmless(name string) string {
+	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
+		return "'" + name
+	}
+	return name
 }
 
 // request is a question with what is about the answer's form.

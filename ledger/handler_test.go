@@ -172,3 +172,9 @@ func TestOldDays(t *testing.T) {
 	assert.True(t, l.Stats().Earliest.IsZero())
 	assert.EqualValues(t, 1, l.Stats().GivenUp)
 }
+
+// TestHarmlessCSV: a name that was chosen to be a formula is a name.
+func TestHarmlessCSV(t *testing.T) {
+	r := pageRow{AppID: `=HYPERLINK("http://x")`, Metric: "hits", ServiceID: "1001"}
+	assert.Equal(t, []string{"1001", `'=HYPERLINK("http://x")`, "hits"}, r.fields()[1:4])
+}
