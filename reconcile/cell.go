@@ -37,7 +37,7 @@ const (
 	Landed    Fate = "landed"     // counted, although nobody was told
 	NotLanded Fate = "not landed" // not counted
 	Once      Fate = "once"       // delivered, and the report that nobody knew about was not counted besides
-	Twice     Fate = "twice"      // delivered, and counted once more
+	Twice     Fate = "twice"      // counted more than once
 	Possible  Fate = "possible"   // one of several explanations
 )
 
@@ -88,6 +88,7 @@ type Books struct {
 // Rules are how it is judged.
 type Rules struct {
 	Exclusive bool          // nobody else reports usage of the service
+	Witness   string        // a metric that nobody else reports, with one for each event; empty: there is none
 	Seal      time.Duration // after the end of the hour; nothing can come any more
 	Quiet     time.Duration // after which what is missing is suspect
 }

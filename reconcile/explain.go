@@ -6,271 +6,305 @@ import (
 	"github.com/reporterd/reporterd/ledger"
 )
 
-const (
-	// mostChosen bounds how many batches together are tried as an explanation, and mostCandidates among how many.
-	mostChosen     = 4
-	mostCandidates = 64
-)
-
-// suspect is a batch with what it would change in the counts.
+// suspect is a batch with what may have become of it other than what was booked.
 type suspect struct {
-	batch  *ledger.BatchRecord
+	batch    *ledger.BatchRecord
+	seen     []place // the cells that are shown and that it has a part of
+	outcomes []outcome
+}
+
+// outcome is one way in which the counts may differ from the books because of a batch.
+type outcome struct {
 	fate   Fate
-	change map[place]int64 // of the cells that are shown
+	drops  int
+	change map[place]int64 // of the cells that count as proof
 }
 
 // explain finds whole batches that account for the differences, attaches them to the cells, and returns what became of
 // each batch with an unknown outcome, and of each that was dropped.
+//
+// That nothing was dropped is believed where the counts allow it: only where they do not, batches that were taken are
+// looked at. A batch is named with certainty where all choices that account for the differences agree about it. Choices
+// with more than mostDropped batches are not looked at, and neither are errors that cancel out in all their cells.
 func (s *sheet) explain(cells []Cell) []Evidence {
-	index := make(map[place]int, len(cells))
-	rest := make(map[place]int64, len(cells))
-	for i := range cells {
-		c := &cells[i]
-		if c.AppID == "(others)" {
-			continue
-		}
-		p := place{c.AppID, c.Metric, c.Hour.Unix()}
-		index[p], rest[p] = i, c.Delta
-	}
+	x := newExhibit(s, cells)
 	var all []Evidence
-	note := func(x *suspect, fate Fate) {
-		final := true
-		for p := range x.change {
-			c := &cells[index[p]]
-			sealed := !s.ObservedAt.Before(c.SealedAt)
-			final = final && sealed
-			c.Evidence = append(c.Evidence, Evidence{x.batch.ID, fate, sealed})
-		}
-		all = append(all, Evidence{x.batch.ID, fate, final})
+	for _, group := range connected(x.suspects) {
+		all = append(all, x.conclude(group)...)
 	}
-	for _, sign := range []int64{-1, 1} {
-		suspects := s.suspects(rest, sign)
-		for _, group := range connected(suspects) {
-			s.solve(group, rest, note)
-		}
+	slices.SortStableFunc(all, func(a, b Evidence) int { return x.order[a.Batch] - x.order[b.Batch] })
+	if !s.rules.Exclusive {
+		all = append(all, x.hints(all)...)
 	}
-	s.acquit(index, all, note)
 	return all
 }
 
-// suspects are the batches that could account for a difference of this sign: those that fit into it with all their cells.
-func (s *sheet) suspects(rest map[place]int64, sign int64) (out []suspect) {
-	for i := range s.Batches {
-		b := &s.Batches[i]
-		x := suspect{batch: b, fate: Dropped}
-		if sign > 0 {
-			if b.Ambiguous == 0 {
-				continue
-			}
-			x.fate = Landed
-		}
-		x.change = s.change(b, sign, rest)
-		fits := len(x.change) > 0
-		for p, n := range x.change {
-			if left := rest[p]; left*sign < n*sign || left == 0 {
-				fits = false
-			}
-		}
-		if fits {
-			out = append(out, x)
-		}
-	}
-	if len(out) > mostCandidates {
-		return nil
-	}
-	return out
+// exhibit is the cells of a service, and the batches that may account for them.
+type exhibit struct {
+	*sheet
+	cells    []Cell
+	index    map[place]int   // of every cell that is shown and was asked for
+	rest     map[place]int64 // counted less delivered, of the cells that count as proof
+	suspects []*suspect
+	order    map[string]int // of batches, as the ledger lists them
 }
 
-// change is what a batch adds to the cells that are shown, times sign. A report with an unknown outcome counts once.
-func (s *sheet) change(b *ledger.BatchRecord, sign int64, rest map[place]int64) map[place]int64 {
-	out := make(map[place]int64)
-	for _, c := range b.Cells {
-		n := c.Delivered
-		if sign > 0 {
-			n = c.Ambiguous / int64(max(b.Ambiguous, 1))
-		}
-		if n == 0 {
+func newExhibit(s *sheet, cells []Cell) *exhibit {
+	x := &exhibit{sheet: s, cells: cells, index: map[place]int{}, rest: map[place]int64{}, order: map[string]int{}}
+	for i := range cells {
+		c := &cells[i]
+		if c.AppID == others || s.unknown(c) != "" {
 			continue
 		}
-		up(s.Parents, c.Metric, func(metric string) {
-			p := place{c.AppID, metric, c.Hour.Unix()}
-			if _, shown := rest[p]; !shown {
-				p.app = ""
+		p := place{c.AppID, c.Metric, c.Hour.Unix()}
+		x.index[p] = i
+		if s.sole(c.Metric) && !s.moving(c) {
+			x.rest[p] = c.Delta
+		}
+	}
+	for i := range s.Batches {
+		x.order[s.Batches[i].ID] = i
+	}
+	x.suspects = x.summon(x.rest)
+	if x.omit(x.rest) {
+		x.suspects = x.summon(x.rest)
+	}
+	return x
+}
+
+// moving reports whether reports that are under way may be counted in a cell already.
+func (s *sheet) moving(c *Cell) bool {
+	if !s.ObservedAt.Before(c.SealedAt) {
+		return false // too old for the backend
+	}
+	p := place{c.AppID, c.Metric, c.Hour.Unix()}
+	return c.Pending+s.sent[p].Dead > s.doubtful[p]
+}
+
+// omit takes away the cells whose difference is beyond all batches together: something else happened there.
+func (x *exhibit) omit(rest map[place]int64) (omitted bool) {
+	low, high := reach(x.suspects)
+	for p, n := range rest {
+		if n < low[p] || n > high[p] {
+			delete(rest, p)
+			omitted = true
+		}
+	}
+	return omitted
+}
+
+// reach is how far the cells may go down and up through all these batches.
+func reach(all []*suspect) (low, high map[place]int64) {
+	low, high = map[place]int64{}, map[place]int64{}
+	for _, b := range all {
+		down, up := map[place]int64{}, map[place]int64{}
+		for _, o := range b.outcomes {
+			for p, n := range o.change {
+				down[p], up[p] = min(down[p], n), max(up[p], n)
 			}
-			if _, shown := rest[p]; shown {
-				out[p] += n * sign
-			}
-		})
+		}
+		for p, n := range down {
+			low[p] += n
+		}
+		for p, n := range up {
+			high[p] += n
+		}
+	}
+	return low, high
+}
+
+// summon makes suspects of all batches that have a part in cells that count as proof. Where these all agree, only reports
+// with an unknown outcome are of interest.
+func (x *exhibit) summon(rest map[place]int64) (out []*suspect) {
+	agree := true
+	for _, n := range rest {
+		agree = agree && n == 0
+	}
+	for i := range x.Batches {
+		b := &x.Batches[i]
+		if agree && b.Ambiguous == 0 {
+			continue
+		}
+		one := &suspect{batch: b}
+		taken, doubtful := map[place]int64{}, map[place]int64{}
+		for _, c := range b.Cells {
+			up(x.Parents, c.Metric, func(metric string) {
+				p := place{c.AppID, metric, c.Hour.Unix()}
+				if _, shown := x.index[p]; !shown {
+					p.app = ""
+				}
+				if _, shown := x.index[p]; !shown {
+					return
+				}
+				if !slices.Contains(one.seen, p) {
+					one.seen = append(one.seen, p)
+				}
+				if _, proof := rest[p]; proof {
+					taken[p] += c.Delivered
+					doubtful[p] += c.Ambiguous / int64(max(b.Ambiguous, 1))
+				}
+			})
+		}
+		one.outcomes = outcomes(b, taken, doubtful)
+		if len(one.outcomes) > 0 {
+			out = append(out, one)
+		}
 	}
 	return out
 }
 
-// connected divides suspects into groups that share no cell.
-func connected(all []suspect) (groups [][]suspect) {
-	owner := make(map[place]int) // of cells: a group
-	for _, x := range all {
-		at := -1
-		for p := range x.change {
-			g, ok := owner[p]
-			switch {
-			case !ok || g == at:
-			case at < 0:
-				at = g
-			default: // it joins two
-				groups[at] = append(groups[at], groups[g]...)
-				groups[g] = nil
-				for q, o := range owner {
-					if o == g {
-						owner[q] = at
-					}
-				}
-			}
-		}
-		if at < 0 {
-			at = len(groups)
-			groups = append(groups, nil)
-		}
-		groups[at] = append(groups[at], x)
-		for p := range x.change {
-			owner[p] = at
-		}
-	}
-	return slices.DeleteFunc(groups, func(g []suspect) bool { return len(g) == 0 })
-}
-
-// solve looks for the choices of suspects that account for the difference of every cell they touch. One is a finding;
-// several are named as possible; none explains nothing.
-func (s *sheet) solve(group []suspect, rest map[place]int64, note func(*suspect, Fate)) {
-	left := make(map[place]int64)
-	for _, x := range group {
-		for p := range x.change {
-			left[p] = rest[p]
-		}
-	}
-	var found [][]int
-	var chosen []int
-	var try func(from int)
-	try = func(from int) {
-		if len(found) > 1 {
-			return
-		}
-		if len(chosen) > 0 && zero(left, group, chosen) {
-			found = append(found, slices.Clone(chosen))
-			return
-		}
-		if len(chosen) == mostChosen {
-			return
-		}
-		for i := from; i < len(group); i++ {
-			fits := true
-			for p, n := range group[i].change {
-				if l := left[p]; l == 0 || (l > 0) != (n > 0) || abs(l) < abs(n) {
-					fits = false
-				}
-			}
-			if !fits {
+// outcomes are the ways in which a batch may differ from its books: its reports with an unknown outcome were counted so
+// many times, and what was taken was dropped or not. Those that nobody could tell from the books, or from one another,
+// are left out.
+func outcomes(b *ledger.BatchRecord, taken, doubtful map[place]int64) (out []outcome) {
+	mine := delivered(b)
+	for landed := 0; landed <= min(b.Ambiguous, mostLanded); landed++ {
+		for drops := 0; drops <= 1; drops++ {
+			if drops == 1 && !mine {
 				continue
 			}
-			for p, n := range group[i].change {
-				left[p] -= n
+			o := outcome{drops: drops, change: map[place]int64{}}
+			for p := range taken {
+				if n := int64(landed)*doubtful[p] - int64(drops)*taken[p]; n != 0 {
+					o.change[p] = n
+				}
 			}
-			chosen = append(chosen, i)
-			try(i + 1)
-			chosen = chosen[:len(chosen)-1]
-			for p, n := range group[i].change {
-				left[p] += n
+			copies := landed - drops
+			if mine {
+				copies++
 			}
-		}
-	}
-	try(0)
-	switch len(found) {
-	case 0:
-	case 1:
-		for _, i := range found[0] {
-			note(&group[i], s.fate(&group[i]))
-		}
-	default:
-		for i := range group {
-			if slices.Contains(found[0], i) || slices.Contains(found[1], i) {
-				note(&group[i], Possible)
+			switch {
+			case copies > 1:
+				o.fate = Twice
+			case copies == 1:
+				o.fate = Landed
+			default:
+				o.fate = Dropped
+			}
+			if len(o.change) > 0 && !slices.ContainsFunc(out, func(k outcome) bool { return same(k.change, o.change) }) {
+				out = append(out, o)
 			}
 		}
 	}
+	return out
 }
 
-// zero reports whether the chosen ones leave nothing of the cells they touch.
-func zero(left map[place]int64, group []suspect, chosen []int) bool {
-	for _, i := range chosen {
-		for p := range group[i].change {
-			if left[p] != 0 {
-				return false
-			}
+func same(a, b map[place]int64) bool {
+	for p, n := range a {
+		if b[p] != n {
+			return false
 		}
 	}
-	return true
-}
-
-// fate is what is found of a suspect. A report that landed, of a batch that was delivered all the same, was counted twice.
-func (s *sheet) fate(x *suspect) Fate {
-	if x.fate == Landed && delivered(x.batch) {
-		return Twice
-	}
-	return x.fate
+	return len(a) == len(b)
 }
 
 func delivered(b *ledger.BatchRecord) bool {
 	return slices.ContainsFunc(b.Cells, func(c ledger.BatchCell) bool { return c.Delivered != 0 })
 }
 
-// acquit says of the batches with an unknown outcome that nothing of them was counted, where the cells they are in agree
-// without them.
-func (s *sheet) acquit(index map[place]int, known []Evidence, note func(*suspect, Fate)) {
-	rest := make(map[place]int64, len(index))
-	for p := range index {
-		rest[p] = 0
+// connected divides suspects into groups that share no cell.
+func connected(all []*suspect) (groups [][]*suspect) {
+	parent := make([]int, len(all))
+	root := func(i int) int {
+		for parent[i] != i {
+			parent[i] = parent[parent[i]]
+			i = parent[i]
+		}
+		return i
 	}
-	for i := range s.Batches {
-		b := &s.Batches[i]
-		if b.Ambiguous == 0 || slices.ContainsFunc(known, func(e Evidence) bool { return e.Batch == b.ID }) {
+	first := map[place]int{}
+	for i, x := range all {
+		parent[i] = i
+		for _, o := range x.outcomes {
+			for p := range o.change {
+				if j, ok := first[p]; ok {
+					parent[root(i)] = root(j)
+				} else {
+					first[p] = i
+				}
+			}
+		}
+	}
+	at := map[int]int{}
+	for i, x := range all {
+		r := root(i)
+		if _, ok := at[r]; !ok {
+			at[r] = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[at[r]] = append(groups[at[r]], x)
+	}
+	return groups
+}
+
+// conclude says what became of the batches of a group, and attaches it to their cells.
+func (x *exhibit) conclude(group []*suspect) (all []Evidence) {
+	found, complete := solve(group, x.rest)
+	if len(found) == 0 {
+		return nil // something else happened here
+	}
+	for i, one := range group {
+		fate, agreed := Fate(""), complete
+		for n, choice := range found {
+			told := Fate("")
+			if k, chosen := choice[i]; chosen {
+				told = one.outcomes[k].fate
+			}
+			agreed = agreed && (n == 0 || told == fate)
+			if n == 0 || told != "" {
+				fate = told
+			}
+		}
+		switch {
+		case fate == "" && one.batch.Ambiguous == 0:
 			continue
-		}
-		x := suspect{batch: b, change: s.change(b, 1, rest)}
-		clean := len(x.change) > 0
-		for p := range x.change {
-			clean = clean && s.unexplained(p, known) == 0
-		}
-		if clean && s.rules.Exclusive {
-			fate := NotLanded
-			if delivered(b) {
-				fate = Once
+		case fate == "" && !agreed:
+			continue
+		case fate == "" && delivered(one.batch):
+			fate = Once
+		case fate == "":
+			fate = NotLanded
+		case !agreed:
+			fate = Possible
+		default:
+			for p, n := range one.outcomes[found[0][i]].change {
+				x.explained[p] += n
 			}
-			note(&x, fate)
 		}
+		all = append(all, x.attach(one, fate))
 	}
+	return all
 }
 
-// unexplained is what the findings leave of a cell's difference.
-func (s *sheet) unexplained(p place, known []Evidence) int64 {
-	delta := s.cell(p).Delta
-	for _, e := range known {
-		for i := range s.Batches {
-			b := &s.Batches[i]
-			if b.ID != e.Batch {
-				continue
-			}
-			sign := int64(1)
-			if e.Fate == Dropped {
-				sign = -1
-			}
-			delta -= s.change(b, sign, map[place]int64{p: 0})[p]
-		}
+func (x *exhibit) attach(one *suspect, fate Fate) Evidence {
+	final := true
+	for _, p := range one.seen {
+		c := &x.cells[x.index[p]]
+		sealed := !x.ObservedAt.Before(c.SealedAt)
+		final = final && sealed
+		c.Evidence = append(c.Evidence, Evidence{one.batch.ID, fate, sealed})
 	}
-	return delta
+	return Evidence{one.batch.ID, fate, final}
 }
 
-func abs(n int64) int64 {
-	if n < 0 {
-		return -n
+// hints names batches that may have been dropped where others report, too: their usage may hide a part of what is
+// missing, so that nothing is certain.
+func (x *exhibit) hints(known []Evidence) (all []Evidence) {
+	rest := map[place]int64{}
+	for p, i := range x.index {
+		if x.cells[i].Delta < 0 {
+			rest[p] = x.cells[i].Delta
+		}
 	}
-	return n
+	for _, group := range connected(x.summon(rest)) {
+		found, _ := solve(group, rest)
+		for i, one := range group {
+			named := slices.ContainsFunc(known, func(e Evidence) bool { return e.Batch == one.batch.ID })
+			chosen := slices.ContainsFunc(found, func(choice map[int]int) bool { _, ok := choice[i]; return ok })
+			if chosen && !named {
+				all = append(all, x.attach(one, Possible))
+			}
+		}
+	}
+	return all
 }

@@ -13,12 +13,17 @@ type sheet struct {
 	*Books
 	rules Rules
 	sent  map[place]ledger.Figures // added up the hierarchy; with and without an application
-	last  time.Time                // when the latest batch was sealed
+
+	doubtful  map[place]int64 // of the same: of batches that nobody took, with an unknown outcome
+	explained map[place]int64 // of the cells that are shown: by batches whose fate is certain
 }
+
+// others are the applications that the ledger knows nothing of.
+const others = "(others)"
 
 // Judge says of every cell of a service how ledger and counts agree, and of batches what became of them.
 func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
-	s := &sheet{Books: b, rules: rules, sent: make(map[place]ledger.Figures)}
+	s := &sheet{Books: b, rules: rules, sent: map[place]ledger.Figures{}, doubtful: map[place]int64{}, explained: map[place]int64{}}
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		up(b.Parents, r.Metric, func(metric string) {
@@ -31,9 +36,7 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 		})
 	}
 	for i := range b.Batches {
-		if at := b.Batches[i].Sealed; at.After(s.last) {
-			s.last = at
-		}
+		s.doubt(&b.Batches[i])
 	}
 	var cells []Cell
 	for p := range s.sent {
@@ -50,6 +53,33 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 		return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.AppID, b.AppID), cmp.Compare(a.Metric, b.Metric))
 	})
 	return cells, fates
+}
+
+// doubt adds up what may have been counted of a batch that nobody took.
+func (s *sheet) doubt(b *ledger.BatchRecord) {
+	if b.Ambiguous == 0 || delivered(b) {
+		return
+	}
+	for _, c := range b.Cells {
+		up(s.Parents, c.Metric, func(metric string) {
+			for _, app := range [...]string{c.AppID, ""} {
+				s.doubtful[place{app, metric, c.Hour.Unix()}] += c.Ambiguous / int64(b.Ambiguous)
+			}
+		})
+	}
+}
+
+// sole reports whether nobody else reports usage of a metric.
+func (s *sheet) sole(metric string) bool {
+	return s.rules.Exclusive || s.rules.Witness != "" && metric == s.rules.Witness
+}
+
+// unknown is why a cell could not be asked for; empty: it was.
+func (s *sheet) unknown(c *Cell) string {
+	if c.AppID == others {
+		return ""
+	}
+	return cmp.Or(s.Unknown[c.AppID], s.Unknown[c.Metric])
 }
 
 func add(f *ledger.Figures, o ledger.Figures) {
@@ -119,7 +149,7 @@ func (s *sheet) strangers() (cells []Cell) {
 			continue
 		}
 		c := s.cell(p)
-		c.AppID, c.Delivered, c.Ambiguous, c.Pending = "(others)", 0, 0, 0
+		c.AppID, c.Delivered, c.Ambiguous, c.Pending = others, 0, 0, 0
 		c.Counted, c.Delta = rest, rest
 		cells = append(cells, c)
 	}
@@ -130,34 +160,48 @@ func (s *sheet) strangers() (cells []Cell) {
 func (s *sheet) judge(c *Cell) {
 	sealed := !s.ObservedAt.Before(c.SealedAt)
 	c.Final = sealed
-	if why := cmp.Or(s.Unknown[c.AppID], s.Unknown[c.Metric]); why != "" && c.AppID != "(others)" {
+	if why := s.unknown(c); why != "" {
 		c.Verdict, c.Reason = Unverifiable, why
 		return
 	}
-	landed, ambiguous := explained(c)
+	left := c.Delta - s.explained[place{c.AppID, c.Metric, c.Hour.Unix()}]
 	switch {
-	case c.AppID == "(others)" && s.rules.Exclusive:
+	case c.AppID == others && s.sole(c.Metric):
 		c.Verdict, c.Reason = Over, "usage of applications that nothing was delivered for"
-	case c.AppID == "(others)":
+	case c.AppID == others:
 		c.Verdict, c.Reason = Covers, "others report here, too"
-	case ambiguous:
-		c.Verdict, c.Reason = Unverifiable, "several batches would explain it"
-	case c.Delta == 0:
+	case c.Delta < 0 || has(c, Dropped):
+		s.missing(c, sealed)
+	case c.Delta == 0 && left == 0:
 		c.Verdict = Match
 		if !sealed && (c.Pending > 0 || s.ObservedAt.Before(c.Hour.Add(time.Hour))) {
 			c.Verdict = Open
 		}
-	case landed && c.Delta > 0:
+	case !s.sole(c.Metric):
+		s.shared(c)
+	case left == 0 && has(c, Twice):
+		c.Verdict, c.Reason = Over, "a batch is counted twice"
+	case left == 0:
 		c.Verdict, c.Reason = Match, "a report with an unknown outcome has landed"
-	case c.Delta < 0:
-		s.missing(c, sealed)
-	case s.rules.Exclusive:
-		c.Verdict, c.Reason = Over, "more is counted than was delivered"
+	case has(c, Possible):
+		c.Verdict, c.Reason = Unverifiable, "several batches would explain it"
 	default:
-		c.Verdict, c.Reason = Covers, "others may report here, too"
+		c.Verdict, c.Reason = Over, "more is counted than was delivered"
 	}
 	if sealed && c.Pending > 0 && c.Verdict != Short {
 		c.Reason = cmp.Or(c.Reason, "some of it was never delivered")
+	}
+}
+
+// shared says the verdict where more is counted than was delivered, and others may report, too.
+func (s *sheet) shared(c *Cell) {
+	c.Verdict, c.Reason = Covers, "others may report here, too"
+	w := place{c.AppID, s.rules.Witness, c.Hour.Unix()}
+	if c.AppID == "" || !s.drilled(w.metric, w.hour) {
+		w.app = ""
+	}
+	if s.shown(w) && s.Unknown[w.metric] == "" && s.cell(w).Delta == s.explained[w] {
+		c.Verdict, c.Reason = Match, "the witness metric agrees; others report here, too"
 	}
 }
 
@@ -167,6 +211,9 @@ func (s *sheet) missing(c *Cell, sealed bool) {
 	switch {
 	case sealed:
 		c.Verdict, c.Reason = Short, "less is counted than was delivered"
+		if c.Delta >= 0 {
+			c.Reason = "a batch of it was dropped, and other usage hides it"
+		}
 	case s.ObservedAt.Before(ended):
 		c.Verdict = Open
 	case s.ObservedAt.After(ended.Add(s.rules.Quiet)) && s.ObservedAt.After(s.newest(c).Add(s.rules.Quiet)):
@@ -187,15 +234,7 @@ func (s *sheet) newest(c *Cell) (at time.Time) {
 	return at
 }
 
-// explained reports whether the evidence of a cell accounts for its difference, or is one of several.
-func explained(c *Cell) (landed, ambiguous bool) {
-	for _, e := range c.Evidence {
-		switch e.Fate {
-		case Landed, Twice:
-			landed = true
-		case Possible:
-			ambiguous = true
-		}
-	}
-	return landed, ambiguous
+// has reports whether a batch of this fate is part of a cell.
+func has(c *Cell, fate Fate) bool {
+	return slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return e.Fate == fate })
 }

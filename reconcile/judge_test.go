@@ -80,12 +80,16 @@ func TestVerdicts(t *testing.T) {
 		"taken and not there for long":                 {batches: []sentBatch{fine, {"b", "app1", 7, true, 0, 0}}, at: later, verdict: Suspect, delta: -7, fates: "b dropped"},
 		"failed, but it had landed":                    {batches: []sentBatch{fine, {"b", "app1", 7, false, 1, 1}}, at: sealed, verdict: Match, final: true, delta: 7, fates: "b landed"},
 		"failed, and it had not landed":                {batches: []sentBatch{fine, {"b", "app1", 7, false, 1, 0}}, at: sealed, verdict: Match, final: true, fates: "b not landed"},
-		"failed, had landed, and was sent again":       {batches: []sentBatch{fine, {"b", "app1", 7, true, 1, 2}}, at: sealed, verdict: Match, final: true, delta: 7, fates: "b twice"},
+		"failed, had landed, and was sent again":       {batches: []sentBatch{fine, {"b", "app1", 7, true, 1, 2}}, at: sealed, verdict: Over, final: true, delta: 7, fates: "b twice"},
 		"failed, had not landed, and was sent again":   {batches: []sentBatch{fine, {"b", "app1", 7, true, 1, 1}}, at: sealed, verdict: Match, final: true, fates: "b once"},
-		"either of two was dropped":                    {batches: []sentBatch{{"a", "app1", 7, true, 0, 1}, {"b", "app1", 7, true, 0, 0}}, at: sealed, verdict: Unverifiable, final: true, delta: -7, fates: "a possible, b possible"},
+		"failed twice, and had landed both times":      {batches: []sentBatch{fine, {"b", "app1", 7, false, 2, 2}}, at: sealed, verdict: Over, final: true, delta: 14, fates: "b twice"},
+		"either of two had landed":                     {batches: []sentBatch{{"a", "app1", 7, false, 1, 1}, {"b", "app1", 7, false, 1, 0}}, at: sealed, verdict: Unverifiable, final: true, delta: 7, fates: "a possible, b possible"},
+		"one dropped, or another one and a third":      {batches: []sentBatch{{"a", "app1", 7, true, 0, 0}, {"b", "app1", 10, true, 0, 1}, {"c", "app1", 3, false, 1, 0}}, at: sealed, verdict: Short, final: true, delta: -7, fates: "a possible, b possible, c possible"},
+		"failed, and others report as much":            {batches: []sentBatch{fine, {"b", "app1", 7, false, 1, 1}}, shared: true, at: sealed, verdict: Covers, final: true, delta: 7},
+		"either of two was dropped":                    {batches: []sentBatch{{"a", "app1", 7, true, 0, 1}, {"b", "app1", 7, true, 0, 0}}, at: sealed, verdict: Short, final: true, delta: -7, fates: "a possible, b possible"},
 		"others report here, and are not known":        {batches: []sentBatch{fine}, others: 5, shared: true, at: sealed, verdict: Match, final: true, elsewhere: Covers},
 		"others report here, and nobody should":        {batches: []sentBatch{fine}, others: 5, at: sealed, verdict: Match, final: true, elsewhere: Over},
-		"dropped, and others report for somebody else": {batches: []sentBatch{fine, {"b", "app1", 7, true, 0, 0}}, others: 3, shared: true, at: sealed, verdict: Short, final: true, delta: -7, fates: "b dropped", elsewhere: Covers},
+		"dropped, and others report for somebody else": {batches: []sentBatch{fine, {"b", "app1", 7, true, 0, 0}}, others: 3, shared: true, at: sealed, verdict: Short, final: true, delta: -7, fates: "b possible", elsewhere: Covers},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := books(c.at, c.verdict != Open && (c.delta != 0 || c.others > 0), max(c.others, 0), c.batches...)

@@ -297,7 +297,7 @@ func decision(r *reconcile.Report, id string) (fate, what string) {
 			continue
 		}
 		switch {
-		case e.Fate == reconcile.Landed:
+		case e.Fate == reconcile.Landed || e.Fate == reconcile.Twice:
 			return console.Counted, "3scale has counted it: book it as delivered"
 		case e.Fate == reconcile.NotLanded && e.Final:
 			return console.Resend, "3scale has not counted it, and will not: send it again"

@@ -1,0 +1,122 @@
+package reconcile
+
+import "maps"
+
+const (
+	// mostDropped bounds how many dropped batches together are tried as an explanation.
+	mostDropped = 4
+	// mostLanded bounds how many reports of one batch are taken to have landed.
+	mostLanded = 8
+	// mostFound and mostTried bound the search; what it has found until then is possible, not certain.
+	mostFound = 256
+	mostTried = 300_000
+)
+
+// search looks for choices of outcomes that account for the difference of every cell.
+type search struct {
+	group     []*suspect
+	left      map[place]int64
+	low, high map[place]int64    // how far all batches together reach
+	touching  map[place][][2]int // by cell: batch and outcome
+	banned    map[[2]int]int
+	chosen    map[int]int
+	drops     int // that are still to be chosen
+	tried     int // outcomes
+	found     []map[int]int
+}
+
+// solve returns the choices that account for the differences of a group's cells, as outcomes by batch, and whether these
+// are all there are. If some need no batch to have been dropped, the others are not looked at; those with few come first.
+func solve(group []*suspect, rest map[place]int64) (found []map[int]int, complete bool) {
+	complete = true
+	for drops := range mostDropped + 1 {
+		s := newSearch(group, rest, drops)
+		s.step()
+		found = append(found, s.found...)
+		complete = complete && s.tried < mostTried && len(s.found) < mostFound
+		if drops == 0 && len(found) > 0 || len(found) >= mostFound {
+			return found, complete && len(found) < mostFound
+		}
+	}
+	return found, complete
+}
+
+func newSearch(group []*suspect, rest map[place]int64, drops int) *search {
+	s := &search{group: group, drops: drops, left: map[place]int64{}, touching: map[place][][2]int{}, banned: map[[2]int]int{}, chosen: map[int]int{}}
+	s.low, s.high = reach(group)
+	for i, x := range group {
+		for k, o := range x.outcomes {
+			for p := range o.change {
+				s.left[p] = rest[p]
+				s.touching[p] = append(s.touching[p], [2]int{i, k})
+			}
+		}
+	}
+	return s
+}
+
+// step chooses an outcome for the cell with the fewest that fit, and goes on; each choice is come upon once.
+func (s *search) step() {
+	if s.tried >= mostTried || len(s.found) >= mostFound {
+		return
+	}
+	open := false
+	var fewest [][2]int
+	for p, n := range s.left {
+		if n == 0 {
+			continue
+		}
+		var fit [][2]int
+		for _, t := range s.touching[p] {
+			if s.fits(t) {
+				fit = append(fit, t)
+			}
+		}
+		if len(fit) == 0 {
+			return
+		}
+		if !open || len(fit) < len(fewest) {
+			open, fewest = true, fit
+		}
+	}
+	if !open {
+		if s.drops == 0 {
+			s.found = append(s.found, maps.Clone(s.chosen))
+		}
+		return
+	}
+	for _, t := range fewest {
+		o := &s.group[t[0]].outcomes[t[1]]
+		s.apply(o, 1)
+		s.chosen[t[0]] = t[1]
+		s.step()
+		delete(s.chosen, t[0])
+		s.apply(o, -1)
+		s.banned[t]++
+	}
+	for _, t := range fewest {
+		s.banned[t]--
+	}
+}
+
+// fits reports whether an outcome may be chosen: its batch has none yet, and the cells it changes stay in reach.
+func (s *search) fits(t [2]int) bool {
+	s.tried++
+	o := &s.group[t[0]].outcomes[t[1]]
+	if _, taken := s.chosen[t[0]]; taken || s.banned[t] > 0 || o.drops > s.drops {
+		return false
+	}
+	for p, n := range o.change {
+		if left := s.left[p] - n; left < s.low[p] && left < 0 || left > s.high[p] && left > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *search) apply(o *outcome, sign int) {
+	for p, n := range o.change {
+		s.left[p] -= int64(sign) * n
+	}
+	s.drops -= sign * o.drops
+}
