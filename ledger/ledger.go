@@ -18,7 +18,7 @@ const (
 
 	// gatherTime and gatherCells bound what one transaction of the database books.
 	gatherTime  = time.Second
-	gatherCells = 200_000
+	gatherCells = 100_000
 
 	// restless is how many records that book nothing may go by until the place behind them is written.
 	restless = 10_000

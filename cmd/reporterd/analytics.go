@@ -91,7 +91,7 @@ func (k *compatible) services(context.Context) ([]analytics.Service, error) {
 		return nil, err
 	}
 	known := make(map[string]analytics.Service)
-	for _, key := range append(k.order(), seen...) {
+	for _, key := range slices.Concat(k.order(), seen) {
 		known[key] = analytics.Service{ID: portalID(key), Key: key, Name: key, SystemName: key, State: "incomplete"}
 	}
 	for _, s := range k.book.Services() {
