@@ -14,6 +14,10 @@ func (p *Portal) resolve(found *problems) {
 			}
 		}
 	}
+	if strings.ContainsAny(p.URL, "?#") {
+		found.add("portal.url", nil, "expected the address of the admin portal alone, without a query")
+		p.URL = ""
+	}
 	switch {
 	case p.AccessTokenFile != "" && p.AccessToken != "":
 		found.add("portal.access_token_file", p.AccessTokenFile, "expected one of access_token and access_token_file")
