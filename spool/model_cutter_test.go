@@ -25,15 +25,15 @@ func (c *cutter) step(ctx context.Context, s *spool.Spool) {
 	if c.tail == nil {
 		c.tail = s.Tail()
 	}
-	c.read(ctx)
+	c.read(ctx, time.Millisecond)
 	if len(c.window) > 0 && c.rng.IntN(4) == 0 {
 		c.cut(s)
 	}
 }
 
-// read takes a group into the window, if there is one soon. It reports whether there was.
-func (c *cutter) read(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
+// read takes a group into the window, if there is one before long. It reports whether there was.
+func (c *cutter) read(ctx context.Context, wait time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	group, err := c.tail.Next(ctx)
 	if err != nil {

@@ -209,7 +209,12 @@ func (h *history) drain(ctx context.Context) {
 		return
 	}
 	c := &cutter{book: h.book, rng: h.fork(), disk: h.disk, tail: h.spool.Tail()}
-	for c.read(ctx) {
+	wait := time.Minute // for what is there: however busy the machine is
+	if h.book.damaged {
+		wait = 20 * time.Millisecond // nobody knows what is
+	}
+	for at := h.spool.Committed(); uint64(at) < h.spool.Counts().Accepted && c.read(ctx, wait); {
+		at = c.upTo
 	}
 	for tries := 0; len(c.window) > 0 && !c.cut(h.spool); tries++ {
 		if tries > 50 {
