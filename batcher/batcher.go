@@ -26,6 +26,11 @@ type Options struct {
 	Aggregate       bool          // sum by application and UTC minute; false: a transaction per event
 	MaxWindow       int           // transactions in the window that force a cut; 0: 200000
 
+	// Witness, when not nil, names a metric of the service that counts its events: each adds one to it, in the transaction
+	// that has its usage. Empty: none. Events that bring the metric themselves, or come with credentials of their own, add
+	// nothing. Run calls it once a window and service.
+	Witness func(serviceID string) string
+
 	// Trouble, when not nil, is called by Run when reading or cutting fails for the first time and when
 	// it works again.
 	Trouble func(Trouble)
@@ -108,7 +113,7 @@ type WindowStats struct {
 // New returns a Batcher that does nothing before Run. It is the only reader of the spool's tail.
 func New(s *spool.Spool, o Options) *Batcher {
 	o = o.withDefaults()
-	return &Batcher{
+	b := &Batcher{
 		spool: s, tail: s.Tail(), options: o,
 		caps:     caps{o.MaxTransactions, o.MaxParams, o.MaxBytes},
 		sealing:  newSealing(),
@@ -118,6 +123,8 @@ func New(s *spool.Spool, o Options) *Batcher {
 		wake:     func() {},
 		progress: make(chan struct{}),
 	}
+	b.window.witness = o.Witness
+	return b
 }
 
 // Run reads and cuts until ctx ends. Then it makes a last cut of everything that was committed to the

@@ -23,6 +23,7 @@ const maxMerged = 64
 // whatever its usage, so an event with a code is never summed.
 type window struct {
 	aggregate bool
+	witness   func(serviceID string) string // Options.Witness, or nil
 
 	queues []*queue // in order of first appearance
 	lanes  map[lane]*queue
@@ -48,6 +49,7 @@ type lane struct {
 // queue is one lane's transactions in the order of their first events.
 type queue struct {
 	lane
+	witness      string // metric that counts the events; empty: none
 	number       int
 	transactions []spool.Transaction
 }
@@ -81,7 +83,7 @@ func (w *window) add(e *event.Event) {
 		return
 	}
 	k := key{application: e.Application, minute: minute(e.Timestamp), queue: q.number}
-	if i, ok := w.open[k]; ok && w.merge(&q.transactions[i], e) {
+	if i, ok := w.open[k]; ok && w.merge(q, &q.transactions[i], e) {
 		return
 	}
 	t := w.push(q, e)
@@ -101,6 +103,9 @@ func (w *window) queueOf(e *event.Event) *queue {
 		l.Credentials.ServiceToken = strings.Clone(l.Credentials.ServiceToken)
 		l.Credentials.ProviderKey = strings.Clone(l.Credentials.ProviderKey)
 		q = &queue{lane: l, number: len(w.queues), transactions: w.room()}
+		if w.witness != nil && l.Credentials.IsZero() {
+			q.witness = strings.Clone(w.witness(l.ServiceID))
+		}
 		w.queues = append(w.queues, q)
 		w.lanes[l] = q
 	}
@@ -121,13 +126,17 @@ func (w *window) room() []spool.Transaction {
 
 // push appends a transaction for the event.
 func (w *window) push(q *queue, e *event.Event) *spool.Transaction {
+	own := 0
+	if q.witness != "" && find(e.Usage, q.witness) < 0 {
+		own = 1
+	}
 	q.transactions = append(q.transactions, spool.Transaction{
 		Transaction: threescale.Transaction{
 			Application: threescale.Application{
 				ID:      strings.Clone(e.Application.ID),
 				UserKey: strings.Clone(e.Application.UserKey),
 			},
-			Usage:     w.usage.take(len(e.Usage)),
+			Usage:     w.usage.take(len(e.Usage) + own),
 			Timestamp: e.Timestamp,
 			Code:      e.Code,
 		},
@@ -136,6 +145,9 @@ func (w *window) push(q *queue, e *event.Event) *spool.Transaction {
 	t := &q.transactions[len(q.transactions)-1]
 	for i, u := range e.Usage {
 		t.Usage[i] = threescale.Increment{Metric: w.intern(u.Metric), Value: u.Value}
+	}
+	if own > 0 {
+		t.Usage[len(e.Usage)] = threescale.Increment{Metric: q.witness, Value: 1}
 	}
 	w.transactions++
 	w.bytes += transactionBytes + len(t.Application.ID) + len(t.Application.UserKey) + incrementBytes*len(t.Usage)
@@ -148,7 +160,7 @@ func (w *window) push(q *queue, e *event.Event) *spool.Transaction {
 // The aggregate's timestamp is the latest of its events': a moment at which there was an event, in the
 // same minute, hence in the same periods; and the aggregate is too old for the backend only when its
 // youngest event is.
-func (w *window) merge(t *spool.Transaction, e *event.Event) bool {
+func (w *window) merge(q *queue, t *spool.Transaction, e *event.Event) bool {
 	fresh := 0
 	for _, u := range e.Usage {
 		i := find(t.Usage, u.Metric)
@@ -168,6 +180,9 @@ func (w *window) merge(t *spool.Transaction, e *event.Event) bool {
 		}
 		t.Usage = append(t.Usage, threescale.Increment{Metric: w.intern(u.Metric), Value: u.Value})
 		w.bytes += incrementBytes
+	}
+	if i := find(t.Usage, q.witness); i >= 0 && q.witness != "" && find(e.Usage, q.witness) < 0 {
+		t.Usage[i].Value++ // events are fewer than threescale.MaxValue
 	}
 	t.Timestamp = max(t.Timestamp, e.Timestamp)
 	t.Events++
@@ -191,7 +206,9 @@ func (w *window) empty() bool { return w.events == 0 && w.nothing == 0 }
 // nothing that could show: the order of the queues is that of the events to come.
 func (w *window) reset() {
 	if w.transactions < w.usage.size()/8 || len(w.queues) > keptQueues {
+		witness := w.witness
 		*w = *newWindow(w.aggregate)
+		w.witness = witness
 		return
 	}
 	w.spare = w.spare[:0]

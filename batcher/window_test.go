@@ -153,3 +153,37 @@ func TestKnownAggregateTakesAnEventWithoutAllocation(t *testing.T) {
 
 // unsafeString is a string that changes with the bytes, as those of an event from the journal do.
 func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// TestWitnessCountsEvents: a service's witness metric has one for each event, in the transaction of its usage; events that
+// bring the metric themselves, come with their own credentials or belong to a service without it go as they are.
+func TestWitnessCountsEvents(t *testing.T) {
+	for _, aggregate := range []bool{true, false} {
+		w := newWindow(aggregate)
+		w.witness = func(service string) string {
+			if service == "1" {
+				return "tx"
+			}
+			return ""
+		}
+		other, stranger := used(noon, hits(1)), used(noon, hits(1))
+		other.ServiceID, stranger.Credentials.ServiceToken = "2", "theirs"
+		for range 2 { // a window and the next
+			for _, e := range []*event.Event{
+				used(noon, hits(3)), used(noon+1, hits(4)), used(noon+2, threescale.Increment{Metric: "tx", Value: 5}), used(noon + 3), other, stranger,
+			} {
+				w.add(e)
+			}
+			var sum [3]map[string]uint64
+			for i, q := range w.queues {
+				sum[i] = map[string]uint64{}
+				for _, x := range q.transactions {
+					for _, u := range x.Usage {
+						sum[i][u.Metric] += u.Value
+					}
+				}
+			}
+			assert.Equal(t, [3]map[string]uint64{{"hits": 7, "tx": 7}, {"hits": 1}, {"hits": 1}}, sum)
+			w.reset()
+		}
+	}
+}

@@ -44,6 +44,11 @@ type Reconcile struct {
 	// Nobody but this daemon reports usage of the services. Then a count that is larger than what was delivered is a
 	// difference, too; otherwise it proves nothing.
 	Exclusive bool `key:"exclusive"`
+	// Where others report, too: a metric, not a method, that nobody else reports, such as `reporterd_tx`. Each event adds one to it,
+	// in the same transaction as its usage, so that the counts of this metric tell what became of the rest. It has
+	// to be made in the portal, without limits and prices, for each service; those that do not have it go without.
+	// Two daemons need two. Events with credentials of their own do not add to it.
+	Witness string `key:"witness"`
 	// How long after the end of an hour its counts are final. The backend takes usage that is up to 24 hours old, so
 	// less is only right where nothing old is ever sent.
 	Seal time.Duration `key:"seal" min:"0s" max:"720h"`

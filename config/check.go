@@ -31,6 +31,15 @@ func (c *Config) check(found *problems) {
 	if c.Spool.Engine == "jetstream" && c.Portal.Validate {
 		found.add("portal.validate", nil, "cannot be given with spool.engine jetstream, whose replicas do not read the catalogue")
 	}
+	switch {
+	case c.Reconcile.Witness == "":
+	case c.Spool.Engine == "jetstream":
+		found.add("reconcile.witness", nil, "cannot be given with spool.engine jetstream, whose replicas do not read the catalogue")
+	case c.Portal.URL == "":
+		found.add("reconcile.witness", c.Reconcile.Witness, "expected portal.url, which tells the services that have the metric")
+	case strings.ContainsAny(c.Reconcile.Witness, "[]& \t"):
+		found.add("reconcile.witness", c.Reconcile.Witness, "expected the system name of a metric")
+	}
 	if c.Spool.Engine == "jetstream" && c.NATS.URL == "" {
 		found.add("nats.url", nil, "expected the servers' addresses, since spool.engine is jetstream")
 	}

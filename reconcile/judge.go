@@ -15,6 +15,8 @@ type sheet struct {
 	sent  map[place]ledger.Figures // added up the hierarchy; with and without an application
 
 	doubtful  map[place]int64 // of the same: of batches that nobody took, with an unknown outcome
+	recorded  map[place]int64 // delivered, of the batches that are known, where a witness needs it
+	bare      map[place]bool  // applications and hours, without a metric: of batches without the witness
 	explained map[place]int64 // of the cells that are shown: by batches whose fate is certain
 }
 
@@ -23,7 +25,7 @@ const others = "(others)"
 
 // Judge says of every cell of a service how ledger and counts agree, and of batches what became of them.
 func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
-	s := &sheet{Books: b, rules: rules, sent: map[place]ledger.Figures{}, doubtful: map[place]int64{}, explained: map[place]int64{}}
+	s := &sheet{Books: b, rules: rules, sent: map[place]ledger.Figures{}, doubtful: map[place]int64{}, explained: map[place]int64{}, recorded: map[place]int64{}, bare: map[place]bool{}}
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		up(b.Parents, r.Metric, func(metric string) {
@@ -37,6 +39,7 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 	}
 	for i := range b.Batches {
 		s.doubt(&b.Batches[i])
+		s.record(&b.Batches[i])
 	}
 	var cells []Cell
 	for p := range s.sent {
@@ -66,6 +69,27 @@ func (s *sheet) doubt(b *ledger.BatchRecord) {
 				s.doubtful[place{app, metric, c.Hour.Unix()}] += c.Ambiguous / int64(b.Ambiguous)
 			}
 		})
+	}
+}
+
+// record adds up what is known of a batch that was taken, and notes the hours that its witness does not vouch for.
+func (s *sheet) record(b *ledger.BatchRecord) {
+	if s.rules.Witness == "" || s.rules.Exclusive {
+		return
+	}
+	vouched := map[place]bool{}
+	for _, c := range b.Cells {
+		vouched[place{c.AppID, "", c.Hour.Unix()}] = c.Metric == s.rules.Witness || vouched[place{c.AppID, "", c.Hour.Unix()}]
+		up(s.Parents, c.Metric, func(metric string) {
+			for _, app := range [...]string{c.AppID, ""} {
+				s.recorded[place{app, metric, c.Hour.Unix()}] += c.Delivered
+			}
+		})
+	}
+	for p, yes := range vouched {
+		if !yes {
+			s.bare[p], s.bare[place{"", "", p.hour}] = true, true
+		}
 	}
 }
 
@@ -196,7 +220,14 @@ func (s *sheet) judge(c *Cell) {
 // shared says the verdict where more is counted than was delivered, and others may report, too.
 func (s *sheet) shared(c *Cell) {
 	c.Verdict, c.Reason = Covers, "others may report here, too"
+	if has(c, Twice) {
+		c.Verdict, c.Reason = Over, "a batch is counted twice; others may report here, too"
+		return
+	}
 	w := place{c.AppID, s.rules.Witness, c.Hour.Unix()}
+	if s.rules.Witness == "" || s.bare[place{c.AppID, "", w.hour}] || s.recorded[place{c.AppID, c.Metric, w.hour}] != c.Delivered {
+		return
+	}
 	if c.AppID == "" || !s.drilled(w.metric, w.hour) {
 		w.app = ""
 	}

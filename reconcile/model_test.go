@@ -227,11 +227,23 @@ func TestModelShared(t *testing.T) {
 					require.NotContains(t, []Fate{"", Possible}, said[id], "seed %d: %s", seed, id)
 				}
 			}
-			for _, c := range cells {
-				if c.AppID != others {
-					require.NotEqual(t, Covers, c.Verdict, "%+v", c)
-				}
-			}
+			m.judged(t, slices.DeleteFunc(cells, func(c Cell) bool { return c.AppID == others }), true)
+		}
+	}
+}
+
+// TestBare: an hour is not vouched for by a witness that a part of its usage went without.
+func TestBare(t *testing.T) {
+	m := newModel(1, 100, "reporterd_tx")
+	m.send(fine)
+	m.witness = ""
+	m.send(fine)
+	m.send(dropped)
+	m.count("app0", "search", firstHour, 1_000_000)
+	cells, _ := Judge(m.Books, Rules{Witness: "reporterd_tx", Seal: DefaultSeal, Quiet: DefaultQuiet})
+	for _, c := range cells {
+		if c.AppID == "app0" && c.Metric == "hits" && c.Delta > 0 {
+			assert.Equal(t, Covers, c.Verdict, "%+v", c)
 		}
 	}
 }

@@ -3,6 +3,9 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +121,57 @@ func TestReconcile(t *testing.T) {
 		"app2 match +0 000000000004-0000 once",
 		"bulk1 match +0 000000000005-0000 once",
 	}, offline)
+}
+
+// TestReconcileWitness: others' usage makes up for a batch that was dropped, and imitates a report that did not land. The
+// witness metric shows both; what it agrees about is verified, although more is counted.
+func TestReconcileWitness(t *testing.T) {
+	t.Parallel() // it waits more than it works
+	b := sandbox(t)
+	s := newSettings(t, b.url).set("sender.on_ambiguous", "park").set("batch.flush_interval", "1h").
+		set("portal.url", b.url).set("portal.access_token", "atoken").set("portal.per_second", 100).
+		set("reconcile.witness", "transfer").set("reconcile.seal", "1m").set("reconcile.every", "0s")
+	config := s.write(t)
+	d := launch(t, config)
+	d.ready()
+	eventually(t, 20*time.Second, "the catalogue is read", func() bool {
+		return strings.Contains(mustCall(t, http.StatusOK, "GET", d.admin+"/admin/api/services.json", nil).body, `"name":"Orders"`)
+	})
+	at := time.Now().Add(-3 * time.Hour).Unix()
+	report := func(app string, hits int, how *fault) {
+		if how != nil {
+			b.failReports(*how)
+		}
+		d.send(slices.Repeat([]event{{ServiceID: "1001", AppID: app, Usage: map[string]uint64{"hits": 1}, Timestamp: at}}, hits)...)
+		d.flush()
+		if how != nil && how.Status == 500 {
+			eventually(t, 20*time.Second, "it is parked", func() bool { return strings.Contains(metrics(d), "\nreporterd_parked_batches 1\n") })
+		}
+		b.heal()
+	}
+	report("app1", 5, nil)
+	report("app2", 3, nil)
+	report("app1", 7, &fault{Status: 202, Times: 1})  // taken, and dropped
+	report("bulk1", 4, &fault{Status: 500, Times: 1}) // failed, and it had not landed
+	for app, hits := range map[string]string{"app1": "7", "app2": "2", "bulk1": "4"} {
+		answer, err := http.PostForm(b.url+"/transactions.xml", url.Values{
+			"service_token": {"stoken1001"}, "service_id": {"1001"}, "transactions[0][app_id]": {app}, "transactions[0][usage][hits]": {hits},
+			"transactions[0][timestamp]": {fmt.Sprint(at)},
+		})
+		if assert.NoError(t, err) {
+			_ = answer.Body.Close()
+			assert.Equal(t, http.StatusAccepted, answer.StatusCode)
+		}
+	}
+	eventually(t, 10*time.Second, "all is counted", func() bool { return b.usage().counters().hits() == 5+3+7+2+4 })
+	d.booked()
+
+	status, lines := compared(t, config)
+	assert.Equal(t, 3, status)
+	dropped, not := "000000000015-0000 dropped", "000000000019-0000 not landed" // a cut is named by its last event
+	assert.ElementsMatch(t, []string{
+		"app1 short +0 " + dropped, "app1 short -7 " + dropped, // its hits look fine, and its witness tells
+		"app2 match +2", "app2 match +0",
+		"bulk1 match +4 " + not, "bulk1 match +0 " + not,
+	}, lines)
 }

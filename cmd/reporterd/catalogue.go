@@ -75,6 +75,7 @@ func (p *pipeline) takeServices(list []config.Service) {
 func (p *pipeline) learn() {
 	p.reloads.mu.Lock()
 	defer p.reloads.mu.Unlock()
+	p.witness.look(p.compare.names.book, p.configured)
 	if p.validate {
 		p.takeServices(p.configured)
 	}

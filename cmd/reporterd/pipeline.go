@@ -23,6 +23,7 @@ type pipeline struct {
 	handler *ingest.Handler
 	spool   *spool.Spool
 	batcher *batcher.Batcher
+	witness witness
 	sender  *sender.Sender
 
 	authorizer *authorize.Authorizer // beside it: asks, and counts what goes by
@@ -76,7 +77,9 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 		Services: takenServices(c.Services), Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
 		Tokens: g.producers,
 	})
+	p.witness.metric, p.witness.log = c.Reconcile.Witness, log.Named("reconcile")
 	p.batcher = batcher.New(s, batcher.Options{
+		Witness:       p.witnessed(),
 		FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
 		MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Trouble: sayTrouble(log.Named("batcher")),
 	})

@@ -22,7 +22,7 @@ type reconciliation struct {
 
 // rulesOf are the configuration's.
 func rulesOf(c *config.Config) reconcile.Rules {
-	return reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
+	return reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Witness: c.Reconcile.Witness, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
 }
 
 // begin compares now and then; sandbox is the address of the one that runs here, if one does. Its error is about the
