@@ -33,12 +33,15 @@ type status struct {
 		Transactions uint64
 		Questions    uint64
 	}
-	Lanes []struct {
-		ServiceID string `json:"service_id"`
-		State     string
-		Events    uint64
-		LastError string `json:"last_error"`
-	}
+	Lanes []lane
+}
+
+// lane is a lane of the status.
+type lane struct {
+	ServiceID string `json:"service_id"`
+	State     string
+	Events    uint64
+	LastError string `json:"last_error"`
 }
 
 // serve starts a daemon and returns once it is ready.
