@@ -49,7 +49,7 @@ type Options struct {
 	// Offers are the names of what Routes serve and the page can show: ledger, reconcile.
 	Offers []string
 	Pprof  bool
-	Log    *zap.Logger
+	Log    *zap.Logger // nil: none
 }
 
 // Build names the program.
@@ -68,6 +68,9 @@ type Console struct {
 
 // New returns the handler of the admin listener. It owns no goroutine.
 func New(o Options) *Console {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
 	c := &Console{options: o, routes: http.NewServeMux()}
 	c.metrics = newMetrics(o)
 	c.route()
@@ -131,5 +134,9 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusForbidden, "a page of another site may not do this")
 		return
 	}
-	c.routes.ServeHTTP(w, r)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		c.routes.ServeHTTP(w, r)
+		return
+	}
+	c.audit(w, r)
 }

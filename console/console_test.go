@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/histogram"
@@ -197,4 +199,23 @@ func TestReload(t *testing.T) {
 	w = ask(t, o, http.MethodPost, "/-/reload")
 	assert.Equal(t, http.StatusUnprocessableEntity, w.Code)
 	assert.Contains(t, w.Body.String(), "r.yaml:3: nosuch: no such key")
+}
+
+// TestOrdersAreKept: whoever changes something gets an id, and the log says what was asked for and how it was answered.
+func TestOrdersAreKept(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	o := options()
+	o.Log = zap.New(core)
+	ask(t, o, http.MethodGet, "/api/v1/status")
+	require.Zero(t, logs.Len(), "reading is no order")
+	got := ask(t, o, http.MethodPost, "/-/flush", "X-Request-ID", "change-9")
+	assert.Equal(t, "change-9", got.Header().Get("X-Request-ID"))
+	missing := ask(t, o, http.MethodPost, "/api/v1/parked/x/nonsense")
+	assert.NotEmpty(t, missing.Header().Get("X-Request-ID"))
+	require.Equal(t, 2, logs.Len())
+	line := logs.All()[0].ContextMap()
+	assert.Equal(t, "change-9", line["request_id"])
+	assert.Equal(t, "POST /-/flush", line["order"])
+	assert.EqualValues(t, got.Code, line["status"])
+	assert.EqualValues(t, missing.Code, logs.All()[1].ContextMap()["status"])
 }

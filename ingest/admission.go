@@ -36,7 +36,8 @@ func byStrangePage(r *http.Request) bool {
 }
 
 // refuseCaller answers a call whose sender may not make it.
-func refuseCaller(w http.ResponseWriter, p problem) {
+func (h *Handler) refuseCaller(w http.ResponseWriter, r *http.Request, p problem) {
+	h.mark(w, r, p.Status)
 	if p.Status == http.StatusUnauthorized {
 		w.Header()["Www-Authenticate"] = []string{`Bearer realm="reporterd"`}
 	}

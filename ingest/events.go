@@ -14,32 +14,32 @@ import (
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header()["Allow"] = []string{http.MethodPost}
-		h.refuseEvents(w, problem{Status: http.StatusMethodNotAllowed, Detail: "events are sent with POST"})
+		h.refuseEvents(w, r, problem{Status: http.StatusMethodNotAllowed, Detail: "events are sent with POST"})
 		return
 	}
 	g, refused := h.admit(r)
 	if refused != nil {
 		h.counters.events.answered(refused.Status)
-		refuseCaller(w, *refused)
+		h.refuseCaller(w, r, *refused)
 		return
 	}
 	job := h.pool.Get().(*work)
 	defer h.release(job)
 	job.grant = g
 	if p, ok := h.decodeEvents(job, r); !ok {
-		h.refuseEvents(w, p)
+		h.refuseEvents(w, r, p)
 		return
 	}
 	if wait := g.Take(len(job.events)); wait > 0 {
 		retryAfter(w, wait)
-		h.refuseEvents(w, problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("%s may send %g events a second", g.Name, g.PerSecond())})
+		h.refuseEvents(w, r, problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("%s may send %g events a second", g.Name, g.PerSecond())})
 		return
 	}
 	duplicates, err := h.append(r.Context(), job.events)
 	if err != nil {
 		answer := h.trouble.began(err)
 		retryAfter(w, answer.retryAfter)
-		h.refuseEvents(w, problem{Status: answer.status, Detail: answer.detail})
+		h.refuseEvents(w, r, problem{Status: answer.status, Detail: answer.detail})
 		return
 	}
 	h.counters.events.took(len(job.events), len(job.body))
@@ -113,7 +113,8 @@ func (w *work) accept(to http.ResponseWriter, accepted, duplicates int) {
 }
 
 // refuseEvents answers that nothing was taken. A 503 that names no time yet is for want of room in memory.
-func (h *Handler) refuseEvents(w http.ResponseWriter, p problem) {
+func (h *Handler) refuseEvents(w http.ResponseWriter, r *http.Request, p problem) {
+	h.mark(w, r, p.Status)
 	h.counters.events.answered(p.Status)
 	if p.Status == http.StatusServiceUnavailable && w.Header()["Retry-After"] == nil {
 		retryAfter(w, busyRetry)

@@ -121,7 +121,7 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, path string
 	if strings.HasPrefix(path, "/v1/") {
 		g, refused := h.admit(r)
 		if refused != nil {
-			refuseCaller(w, *refused)
+			h.refuseCaller(w, r, *refused)
 			return
 		}
 		if g != nil {

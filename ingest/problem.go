@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/access"
 )
 
 // maxFaults is how many faults one answer lists. Its total counts them all.
@@ -62,6 +66,13 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	header["Content-Length"] = []string{strconv.Itoa(len(body) + 1)}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(body, '\n'))
+}
+
+// mark gives a refusal the request's id, which the log has at level debug: a producer's complaint is found by it.
+func (h *Handler) mark(w http.ResponseWriter, r *http.Request, status int) {
+	id := access.RequestID(r)
+	w.Header()[access.RequestHeader] = []string{id}
+	h.trouble.log.Debug("request refused", zap.String("request_id", id), zap.Int("status", status), zap.String("from", r.RemoteAddr))
 }
 
 // retryAfter writes a Retry-After of whole seconds, at least one.

@@ -34,13 +34,13 @@ func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 	r.Body = body
 	events, err := h.decodeReport(r, options.FlatUsage)
 	if err != nil {
-		h.refuseReport(w, refusalOf(err), options)
+		h.refuseReport(w, r, refusalOf(err), options)
 		return
 	}
 	if _, err := h.append(r.Context(), events); err != nil {
 		answer := h.trouble.began(err)
 		retryAfter(w, answer.retryAfter)
-		h.refuseReport(w, &threescale.Error{Status: answer.status, Code: codeUnavailable, Text: answer.detail}, options)
+		h.refuseReport(w, r, &threescale.Error{Status: answer.status, Code: codeUnavailable, Text: answer.detail}, options)
 		return
 	}
 	h.counters.reports.took(len(events), body.bytes)
@@ -130,7 +130,8 @@ func refusalOf(err error) *threescale.Error {
 }
 
 // refuseReport answers with an <error>, or without a body when the caller wants none.
-func (h *Handler) refuseReport(w http.ResponseWriter, e *threescale.Error, options threescale.Options) {
+func (h *Handler) refuseReport(w http.ResponseWriter, r *http.Request, e *threescale.Error, options threescale.Options) {
+	h.mark(w, r, e.Status)
 	h.counters.reports.answered(e.Status)
 	if e.Status == http.StatusServiceUnavailable && w.Header()["Retry-After"] == nil {
 		retryAfter(w, busyRetry)

@@ -26,7 +26,7 @@ func post(h *Handler) int {
 
 func TestTroubleIsLoggedWhenItBeginsAndWhenItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core, logs := observer.New(zap.DebugLevel)
+		core, logs := observer.New(zap.InfoLevel)
 		journal := &memory{seen: make(map[string]bool)}
 		h := NewHandler(Options{Services: []Service{{ID: "1001"}}, Journal: journal, Log: zap.New(core)})
 		full := &event.Refused{Full: true, RetryAfter: time.Minute, Err: errQuota}
@@ -59,9 +59,33 @@ func TestTroubleIsLoggedWhenItBeginsAndWhenItEnds(t *testing.T) {
 }
 
 func TestClientThatLeftIsNoTrouble(t *testing.T) {
-	core, logs := observer.New(zap.DebugLevel)
+	core, logs := observer.New(zap.InfoLevel)
 	journal := &memory{err: fmt.Errorf("spool: append: %w", context.Canceled)}
 	h := NewHandler(Options{Services: []Service{{ID: "1001"}}, Journal: journal, Log: zap.New(core)})
 	assert.Equal(t, 503, post(h))
 	assert.Zero(t, logs.Len())
+}
+
+// TestRefusalsAreFoundByTheirID: a refusal has the request's id, or one of its own, and the log at level debug has it, too.
+func TestRefusalsAreFoundByTheirID(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	h := NewHandler(Options{Services: []Service{{ID: "1001"}}, Journal: &memory{seen: make(map[string]bool)}, Log: zap.New(core)})
+	for path, status := range map[string]int{"/v1/events": 400, "/transactions.xml": 403} {
+		for _, own := range []string{"", "trace-7"} {
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("nonsense"))
+			r.Header.Set("X-Request-ID", own)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			require.Equal(t, status, w.Code, path)
+			id := w.Header().Get("X-Request-ID")
+			if own != "" {
+				assert.Equal(t, own, id)
+			}
+			require.Equal(t, 1, logs.Len())
+			line := logs.TakeAll()[0].ContextMap()
+			assert.NotEmpty(t, id)
+			assert.Equal(t, id, line["request_id"])
+			assert.EqualValues(t, status, line["status"])
+		}
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -10,15 +11,23 @@ import (
 	"github.com/reporterd/reporterd/config"
 )
 
+// What is written of the same line, over and over.
+const (
+	floodLines = 50
+	floodEvery = 100
+)
+
 // newLogger writes to w, a line an entry: JSON for machines, or columns for people, in colour when w is
 // a terminal. The level may be changed while it is in use.
+// A flood is sampled: of lines with the same level and words the first floodLines of a second, then one in floodEvery.
 func newLogger(w io.Writer, c config.Log) (*zap.Logger, zap.AtomicLevel) {
 	level, err := zap.ParseAtomicLevel(c.Level)
 	if err != nil {
 		level = zap.NewAtomicLevel() // config lets only zap's own words through
 	}
 	out := zapcore.Lock(zapcore.AddSync(w))
-	return zap.New(zapcore.NewCore(encoder(w, c.Format), out, level)), level
+	core := zapcore.NewSamplerWithOptions(zapcore.NewCore(encoder(w, c.Format), out, level), time.Second, floodLines, floodEvery)
+	return zap.New(core), level
 }
 
 func encoder(w io.Writer, format string) zapcore.Encoder {
