@@ -49,5 +49,5 @@ func Address(text string) (base, token string, err error) {
 	} else if label, ok := strings.CutSuffix(strings.ToLower(name), hosted); ok && !strings.Contains(label, ".") && !strings.HasSuffix(label, admin) {
 		host = label + admin + hosted
 	}
-	return u.Scheme + "://" + host + strings.TrimRight(u.Path, "/"), token, nil
+	return u.Scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/"), token, nil
 }

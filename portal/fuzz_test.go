@@ -30,7 +30,7 @@ func FuzzAnswer(f *testing.F) {
 
 // FuzzAddress: an address that is taken is one, holds no token, and is taken again.
 func FuzzAddress(f *testing.F) {
-	for _, text := range []string{"acme", "https://tok@acme-admin.3scale.net/", "127.0.0.1:80", "[::1]", "http://a b"} {
+	for _, text := range []string{"acme", "https://3scale.example.com/a%20b%3Fc", "https://tok@acme-admin.3scale.net/", "127.0.0.1:80", "[::1]", "http://a b"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
