@@ -27,6 +27,9 @@ const (
 
 	// stopTime bounds the end of the work on one partition.
 	stopTime = 20 * time.Second
+
+	// openTime bounds a takeover: a full spool takes its time to read, and nobody else begins meanwhile.
+	openTime = 5 * time.Minute
 )
 
 // seek gets one partition and works on it, again and again, until the replica stops.
@@ -93,8 +96,10 @@ func (n *Node) fetch(p int) (jetstream.Msg, error) {
 // hold works on a partition for as long as it is ours.
 func (n *Node) hold(p int, token jetstream.Msg) {
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(n.ctx, stopTime)
+	ctx, cancel := context.WithTimeout(n.ctx, openTime)
 	defer cancel()
+	opened := n.patience(ctx, token)
+	defer opened()
 	d, err := jetdisk.Open(ctx, jetdisk.Options{
 		JetStream: n.js, Stream: n.o.Prefix, Prefix: n.o.Prefix + ".disk." + strconv.Itoa(p), MaxBytes: n.o.MaxBytes,
 	})
@@ -107,9 +112,12 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 	member, err := n.o.Open(ctx, p, d)
 	if err != nil {
 		n.log.Error("a partition cannot be worked on: it is tried again", zap.Int("partition", p), zap.Error(err))
-		_ = token.NakWithDelay(time.Second)
+		if d.Dead() == nil { // else the message is with who took the disk over
+			_ = token.NakWithDelay(time.Second)
+		}
 		return
 	}
+	opened()
 	h := &holding{partition: p, epoch: d.Epoch(), disk: d, member: member}
 	held, release := context.WithCancel(n.ctx)
 	h.release = release
@@ -129,10 +137,31 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 	if answers != nil {
 		_ = answers.Unsubscribe()
 	}
-	if clean {
+	// Only what was given back by intent is handed on at once. Whoever lost the partition has lost the message, too: the
+	// servers do not look whose refusal it is, and would take it from its new owner.
+	if clean && held.Err() != nil {
 		_ = token.Nak()
 	}
 	n.log.Info("partition given up", zap.Int("partition", p), zap.String("why", why))
+}
+
+// patience says that a partition is being taken over, so that however long that takes nobody else begins, until it is
+// told to stop or ctx ends.
+func (n *Node) patience(ctx context.Context, token jetstream.Msg) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	n.work.Go(func() { // ends with ctx
+		beat := time.NewTicker(n.o.PinTTL / 4)
+		defer beat.Stop()
+		for {
+			select {
+			case <-beat.C:
+				_ = token.InProgress() // the next one may get through
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return cancel
 }
 
 // keep says that the partition is being worked on, until that is not so any more, and returns why.
