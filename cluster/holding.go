@@ -25,11 +25,8 @@ const (
 	// restless is the pause before the next attempt to get a partition, and between looks at one that is held.
 	restless = 250 * time.Millisecond
 
-	// stopTime bounds the end of the work on one partition.
+	// stopTime bounds the beginning and the end of the work on one partition.
 	stopTime = 20 * time.Second
-
-	// openTime bounds a takeover: a full spool takes its time to read, and nobody else begins meanwhile.
-	openTime = 5 * time.Minute
 )
 
 // seek gets one partition and works on it, again and again, until the replica stops.
@@ -96,19 +93,21 @@ func (n *Node) fetch(p int) (jetstream.Msg, error) {
 // hold works on a partition for as long as it is ours.
 func (n *Node) hold(p int, token jetstream.Msg) {
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(n.ctx, openTime)
+	ctx, cancel := context.WithTimeout(n.ctx, stopTime)
 	defer cancel()
-	opened := n.patience(ctx, token)
-	defer opened()
 	d, err := jetdisk.Open(ctx, jetdisk.Options{
 		JetStream: n.js, Stream: n.o.Prefix, Prefix: n.o.Prefix + ".disk." + strconv.Itoa(p), MaxBytes: n.o.MaxBytes,
 	})
 	if err != nil {
 		n.log.Warn("a partition cannot be taken over: it is tried again", zap.Int("partition", p), zap.Error(err))
-		_ = token.NakWithDelay(time.Second) // else it comes again after PinTTL
+		if time.Since(begun) < n.o.PinTTL { // else somebody has it by now
+			_ = token.NakWithDelay(time.Second)
+		}
 		return
 	}
 	defer d.Close()
+	opened := n.patience(ctx, token)
+	defer opened()
 	member, err := n.o.Open(ctx, p, d)
 	if err != nil {
 		n.log.Error("a partition cannot be worked on: it is tried again", zap.Int("partition", p), zap.Error(err))
@@ -145,7 +144,7 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 	n.log.Info("partition given up", zap.Int("partition", p), zap.String("why", why))
 }
 
-// patience says that a partition is being taken over, so that however long that takes nobody else begins, until it is
+// patience says that what is on a disk is being read, so that nobody else begins, however long that takes, until it is
 // told to stop or ctx ends.
 func (n *Node) patience(ctx context.Context, token jetstream.Msg) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
