@@ -21,33 +21,36 @@ type holding struct {
 	release   context.CancelFunc // gives it back
 }
 
-const (
-	// restless is the pause before the next attempt to get a partition, and between looks at one that is held.
-	restless = 250 * time.Millisecond
-
-	// stopTime bounds the beginning and the end of the work on one partition.
-	stopTime = 20 * time.Second
-)
+// restless is the pause before the next attempt to get a partition, and between looks at one that is held.
+const restless = 250 * time.Millisecond
 
 // seek gets one partition and works on it, again and again, until the replica stops.
 func (n *Node) seek(p int) {
 	if !n.rest(2 * tellEvery) { // until it is known who else is here
 		return
 	}
-	failing := false
+	var failing time.Time
+	said := false
 	for n.rest(restless) {
 		if n.sated() {
 			continue
 		}
 		token, err := n.fetch(p)
-		if token == nil {
-			if err != nil && !failing {
-				n.log.Debug("asking for a partition", zap.Int("partition", p), zap.Error(err))
-			}
-			failing = err != nil
-			continue
+		switch {
+		case err == nil && said:
+			n.log.Info("the servers answer for a partition again", zap.Int("partition", p), zap.Duration("after", time.Since(failing).Round(time.Millisecond)))
+			failing, said = time.Time{}, false
+		case err == nil:
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = time.Now()
+		case time.Since(failing) > quiet && !said:
+			said = true
+			n.log.Warn("the servers do not say who has a partition", zap.Int("partition", p), zap.Error(err))
 		}
-		n.hold(p, token)
+		if token != nil {
+			n.hold(p, token)
+		}
 	}
 }
 
@@ -90,34 +93,45 @@ func (n *Node) fetch(p int) (jetstream.Msg, error) {
 	return nil, batch.Error()
 }
 
+// takeOver reads all that a partition's disk holds, and begins to work on it.
+func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
+	t := n.begin(p, token)
+	defer t.done()
+	d, err := jetdisk.Open(t.ctx, jetdisk.Options{
+		JetStream: n.js, Stream: n.o.Prefix, Prefix: n.o.Prefix + ".disk." + strconv.Itoa(p), MaxBytes: n.o.MaxBytes, Reading: t.reading,
+	})
+	if err != nil {
+		return nil, t.failure(err)
+	}
+	working := context.AfterFunc(t.ctx, d.Close)
+	member, err := n.o.Open(t.ctx, p, d)
+	if err == nil && !working() { // it came too late
+		stopping, enough := context.WithTimeout(context.Background(), stopTime)
+		defer enough()
+		member.Stop(stopping, false)
+		err = t.ctx.Err()
+	}
+	if err != nil {
+		d.Close()
+		return nil, t.failure(err)
+	}
+	return &holding{partition: p, epoch: d.Epoch(), disk: d, member: member}, nil
+}
+
 // hold works on a partition for as long as it is ours.
 func (n *Node) hold(p int, token jetstream.Msg) {
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(n.ctx, stopTime)
-	defer cancel()
-	d, err := jetdisk.Open(ctx, jetdisk.Options{
-		JetStream: n.js, Stream: n.o.Prefix, Prefix: n.o.Prefix + ".disk." + strconv.Itoa(p), MaxBytes: n.o.MaxBytes,
-	})
+	h, err := n.takeOver(p, token)
 	if err != nil {
-		n.log.Warn("a partition cannot be taken over: it is tried again", zap.Int("partition", p), zap.Error(err))
-		if time.Since(begun) < n.o.PinTTL { // else somebody has it by now
-			_ = token.NakWithDelay(time.Second)
+		switch {
+		case n.ctx.Err() == nil: // the servers hand the message on after PinTTL; refused, it might be somebody else's
+			n.log.Warn("a partition cannot be taken over: it is tried again", zap.Int("partition", p), zap.Error(err))
+		case time.Since(begun) < n.o.PinTTL: // nobody else can have it yet
+			_ = token.Nak()
 		}
 		return
 	}
-	defer d.Close()
-	opened := n.patience(ctx, token)
-	defer opened()
-	member, err := n.o.Open(ctx, p, d)
-	if err != nil {
-		n.log.Error("a partition cannot be worked on: it is tried again", zap.Int("partition", p), zap.Error(err))
-		if d.Dead() == nil { // else the message is with who took the disk over
-			_ = token.NakWithDelay(time.Second)
-		}
-		return
-	}
-	opened()
-	h := &holding{partition: p, epoch: d.Epoch(), disk: d, member: member}
+	defer h.disk.Close()
 	held, release := context.WithCancel(n.ctx)
 	h.release = release
 	defer release()
@@ -129,10 +143,10 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 	n.log.Info("partition taken over", zap.Int("partition", p), zap.Duration("took", time.Since(begun).Round(time.Millisecond)))
 	why := n.keep(held, h, token)
 	n.drop(h)
-	clean := d.Dead() == nil
+	clean := h.disk.Dead() == nil
 	stopping, enough := context.WithTimeout(context.Background(), stopTime)
 	defer enough()
-	member.Stop(stopping, clean)
+	h.member.Stop(stopping, clean)
 	if answers != nil {
 		_ = answers.Unsubscribe()
 	}
@@ -142,25 +156,6 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 		_ = token.Nak()
 	}
 	n.log.Info("partition given up", zap.Int("partition", p), zap.String("why", why))
-}
-
-// patience says that what is on a disk is being read, so that nobody else begins, however long that takes, until it is
-// told to stop or ctx ends.
-func (n *Node) patience(ctx context.Context, token jetstream.Msg) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	n.work.Go(func() { // ends with ctx
-		beat := time.NewTicker(n.o.PinTTL / 4)
-		defer beat.Stop()
-		for {
-			select {
-			case <-beat.C:
-				_ = token.InProgress() // the next one may get through
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	return cancel
 }
 
 // keep says that the partition is being worked on, until that is not so any more, and returns why.

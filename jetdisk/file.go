@@ -321,6 +321,7 @@ func (d *Disk) message(seq uint64) ([]byte, error) {
 	if err != nil {
 		return nil, errno(fmt.Errorf("jetdisk: message %d: %w", seq, err))
 	}
+	d.o.Reading()
 	d.cache.put(seq, m.Data)
 	return m.Data, nil
 }

@@ -43,6 +43,7 @@ type Options struct {
 	Message   int           // bytes of a message at most; 0: 512 KiB
 	Patience  time.Duration // how long a write is tried again while the servers are away; 0: 10 s
 	CacheSize int64         // bytes of messages kept in memory for reading; 0: 16 MiB
+	Reading   func()        // called for each message that is read, concurrently; nil: nobody listens
 }
 
 // Disk is a disk.FS. All methods may be called concurrently.
@@ -78,6 +79,9 @@ func Open(ctx context.Context, o Options) (*Disk, error) {
 	}
 	if o.CacheSize == 0 {
 		o.CacheSize = 16 << 20
+	}
+	if o.Reading == nil {
+		o.Reading = func() {}
 	}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails

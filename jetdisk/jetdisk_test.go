@@ -182,3 +182,26 @@ func TestTakeoverUnderLoad(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenTakesWhatItCan: more than a server lets a client leave waiting (64 MiB) is on the disk. Who asks for all of it
+// at once is cut off, again and again, with everything else on that connection.
+func TestOpenTakesWhatItCan(t *testing.T) {
+	js := connect(t)
+	o := jetdisk.Options{JetStream: js, Stream: "R", Prefix: "r.0"}
+	d, err := jetdisk.Open(t.Context(), o)
+	require.NoError(t, err)
+	f, large := openFile(t, d, "/large"), make([]byte, 500_000)
+	for i := range 400 {
+		_, err := f.WriteAt(large, int64(i*len(large)))
+		require.NoError(t, err)
+		require.NoError(t, f.Sync())
+	}
+	d.Close()
+	d, err = jetdisk.Open(t.Context(), o)
+	require.NoError(t, err)
+	defer d.Close()
+	size, err := openFile(t, d, "/large").Size()
+	require.NoError(t, err)
+	assert.EqualValues(t, 400*len(large), size)
+	assert.Zero(t, js.Conn().Stats().Reconnects, "times the connection was cut")
+}

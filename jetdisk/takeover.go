@@ -31,6 +31,7 @@ func (d *Disk) takeOver(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		d.o.Reading()
 		upTo = max(upTo, seq)
 	}
 	if upTo > 0 {
@@ -55,6 +56,14 @@ func (d *Disk) claim(subject string, body []byte) (uint64, error) {
 // readerLife is how long the servers keep a reader that is not heard of.
 const readerLife = 10 * time.Second
 
+// readerHeartbeat is how often they say that nothing has come. A reader lives on one server; after two heartbeats that
+// did not come it is made anew on another. nats.go's own default would let half a minute pass.
+const readerHeartbeat = time.Second
+
+// readerBytes is what they may send ahead: a server cuts off a client that leaves 64 MiB waiting, and a replica may take
+// over all partitions at once.
+const readerBytes = 1 << 20
+
 // readTo reads the messages of some subjects, in the order of the stream, up to one of them.
 func (d *Disk) readTo(ctx context.Context, subjects string, last uint64, nodes map[uint64]*node, names map[string]uint64) error {
 	consumer, err := d.o.JetStream.OrderedConsumer(ctx, d.o.Stream, jetstream.OrderedConsumerConfig{
@@ -68,7 +77,7 @@ func (d *Disk) readTo(ctx context.Context, subjects string, last uint64, nodes m
 			_ = d.stream.DeleteConsumer(ctx, info.Name)
 		}
 	}()
-	messages, err := consumer.Messages()
+	messages, err := consumer.Messages(jetstream.PullHeartbeat(readerHeartbeat), jetstream.PullMaxBytes(readerBytes))
 	if err != nil {
 		return err
 	}
@@ -83,6 +92,7 @@ func (d *Disk) readTo(ctx context.Context, subjects string, last uint64, nodes m
 		if err != nil {
 			return err
 		}
+		d.o.Reading()
 		if err := d.read(m.Subject(), at.Sequence.Stream, m.Data(), nodes, names); err != nil {
 			return fmt.Errorf("message %d: %w", at.Sequence.Stream, err)
 		}

@@ -139,7 +139,7 @@ func (r *replica) join(ctx context.Context) error {
 }
 
 // open begins to work on a partition.
-func (r *replica) open(_ context.Context, partition int, d *jetdisk.Disk) (cluster.Member, error) {
+func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (cluster.Member, error) {
 	r.mu.Lock()
 	c := *r.latest
 	r.mu.Unlock()
@@ -156,6 +156,9 @@ func (r *replica) open(_ context.Context, partition int, d *jetdisk.Disk) (clust
 		return cluster.Member{}, err
 	}
 	sayRecovery(log.Named("spool"), found)
+	if err := ctx.Err(); err != nil {
+		return cluster.Member{}, errors.Join(err, s.Close())
+	}
 	p, err := assemble(log, &c, s, r.backend, r.guards)
 	if err != nil {
 		return cluster.Member{}, errors.Join(err, s.Close())
