@@ -48,7 +48,7 @@ func TestLongReading(t *testing.T) {
 	server, err := natsd.Start(t.Context(), natsd.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
-	const messages = 20_000
+	const messages = 5_000
 	t.Logf("read once: %v", fill(t, server.Address(), messages))
 	var read atomic.Int32
 	size := func(_ context.Context, d *jetdisk.Disk) error {
