@@ -191,7 +191,7 @@ func TestOpenTakesWhatItCan(t *testing.T) {
 	d, err := jetdisk.Open(t.Context(), o)
 	require.NoError(t, err)
 	f, large := openFile(t, d, "/large"), make([]byte, 500_000)
-	for i := range 400 {
+	for i := range 200 {
 		_, err := f.WriteAt(large, int64(i*len(large)))
 		require.NoError(t, err)
 		require.NoError(t, f.Sync())
@@ -202,6 +202,6 @@ func TestOpenTakesWhatItCan(t *testing.T) {
 	defer d.Close()
 	size, err := openFile(t, d, "/large").Size()
 	require.NoError(t, err)
-	assert.EqualValues(t, 400*len(large), size)
+	assert.EqualValues(t, 200*len(large), size)
 	assert.Zero(t, js.Conn().Stats().Reconnects, "times the connection was cut")
 }
