@@ -17,7 +17,7 @@ import (
 // most the frame that was hit, which it counts; everything else is as strict as in TestModel, also in
 // the lives after.
 func TestModelDamage(t *testing.T) {
-	histories := fromEnv(t, "REPORTERD_MODEL_HISTORIES", 60)
+	histories := histories(t, 60)
 	first := uint64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
 	var lost, undone int
 	for seed := first; seed < first+uint64(histories); seed++ {

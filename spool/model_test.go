@@ -26,7 +26,7 @@ import (
 // history is reproducible by its seed when it is not concurrent; otherwise it is one of many like it.
 func TestModel(t *testing.T) {
 	var crashes, events int
-	histories := fromEnv(t, "REPORTERD_MODEL_HISTORIES", 150)
+	histories := histories(t, 150)
 	first := uint64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
 	for seed := first; seed < first+uint64(histories); seed++ {
 		h := runSeed(t, seed, func(ctx context.Context, h *history) { h.digs = true; h.run(ctx) })
@@ -59,6 +59,15 @@ func runSeed(t *testing.T, seed uint64, run func(context.Context, *history)) *hi
 }
 
 // fromEnv reads a number from the environment.
+// histories is how many histories to run: with -short a few.
+func histories(t *testing.T, usual int) int {
+	t.Helper()
+	if testing.Short() {
+		usual = 20
+	}
+	return fromEnv(t, "REPORTERD_MODEL_HISTORIES", usual)
+}
+
 func fromEnv(t *testing.T, name string, otherwise int) int {
 	t.Helper()
 	value := os.Getenv(name)
