@@ -45,12 +45,13 @@ func (q *Inquest) Opinion(t *threescale.Transaction) Opinion {
 	if o.Standing != Proven && o.Standing != Unaskable {
 		return o
 	}
+	vouched := o.Standing == Proven // by way of this application metrics can be asked for
 	for i := range t.Usage {
 		name := t.Usage[i].Metric
 		m, known := q.metrics[name]
 		if !known {
 			m = q.subject(q.proofs.metric(q.scope, name), Question{Application: t.Application, Metric: name})
-			if o.Standing == Proven || m.Standing != Unknown {
+			if vouched || m.Standing != Unknown {
 				once := m
 				once.Questions = nil
 				q.metrics[name] = once

@@ -60,6 +60,26 @@ func TestAMetricIsProvenForAllApplications(t *testing.T) {
 	})
 }
 
+// TestEveryMetricOfATransactionIsJudged: also what comes after one that is not proven.
+func TestEveryMetricOfATransactionIsJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{})
+		p.Prove(scope, app("a"), []string{"hits"}, time.Now())
+		p.deny(p.keyOf(scope, Question{Application: app("a"), Metric: "bad"}), absent, time.Now())
+		q := p.Inquire(scope, time.Now().Add(-time.Hour), time.Now())
+		mixed := hits("a")
+		mixed.Usage = threescale.Usage{{Metric: "bad", Value: 1}, {Metric: "new", Value: 1}, {Metric: "newer", Value: 1}, {Metric: "hits", Value: 1}}
+		o := q.Opinion(mixed)
+		assert.Equal(t, Refused, o.Standing)
+		assert.Equal(t, []Question{{app("a"), "new"}, {app("a"), "newer"}}, o.Questions)
+		var standings []Standing
+		for _, m := range q.Metrics(mixed) {
+			standings = append(standings, m.Standing)
+		}
+		assert.Equal(t, []Standing{Refused, Unknown, Unknown, Proven}, standings)
+	})
+}
+
 func TestADenialCondemnsWhatIsOlderThanTheBackendsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Options{})

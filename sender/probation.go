@@ -42,13 +42,8 @@ func (d *delivery) examine(s proof.Scope) *examination {
 		switch o.Standing {
 		case proof.Proven:
 			x.proven = append(x.proven, i)
-		case proof.Waiting:
-			x.waiting = append(x.waiting, i)
-			if x.at.IsZero() || o.At.Before(x.at) {
-				x.at = o.At
-			}
-		case proof.Unknown:
-			x.unknown = append(x.unknown, i)
+		case proof.Waiting, proof.Unknown:
+			x.waits(o, i)
 		case proof.Unaskable:
 			x.alone = append(x.alone, i)
 		case proof.Refused:
@@ -57,6 +52,17 @@ func (d *delivery) examine(s proof.Scope) *examination {
 		x.questions = append(x.questions, o.Questions...)
 	}
 	return x
+}
+
+// clean reports whether everything is proven. That a transaction has a proven part is not enough.
+func (x *examination) clean() bool {
+	return len(x.waiting)+len(x.unknown)+len(x.alone)+len(x.dead) == 0
+}
+
+// lonely reports whether nothing in the batch is proven, and nothing is known to be bad: it may travel as
+// it is if it is about one application.
+func (x *examination) lonely(tried bool) bool {
+	return len(x.alone) > 0 && len(x.proven)+len(x.dead) == 0 && (tried || len(x.waiting)+len(x.unknown) == 0)
 }
 
 // admitted reports whether the batch may be sent as it is: everything in it is proven, or it is about one
@@ -70,7 +76,7 @@ func (d *delivery) admitted(ctx context.Context) bool {
 	}
 	s := proof.Scope{ServiceID: d.batch.Lane.ServiceID, Credentials: c}
 	x := d.examine(s)
-	if len(x.proven) == len(d.fresh) {
+	if x.clean() {
 		d.renew(s, x)
 		return true
 	}
@@ -88,7 +94,7 @@ func (d *delivery) admitted(ctx context.Context) bool {
 			return false
 		}
 	}
-	if len(x.alone) > 0 && len(x.proven) == 0 && d.single() && len(x.dead) == 0 {
+	if x.lonely(d.tried) && d.single() {
 		d.name(s)
 		return true
 	}

@@ -5,75 +5,91 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
+// share is a part of a transaction, and what is known of its metrics.
+type share struct {
+	spool.Slice
+	about proof.Opinion
+	most  uint64 // events that can have had one of its metrics: each added at least 1
+}
+
 // slice divides a transaction whose metrics do not stand alike, so that one bad metric does not take the
 // usage of its good neighbours with it, and reports whether it did. n is how many transactions the batch
-// has.
-//
-// Nobody knows which of the events that were summed into a transaction had which metric. The part that is
-// not proven counts as many as can have had it: each added at least 1. A single event is not divided.
+// has. A transaction with fewer events than parts is not divided.
 func (x *examination) slice(q *proof.Inquest, i int, t *spool.Transaction, n int, o proof.Opinion) bool {
 	if t.Events < 2 || len(t.Usage) < 2 || o.Standing == proof.Proven || o.Standing == proof.Unaskable {
 		return false
 	}
-	opinions := q.Metrics(&t.Transaction)
-	proven, pending, waits := spool.Slice{Index: i}, spool.Slice{Index: i}, proof.Opinion{}
-	var refused []spool.Slice
-	var refusals []proof.Refusal
-	left := t.Events - 1
-	take := func(s *spool.Slice, m int) {
-		s.Metrics = append(s.Metrics, t.Usage[m].Metric)
-		events := uint32(min(uint64(left), t.Usage[m].Value))
-		s.Events, left = s.Events+events, left-events
-	}
-	for m, about := range opinions {
-		switch about.Standing {
-		case proof.Proven:
-			proven.Metrics = append(proven.Metrics, t.Usage[m].Metric)
-		case proof.Refused:
-			refused, refusals = append(refused, spool.Slice{Index: i}), append(refusals, about.Refusal)
-			take(&refused[len(refused)-1], m)
-		default:
-			take(&pending, m)
-			if about.Standing > waits.Standing || waits.At.IsZero() || about.At.Before(waits.At) {
-				waits = about
-			}
-		}
-	}
-	if len(proven.Metrics) == 0 {
+	shares := sharesOf(i, t, q.Metrics(&t.Transaction))
+	if len(shares) < 2 || len(shares) > int(t.Events) {
 		return false
 	}
-	proven.Events = left + 1
-	for _, s := range append(refused, pending) {
-		if len(s.Metrics) > 0 && s.Events == 0 {
-			return false // fewer events than parts
-		}
-	}
+	count(shares, t.Events)
 	x.questions = append(x.questions, o.Questions...)
-	x.add(&x.proven, proven, n)
-	if len(pending.Metrics) > 0 {
-		x.waits(waits, pending, n)
-	}
-	for k := range refused {
-		var at []int
-		x.add(&at, refused[k], n)
-		x.dead = append(x.dead, buried(at[0], refusals[k]))
+	for _, s := range shares {
+		at := n + len(x.slices)
+		x.slices = append(x.slices, s.Slice)
+		switch s.about.Standing {
+		case proof.Proven:
+			x.proven = append(x.proven, at)
+		case proof.Refused:
+			x.dead = append(x.dead, buried(at, s.about.Refusal))
+		default:
+			x.waits(s.about, at)
+		}
 	}
 	return true
 }
 
-// add appends a slice to a list of indices.
-func (x *examination) add(to *[]int, s spool.Slice, n int) {
-	*to = append(*to, n+len(x.slices))
-	x.slices = append(x.slices, s)
+// sharesOf divides transaction number i: what is proven stays together, and so does what may come to be;
+// what is refused is apart, each with its own reason.
+func sharesOf(i int, t *spool.Transaction, opinions []proof.Opinion) (shares []share) {
+	var proven, pending share
+	var refused []share
+	for m, about := range opinions {
+		to := &pending
+		switch about.Standing {
+		case proof.Proven:
+			to = &proven
+		case proof.Refused:
+			refused = append(refused, share{})
+			to = &refused[len(refused)-1]
+		}
+		if len(to.Metrics) == 0 || about.Standing > to.about.Standing ||
+			about.Standing == to.about.Standing && about.At.Before(to.about.At) {
+			to.about = about
+		}
+		to.Metrics = append(to.Metrics, t.Usage[m].Metric)
+		to.most += t.Usage[m].Value
+	}
+	for _, s := range append([]share{proven, pending}, refused...) {
+		if len(s.Metrics) > 0 {
+			s.Index = i
+			shares = append(shares, s)
+		}
+	}
+	return shares
 }
 
-// waits appends a slice to what has to wait: for an answer, or for time to pass.
-func (x *examination) waits(o proof.Opinion, s spool.Slice, n int) {
+// count divides a transaction's events among its shares, of which there are not more than events. Nobody
+// knows which of the events that were summed up had which metric: each share counts one at least, a later
+// one as many as can have had its metrics, and the first one, which is the proven one if there is any,
+// the rest.
+func count(shares []share, events uint32) {
+	left := events - uint32(len(shares))
+	for k := len(shares) - 1; k > 0; k-- {
+		more := uint32(min(uint64(left), max(shares[k].most, 1)-1))
+		shares[k].Events, left = 1+more, left-more
+	}
+	shares[0].Events = 1 + left
+}
+
+// waits notes what has to wait: for an answer, or for time to pass.
+func (x *examination) waits(o proof.Opinion, at int) {
 	if o.Standing == proof.Unknown {
-		x.add(&x.unknown, s, n)
+		x.unknown = append(x.unknown, at)
 		return
 	}
-	x.add(&x.waiting, s, n)
+	x.waiting = append(x.waiting, at)
 	if x.at.IsZero() || o.At.Before(x.at) {
 		x.at = o.At
 	}
