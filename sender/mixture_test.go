@@ -45,7 +45,11 @@ func mixture(rng *rand.Rand) (all []spool.Transaction) {
 // The backend drops none of them, and whatever was accepted is counted there or a dead letter; and dead
 // is only what is bad, or was a single event with something bad.
 func TestMixtures(t *testing.T) {
-	for seed := range uint64(60) {
+	histories := uint64(60)
+	if testing.Short() {
+		histories = 15
+	}
+	for seed := range histories {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			inCity(t, sandbox.Options{NegativeCache: minute}, Options{}, proof.Options{}, 200, func(c *city) {
 				c.create(apps(5)...)
