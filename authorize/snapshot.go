@@ -127,18 +127,22 @@ func (a *Authorizer) Restore(r io.Reader) error {
 		return errors.New("authorize: restore: not a snapshot of this version")
 	}
 	copy(a.secret[:], s.Secret)
-	cal := a.clock.at(time.Now().Unix())
+	now := time.Now()
+	cal := a.clock.at(now.Unix())
 	services := make([]*service, len(s.Services))
 	for i := range s.Services {
 		services[i] = a.services.of(identifyService(s.Services[i].ID, threescale.Credentials{}))
-		services[i].restore(s.Services[i].Metrics)
+		services[i].restore(s.Services[i].Metrics, now)
 	}
 	for i := range s.Entries {
 		saved := &s.Entries[i]
+		if saved.Asked.After(now) || saved.Answered.After(now) {
+			continue // the clock went back: nobody knows how old it is
+		}
 		one := &s.Applications[saved.Application]
 		id := identifyService(s.Services[one.Service].ID, threescale.Credentials{})
 		app := a.ledger.refer(identifyApplication(id, threescale.Application{ID: one.ID}), services[one.Service])
-		app.restore(one, cal)
+		app.restore(one, cal, now)
 		a.good.put(&entry{
 			key: digest(saved.Key), application: app, asked: saved.Asked, answered: saved.Answered,
 			serviceID: s.Services[one.Service].ID, appID: one.ID,
@@ -162,10 +166,10 @@ func (s *snapshot) sound() bool {
 	return true
 }
 
-func (s *service) restore(list []savedMetric) {
+func (s *service) restore(list []savedMetric, now time.Time) {
 	for _, one := range list {
 		m := s.metric(one.Name)
-		m.seen.Store(one.Seen)
+		m.seen.Store(min(one.Seen, now.UnixNano()))
 		if one.Parent == "" {
 			continue
 		}
@@ -176,13 +180,16 @@ func (s *service) restore(list []savedMetric) {
 }
 
 // restore sets limits and totals, once.
-func (app *application) restore(saved *savedApplication, cal *calendar) {
+func (app *application) restore(saved *savedApplication, cal *calendar, now time.Time) {
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	if !app.asked.IsZero() {
 		return
 	}
 	app.plan, app.children, app.asked = saved.Plan, saved.Children, saved.Asked
+	if app.asked.After(now) {
+		app.asked = now // or no answer would count until then
+	}
 	app.limits = app.limitRoom[:0]
 	for _, one := range saved.Limits {
 		if one.Period > threescale.Minute {

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -68,4 +69,26 @@ func TestNoSnapshot(t *testing.T) {
 		assert.Equal(t, secret, a.secret)
 		assert.Zero(t, a.Stats().Entries)
 	}
+}
+
+// TestSnapshotOfTheFuture: with a clock that went back while the daemon was stopped, nothing is taken for
+// younger than it is: a revoked key is, and a changed limit holds, within the TTL.
+func TestSnapshotOfTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := newWorld(t, nil)
+		first.limited("back", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		require.Equal(t, http.StatusOK, first.get("authrep", "app_id", "back", "usage[hits]", "1").status)
+		var saved bytes.Buffer
+		require.NoError(t, first.Save(&saved))
+		year := time.Now().Year()
+		text := strings.ReplaceAll(saved.String(), fmt.Sprintf(`"%d-`, year), fmt.Sprintf(`"%d-`, year+1))
+		require.NotEqual(t, text, saved.String())
+		second := newWorld(t, func(o *Options) { o.Client = first.client })
+		require.NoError(t, second.Load())
+		require.NoError(t, second.Restore(strings.NewReader(text)))
+		first.limited("back", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 5})
+		pass(DefaultTTL)
+		answer := second.get("authorize", "app_id", "back")
+		assert.EqualValues(t, 5, answer.verdict(t).UsageReports[0].MaxValue)
+	})
 }
