@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,7 +116,11 @@ func (a *Authorizer) readNative(c *call, w http.ResponseWriter, req *http.Reques
 	c.referrer, c.code = in.Referrer, in.ResponseCode
 	c.asks = len(in.Usage) > 0
 	for name, value := range in.Usage {
-		c.asked = append(c.asked, amount{name: strings.Trim(name, rubySpace), value: int64(value)})
+		name = strings.Trim(name, rubySpace)
+		if slices.ContainsFunc(c.asked, func(a amount) bool { return a.name == name }) {
+			return &problem{Status: http.StatusBadRequest, Detail: "usage: a metric is named twice, with and without blanks"}
+		}
+		c.asked = append(c.asked, amount{name: name, value: int64(value)})
 	}
 	return nil
 }

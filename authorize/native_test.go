@@ -99,3 +99,20 @@ func TestNativeUnavailable(t *testing.T) {
 		assert.Len(t, allowing.journal.take(), 1, "and billed")
 	})
 }
+
+// TestNativeNamesOnce: a metric cannot be named twice, with blanks around it and without.
+func TestNativeNamesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("twice", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 10})
+		r := httptest.NewRequest(http.MethodPost, "/v1/authrep", strings.NewReader(`{"service_id":"1001","app_id":"twice","usage":{"hits":8," hits":7}}`))
+		w.send(r)
+		total := uint64(0)
+		for _, e := range w.journal.take() {
+			for _, u := range e.Usage {
+				total += u.Value
+			}
+		}
+		assert.LessOrEqual(t, total, uint64(10))
+	})
+}
