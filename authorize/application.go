@@ -15,7 +15,7 @@ import (
 // for it here. All answers for it share it, whatever key they were given for.
 type application struct {
 	service    *service
-	references atomic.Int64 // remembered answers that point here
+	references atomic.Int64 // remembered answers that point here, and questions on their way
 
 	mu       sync.Mutex // guards what follows; held for a decision, never while waiting
 	tallies  []tally
@@ -42,6 +42,7 @@ func (app *application) of(m *metric, flat bool) *tally {
 	if app.tallies == nil {
 		app.tallies = app.tallyRoom[:0]
 	}
+	m.used.Store(true)
 	app.tallies = append(app.tallies, tally{metric: m, flat: flat})
 	return &app.tallies[len(app.tallies)-1]
 }
@@ -69,7 +70,7 @@ func (app *application) book(u threescale.Usage, flat bool, timestamp int64, c c
 		at = newCalendar(timestamp)
 	}
 	for _, inc := range u {
-		app.add(app.of(app.service.metric(inc.Metric), flat), int64(min(inc.Value, threescale.MaxValue)), c, at, cal, now)
+		app.add(app.of(app.service.follow(inc.Metric), flat), int64(min(inc.Value, threescale.MaxValue)), c, at, cal, now)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 const (
 	maxServices = 10_000 // services whose metrics are shared by their applications
 	maxMetrics  = 10_000 // metrics of one service; what is beyond weighs for itself alone
+	maxUnproven = 5_000  // of them, those that reports named and no answer; what is beyond weighs together
 	maxDepth    = 64     // ends a walk up, should answers ever make a circle of the hierarchy
 )
 
@@ -24,6 +25,7 @@ type metric struct {
 	children atomic.Pointer[[]string] // as last told; nil: never
 	seen     atomic.Int64             // Unix nanoseconds of the last answer that proved it; 0: none
 	denied   atomic.Int64             // of the last answer that denied it; 0: none
+	used     atomic.Bool              // there are tallies of it
 }
 
 func newMetric(name string) *metric {
@@ -69,13 +71,16 @@ func (m *metric) unknown(now time.Time, life time.Duration) bool {
 // service is what answers told about one service: its metrics, and whether it can be asked at all.
 type service struct {
 	breaker breaker
+	rest    *metric // stands for those beyond maxUnproven
 
 	mu      sync.RWMutex // guards what follows
 	metrics map[string]*metric
 	beliefs map[pair]belief // see place.go
 }
 
-func newService() *service { return &service{metrics: make(map[string]*metric)} }
+func newService() *service {
+	return &service{metrics: make(map[string]*metric), rest: newMetric("")}
+}
 
 // find returns the metric of a name, or nil.
 func (s *service) find(name string) *metric {
@@ -94,11 +99,39 @@ func (s *service) metric(name string) *metric {
 	if m := s.metrics[name]; m != nil {
 		return m
 	}
+	if len(s.metrics) >= maxMetrics {
+		s.clear()
+	}
 	m := newMetric(name)
 	if len(s.metrics) < maxMetrics {
 		s.metrics[m.name] = m
 	}
 	return m
+}
+
+// clear makes room: it forgets the names of which nothing is known but that answers denied them. The mutex is
+// held.
+func (s *service) clear() {
+	for name, m := range s.metrics {
+		if m.denied.Load() != 0 && m.seen.Load() == 0 && !m.used.Load() {
+			delete(s.metrics, name)
+		}
+	}
+}
+
+// follow returns what the usage of a metric is counted under whose name nobody has proven, so that wrong names
+// leave room for right ones.
+func (s *service) follow(name string) *metric {
+	s.mu.RLock()
+	m, full := s.metrics[name], len(s.metrics) >= maxUnproven
+	s.mu.RUnlock()
+	switch {
+	case m != nil:
+		return m
+	case full:
+		return s.rest
+	}
+	return s.metric(name)
 }
 
 // learn takes the direct children that an answer lists. It lists those of metrics with a limit and of
