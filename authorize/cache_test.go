@@ -1,15 +1,18 @@
 package authorize
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // TestFloodDrivesOutNothingHot: keys that come once, right or wrong, leave those in use alone, and memory
@@ -70,5 +73,56 @@ func TestEvictionForgetsNoUsage(t *testing.T) {
 		}
 		assert.Equal(t, 100, granted)
 		assert.Less(t, w.Stats().Applications, 60)
+	})
+}
+
+// TestForgottenWithoutReports: applications that nobody remembers an answer of are forgotten where nothing is
+// reported, too.
+func TestForgottenWithoutReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.MaxEntries = 16 })
+		for j := range 50 {
+			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", fmt.Sprint("bulk", j+1)).status)
+		}
+		pass(2 * time.Minute)
+		w.get("authorize", "app_id", "app2")
+		synctest.Wait()
+		assert.LessOrEqual(t, w.Stats().Applications, w.Stats().Entries+1)
+	})
+}
+
+// TestForgottenWhileAsked: usage that the backend has counted is not taken off its counter when the
+// application is forgotten, for want of answers, while a question about it is on its way.
+func TestForgottenWhileAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.MaxEntries = 1 })
+		w.limited("asked", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		require.Equal(t, 64, w.hammer(64, "app_id", "asked", "usage[hits]", "1"))
+		w.deliver()
+		for j := range 50 {
+			w.get("authorize", "app_id", fmt.Sprint("bulk", j+1))
+		}
+		pass(5 * time.Minute)
+		w.backend.set(false, time.Second)
+		go func() {
+			pass(500 * time.Millisecond)
+			w.ledger.sweep(time.Now().Unix())
+		}()
+		assert.EqualValues(t, 64, w.get("authorize", "app_id", "asked").current(t, "hits", threescale.Eternity))
+	})
+}
+
+// TestManyUnknownMetrics: names that do not exist take the place of none that does.
+func TestManyUnknownMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		require.Equal(t, http.StatusOK, w.get("authorize", "app_id", "appnolim").status)
+		s := w.services.of(identifyService("1001", threescale.Credentials{}))
+		for i := range maxMetrics {
+			s.metric(fmt.Sprint("nosuch", i)).denied.Store(time.Now().UnixNano())
+		}
+		assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "appnolim", "usage[other]", "1").status)
+		assert.Equal(t, http.StatusNotFound, w.get("authrep", "app_id", "appnolim", "usage[nosuchagain]", "1").status)
+		assert.LessOrEqual(t, len(s.metrics), maxMetrics)
 	})
 }

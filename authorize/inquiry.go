@@ -25,10 +25,11 @@ type inquiry struct {
 	begun   time.Time // when the backend was asked, last
 
 	question *threescale.AuthorizeCall
-	before   []tally // of the application at begun
+	followed *application // not forgotten before the answer is taken; nil: it was not followed
+	before   []tally      // of it at begun
 }
 
-// unsettled lists the metrics of a call that can exist and are not known not to.
+// unsettled lists the metrics of a call that can exist and are not known not to, which mode none never knows.
 func (i *inquiry) unsettled(c *call, now time.Time) []string {
 	var names []string
 	for n := range c.asked {
@@ -36,7 +37,7 @@ func (i *inquiry) unsettled(c *call, now time.Time) []string {
 		if x.fault != nil || !askable(x.name) || !c.door.takes(x.name) || slices.Contains(names, x.name) {
 			continue
 		}
-		if m := i.service.find(x.name); m == nil || !m.unknown(now, i.options.DenyTTL) {
+		if m := i.service.find(x.name); m == nil || i.options.Mode == None || !m.unknown(now, i.options.DenyTTL) {
 			names = append(names, x.name)
 		}
 	}
@@ -48,6 +49,7 @@ func (i *inquiry) run() {
 	ctx, cancel := context.WithTimeout(context.Background(), i.options.Timeout)
 	defer cancel()
 	answer, err := i.inquire(ctx)
+	defer i.release()
 	now := time.Now()
 	if err != nil || !isAnswer(answer) {
 		i.away(answer, err, now)
@@ -59,11 +61,21 @@ func (i *inquiry) run() {
 	i.take(ctx, answer, now)
 }
 
+// release lets what was followed be forgotten, and forgets what can be: answers bring applications in, also where
+// nothing is reported.
+func (i *inquiry) release() {
+	if i.followed != nil {
+		i.followed.references.Add(-1)
+	}
+	i.ledger.sweep(time.Now().Unix())
+}
+
 // inquire asks. The first answer about an application sets its counters, so there it should not be left
 // open whether a report was counted in it: reports in flight are waited for, though not long, and if one
 // went out or came back meanwhile the question is put again.
 func (i *inquiry) inquire(ctx context.Context) (answer *threescale.Authorization, err error) {
 	app := i.ledger.find(identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application))
+	i.followed = app
 	patience, cancel := context.WithTimeout(ctx, maxCalm)
 	defer cancel()
 	for range maxFirst {

@@ -89,12 +89,16 @@ func (l *ledger) refer(id identity, s *service) *application {
 	return app
 }
 
-// find returns the application of an identity, or nil.
+// find returns the application of an identity, with one reference more, or nil.
 func (l *ledger) find(id identity) *application {
 	sh := &l.shards[id.low%shards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.applications[id]
+	app := sh.applications[id]
+	if app != nil {
+		app.references.Add(1)
+	}
+	return app
 }
 
 // lock returns the application of a service and an identity with its mutex held, a new one if need be;
