@@ -35,7 +35,7 @@ func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refus
 
 // conclude keeps the usage of a decision that is made, and counts it.
 func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Refused) {
-	if r.booked != nil {
+	if len(r.usage) > 0 {
 		refused = a.keep(ctx, r)
 	}
 	a.count(r)
@@ -64,7 +64,7 @@ func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
 	a.trouble.began(err)
 	a.counters.refused.Add(1)
 	refused := &event.Refused{RetryAfter: 5 * time.Second, Err: err}
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && r.booked != nil {
 		r.booked.mu.Lock()
 		r.booked.book(r.usage, r.options.FlatUsage, r.now.Unix(), withdraw, &a.clock, time.Now().Unix())
 		r.booked.mu.Unlock()

@@ -31,9 +31,9 @@ type reply struct {
 	children []threescale.MetricChildren
 	weighed  []amount
 
-	booked *application // an authrep's usage is counted there, and has to be kept
+	booked *application // where the usage is counted; nil: nowhere
 	events [1]event.Event
-	usage  threescale.Usage
+	usage  threescale.Usage // of an authrep that is authorized: it has to be kept
 
 	status threescale.Status
 	body   []byte
@@ -98,11 +98,10 @@ func (a *Authorizer) undecided(r *reply) {
 	if r.authrep {
 		id := identifyService(r.door.serviceID, r.door.credentials)
 		app := a.ledger.lock(&a.services, id, identifyApplication(id, r.application))
-		if app == nil {
-			return
+		if app != nil {
+			defer app.mu.Unlock()
 		}
-		defer app.mu.Unlock()
-		if r.err = a.resolve(r, app.service); r.err == nil {
+		if r.err = a.resolve(r, a.services.of(id)); r.err == nil && r.code == "" {
 			a.reserve(r, app)
 		}
 	}
@@ -123,7 +122,7 @@ func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 		switch {
 		case x.metric != nil && x.metric.known(r.now, r.life):
 		case r.source != FromBackend && a.options.Mode == Allow && (x.metric == nil || x.metric.denied.Load() == 0):
-			x.metric = s.metric(x.name)
+			x.metric = s.follow(x.name)
 		case r.source == FromBackend || x.metric != nil && x.metric.denied.Load() > x.metric.seen.Load():
 			return threescale.MetricInvalid(x.name)
 		default:
@@ -136,7 +135,7 @@ func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 // weigh holds the call against the limits, and counts the usage of an authrep that passes. The
 // application's mutex is held.
 func (a *Authorizer) weigh(r *reply, app *application) {
-	cal := a.clock.at(r.now.Unix())
+	cal := a.moment(r)
 	r.calendar, r.plan, r.children = cal, app.plan, app.children
 	for i := range app.limits {
 		r.reports = append(r.reports, app.limits[i].report(app.tallies, cal))
@@ -151,6 +150,18 @@ func (a *Authorizer) weigh(r *reply, app *application) {
 		r.reports[i].shown = below(r.reports[i].metric, r.asked, r.reports[i].current)
 	}
 	a.reserve(r, app)
+}
+
+// moment returns the calendar that a call is held against. Between its looking up and the application's mutex,
+// which is held now, others may have turned a period: then the call belongs to the new one, as they do, since
+// the counters of the old one are gone.
+func (a *Authorizer) moment(r *reply) *calendar {
+	cal := a.clock.at(r.now.Unix())
+	if newest := a.clock.current.Load(); newest.minute > cal.minute {
+		r.now = time.Now()
+		cal = a.clock.at(r.now.Unix())
+	}
+	return cal
 }
 
 // exceeds reports whether a limit stands in the way: with usage, of the metrics named and their
@@ -186,21 +197,22 @@ func find(list []amount, m *metric) *amount {
 	return nil
 }
 
-// reserve counts the usage of the call, which is to be kept. The application's mutex is held.
+// reserve counts the usage of the call, which is to be kept. The application's mutex is held; it is nil when
+// too many are followed.
 func (a *Authorizer) reserve(r *reply, app *application) {
+	cal := a.moment(r)
 	now := r.now.Unix()
-	cal := a.clock.at(now)
 	for i := range r.asked {
 		x := &r.asked[i]
 		if x.value == 0 {
 			continue
 		}
-		app.add(app.of(x.metric, r.options.FlatUsage), x.value, accept, cal, cal, now)
-		r.usage = append(r.usage, threescale.Increment{Metric: x.metric.name, Value: uint64(x.value)})
+		if app != nil {
+			app.add(app.of(x.metric, r.options.FlatUsage), x.value, accept, cal, cal, now)
+		}
+		r.usage = append(r.usage, threescale.Increment{Metric: x.name, Value: uint64(x.value)})
 	}
-	if len(r.usage) > 0 {
-		r.booked = app
-	}
+	r.booked = app
 }
 
 // exceeded is the largest amount by which a counter of the call is above its limit already.

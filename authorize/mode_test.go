@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // TestBackendDownForAnHour: what each mode answers, and until when. The outage begins right after all of
@@ -115,4 +116,40 @@ func TestNoAnswerOfItsOwn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestModeNoneRemembersNoMetric: nor that one does not exist.
+func TestModeNoneRemembersNoMetric(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.Mode = None })
+		require.Equal(t, http.StatusNotFound, w.get("authorize", "app_id", "app2", "usage[soon]", "1").status)
+		before := w.backend.calls()
+		pass(time.Second)
+		require.Equal(t, http.StatusNotFound, w.get("authorize", "app_id", "app2", "usage[soon]", "1").status)
+		assert.Greater(t, w.backend.calls(), before)
+		s := w.services.of(identifyService("1001", threescale.Credentials{}))
+		s.metric("hits").denied.Store(time.Now().UnixNano())
+		pass(time.Second)
+		assert.Equal(t, http.StatusOK, w.get("authorize", "app_id", "app2", "usage[hits]", "1").status)
+	})
+}
+
+// TestAllowReportsWhatItGrants: in an outage, too, a yes is billed or counted as not, and a no is never billed.
+func TestAllowReportsWhatItGrants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.Mode, o.MaxStale = Allow, time.Minute })
+		require.NoError(t, w.Load())
+		s := w.services.of(identifyService("1001", threescale.Credentials{}))
+		s.metric("hits").denied.Store(time.Now().UnixNano())
+		pass(time.Second)
+		s.metric("hits").seen.Store(time.Now().UnixNano())
+		w.backend.set(true, 0)
+		pass(2 * time.Minute)
+		status := w.get("authrep", "app_id", "app2", "usage[hits]", "1").status
+		assert.Equal(t, map[int]int{200: 1, 409: 0}[status], len(w.journal.take()), "answered %d", status)
+
+		w.ledger.size.Store(w.ledger.most) // no room to follow another
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "bulk1", "usage[search]", "1").status)
+		assert.Len(t, w.journal.take(), 1)
+	})
 }
