@@ -60,6 +60,7 @@ var (
 	send     = change{doubtful: 1}
 	unsend   = change{doubtful: -1} // the backend certainly did not count it
 	deliver  = change{pending: -1, doubtful: -1, delivered: true}
+	count    = change{pending: -1, delivered: true} // it was not sent: somebody said that it is counted
 )
 
 // book applies a change to usage with a timestamp. The mutex is held.

@@ -136,7 +136,7 @@ func TestPendingThatMayBeCounted(t *testing.T) {
 		w.limited("doubt", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "doubt", "usage[hits]", "30").status)
 		e := w.journal.take()[0]
-		one := func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) }
+		one := func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) }
 		w.Sending("b", Lane{ServiceID: "1001"}, one)
 		w.others("doubt", 30) // it landed, but the answer was lost
 		pass(DefaultTTL)
@@ -156,7 +156,7 @@ func TestDeadLettersDoNotWeigh(t *testing.T) {
 		w.limited("dead", sandbox.Limit{Metric: "hits", Period: "day", Max: 100})
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "dead", "usage[hits]", "60").status)
 		e := w.journal.take()[0]
-		w.Sending("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) })
+		w.Sending("b", Lane{ServiceID: "1001"}, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
 		w.Settled("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Refused) })
 		assert.EqualValues(t, 0, w.get("authorize", "app_id", "dead").current(t, "hits", threescale.Day))
 	})
@@ -171,7 +171,7 @@ func TestFirstAnswerWaitsForReportsInFlight(t *testing.T) {
 		w.limited("flying", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		w.accept("flying", "hits", 30)
 		e := w.journal.take()[0]
-		w.Sending("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) })
+		w.Sending("b", Lane{ServiceID: "1001"}, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
 		w.others("flying", 30) // it has landed, and its answer is on the way
 		go func() {
 			pass(100 * time.Millisecond)

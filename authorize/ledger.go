@@ -20,6 +20,7 @@ type Lane struct {
 type Usage struct {
 	Lane
 	Batch       string // of a report whose outcome is unknown; empty: it was never sent
+	Index       int    // in the batch
 	Transaction *threescale.Transaction
 }
 
@@ -30,8 +31,7 @@ type Outcome uint8
 const (
 	Delivered Outcome = iota // the backend took it
 	Returned                 // the backend did not take it: it will be sent again, alone or with others
-	Refused                  // sent, and never to be taken: a dead letter
-	Expired                  // a dead letter that was not sent
+	Refused                  // a dead letter
 )
 
 const shards = 64
@@ -58,8 +58,8 @@ type ledger struct {
 	swept     atomic.Int64 // Unix seconds of the last sweep
 	untracked atomic.Uint64
 
-	mu       sync.Mutex // guards doubtful
-	doubtful map[string]struct{}
+	mu       sync.Mutex        // guards doubtful
+	doubtful map[string][]bool // of a batch, by index: what was sent, and may be counted
 }
 
 // followed is how many applications are followed for each answer that may be remembered: usage that is
@@ -68,7 +68,7 @@ const followed = 4
 
 func (l *ledger) init(entries int, clk *clock) {
 	l.clock, l.most = clk, int64(max(entries, 1000))*followed
-	l.doubtful = make(map[string]struct{})
+	l.doubtful = make(map[string][]bool)
 	for i := range l.shards {
 		l.shards[i].applications = make(map[identity]*application)
 	}
@@ -184,46 +184,52 @@ func (a *Authorizer) Load() error {
 			return
 		}
 		a.book(u.Lane, u.Transaction, send, now)
-		a.ledger.doubt(u.Batch)
+		a.ledger.doubt(u.Batch, u.Index)
 	})
 }
 
-// doubt notes that a batch may be counted, and reports whether that is new.
-func (l *ledger) doubt(batch string) bool {
+// doubt notes that a transaction of a batch may be counted, and reports whether that is new.
+func (l *ledger) doubt(batch string, index int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, known := l.doubtful[batch]
-	l.doubtful[batch] = struct{}{}
-	return !known
+	sent := l.doubtful[batch]
+	if index < len(sent) && sent[index] {
+		return false
+	}
+	sent = append(sent, make([]bool, max(0, index+1-len(sent)))...)
+	sent[index] = true
+	l.doubtful[batch] = sent
+	return true
 }
 
-// trust ends doubt, and reports whether there was one.
-func (l *ledger) trust(batch string) bool {
+// trust ends doubt, and returns which transactions it was about.
+func (l *ledger) trust(batch string) (sent []bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, known := l.doubtful[batch]
+	sent = l.doubtful[batch]
 	delete(l.doubtful, batch)
-	return known
+	return sent
 }
 
-// Sending is called before a report is sent, with the transactions in it: from now on the backend may
-// have counted them. A report that is sent again because nobody knows of its first time stays one.
-func (a *Authorizer) Sending(batch string, l Lane, list iter.Seq[*threescale.Transaction]) {
+// Sending is called before a report is sent, with the transactions of the batch that are in it and their
+// indices there: from now on the backend may have counted them. A report that is sent again because nobody
+// knows of its first time stays one.
+func (a *Authorizer) Sending(batch string, l Lane, list iter.Seq2[int, *threescale.Transaction]) {
 	if !a.ledger.active.Load() {
 		return
 	}
 	a.ledger.gate.RLock()
 	defer a.ledger.gate.RUnlock()
-	if !a.ledger.doubt(batch) {
-		return
-	}
 	now := time.Now().Unix()
-	for t := range list {
-		a.book(l, t, send, now)
+	for i, t := range list {
+		if a.ledger.doubt(batch, i) {
+			a.book(l, t, send, now)
+		}
 	}
 }
 
-// Settled is called once it is known, and recorded, what became of the transactions of a batch.
+// Settled is called once it is known, and recorded, what became of the transactions of a batch, with all of
+// them in their order, sent or not.
 func (a *Authorizer) Settled(batch string, l Lane, list iter.Seq2[*threescale.Transaction, Outcome]) {
 	if !a.ledger.active.Load() {
 		return
@@ -232,19 +238,38 @@ func (a *Authorizer) Settled(batch string, l Lane, list iter.Seq2[*threescale.Tr
 	defer a.ledger.gate.RUnlock()
 	sent := a.ledger.trust(batch)
 	now := time.Now().Unix()
+	i := 0
 	for t, o := range list {
+		doubted := i < len(sent) && sent[i]
+		i++
 		switch {
-		case o == Expired:
-			a.book(l, t, withdraw, now)
-		case !sent: // it was sent before anybody followed, and not found pending when that began
-		case o == Delivered:
+		case o == Delivered && doubted: // at once: between two changes it would be taken for others' usage
 			a.book(l, t, deliver, now)
+			continue
+		case doubted:
+			a.book(l, t, unsend, now)
+		}
+		switch {
 		case o == Refused:
-			a.book(l, t, unsend, now)
 			a.book(l, t, withdraw, now)
-		default:
-			a.book(l, t, unsend, now)
+		case o == Delivered && sent != nil: // else it was sent before anybody followed
+			a.book(l, t, count, now)
 		}
 	}
 	a.ledger.sweep(now)
+}
+
+// Requeue calls do, which makes usage pending again that was refused, and counts what do returns: together, so
+// that Load sees all of it or nothing.
+func (a *Authorizer) Requeue(do func() []Usage) {
+	a.ledger.gate.RLock()
+	defer a.ledger.gate.RUnlock()
+	list := do()
+	if !a.ledger.active.Load() {
+		return
+	}
+	now := time.Now().Unix()
+	for i := range list {
+		a.book(list[i].Lane, list[i].Transaction, accept, now)
+	}
 }

@@ -209,7 +209,7 @@ func TestSilentlyDiscarded(t *testing.T) {
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "thrown", "usage[hits]", "60").status)
 		e := w.journal.take()[0]
 		lane := Lane{ServiceID: "1001"}
-		w.Sending("x", lane, func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) })
+		w.Sending("x", lane, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
 		w.Settled("x", lane, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
 		pass(31 * time.Second)
 		assert.EqualValues(t, 60, w.get("authorize", "app_id", "thrown").current(t, "hits", threescale.Eternity))

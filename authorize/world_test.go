@@ -218,7 +218,7 @@ func (w *world) deliver() {
 	for _, e := range w.journal.take() {
 		e := e
 		lane := Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
-		one := func(yield func(*threescale.Transaction) bool) { yield(&e.Transaction) }
+		one := func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) }
 		w.Sending("b", lane, one)
 		c := e.Credentials
 		if c.IsZero() {

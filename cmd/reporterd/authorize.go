@@ -171,7 +171,7 @@ func pendingBatch(s *spool.Spool, info *spool.BatchInfo, add func(authorize.Usag
 		u.Batch = info.ID.String()
 	}
 	for i := range b.Transactions {
-		u.Transaction = &b.Transactions[i].Transaction
+		u.Index, u.Transaction = i, &b.Transactions[i].Transaction
 		add(u)
 	}
 	return nil
@@ -183,9 +183,9 @@ func laneOf(b *spool.Batch) authorize.Lane {
 
 // reportSent tells the authorizer that a report is on its way.
 func (p *pipeline) reportSent(b *spool.Batch, sent []int) {
-	p.authorizer.Sending(b.ID.String(), laneOf(b), func(yield func(*threescale.Transaction) bool) {
+	p.authorizer.Sending(b.ID.String(), laneOf(b), func(yield func(int, *threescale.Transaction) bool) {
 		for _, i := range sent {
-			if !yield(&b.Transactions[i].Transaction) {
+			if !yield(i, &b.Transactions[i].Transaction) {
 				return
 			}
 		}
@@ -203,9 +203,6 @@ func (p *pipeline) reportSettled(b *spool.Batch, r spool.Resolution) {
 	}
 	for i := range r.Dead {
 		outcomes[r.Dead[i].Index] = authorize.Refused
-		if r.Dead[i].Reason.Code == "expired" {
-			outcomes[r.Dead[i].Index] = authorize.Expired
-		}
 	}
 	p.authorizer.Settled(b.ID.String(), laneOf(b), func(yield func(*threescale.Transaction, authorize.Outcome) bool) {
 		for i := range outcomes {

@@ -9,8 +9,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // action is what an order does with dead letters.
@@ -21,8 +23,8 @@ const (
 	drop    action = "drop"
 )
 
-// carryOut does what an order says, and returns the letters it did it to, as they were. Their ids are in the
-// outcome, too.
+// carryOut does what an order says, and returns the letters it did it to, as they were, but with the time that
+// they are sent with now. Their ids are in the outcome, too.
 func carryOut(s *spool.Spool, do action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, done []spool.DeadLetter, err error) {
 	out.DryRun = o.DryRun
 	ids := o.IDs
@@ -68,9 +70,29 @@ func act(s *spool.Spool, do action, ids []string, o console.DeadLetterOrder) (do
 	}
 	requeued, err := s.Requeue(ids, restamp)
 	for i := range requeued {
-		done = append(done, requeued[i].Letter)
+		d := requeued[i].Letter
+		if o.Restamp {
+			d.Timestamp = restamp
+		}
+		done = append(done, d)
 	}
 	return done, err
+}
+
+// revived is the usage of requeued letters. Their credentials are in their files alone; an application of a
+// service that has an id is found without.
+func revived(letters []spool.DeadLetter) (all []authorize.Usage) {
+	for i := range letters {
+		d := &letters[i]
+		t := threescale.Transaction{
+			Application: threescale.Application{ID: d.AppID, UserKey: d.UserKey}, Timestamp: d.Timestamp.Unix(),
+		}
+		for metric, value := range d.Usage {
+			t.Usage = append(t.Usage, threescale.Increment{Metric: metric, Value: value})
+		}
+		all = append(all, authorize.Usage{Lane: authorize.Lane{ServiceID: d.ServiceID, FlatUsage: d.FlatUsage}, Transaction: &t})
+	}
+	return all
 }
 
 // sentences takes joined errors apart.
@@ -126,7 +148,16 @@ func (p *pipeline) deadLetter(_ context.Context, id string) (json.RawMessage, er
 func (p *pipeline) ordered(log *zap.Logger, do action) func(context.Context, console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
 	word := map[action]string{requeue: "dead letter requeued", drop: "dead letter dropped"}[do]
 	return func(_ context.Context, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
-		out, done, err := carryOut(p.spool, do, o)
+		var out console.DeadLetterOutcome
+		var done []spool.DeadLetter
+		var err error
+		p.authorizer.Requeue(func() []authorize.Usage {
+			out, done, err = carryOut(p.spool, do, o)
+			if do != requeue || o.DryRun {
+				return nil
+			}
+			return revived(done)
+		})
 		for i := range done {
 			if d := &done[i]; !o.DryRun {
 				log.Info(word, zap.String("id", d.ID), zap.String("service_id", d.ServiceID), zap.String("app_id", d.AppID),

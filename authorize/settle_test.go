@@ -1,0 +1,112 @@
+package authorize
+
+import (
+	"iter"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+var lane1001 = Lane{ServiceID: "1001"}
+
+func some(events []event.Event, indices ...int) iter.Seq2[int, *threescale.Transaction] {
+	return func(yield func(int, *threescale.Transaction) bool) {
+		for _, i := range indices {
+			if !yield(i, &events[i].Transaction) {
+				return
+			}
+		}
+	}
+}
+
+func with(events []event.Event, outcomes ...Outcome) iter.Seq2[*threescale.Transaction, Outcome] {
+	return func(yield func(*threescale.Transaction, Outcome) bool) {
+		for i, o := range outcomes {
+			if !yield(&events[i].Transaction, o) {
+				return
+			}
+		}
+	}
+}
+
+// TestPartOfABatch: of a batch whose first transaction is too old to be sent only the second is, again and again.
+func TestPartOfABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("part", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
+		for range 2 {
+			require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "part", "usage[hits]", "100").status)
+		}
+		events := w.journal.take()
+		for range 5 {
+			w.Sending("b", lane1001, some(events, 1))
+			w.Settled("b", lane1001, with(events, Returned, Returned))
+			pass(DefaultTTL)
+			assert.EqualValues(t, 200, w.get("authorize", "app_id", "part").current(t, "hits", threescale.Eternity))
+		}
+		w.Sending("b", lane1001, some(events, 1))
+		w.Settled("b", lane1001, with(events, Refused, Delivered))
+		w.others("part", 100)
+		pass(time.Hour)
+		assert.EqualValues(t, 100, w.get("authorize", "app_id", "part").current(t, "hits", threescale.Eternity))
+	})
+}
+
+// TestExpiredInDoubt: a report whose outcome is unknown becomes too old to be sent again.
+func TestExpiredInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.MaxEntries = 1 })
+		w.limited("doubted", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "doubted", "usage[hits]", "100").status)
+		events := w.journal.take()
+		w.Sending("b", lane1001, some(events, 0))
+		pass(25 * time.Hour)
+		w.Settled("b", lane1001, with(events, Refused))
+		w.others("doubted", 50)
+		pass(time.Hour)
+		assert.EqualValues(t, 50, w.get("authorize", "app_id", "doubted").current(t, "hits", threescale.Eternity))
+		for range 2 { // nothing of it is missing any more: it can be forgotten
+			for _, app := range []string{"bulk1", "bulk2", "bulk3", "bulk4", "bulk5", "bulk6", "bulk7", "bulk8", "bulk9"} {
+				w.get("authorize", "app_id", app)
+			}
+			pass(5 * time.Minute)
+		}
+		w.ledger.sweep(time.Now().Unix())
+		assert.LessOrEqual(t, w.Stats().Applications, w.Stats().Entries)
+	})
+}
+
+// TestBuriedUnsent: what is known to be refused becomes a dead letter without being sent, and what became one is
+// requeued: the first does not weigh, the second does, once.
+func TestBuriedUnsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("buried", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "buried", "usage[hits]", "100").status)
+		events := w.journal.take()
+		current := func() int64 {
+			pass(DefaultTTL)
+			return w.get("authorize", "app_id", "buried").current(t, "hits", threescale.Eternity)
+		}
+		assert.EqualValues(t, 100, current())
+		w.Settled("b", lane1001, with(events, Refused))
+		assert.EqualValues(t, 0, current())
+		w.Requeue(func() []Usage { return []Usage{{Lane: lane1001, Transaction: &events[0].Transaction}} })
+		assert.EqualValues(t, 100, current())
+		w.Sending("r", lane1001, some(events, 0))
+		w.others("buried", 100) // it is counted
+		assert.EqualValues(t, 100, current())
+		w.Settled("r", lane1001, with(events, Delivered))
+		assert.EqualValues(t, 100, current())
+		pass(time.Hour)
+		assert.EqualValues(t, 100, current())
+	})
+}
