@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/bus"
 	"github.com/reporterd/reporterd/cluster"
 	"github.com/reporterd/reporterd/console"
@@ -236,12 +237,19 @@ func (r *replica) ask(w http.ResponseWriter, q *http.Request, path string) {
 	if err != nil { // the handler says what is wrong with it
 		q.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
 	}
-	p := r.node.Load().Partition(serviceOf(q, body))
+	service := serviceOf(q, body)
+	if !access.From(q.Context()).Serves(service) { // the owner would not know who asks
+		r.spare.Handler(q.Method, path).ServeHTTP(w, q)
+		return
+	}
+	p := r.node.Load().Partition(service)
 	if own := r.pipeline(p); own != nil {
 		own.authorizer.Handler(q.Method, path).ServeHTTP(w, q)
 		return
 	}
-	data, err := json.Marshal(question{Method: q.Method, Target: q.URL.RequestURI(), Path: path, Header: q.Header, Body: body})
+	header := q.Header.Clone()
+	header.Del("Authorization") // it is no business of the bus's
+	data, err := json.Marshal(question{Method: q.Method, Target: q.URL.RequestURI(), Path: path, Header: header, Body: body})
 	var answer []byte
 	if err == nil {
 		ctx, cancel := context.WithTimeout(q.Context(), r.config.Authorize.Timeout)
