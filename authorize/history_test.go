@@ -1,0 +1,258 @@
+package authorize
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// history is a life of one application with a single reporter, told by somebody who sees everything: whatever
+// happens to its usage, and however often the daemon starts anew, what counts against a limit is what was accepted
+// and did not become a dead letter, and a call is granted if, and only if, it fits.
+type history struct {
+	*world
+	r       *rand.Rand
+	limits  []sandbox.Limit
+	counts  []event.Event // against limits: what is pending and what was delivered
+	batches map[string][]event.Event
+	dead    []event.Event
+	tale    []string
+}
+
+const patient = 23*time.Hour + 45*time.Minute // what is older is not sent
+
+var above = map[string][]string{"hits": {"hits"}, "search": {"search", "hits"}, "search_deep": {"search_deep", "search", "hits"}, "other": {"other", "hits"}}
+
+func same(a, b event.Event) bool { return a.ID == b.ID }
+
+// sum is what counts against a limit now.
+func (h *history) sum(l sandbox.Limit) (n uint64) {
+	p, _ := threescale.ParsePeriod(l.Period)
+	start, end := p.Start(time.Now()).Unix(), p.End(time.Now()).Unix()
+	for _, e := range h.counts {
+		if p != threescale.Eternity && (e.Timestamp < start || e.Timestamp >= end) {
+			continue
+		}
+		if u := e.Usage[0]; u.Metric == l.Metric || !e.FlatUsage && slices.Contains(above[u.Metric], l.Metric) {
+			n += u.Value
+		}
+	}
+	return n
+}
+
+func (h *history) usage() event.Event {
+	metric := []string{"hits", "search", "search_deep", "other"}[h.r.IntN(4)]
+	return event.Event{ID: fmt.Sprint(len(h.tale)), ServiceID: "1001", FlatUsage: h.r.IntN(5) == 0, Transaction: threescale.Transaction{
+		Application: threescale.Application{ID: "life"}, Usage: threescale.Usage{{Metric: metric, Value: 1 + h.r.Uint64N(6)}}, Timestamp: time.Now().Unix(),
+	}}
+}
+
+// call asks, and holds the answer against the truth.
+func (h *history) call() {
+	e := h.usage()
+	u := e.Usage[0]
+	fits := true
+	for _, l := range h.limits {
+		if u.Metric == l.Metric || !e.FlatUsage && slices.Contains(above[u.Metric], l.Metric) {
+			fits = fits && h.sum(l)+u.Value <= l.Max
+		}
+	}
+	r := h.request("authrep", fmt.Sprintf("&app_id=life&usage[%s]=%d", u.Metric, u.Value), e.FlatUsage)
+	h.tell("authrep %v flat %v: %d", u, e.FlatUsage, r.status)
+	require.Equal(h.t, fits, r.status == http.StatusOK, "%v", h.tale)
+	if fits {
+		kept := h.journal.events
+		e.Timestamp = kept[len(kept)-1].Timestamp
+		kept[len(kept)-1].ID = e.ID
+		h.counts = append(h.counts, e)
+	}
+	r = h.request("authorize", "&app_id=life", false)
+	for _, l := range h.limits {
+		p, _ := threescale.ParsePeriod(l.Period)
+		require.EqualValues(h.t, h.sum(l), r.current(h.t, l.Metric, p), "%s per %s: %v", l.Metric, l.Period, h.tale)
+	}
+}
+
+func (h *history) request(call, query string, flat bool) got {
+	q, err := http.NewRequest(http.MethodGet, "/transactions/"+call+".xml?service_token=stoken1001&service_id=1001"+query, nil)
+	require.NoError(h.t, err)
+	if flat {
+		q.Header.Set(threescale.OptionsHeader, "flat_usage=1")
+	}
+	return h.send(q)
+}
+
+func (h *history) tell(format string, args ...any) {
+	h.tale = append(h.tale, fmt.Sprintf(format, args...))
+}
+
+// report takes usage in by another way.
+func (h *history) report() {
+	e := h.usage()
+	e.Timestamp -= h.r.Int64N(7200)
+	_, err := h.Append(h.t.Context(), []event.Event{e})
+	require.NoError(h.t, err)
+	h.counts = append(h.counts, e)
+	h.tell("report %v flat %v at %d", e.Usage[0], e.FlatUsage, e.Timestamp)
+}
+
+// seal makes batches of what is in the journal.
+func (h *history) seal() {
+	events := h.journal.take()
+	for i, e := range events {
+		name := fmt.Sprint("batch", len(h.tale), e.FlatUsage, i/4)
+		h.batches[name] = append(h.batches[name], e)
+	}
+	h.tell("seal %d", len(events))
+}
+
+// attempt tries one batch, of which the old part is not sent: it is counted, not taken, or refused.
+func (h *history) attempt() {
+	for _, name := range slices.Sorted(maps.Keys(h.batches))[:min(1, len(h.batches))] {
+		events := h.batches[name]
+		lane := Lane{ServiceID: "1001", FlatUsage: events[0].FlatUsage}
+		outcomes := make([]Outcome, len(events))
+		fate := []Outcome{Delivered, Delivered, Returned, Refused}[h.r.IntN(4)]
+		var sent []int
+		var list []threescale.Transaction
+		for i, e := range events {
+			if outcomes[i] = fate; time.Since(time.Unix(e.Timestamp, 0)) < patient {
+				sent, list = append(sent, i), append(list, e.Transaction)
+			} else if fate != Returned {
+				outcomes[i] = Refused
+			}
+		}
+		buried := fate == Refused && h.r.IntN(2) == 0 // without being sent
+		if len(sent) > 0 && !buried {
+			h.Sending(name, lane, some(events, sent...))
+		}
+		if fate == Delivered && len(sent) > 0 {
+			_, err := h.client.Report(h.t.Context(), &threescale.Report{
+				ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}, FlatUsage: lane.FlatUsage, Transactions: list,
+			})
+			require.NoError(h.t, err)
+			require.NoError(h.t, h.sandbox.Settle(h.t.Context()))
+		}
+		h.Settled(name, lane, with(events, outcomes...))
+		for i, e := range events {
+			if outcomes[i] == Refused {
+				h.dead = append(h.dead, e)
+				h.counts = slices.DeleteFunc(h.counts, func(c event.Event) bool { return same(c, e) })
+			}
+		}
+		if fate != Returned {
+			delete(h.batches, name)
+		}
+		h.tell("%s of %d, %d sent: %v", name, len(events), len(sent), outcomes)
+	}
+}
+
+// requeue makes a dead letter a batch.
+func (h *history) requeue() {
+	if len(h.dead) == 0 {
+		return
+	}
+	e := h.dead[0]
+	h.dead = h.dead[1:]
+	h.Requeue(func() []Usage {
+		h.batches[fmt.Sprint("again", len(h.tale))] = []event.Event{e}
+		return []Usage{{Lane: Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction}}
+	})
+	h.counts = append(h.counts, e)
+	h.tell("requeue %v at %d", e.Usage[0], e.Timestamp)
+}
+
+// restart begins a new life, with what is on disk, and perhaps with what the old one remembered.
+func (h *history) restart() {
+	var saved bytes.Buffer
+	stopped := h.r.IntN(2) == 0
+	if stopped {
+		require.NoError(h.t, h.Save(&saved))
+	}
+	h.tell("restart, stopped %v", stopped)
+	h.options.Pending = func(add func(Usage)) error {
+		for e := range h.pending() {
+			add(Usage{Lane: Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction})
+		}
+		return nil
+	}
+	h.Authorizer = New(h.options)
+	require.NoError(h.t, h.Load())
+	if stopped {
+		require.NoError(h.t, h.Restore(&saved))
+	}
+}
+
+func (h *history) pending() iter.Seq[*event.Event] {
+	return func(yield func(*event.Event) bool) {
+		for _, events := range h.batches { // in any order
+			for i := range events {
+				yield(&events[i])
+			}
+		}
+		for i := range h.journal.events {
+			yield(&h.journal.events[i])
+		}
+	}
+}
+
+// crowd drives the application out of memory, as far as it can be forgotten.
+func (h *history) crowd() {
+	for i := range 40 {
+		h.get("authorize", "app_id", fmt.Sprint("bulk", i+1))
+	}
+	h.tell("crowd")
+}
+
+// TestHistories: many lives.
+func TestHistories(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	for n := range uint64(30) {
+		t.Run(fmt.Sprint(seed+n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &history{
+					world: newWorld(t, func(o *Options) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed+n, 0)), batches: map[string][]event.Event{},
+					limits: []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
+						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},
+				}
+				h.limited("life", h.limits...)
+				require.NoError(t, h.Load())
+				for range 150 {
+					switch k := h.r.IntN(24); {
+					case k < 9:
+						h.call()
+					case k < 11:
+						h.report()
+					case k < 13:
+						h.seal()
+					case k < 17:
+						h.attempt()
+					case k < 19:
+						h.requeue()
+					case k < 20:
+						h.restart()
+					case k < 21:
+						h.crowd()
+					default:
+						d := time.Duration(h.r.Int64N(int64([]time.Duration{5 * time.Second, time.Minute, time.Hour, 16 * time.Hour}[h.r.IntN(4)])))
+						h.tell("pass %v", d)
+						pass(d)
+					}
+				}
+			})
+		})
+	}
+}
