@@ -11,7 +11,8 @@
 // With this daemon as the only reporter a limit of N grants N. With others, what they use is seen at the
 // next answer of the backend after it was counted there: the overshoot is at most what the others use in
 // the TTL, the time until they have reported it, and the time until the backend's worker has counted it.
-// Three cases cost exactness for a while: usage of one application by id here and by user key there counts
+// Four cases cost exactness for a while: what was delivered just before the first question about an application, and
+// the worker has not counted yet, is seen with the second; usage of one application by id here and by user key there counts
 // apart until it is delivered; a worker more than a minute behind its 202 is taken for one that threw
 // the report away; and where a metric without a limit lies between two that have one, what the lower uses
 // weighs on the upper from the second answer on (place.go).
@@ -123,7 +124,7 @@ func New(o Options) *Authorizer {
 // while calls are answered.
 func (a *Authorizer) SetServices(list []Service) {
 	for i := range list { // so that they have their place before others are asked for
-		a.services.of(identifyService(list[i].ID, threescale.Credentials{}))
+		a.services.of(identifyService(list[i].ID, threescale.Credentials{})).used.Store(true)
 	}
 	a.configured.Store(newDirectory(list))
 }

@@ -126,3 +126,23 @@ func TestManyUnknownMetrics(t *testing.T) {
 		assert.LessOrEqual(t, len(s.metrics), maxMetrics)
 	})
 }
+
+// TestManyUnknownServices: ids that mean nothing take the place of no service that does, and are forgotten.
+func TestManyUnknownServices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.Services = nil })
+		for i := range maxServices {
+			w.services.of(identifyService(fmt.Sprint("nosuch", i), threescale.Credentials{}))
+		}
+		for range 3 {
+			assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "appnolim", "usage[other]", "1").status)
+			pass(DefaultTTL)
+		}
+		w.get("authorize", "app_id", "appnolim", "usage[other]", "1")
+		before := w.backend.calls()
+		assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "appnolim", "usage[other]", "1").status)
+		assert.Equal(t, before, w.backend.calls(), "it is remembered")
+		w.SetServices(configured)
+		assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "app2", "usage[other]", "1").status)
+	})
+}

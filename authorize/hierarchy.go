@@ -71,7 +71,8 @@ func (m *metric) unknown(now time.Time, life time.Duration) bool {
 // service is what answers told about one service: its metrics, and whether it can be asked at all.
 type service struct {
 	breaker breaker
-	rest    *metric // stands for those beyond maxUnproven
+	rest    *metric     // stands for those beyond maxUnproven
+	used    atomic.Bool // it is configured, or has an application
 
 	mu      sync.RWMutex // guards what follows
 	metrics map[string]*metric
@@ -188,11 +189,23 @@ func (s *services) of(key identity) *service {
 	if found = s.byKey[key]; found != nil {
 		return found
 	}
+	if len(s.byKey) >= maxServices {
+		s.clear()
+	}
 	found = newService()
 	if len(s.byKey) < maxServices {
 		s.byKey[key] = found
 	}
 	return found
+}
+
+// clear makes room: it forgets the services that were only asked for. The mutex is held.
+func (s *services) clear() {
+	for key, one := range s.byKey {
+		if !one.used.Load() {
+			delete(s.byKey, key)
+		}
+	}
 }
 
 // Parents returns the parents of a service's methods, as far as answers told of them: of metrics that have a limit in

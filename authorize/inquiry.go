@@ -172,6 +172,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	st := answer.Verdict
 	id := identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application)
 	e.application = i.ledger.refer(id, i.service)
+	i.service = e.application.service // where its metrics are looked for, should there be no room for services
 	first := !e.application.told()
 	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock, i.before))
 	e.oauth, e.keys = st.Application, st.AppKeys

@@ -82,6 +82,7 @@ func (l *ledger) refer(id identity, s *service) *application {
 	app := sh.applications[id]
 	if app == nil {
 		app = &application{service: s}
+		s.used.Store(true)
 		sh.applications[id] = app
 		l.size.Add(1)
 	}
@@ -114,6 +115,7 @@ func (l *ledger) lock(services *services, service, id identity) *application {
 			return nil
 		}
 		app = &application{service: services.of(service)}
+		app.service.used.Store(true)
 		sh.applications[id] = app
 		l.size.Add(1)
 	}
