@@ -39,17 +39,23 @@ func (f *flights) join(k digest) (fl *flight, first bool) {
 
 func (f *flights) land(k digest, fl *flight) {
 	f.mu.Lock()
-	delete(f.byKey, k)
+	if f.byKey[k] == fl {
+		delete(f.byKey, k)
+	}
 	f.mu.Unlock()
 	close(fl.done)
 }
 
 // ask returns the flight of a call, begun if there was none: nil if the backend is not to be asked now.
 // The question has a context of its own, which Options.Timeout ends: whoever asked first may go away
-// without taking the answer from the others.
-func (a *Authorizer) ask(c *call) *flight {
+// without taking the answer from the others. A call that asks alone joins nobody: where many wrong metrics are
+// asked for at once, no answer to one of the others is about its own.
+func (a *Authorizer) ask(c *call, alone bool) *flight {
 	s := a.services.of(identifyService(c.door.serviceID, c.door.credentials))
-	fl, first := a.flights.join(c.key)
+	fl, first := &flight{done: make(chan struct{})}, true
+	if !alone {
+		fl, first = a.flights.join(c.key)
+	}
 	if !first {
 		return fl
 	}

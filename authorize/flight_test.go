@@ -130,3 +130,27 @@ func TestSlowDisk(t *testing.T) {
 		assert.Len(t, w.journal.take(), 6)
 	})
 }
+
+// TestOneRightAmongWrong: many calls for one key at once, each with another wrong metric, and one right, in every mode.
+func TestOneRightAmongWrong(t *testing.T) {
+	for _, mode := range []Mode{Resilient, Strict, Allow, None} {
+		t.Run(mode.String(), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { oneRightAmongWrong(t, mode) }) })
+	}
+}
+
+func oneRightAmongWrong(t *testing.T, mode Mode) {
+	w := newWorld(t, func(o *Options) { o.Mode = mode })
+	w.backend.set(false, 10*time.Millisecond)
+	var right got
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			wrong := w.get("authrep", "app_id", "appnolim", "usage[nosuch"+strconv.Itoa(i)+"]", "1")
+			assert.Equal(t, http.StatusNotFound, wrong.status, wrong.body)
+		})
+	}
+	pass(time.Millisecond)
+	all.Go(func() { right = w.get("authrep", "app_id", "appnolim", "usage[hits]", "1") })
+	all.Wait()
+	assert.Equal(t, http.StatusOK, right.status, right.body)
+}

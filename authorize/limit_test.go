@@ -217,3 +217,28 @@ func TestSilentlyDiscarded(t *testing.T) {
 		assert.EqualValues(t, 0, w.get("authorize", "app_id", "thrown").current(t, "hits", threescale.Eternity))
 	})
 }
+
+// TestLimitsComeAndGo: with the plan, and each begins with all that was used in its period.
+func TestLimitsComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.limited("zero", sandbox.Limit{Metric: "hits", Period: "day", Max: 0})
+		assert.Equal(t, 200, w.get("authorize", "app_id", "zero").status)
+		assert.Equal(t, 409, w.get("authrep", "app_id", "zero", "usage[search]", "1").status)
+		assert.Equal(t, 200, w.get("authrep", "app_id", "zero", "usage[search]", "0").status)
+		w.limited("zero", sandbox.Limit{Metric: "hits", Period: "hour", Max: 5})
+		pass(DefaultTTL)
+		assert.Equal(t, 5, w.hammer(64, "app_id", "zero", "usage[search]", "1"))
+		w.limited("zero", sandbox.Limit{Metric: "hits", Period: "hour", Max: 7}, sandbox.Limit{Metric: "hits", Period: "day", Max: 6})
+		pass(DefaultTTL)
+		assert.Equal(t, 1, w.hammer(64, "app_id", "zero", "usage[search]", "1"))
+		w.deliver()
+		w.limited("zero")
+		pass(DefaultTTL)
+		assert.Equal(t, 64, w.hammer(64, "app_id", "zero", "usage[search]", "1"))
+		w.deliver()
+		w.limited("zero", sandbox.Limit{Metric: "hits", Period: "hour", Max: 100})
+		pass(DefaultTTL)
+		assert.Equal(t, 30, w.hammer(64, "app_id", "zero", "usage[search]", "1"))
+	})
+}

@@ -9,7 +9,7 @@ import (
 
 const (
 	// maxLooks bounds how often one call waits for the backend: for a question that somebody else had
-	// begun, for its own, and for a metric that neither of them named.
+	// begun, for its own, and for a metric that neither of them named. The last question it shares with nobody.
 	maxLooks = 4
 
 	// aheadNum and aheadDen are the part of its life after which an answer is asked for again while it
@@ -31,7 +31,7 @@ type finding struct {
 func (a *Authorizer) look(ctx context.Context, c *call) finding {
 	arrived := time.Now()
 	now := arrived
-	for range maxLooks {
+	for looks := 1; ; looks++ {
 		e := a.remembered(c.key)
 		if e != nil && a.fresh(e, c, now, arrived) {
 			return a.found(e, c, now, arrived)
@@ -39,7 +39,10 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 		if f, denied := a.deniedMetric(c, now, arrived); denied {
 			return f
 		}
-		fl := a.ask(c)
+		if looks > maxLooks {
+			break
+		}
+		fl := a.ask(c, looks == maxLooks)
 		if fl.wait(ctx) != nil {
 			break
 		}
@@ -125,7 +128,7 @@ func (a *Authorizer) refresh(c *call) {
 		return
 	}
 	a.counters.ahead.Add(1)
-	a.ask(c)
+	a.ask(c, false)
 }
 
 // deniedMetric finds that an answer denied a metric of the call after it came in: everything the backend
