@@ -97,11 +97,26 @@ func (t *tally) slot(p threescale.Period, at, now *calendar) (*slot, *transit) {
 	return &a.slot, &a.transit
 }
 
-// running returns the slot of the period that is running now, turned if the last one is over.
+// late is how far behind a calendar may be, in seconds, whose owner waited while others turned a period. What is
+// further behind is a clock that went back.
+const late = 120
+
+// running returns the slot of the period that is running now, turned if the last one is over. Where the clock went
+// back, the last one has not begun.
 func (t *tally) running(p threescale.Period, now *calendar) *slot {
-	s := &t.now[p]
-	if s.start >= now.start[p] && s.start != 0 || p == threescale.Eternity {
+	if s := &t.now[p]; s.start == now.start[p] && s.start != 0 || p == threescale.Eternity {
 		return s
+	}
+	return t.turn(p, now)
+}
+
+func (t *tally) turn(p threescale.Period, now *calendar) *slot {
+	s := &t.now[p]
+	switch {
+	case s.start > now.start[p] && s.start-now.start[threescale.Minute] <= late:
+		return s
+	case s.start > now.start[p] && len(t.ahead) < maxAhead:
+		t.ahead = append(t.ahead, coming{*s, t.moving[p]})
 	}
 	*s, t.moving[p] = slot{start: now.start[p]}, transit{end: now.end[p]}
 	kept := t.ahead[:0]
