@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/reporterd/reporterd/cluster"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // What replicas ask the owner of a partition.
@@ -273,7 +273,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// serviceOf is the service that an authorization is for; empty for a provider's default one.
+// serviceOf is the service that an authorization is for, read as its handler will; empty for a provider's
+// default one.
 func serviceOf(q *http.Request, body []byte) string {
 	if strings.HasPrefix(q.URL.Path, "/v1/") {
 		var named struct {
@@ -282,8 +283,12 @@ func serviceOf(q *http.Request, body []byte) string {
 		_ = json.Unmarshal(body, &named) // the handler says what is wrong with it
 		return named.ServiceID
 	}
-	values, _ := url.ParseQuery(q.URL.RawQuery) // likewise
-	return values.Get("service_id")
+	params, err := threescale.ReadParams(q, threescale.ReadOptions{MaxQuery: maxQuestion, Lenient: true})
+	if err != nil {
+		return "" // likewise
+	}
+	_, id, _ := threescale.ReadCredentials(params, false)
+	return id
 }
 
 func answerAsk(ctx context.Context, p *pipeline, data []byte) ([]byte, error) {
