@@ -125,7 +125,7 @@ func (d *delivery) blind() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := &d.lane.blind
-	if !b.lasting(d.began) || d.lane.trouble.exists() || !d.began.Before(b.notBefore) {
+	if !b.lasting() || d.lane.trouble.exists() || !d.began.Before(b.notBefore) {
 		return false
 	}
 	if d.lane.answered.After(b.since) || d.single() {

@@ -3,6 +3,7 @@ package sender
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,34 @@ func TestQuestionsThatAreNotAnswered(t *testing.T) {
 		assert.EqualValues(t, 162, c.spool.Counts().Delivered)
 		assert.EqualValues(t, 40, c.sender.Stats().Alone)
 		assert.Equal(t, 1, c.log.FilterMessage("questions are answered again").Len())
+	})
+}
+
+// TestQuestionsThatFailNowAndThen: two failures far apart do not mean that nobody answers, also where the first
+// question was not needed any more.
+func TestQuestionsThatFailNowAndThen(t *testing.T) {
+	inCity(t, sandbox.Options{}, Options{}, proof.Options{}, 200, func(c *city) {
+		failOnce := func() {
+			failed := false
+			c.behave(func(report bool) reply {
+				if report || failed {
+					return reply{}
+				}
+				failed = true
+				return reply{status: http.StatusServiceUnavailable}
+			})
+		}
+		c.sealSums(sum("app2", 1, threescale.Usage{{Metric: "nosuch", Value: 1}, {Metric: "nosuch too", Value: 1}}))
+		c.wait(minute) // both are denied, and will be asked about again; the answer to one of them is enough
+		failOnce()
+		c.wait(minute)
+		require.EqualValues(t, 1, c.spool.Counts().Dead)
+		failOnce()
+		c.sealSums(sum("app2", 1, threescale.Usage{{Metric: "another", Value: 1}}))
+		c.wait(3 * minute)
+		assert.EqualValues(t, 2, c.spool.Counts().Dead)
+		assert.Zero(t, c.sender.Stats().Alone)
+		assert.Zero(t, c.sandbox.Calls().DiscardedBatches)
 	})
 }
 

@@ -180,18 +180,18 @@ func (s *Sender) blinded(l *lane, now time.Time, f *proof.Failure) time.Time {
 	}
 	s.silent(l, now)
 	b := &l.blind
-	if !b.exists() {
-		b.since = now
+	if !b.exists() || !s.breaker.open && now.Sub(b.notBefore) > probationWait {
+		b.since, b.failures = now, 0 // nobody asked for a while: what failed then says nothing about now
 	}
 	b.failures++
-	b.code = v.Code
+	b.code, b.latest = v.Code, now
 	b.notBefore = now.Add(s.backoff.delay(b.failures, v.Wait))
-	if b.failures == 2 {
+	if b.failures == 2 && !b.logged {
 		b.logged = true
 		s.log.Warn("the backend does not say which applications it knows: what is not proven waits, then travels alone",
 			zap.String("service_id", l.key.ServiceID), zap.String("code", v.Code), zap.Time("since", b.since), zap.Error(f.Err))
 	}
-	if b.lasting(now) && !l.trouble.exists() {
+	if b.lasting() && !l.trouble.exists() {
 		return now // reports get through: it travels alone
 	}
 	return b.notBefore
@@ -208,6 +208,7 @@ func latest(a, b time.Time) time.Time {
 type blindness struct {
 	code      string
 	since     time.Time // of the first failure
+	latest    time.Time // of the last
 	notBefore time.Time // no question earlier
 	failures  int       // in a row
 	logged    bool
@@ -216,7 +217,7 @@ type blindness struct {
 
 func (b *blindness) exists() bool { return b.failures > 0 }
 
-// lasting reports whether it has gone on for so long that nobody waits for its end.
-func (b *blindness) lasting(now time.Time) bool {
-	return b.exists() && now.Sub(b.since) >= probationWait
+// lasting reports whether questions went on failing for so long that nobody waits for the end of it.
+func (b *blindness) lasting() bool {
+	return b.exists() && b.latest.Sub(b.since) >= probationWait
 }
