@@ -61,7 +61,10 @@ func TestMixtures(t *testing.T) {
 					return reply{}
 				})
 				rng, sealed := rand.New(rand.NewPCG(seed, 0)), map[[2]string]uint64{}
-				for range 30 {
+				for round := range 30 {
+					if round == 15 {
+						c.create("ghost0") // from now on it exists, though not everybody knows that at once
+					}
 					all := mixture(rng)
 					for _, t := range all {
 						for _, u := range t.Usage {
