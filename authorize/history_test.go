@@ -219,12 +219,11 @@ func (h *history) crowd() {
 
 // TestHistories: many lives.
 func TestHistories(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	for n := range uint64(30) {
-		t.Run(fmt.Sprint(seed+n), func(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &history{
-					world: newWorld(t, func(o *Options) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed+n, 0)), batches: map[string][]event.Event{},
+					world: newWorld(t, func(o *Options) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
 					limits: []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
 						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},
 				}
