@@ -58,7 +58,6 @@ func runSeed(t *testing.T, seed uint64, run func(context.Context, *history)) *hi
 	return h
 }
 
-// fromEnv reads a number from the environment.
 // histories is how many histories to run: with -short a few.
 func histories(t *testing.T, usual int) int {
 	t.Helper()
@@ -68,6 +67,7 @@ func histories(t *testing.T, usual int) int {
 	return fromEnv(t, "REPORTERD_MODEL_HISTORIES", usual)
 }
 
+// fromEnv reads a number from the environment.
 func fromEnv(t *testing.T, name string, otherwise int) int {
 	t.Helper()
 	value := os.Getenv(name)
