@@ -82,10 +82,44 @@ func (n *Node) forget(p int, epoch uint64) {
 	}
 }
 
+// request puts a call, in as many messages as it needs, and fetches the answer. An error that wraps
+// nats.ErrNoResponders says that nothing was done.
 func (n *Node) request(ctx context.Context, p int, epoch uint64, kind string, data []byte) ([]byte, error) {
-	m := nats.NewMsg(n.callSubject(p, epoch))
+	subject, most, id, sent := n.callSubject(p, epoch), n.most(), n.name(), 0
+	for ; len(data) > most; sent++ {
+		m := marked(nats.NewMsg(subject), id, sent)
+		m.Data, data = data[:most], data[most:]
+		if _, err := n.send(ctx, p, m); err != nil {
+			return nil, err
+		}
+	}
+	m := nats.NewMsg(subject)
+	if sent > 0 {
+		marked(m, id, sent)
+	}
 	m.Data = data
 	m.Header.Set(kindHeader, kind)
+	reply, err := n.send(ctx, p, m)
+	if err != nil {
+		return nil, err
+	}
+	answer := reply.Data
+	for part := 0; reply.Header.Get(moreHeader) != ""; part++ {
+		m := marked(nats.NewMsg(subject), reply.Header.Get(moreHeader), part)
+		m.Header.Set(kindHeader, kindMore)
+		if reply, err = n.send(ctx, p, m); err != nil {
+			return nil, fmt.Errorf("cluster: partition %d: the rest of the answer: %w: %w", p, ErrUnanswered, err)
+		}
+		answer = append(answer, reply.Data...)
+	}
+	return answer, nil
+}
+
+// kindMore is a call for the next part of an answer.
+const kindMore = "more"
+
+// send sends one message and returns its answer.
+func (n *Node) send(ctx context.Context, p int, m *nats.Msg) (*nats.Msg, error) {
 	reply, err := n.o.Conn.RequestMsgWithContext(ctx, m)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
@@ -96,21 +130,63 @@ func (n *Node) request(ctx context.Context, p int, epoch uint64, kind string, da
 	if text := reply.Header.Get(errorHeader); text != "" {
 		return nil, errors.New(text)
 	}
-	return reply.Data, nil
+	return reply, nil
 }
 
 // answerTime bounds how long the owner of a partition may take to answer a call.
 const answerTime = 30 * time.Second
 
-// answer answers one call, in a goroutine of its own.
+// answer answers one message, in a goroutine of its own.
 func (n *Node) answer(h *holding, m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
 	defer cancel()
-	data, err := h.member.Answer(ctx, m.Header.Get(kindHeader), m.Data)
 	reply := nats.NewMsg(m.Reply)
-	reply.Data = data
-	if err != nil {
+	if err := n.fill(ctx, h, m, reply); err != nil {
+		reply.Data = nil
 		reply.Header.Set(errorHeader, err.Error())
 	}
 	_ = m.RespondMsg(reply) // without an answer the caller knows that he does not know
+}
+
+// fill makes the answer to a message: of a call, of a part of one, or the next part of an answer.
+func (n *Node) fill(ctx context.Context, h *holding, m, reply *nats.Msg) (err error) {
+	kind, data := m.Header.Get(kindHeader), m.Data
+	id, part := markOf(m)
+	switch {
+	case id != "" && kind == "":
+		return h.calls.add(id, part, data, time.Now())
+	case id != "" && kind == kindMore:
+		return n.more(h, id, part, reply)
+	case id != "":
+		if data, err = h.calls.join(id, part, data); err != nil {
+			return err
+		}
+	}
+	if data, err = h.member.Answer(ctx, kind, data); err != nil {
+		return err
+	}
+	most := n.most()
+	if reply.Data = data; len(data) <= most {
+		return nil
+	}
+	reply.Data, data = data[:most], data[most:]
+	rest := n.name()
+	reply.Header.Set(moreHeader, rest)
+	for at := 0; len(data) > 0; at++ {
+		size := min(most, len(data))
+		if err := h.answers.add(rest, at, data[:size], time.Now()); err != nil {
+			return err
+		}
+		data = data[size:]
+	}
+	return nil
+}
+
+// more answers with a part of an answer.
+func (n *Node) more(h *holding, id string, part int, reply *nats.Msg) (err error) {
+	var more bool
+	if reply.Data, more, err = h.answers.get(id, part); more {
+		reply.Header.Set(moreHeader, id)
+	}
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,7 +48,7 @@ type Member struct {
 	Answer func(ctx context.Context, kind string, data []byte) ([]byte, error)
 	// Stop ends the work. clean: the disk can still be written to.
 	Stop func(ctx context.Context, clean bool)
-	// News is told to all replicas, twice a second; nil: nothing.
+	// News is told to all replicas, twice a second, as long as it fits into half a message; nil: nothing.
 	News func() []byte
 }
 
@@ -61,6 +62,7 @@ type Node struct {
 	ctx    context.Context    // ends when Stop begins
 	end    context.CancelFunc // ends ctx
 	work   sync.WaitGroup     // the goroutines, which end with ctx
+	named  atomic.Uint64
 
 	mu     sync.Mutex // guards what follows
 	here   map[string]time.Time

@@ -19,6 +19,8 @@ type holding struct {
 	disk      *jetdisk.Disk
 	member    Member
 	release   context.CancelFunc // gives it back
+
+	calls, answers parts // that do not fit into a message
 }
 
 // restless is the pause before the next attempt to get a partition, and between looks at one that is held.

@@ -89,7 +89,16 @@ func (n *Node) announce() {
 	n.note(w)
 }
 
+// say tells all replicas. Who owns what matters more than the news: they are left out where both do not fit into a
+// message.
 func (n *Node) say(w word) {
+	size := 0
+	for _, news := range w.News {
+		size += len(news)
+	}
+	if size > n.most()/2 {
+		w.News = nil
+	}
 	if data, err := json.Marshal(w); err == nil {
 		_ = n.o.Conn.Publish(n.presence(), data) // it is said again soon
 	}
