@@ -26,7 +26,7 @@ type lane struct {
 	answered  time.Time // when a report got through last
 
 	blind     blindness
-	asking    int // batches with questions under way
+	asking    int // sets of questions under way
 	wondering int // batches set aside for want of an answer
 
 	dead tally

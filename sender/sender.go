@@ -295,7 +295,7 @@ func (s *Sender) hasten(l *lane, at time.Time) {
 		return
 	}
 	for _, w := range s.wards {
-		if w.lane == l && w.wanted && !w.due.IsZero() && !w.asking {
+		if w.lane == l && w.wanted && !w.due.IsZero() && w.asking == 0 {
 			w.due = at
 		}
 	}

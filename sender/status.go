@@ -98,7 +98,7 @@ func (s *Sender) waits(b *spool.BatchInfo) bool {
 		return b.Attempts <= 1
 	}
 	if w := s.wards[b.ID]; w != nil && !w.due.IsZero() {
-		about := w.asking || !w.due.After(time.Now()) // it is about to be looked at
+		about := w.asking > 0 || !w.due.After(time.Now()) // it is about to be looked at
 		return about && !l.trouble.exists() && !l.blind.exists()
 	}
 	return b.Attempts == 0 && !l.trouble.exists() && !l.blind.exists()

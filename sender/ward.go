@@ -16,7 +16,7 @@ type ward struct {
 	lane   *lane
 	since  time.Time // examined first
 	due    time.Time // look at it again; zero: it is not set aside
-	asking bool      // questions of it are under way
+	asking int       // sets of questions of it that are under way: it may ask again before the first is answered
 	wanted bool      // it waits for answers, rather than for time to pass
 }
 
@@ -51,14 +51,14 @@ func (d *delivery) ask(s proof.Scope, x *examination, w *ward) {
 	d.setAside(d.batch.ID, w, due, true)
 	put = put && len(questions) > 0
 	if put {
-		w.asking = true
+		w.asking++
 		d.lane.asking++
 	}
 	d.mu.Unlock()
 	if put && !d.options.Prober.Ask(s, questions, func(f *proof.Failure) { d.answered(d.batch.ID, w, s.Credentials, f) }) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		w.asking = false // there is no room: the batch comes back when its wait is over
+		w.asking-- // there is no room: the batch comes back when its wait is over
 		d.lane.asking--
 	}
 }
@@ -134,10 +134,8 @@ func (s *Sender) answered(id spool.BatchID, w *ward, asked threescale.Credential
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, l := time.Now(), w.lane
-	if w.asking {
-		w.asking = false
-		l.asking--
-	}
+	w.asking--
+	l.asking--
 	due := now
 	switch current, ok := s.opening(l.key); {
 	case f == nil:
