@@ -127,11 +127,16 @@ func (d *delivery) report(c threescale.Credentials) *threescale.Report {
 	return r
 }
 
+// taken is the end of what is sent, when the backend took it.
+func (d *delivery) taken() spool.Resolution {
+	return spool.Resolution{Delivered: d.fresh, Restamped: slices.Sorted(maps.Keys(d.late)), At: d.began}
+}
+
 // settle does what the verdict says.
 func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	switch v.Kind {
 	case Delivered:
-		if d.resolve(ctx, spool.Resolution{Delivered: d.fresh, Restamped: slices.Sorted(maps.Keys(d.late)), At: d.began}) {
+		if d.resolve(ctx, d.taken()) {
 			d.counts.delivered.Add(uint64(len(d.fresh)))
 			d.countRestamped()
 		}

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -47,45 +48,60 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 	if err != nil {
 		return err
 	}
-	if !s.isParked(id) {
+	info, parked := s.parkedNow(id)
+	if !parked {
 		return fmt.Errorf("sender: batch %s is not parked: %w", id, spool.ErrUnknownBatch)
 	}
-	r := spool.Resolution{}
-	switch fate {
-	case Resend:
+	if fate == Resend {
 		if err := s.spool.Pardon(id); err != nil {
 			return err
 		}
 		s.spool.Recall(id)
 		s.poke()
 		return nil
-	case Counted:
-		for i := range b.Transactions {
-			r.Delivered = append(r.Delivered, i)
-		}
-	default:
-		for i := range b.Transactions {
-			r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: unresolved})
-		}
 	}
+	r := s.decided(b, info.Attempted, fate)
 	if err := s.spool.Resolve(id, r); err != nil {
 		return err
 	}
 	s.options.Settled(b, r)
 	s.counts.resolved(b, r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discharge(id)
 	return nil
 }
 
-func (s *Sender) isParked(id spool.BatchID) bool {
+// decided is the end of a parked batch. What was too old when it was attempted was not in the report: whatever
+// became of that, these were not counted.
+func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.Resolution {
+	d := &delivery{Sender: s, batch: b, began: attempted}
+	d.sort()
+	r := spool.Resolution{}
+	if fate == Counted {
+		r = d.taken()
+	} else {
+		for _, i := range d.fresh {
+			r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: unresolved})
+		}
+	}
+	for _, i := range d.stale {
+		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: expired})
+	}
+	return r
+}
+
+// parkedNow returns what is known of a batch, and whether it is parked.
+func (s *Sender) parkedNow(id spool.BatchID) (spool.BatchInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
 		if _, flying := l.flying[id]; flying {
-			return false // its outcome is about to be recorded
+			return spool.BatchInfo{}, false // its outcome is about to be recorded
 		}
 	}
 	info, ok := s.spool.Batch(id)
-	return ok && s.parks(&info)
+	return info, ok && s.parks(&info)
 }
 
 // sayParked logs that a batch is kept, if that is what happens to it.

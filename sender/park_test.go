@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/proof"
+	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -77,5 +79,60 @@ func TestALaneWhoseReportsAreAllParkedIsTriedSlowly(t *testing.T) {
 		w.backend.behave(nil)
 		w.wait(5 * time.Minute)
 		assert.EqualValues(t, 1000-n, w.spool.Counts().Delivered)
+	})
+}
+
+// TestWhatWasTooOldIsNotCounted: a report leaves out what is too old, and that it was counted says nothing about
+// the rest.
+func TestWhatWasTooOldIsNotCounted(t *testing.T) {
+	inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {
+		w.backend.behave(times(1, reply{err: errReset, landed: true}))
+		w.sealAll("1", hit("old", time.Now().Add(-25*time.Hour)), hit("new", time.Now()))
+		w.wait(time.Hour)
+		parked := w.sender.Parked(spool.BatchID{}, 10)
+		require.Len(t, parked, 1)
+		require.NoError(t, w.sender.Unpark(parked[0].ID, Counted))
+		c := w.spool.Counts()
+		assert.Equal(t, []uint64{w.backend.hits(), 1, 0}, []uint64{c.Delivered, c.Dead, c.Pending})
+	})
+}
+
+// TestWhatWasSentWithAnotherTimeIsBookedThere also when somebody else says that it was counted.
+func TestWhatWasSentWithAnotherTimeIsBookedThere(t *testing.T) {
+	inWorld(t, Options{OnAmbiguous: ParkAmbiguous, Restamp: true}, func(w *world) {
+		var settled []spool.Resolution
+		w.sender.options.Settled = func(_ *spool.Batch, r spool.Resolution) { settled = append(settled, r) }
+		w.backend.behave(times(1, reply{err: errReset, landed: true}))
+		w.wait(time.Minute)
+		w.sealAll("1", hit("new", time.Now()), hit("old", time.Now().Add(-25*time.Hour)))
+		sent := time.Now()
+		w.wait(time.Hour)
+		parked := w.sender.Parked(spool.BatchID{}, 10)
+		require.Len(t, parked, 1)
+		require.NoError(t, w.sender.Unpark(parked[0].ID, Counted))
+		require.Len(t, settled, 1)
+		assert.Equal(t, []int{0, 1}, settled[0].Delivered)
+		assert.Equal(t, []int{1}, settled[0].Restamped)
+		assert.WithinDuration(t, sent, settled[0].At, time.Second)
+	})
+}
+
+// TestAParkedBatchLeavesNothingBehind when it was in probation before.
+func TestAParkedBatchLeavesNothingBehind(t *testing.T) {
+	inCity(t, sandbox.Options{}, Options{OnAmbiguous: ParkAmbiguous}, proof.Options{}, 200, func(c *city) {
+		c.behave(func(report bool) reply {
+			if report {
+				return reply{status: 500}
+			}
+			return reply{}
+		})
+		c.seal("1001", "app2")
+		c.wait(time.Minute)
+		parked := c.sender.Parked(spool.BatchID{}, 10)
+		require.Len(t, parked, 1)
+		require.NoError(t, c.sender.Unpark(parked[0].ID, Counted))
+		c.sender.mu.Lock()
+		defer c.sender.mu.Unlock()
+		assert.Empty(t, c.sender.wards)
 	})
 }
