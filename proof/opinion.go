@@ -92,7 +92,7 @@ func worse(a, b Opinion) Opinion {
 
 // subject says what is known of one subject. The proofs' mu is held.
 func (q *Inquest) subject(k key, ask Question) Opinion {
-	r := q.proofs.records[k]
+	r := q.proofs.known(k, q.now)
 	denied, grace := int64(r.denied), q.proofs.grace
 	switch {
 	case int64(r.until) > q.now:
@@ -107,6 +107,7 @@ func (q *Inquest) subject(k key, ask Question) Opinion {
 	// What listens may remember the absence from before the application was made, and what was accepted
 	// after that would be condemned for it: only a denial that is younger than such a memory counts.
 	again := max(q.sealed+grace, denied+min(grace, int64(leastApart/time.Second)))
+	again = min(again, q.now+grace) // it may have been sealed when the clock was ahead
 	if again <= q.now {
 		return Opinion{Standing: Unknown, Questions: []Question{ask}}
 	}

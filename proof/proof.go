@@ -98,6 +98,30 @@ func New(o Options) *Proofs {
 	return p
 }
 
+// known is what is remembered of a subject. What was noted more than a moment after now was noted before the clock
+// went back, nobody knows how long ago: a denial condemns nothing then, and all else counts from now on for as long
+// as it would have. mu is held.
+func (p *Proofs) known(k key, now int64) record {
+	r, life, late := p.records[k], int64(p.life/time.Second), now+int64(freshDenial/time.Second)
+	was := r
+	if int64(r.denied) > late {
+		r.denied, r.refusal = uint32(now), nil
+	}
+	if int64(r.named) > late {
+		r.named = uint32(now)
+	}
+	if int64(r.until) > late+life {
+		r.until = uint32(now + life)
+	}
+	if int64(r.unaskable) > late+life {
+		r.unaskable = uint32(now + life)
+	}
+	if r != was {
+		p.put(k, r)
+	}
+	return r
+}
+
 // Prove notes what an authorization has just proved: the application, and the metrics, which may be none.
 // It is for the authorize path as well: a proof from there is free.
 func (p *Proofs) Prove(s Scope, a threescale.Application, metrics []string, now time.Time) {
@@ -113,7 +137,7 @@ func (p *Proofs) Prove(s Scope, a threescale.Application, metrics []string, now 
 // for together again. mu is held.
 func (p *Proofs) prove(k key, now time.Time) {
 	life := int64(p.life / time.Second)
-	r := p.records[k]
+	r := p.known(k, now.Unix())
 	r.until = uint32(now.Unix() + life - int64(k[0])*life/2560)
 	r.unaskable, r.refusal = 0, nil
 	p.put(k, r)
