@@ -23,6 +23,7 @@ type delivery struct {
 
 	fresh []int        // indices of the transactions that are sent
 	stale []int        // of those too old to be
+	early []int        // of those too far ahead to be sent yet
 	late  map[int]bool // of those sent, the ones that are too old for their own timestamp
 }
 
@@ -42,6 +43,10 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 	}
 	d := &delivery{Sender: s, lane: l, batch: b, tried: tried, began: now}
 	d.sort()
+	if len(d.early) > 0 {
+		d.postpone(ctx)
+		return
+	}
 	if len(d.fresh) == 0 {
 		d.resolve(ctx, spool.Resolution{})
 		return
@@ -51,12 +56,17 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 	}
 }
 
-// sort divides the transactions into those that may be sent and those whose timestamp the backend would
-// find too old by the time its worker gets to them.
+// sort divides the transactions into those that may be sent, those whose timestamp the backend would find
+// too old by the time its worker gets to them, and those that it would find too new.
 func (d *delivery) sort() {
+	newest := d.began.Add(threescale.MaxFuture - earlyMargin).Unix()
 	oldest := d.began.Add(d.options.ExpiredMargin - threescale.MaxPast).Unix()
 	for i := range d.batch.Transactions {
 		at := d.batch.Transactions[i].Timestamp
+		if at > newest {
+			d.early = append(d.early, i)
+			continue
+		}
 		if at == 0 || at >= oldest {
 			d.fresh = append(d.fresh, i)
 			continue

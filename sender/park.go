@@ -77,6 +77,7 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.Resolution {
 	d := &delivery{Sender: s, batch: b, began: attempted}
 	d.sort()
+	d.fresh = append(d.fresh, d.early...) // there are none: what is early is in no report
 	r := spool.Resolution{}
 	if fate == Counted {
 		r = d.taken()

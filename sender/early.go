@@ -1,0 +1,40 @@
+package sender
+
+import (
+	"context"
+	"time"
+
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+const (
+	earlyMargin = time.Minute      // below the hour that a timestamp may be ahead: the backend's clock is not ours
+	earlyLook   = 10 * time.Minute // after which what is early is looked at again at the latest: clocks change
+)
+
+// postpone keeps back what is too far ahead, because the clock was when it was accepted: the backend drops a
+// report whole for it. The rest does not wait. Those that are early wait together, until all of them can be
+// sent, so that a batch is not split for each of them.
+func (d *delivery) postpone(ctx context.Context) {
+	if len(d.fresh)+len(d.stale) > 0 && d.batch.ID.Splits() < probationSplits {
+		r := spool.Resolution{Children: [][]int{d.early}}
+		if len(d.fresh) > 0 {
+			r.Children = append(r.Children, d.fresh)
+		}
+		d.resolve(ctx, r)
+		return
+	}
+	var last int64
+	for _, i := range d.early {
+		last = max(last, d.batch.Transactions[i].Timestamp)
+	}
+	due := time.Unix(last, 0).Add(earlyMargin - threescale.MaxFuture)
+	if latest := d.began.Add(earlyLook); due.After(latest) {
+		due = latest
+	}
+	w := d.ward()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.setAside(d.batch.ID, w, due, false)
+}
