@@ -33,8 +33,16 @@ func (d *delivery) ward() *ward {
 }
 
 // ask puts the batch's questions and sets it aside until they are answered, or until the wait is over.
+//
+// Parts that were divided before get half of the lane's places only: when more is unknown than can be asked about,
+// what comes new is looked at all the same, and its proven part goes on.
 func (d *delivery) ask(s proof.Scope, x *examination, w *ward) {
 	d.mu.Lock()
+	if d.batch.ID.Splits() > 0 && !w.wanted && d.lane.wondering >= mostQuestioning/2 {
+		defer d.mu.Unlock()
+		d.setAside(d.batch.ID, w, d.began.Add(probationWait+jitter(probationWait)), false)
+		return
+	}
 	questions, put, due := x.questions, true, latest(w.since, d.began.Add(-d.probationWait()/2)).Add(d.probationWait())
 	if b := &d.lane.blind; b.exists() || d.lane.trouble.exists() {
 		questions = questions[:min(1, len(questions))] // as any other attempt of a lane in trouble: one call
