@@ -38,7 +38,8 @@ func (d *delivery) ward() *ward {
 // what comes new is looked at all the same, and its proven part goes on.
 func (d *delivery) ask(s proof.Scope, x *examination, w *ward) {
 	d.mu.Lock()
-	if d.batch.ID.Splits() > 0 && !w.wanted && d.lane.wondering >= mostQuestioning/2 {
+	calm := !d.lane.blind.exists() && !d.lane.trouble.exists() // else they would be looked at in vain
+	if calm && d.batch.ID.Splits() > 0 && !w.wanted && d.lane.wondering >= mostQuestioning/2 {
 		defer d.mu.Unlock()
 		d.setAside(d.batch.ID, w, d.began.Add(probationWait+jitter(probationWait)), false)
 		return
