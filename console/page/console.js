@@ -1,7 +1,7 @@
 // The page: figures as they come, lanes, dead letters.
 
 import { follow } from './live.js';
-import { keep, offers, order, rights } from './session.js';
+import { hasToken, keep, offers, order, rights } from './session.js';
 import { Rates } from './chart.js';
 import { Letters } from './letters.js';
 import { Heatmap } from './heatmap.js';
@@ -13,6 +13,7 @@ const set = (id, text) => { if (find(id).textContent !== text) find(id).textCont
 
 let scopes = [];
 let lostSince = 0;
+const mostLanes = 200; // shown
 const past = []; // figures of the last minute, the oldest first
 const rates = new Rates(find('chart'));
 const usage = new Usage(find);
@@ -22,7 +23,7 @@ const letters = new Letters(find, () => scopes.includes('write'));
 theme(localStorage.getItem('reporterd-theme') ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
 find('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark', true));
 find('flush').addEventListener('click', flush);
-find('metric').addEventListener('change', () => heat.load(usage.metric()));
+find('metric').addEventListener('change', () => heat.load(usage.metric()).catch(() => {})); // the usage, which is read as well, says why
 find('login').addEventListener('submit', (event) => {
   event.preventDefault();
   keep(find('token').value);
@@ -34,12 +35,17 @@ begin();
 setInterval(() => { if (!document.hidden && !find('ledger').hidden) ledger(); }, 20000);
 
 async function begin() {
+  await renew();
+  ledger();
+  follow({ heard, lost, asked: () => { state('lost', hasToken() ? 'token refused' : 'no token'); find('login').hidden = false; find('token').focus(); } });
+}
+
+// renew asks what may be done: it is another daemon after a restart, perhaps with other tokens.
+async function renew() {
   const session = await rights().catch(() => ({ scopes: [] }));
   scopes = session.scopes ?? [];
   find('flush').disabled = !scopes.includes('write');
   find('flush').title = find('flush').disabled ? 'This needs a token with the scope write' : 'Seal and send what is waiting';
-  ledger();
-  follow({ heard, lost, asked: () => { state('lost', 'no token'); find('login').hidden = false; find('token').focus(); } });
 }
 
 function theme(name, chosen) {
@@ -79,7 +85,7 @@ function heard(now) {
     lostSince = 0;
     past.length = 0; // its counters may have begun anew
     find('lost').hidden = true;
-    ledger();
+    renew().then(() => { ledger(); letters.load(); });
   }
   state('live', now.ready === '' ? 'live' : now.ready);
   set('version', now.version);
@@ -140,11 +146,16 @@ function authorizations(a) {
   set('cached', `${(100 * (a.answers.cache ?? 0) / all).toFixed(1)} % from memory, ${short(a.granted)} granted`);
 }
 
+// Lanes that need somebody come first: there may be more than are shown.
+const urgency = ['held', 'retrying', 'draining', 'flowing'];
+
 function lanes(all) {
-  const busy = all.filter((lane) => lane.batches > 0 || lane.state !== 'flowing');
-  find('nolanes').hidden = busy.length > 0;
+  const busy = all.filter((lane) => lane.batches > 0 || lane.state !== 'flowing')
+    .sort((a, b) => urgency.indexOf(a.state) - urgency.indexOf(b.state));
+  set('nolanes', busy.length === 0 ? 'Nothing is waiting.' : `The first ${mostLanes} of ${whole(busy.length)}.`);
+  find('nolanes').hidden = busy.length > 0 && busy.length <= mostLanes;
   find('lanestable').hidden = busy.length === 0;
-  find('lanes').replaceChildren(...busy.slice(0, 200).map((lane) => {
+  find('lanes').replaceChildren(...busy.slice(0, mostLanes).map((lane) => {
     const row = document.createElement('tr');
     for (const [label, text, className] of [
       ['Service', lane.service_id, 'name'], ['State', lane.state, ''], ['Batches', whole(lane.batches), 'number'], ['Events', whole(lane.events), 'number'],

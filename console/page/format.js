@@ -1,12 +1,16 @@
 // How figures are written. Everything the page shows of others' words goes through textContent.
 
-/** A count or a rate in three digits: 12, 1.2k, 3.4M. */
+/** A count or a rate in three digits, from ten thousand on: 12, 9999, 12.3k, 150k, 3.4M. */
 export function short(n) {
   if (!Number.isFinite(n)) return '–';
-  for (const [size, unit] of [[1e9, 'G'], [1e6, 'M'], [1e4, 'k']]) {
-    if (Math.abs(n) >= size) return (n / (unit === 'k' ? 1e3 : size)).toPrecision(3).replace(/\.?0+$/, '') + unit;
+  if (Math.abs(n) < 9999.5) return n >= 100 || Number.isInteger(n) ? String(Math.round(n)) : n.toFixed(1);
+  let unit = '';
+  for (const next of ['k', 'M', 'G', 'T']) {
+    if (unit && Math.abs(n) < 999.5) break; // what rounds to a thousand is one of the next unit
+    n /= 1e3;
+    unit = next;
   }
-  return n >= 100 || Number.isInteger(n) ? String(Math.round(n)) : n.toFixed(1);
+  return `${Number(n.toPrecision(3))}${unit}`; // as a number it loses the zeros behind the point, and no others
 }
 
 /** A count with its thousands apart. */
@@ -19,7 +23,7 @@ export function events(n) { return n === 1 ? '1 event' : `${whole(n)} events`; }
 export function bytes(n) {
   let unit = 'B';
   for (const next of ['KiB', 'MiB', 'GiB', 'TiB']) {
-    if (n < 1024) break;
+    if (n < 1023.5) break; // what rounds to 1024 is one of the next unit
     n /= 1024;
     unit = next;
   }

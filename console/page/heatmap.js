@@ -19,6 +19,7 @@ export class Heatmap {
   /** Asks anew. It returns false where there is no ledger. */
   async load(metric) {
     const since = iso(hoursAgo(columns - 1));
+    const mine = this.asked = (this.asked ?? 0) + 1; // the answer to an older question may come after this one's
     let cells;
     try {
       cells = await rows({ since, by: 'hour', group: 'service_id,metric', metric });
@@ -27,7 +28,7 @@ export class Heatmap {
       throw error;
     }
     const asked = await counted({ since });
-    this.draw(metric, cells, asked);
+    if (mine === this.asked) this.draw(metric, cells, asked);
     return true;
   }
 
@@ -46,7 +47,8 @@ export class Heatmap {
     this.find('heat').tHead.replaceChildren(header(hours));
     const first = this.find('heat').querySelector('td');
     if (first) first.tabIndex = 0;
-    this.find('noheat').hidden = names.length > 0;
+    this.find('noheat').textContent = names.length > 0 ? `The first ${names.length} of ${whole(services.size)} services.` : 'Nothing in 48 hours.';
+    this.find('noheat').hidden = names.length > 0 && names.length === services.size;
     this.find('heatbox').hidden = names.length === 0;
     const box = this.find('heatbox');
     if (!this.scrolled && box.scrollWidth > box.clientWidth) {
@@ -112,7 +114,7 @@ export class Heatmap {
 
 // worst is the gravest verdict of each service and hour.
 function worst(cells, metric) {
-  const gravity = ['match', 'covers', 'settling', 'unverifiable', 'over', 'short'];
+  const gravity = ['match', 'covers', 'open', 'settling', 'unverifiable', 'suspect', 'mutated', 'over', 'short'];
   const all = new Map();
   for (const cell of cells) {
     if (cell.metric && cell.metric !== metric) continue;
@@ -124,7 +126,7 @@ function worst(cells, metric) {
 
 // mark is what a cell says without its colour.
 function mark(cell, verdict) {
-  if (verdict === 'short' || verdict === 'over') return '!';
+  if (['short', 'over', 'mutated'].includes(verdict)) return '!';
   if (cell?.dead) return '×';
   if (cell?.ambiguous) return '?';
   return '';

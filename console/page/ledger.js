@@ -3,6 +3,7 @@
 import { headers, offers } from './session.js';
 
 const mostPages = 40; // of one answer
+const mostCounted = 89 * 24; // hours: 3scale gives those of 90 days
 
 /** The ledger has no rows to show: it is off, or not for who looks. */
 export class NoLedger extends Error {}
@@ -25,7 +26,9 @@ export async function rows(question) {
 export async function counted(question) {
   if (!offers.includes('reconcile')) return undefined;
   try {
-    const answer = await get(`api/v1/reconcile?${new URLSearchParams(question)}`);
+    const since = iso(new Date(Math.max(Date.parse(question.since), hoursAgo(mostCounted))));
+    const answer = await get(`api/v1/reconcile?${new URLSearchParams({ ...question, since })}`);
+    if (answer.sealed_through?.startsWith('0001-')) answer.sealed_through = ''; // nothing was compared yet
     return answer.enabled ? answer : undefined;
   } catch {
     return undefined; // the ledger is worth showing without it

@@ -13,9 +13,14 @@ export class Letters {
 
   /** Shows the latest; called when their number changes. */
   async load() {
-    const answer = await fetch(`api/v1/deadletters?limit=${most}`, { headers: headers(), cache: 'no-store' });
-    if (!answer.ok) return;
-    const page = await answer.json();
+    let page;
+    try {
+      const answer = await fetch(`api/v1/deadletters?limit=${most}`, { headers: headers(), cache: 'no-store' });
+      if (!answer.ok) return;
+      page = await answer.json();
+    } catch {
+      return; // the daemon is gone, which is said above; they are read again when it is back
+    }
     const all = page.deadletters ?? [];
     this.find('noletters').hidden = all.length > 0;
     this.find('letterstable').hidden = all.length === 0;
@@ -64,6 +69,7 @@ export class Letters {
     } catch (error) {
       said.textContent = `That did not work: ${error.message}`;
     }
+    button.disabled = !this.may();
     await this.load();
   }
 }

@@ -1,16 +1,19 @@
 // Who looks, and what that allows. A token stays in this tab.
 
 const kept = 'reporterd-token';
+const sendable = /^[\x21-\x7e]+$/; // others a browser refuses to send at all, and no token has them
 
 /** What this daemon has beside the figures: ledger, reconcile. */
 export let offers = [];
 
 export function headers() {
   const token = sessionStorage.getItem(kept);
-  return token ? { Authorization: `Bearer ${token}` } : {};
+  return sendable.test(token ?? '') ? { Authorization: `Bearer ${token}` } : {};
 }
 
-export function keep(token) { sessionStorage.setItem(kept, token); }
+export function keep(token) { sessionStorage.setItem(kept, token.trim()); }
+
+export function hasToken() { return Boolean(sessionStorage.getItem(kept)); }
 
 /** What may be done: {asked, name, scopes}. */
 export async function rights() {

@@ -31,29 +31,45 @@ export class Usage {
 
   /** Asks anew, for what is chosen. */
   async load() {
+    const mine = this.asked = (this.asked ?? 0) + 1; // the answer to an older question may come after this one's
+    const late = () => mine !== this.asked;
+    try {
+      await this.ask(late);
+    } catch (error) {
+      if (!late()) this.find('usagesum').textContent = `The ledger could not be read: ${error.message}`;
+    }
+  }
+
+  async ask(late) {
     const [hours, by] = ranges[this.range];
     const since = hoursAgo(hours - 1);
     if (by === 'day') since.setUTCHours(0);
-    await this.offer(iso(since));
+    await this.offer(iso(since), late);
     const service = this.find('service').value;
-    if (!service) return;
+    if (!service || late()) return;
     const app = this.find('application').value;
     const metric = this.metric();
     const question = { since: iso(since), service_id: service, ...(app ? { app_id: app } : {}) };
     const cells = await rows({ ...question, metric, by, group: app ? 'service_id,app_id,metric' : 'service_id,metric' });
     const asked = await counted(question);
-    this.show(times(since, hours, by), cells, (asked?.cells ?? []).filter((cell) => cell.metric === metric && (!app || cell.app_id === app)), by);
+    if (late()) return;
+    const theirs = asked?.cells.filter((cell) => cell.metric === metric && (!app || cell.app_id === app));
+    this.show(times(since, hours, by), cells, theirs, by);
   }
 
   // offer fills the lists with what there is.
-  async offer(since) {
+  async offer(since, late) {
     const names = async (question, field) => [...new Set((await rows({ since, by: 'month', ...question })).map((row) => row[field]))].filter(Boolean)
       .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
-    fill(this.find('service'), await names({ group: 'service_id', expand: 'false' }, 'service_id'));
+    const services = await names({ group: 'service_id', expand: 'false' }, 'service_id');
+    if (late()) return;
+    fill(this.find('service'), services);
     const service = this.find('service').value;
     if (!service) return;
-    fill(this.find('metric'), await names({ service_id: service, group: 'metric' }, 'metric'), undefined, 'hits');
+    const metrics = await names({ service_id: service, group: 'metric' }, 'metric');
     const apps = await names({ service_id: service, group: 'app_id', expand: 'false' }, 'app_id');
+    if (late()) return;
+    fill(this.find('metric'), metrics, undefined, 'hits');
     fill(this.find('application'), apps.slice(0, mostApplications), 'all applications');
   }
 
@@ -71,11 +87,12 @@ export class Usage {
       return out;
     };
     this.step = by === 'day' ? 86400 : 3600;
-    this.data = [axis, line(cells, (cell) => cell.time, (cell) => cell.delivered || null), line(theirs, (cell) => cell.hour, (cell) => cell.counted ?? null)];
+    this.data = [axis, line(cells, (cell) => cell.time, (cell) => cell.delivered || null), line(theirs ?? [], (cell) => cell.hour, (cell) => cell.counted ?? null)];
     const sum = (values) => values.reduce((all, n) => all + (n ?? 0), 0);
     const dead = cells.reduce((all, cell) => all + cell.dead, 0);
     this.find('usagesum').textContent = `${whole(sum(this.data[1]))} delivered${dead ? `, ${whole(dead)} dead` : ''}; `
-      + (theirs.length ? `3scale counts ${whole(sum(this.data[2]))} of it so far.` : 'nobody has asked 3scale what it counts (portal in the configuration).');
+      + (theirs?.length ? `3scale counts ${whole(sum(this.data[2]))} of it so far.`
+        : theirs ? 'what 3scale counts of it is not known yet.' : 'nobody has asked 3scale what it counts (portal in the configuration).');
     this.draw();
   }
 
