@@ -48,13 +48,16 @@ func TestFailedReports(t *testing.T) {
 					d = serve(t, s)
 				}
 				st := d.drained(30 * time.Second)
-				assert.Equal(t, events*c.counted, b.usage().counters().hits(), "counted")
-				assert.Equal(t, uint64(events), st.Events.Delivered, "delivered")
+				unknown := st.Events.Ambiguous / events // reports whose outcome nobody saw
 				if c.ambiguous {
-					assert.Equal(t, uint64(events), st.Events.Ambiguous, "ambiguous")
-				} else if !restart {
-					assert.Zero(t, st.Events.Ambiguous, "ambiguous")
+					assert.NotZero(t, unknown, "ambiguous")
+					unknown--
 				}
+				// The report may have been under way once more when the daemon was killed: that is unknown, too.
+				assert.True(t, unknown == 0 || restart && unknown == 1, "%d events ambiguous", st.Events.Ambiguous)
+				counted := b.usage().counters().hits()
+				assert.True(t, counted == events*c.counted || counted == events*(c.counted+unknown), "%d counted", counted)
+				assert.Equal(t, uint64(events), st.Events.Delivered, "delivered")
 			})
 		}
 	}
