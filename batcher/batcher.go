@@ -141,9 +141,10 @@ func (b *Batcher) Run(ctx context.Context) error {
 }
 
 // Flush returns once everything that was committed to the journal before the call is sealed, with the
-// position up to which that is. It returns the context's error when ctx ends first.
+// position up to which that is. What the disk lost at the journal's end is not waited for. It returns the context's error
+// when ctx ends first.
 func (b *Batcher) Flush(ctx context.Context) (spool.Position, error) {
-	want := spool.Position(b.spool.Counts().Accepted)
+	want := b.spool.Readable()
 	for {
 		b.mu.Lock()
 		sealed, progress := b.sealed, b.progress

@@ -61,7 +61,7 @@ func (b *Batcher) seal(now time.Time) (fills []fullness, err error) {
 func (b *Batcher) last(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, lastRead)
 	defer stop()
-	for end := spool.Position(b.spool.Counts().Accepted); b.read < end; {
+	for end := b.spool.Readable(); b.read < end; {
 		g, err := b.tail.Next(ctx)
 		if err != nil {
 			return errors.Join(fmt.Errorf("batcher: read what is left: %w", err), b.cut())

@@ -10,6 +10,19 @@ func (s *Spool) lose(first, last Position) {
 	}
 }
 
+// Readable returns the position of the last durable event that the Tail has handed out or will: behind it there is nothing,
+// or only what the disk lost.
+func (s *Spool) Readable() Position {
+	j := s.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	last := Position(j.log.nextSequence() - 1)
+	for g, lost := j.gapAt(last); lost; g, lost = j.gapAt(last) {
+		last = g.first - 1
+	}
+	return last
+}
+
 // lose notes the events first to last as lost, and returns how many of them were not noted before.
 func (j *journal) lose(first, last Position) (fresh uint64) {
 	j.mu.Lock()

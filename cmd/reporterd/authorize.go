@@ -144,8 +144,8 @@ func pending(s *spool.Spool, add func(authorize.Usage)) error {
 			return err
 		}
 	}
-	for last := spool.Position(s.Counts().Accepted); cut < last; {
-		group, err := tail.Next(context.Background()) // does not wait: the last is durable
+	for last := s.Readable(); cut < last; {
+		group, err := tail.Next(context.Background()) // does not wait: the last is durable, and there
 		if err != nil {
 			return err
 		}
