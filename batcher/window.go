@@ -154,8 +154,8 @@ func (w *window) push(q *queue, e *event.Event) *spool.Transaction {
 	return t
 }
 
-// merge sums an event into a transaction, or reports that it has to start another: a sum would pass
-// threescale.MaxValue, or there are too many metrics.
+// merge sums an event into a transaction, or reports that it has to start another: a sum, that of the witness too,
+// would pass threescale.MaxValue, or there are too many metrics.
 //
 // The aggregate's timestamp is the latest of its events': a moment at which there was an event, in the
 // same minute, hence in the same periods; and the aggregate is too old for the backend only when its
@@ -170,6 +170,13 @@ func (w *window) merge(q *queue, t *spool.Transaction, e *event.Event) bool {
 			return false
 		}
 	}
+	own := -1 // where the event counts itself
+	if q.witness != "" && find(e.Usage, q.witness) < 0 {
+		own = find(t.Usage, q.witness)
+	}
+	if own >= 0 && t.Usage[own].Value == threescale.MaxValue { // an event may have brought as much
+		return false
+	}
 	if (fresh > 0 && len(t.Usage)+fresh > maxMerged) || t.Events == math.MaxUint32 {
 		return false
 	}
@@ -181,8 +188,8 @@ func (w *window) merge(q *queue, t *spool.Transaction, e *event.Event) bool {
 		t.Usage = append(t.Usage, threescale.Increment{Metric: w.intern(u.Metric), Value: u.Value})
 		w.bytes += incrementBytes
 	}
-	if i := find(t.Usage, q.witness); i >= 0 && q.witness != "" && find(e.Usage, q.witness) < 0 {
-		t.Usage[i].Value++ // events are fewer than threescale.MaxValue
+	if own >= 0 {
+		t.Usage[own].Value++
 	}
 	t.Timestamp = max(t.Timestamp, e.Timestamp)
 	t.Events++

@@ -187,3 +187,17 @@ func TestWitnessCountsEvents(t *testing.T) {
 		}
 	}
 }
+
+// A witness that an event brings itself may be as large as a value can be: then the next event starts another sum.
+func TestWitnessEndsAtTheLargestValue(t *testing.T) {
+	w := newWindow(true)
+	w.witness = func(string) string { return "events" }
+	w.add(used(noon, threescale.Increment{Metric: "events", Value: threescale.MaxValue}))
+	w.add(used(noon, hits(1)))
+	w.add(used(noon, hits(1)))
+	var got []uint64
+	for _, tx := range w.queues[0].transactions {
+		got = append(got, tx.Usage[find(tx.Usage, "events")].Value)
+	}
+	assert.Equal(t, []uint64{threescale.MaxValue, 2}, got)
+}
