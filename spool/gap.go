@@ -3,8 +3,10 @@ package spool
 // gap is a range of positions that the disk lost, first to last.
 type gap struct{ first, last Position }
 
-// lose books events of the journal as lost, once.
+// lose books events of the journal as lost, once. What a cut has taken over is not: a reader that is behind the cut does not
+// find it, because its segment has gone.
 func (s *Spool) lose(first, last Position) {
+	first = max(first, s.Committed()+1)
 	if n := s.journal.lose(first, last); n > 0 {
 		s.tally.lost(n)
 	}

@@ -66,3 +66,21 @@ func TestTailStartsInTheMiddleOfAGroup(t *testing.T) {
 		s, _ = reopen(t, s, o)
 	}
 }
+
+// A second reader is behind cuts that take what it has not read, and the segments with it: nothing of that is lost.
+func TestWhatACutTookIsNotLostToASlowReader(t *testing.T) {
+	s, _ := open(t, Options{Dir: t.TempDir(), SegmentBytes: 2 << 10})
+	appendAll(t, s, someEvents(10))
+	slow := s.Tail()
+	for range 10 {
+		appendAll(t, s, someEvents(10))
+		cutAll(t, s)
+	}
+	appendAll(t, s, someEvents(1))
+	require.Greater(t, s.journal.log.segments[0].first, uint64(1))
+	found, err := slow.step()
+	require.NoError(t, err)
+	require.True(t, found)
+	require.NoError(t, slow.Close())
+	assert.Equal(t, Counts{Accepted: 111, Pending: 111}, checkLaw(t, s, 0))
+}
