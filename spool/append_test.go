@@ -163,3 +163,12 @@ func TestAppendAllocatesNothingPerEvent(t *testing.T) {
 	allocs := testing.AllocsPerRun(50, func() { appendAll(t, s, events) })
 	assert.Less(t, allocs, 20.0, "for 1000 events")
 }
+
+// A frame that would be taken for damage is refused, before anybody is told that it was kept.
+func TestFrameThatNobodyWouldReadIsRefused(t *testing.T) {
+	s, _ := open(t, Options{Dir: "data", FS: disktest.New(disktest.Options{})})
+	assert.ErrorContains(t, s.batches.append(make([]byte, maxFrame), nil), "nobody would read")
+	appendAll(t, s, someEvents(1))
+	cutAll(t, s)
+	checkLaw(t, s, 0)
+}

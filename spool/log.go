@@ -56,6 +56,9 @@ func (l *segmentLog) path(name string) string { return filepath.Join(l.root, l.d
 // I4: a file whose write or sync failed is never written or synced again; the frame goes to a new
 // segment that begins with the same sequence number, which supersedes what may have landed.
 func (l *segmentLog) commit(buf []byte, count uint32, durable func(place)) error {
+	if len(buf) > frameHead+maxFrame {
+		return fmt.Errorf("spool: commit to %s: a frame of %d bytes, which nobody would read", l.dir, len(buf))
+	}
 	at, err := l.put(buf, count)
 	if err != nil {
 		at, err = l.put(buf, count)

@@ -17,7 +17,7 @@ type Requeued struct {
 	Batch  BatchID
 }
 
-// Requeue turns dead letters into live batches, one each, in one atomic record of the batch log: their events
+// Requeue turns dead letters into live batches, one each, by an atomic record of the batch log: its events
 // leave Dead and are Pending. It returns once that is durable, with those that were requeued. err names those
 // that were not: ErrUnknownLetter when there is none, or no longer, of that id. A crash at any point leaves a
 // letter dead or live, never both and never neither. The transactions keep their timestamps, which the sender
@@ -45,26 +45,32 @@ func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err e
 	if len(files) == 0 {
 		return nil, err
 	}
-	done, logErr := s.revive(files, restamp)
-	if logErr != nil {
-		for _, f := range files {
-			s.letters.release(f.ID)
+	for len(files) > 0 {
+		some, logErr := s.revive(files, restamp)
+		if logErr != nil {
+			for _, f := range files {
+				s.letters.release(f.ID)
+			}
+			err = errors.Join(err, fmt.Errorf("spool: requeue: %d of %d letters stay: %w", len(files), len(files)+len(done), logErr))
+			break
 		}
-		return nil, errors.Join(err, fmt.Errorf("spool: requeue: %w", logErr))
+		done, files = append(done, some...), files[len(some):]
 	}
 	s.sweepSpent()
 	return done, err
 }
 
-// revive writes the records.
+// revive writes the records of the first letters: as many as go into one frame.
 func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error) {
 	x := s.batches.index
-	number := x.number(len(files))
 	var data []byte
 	var records []logged
 	done := make([]Requeued, 0, len(files))
-	for i, f := range files {
-		b := f.batch(BatchID{Position: Position(number + uint64(i)), Index: requeuedIndex}, restamp)
+	for _, f := range files {
+		if len(data) >= maxGroup {
+			break
+		}
+		b := f.batch(BatchID{Position: Position(x.number()), Index: requeuedIndex}, restamp)
 		e := x.describe(b)
 		if !restamp.IsZero() {
 			data, records = appendRestamped(data, records, b, f.Timestamp.Unix())

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -225,4 +226,38 @@ func TestRequeueFormat(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, b.Transactions, read.Transactions)
 	assert.Equal(t, "000000000003-r", read.ID.String())
+}
+
+// However large the letters are that are requeued together, no frame is larger than what is read again.
+func TestRequeueOfMuchIsReadAgain(t *testing.T) {
+	o := Options{Dir: "data", FS: disktest.New(disktest.Options{})}
+	s, _ := open(t, o)
+	events := someEvents(9)
+	for i := range events {
+		events[i].Usage = threescale.Usage{{Metric: strings.Repeat("m", maxLetter*9/10), Value: 1}}
+	}
+	appendAll(t, s, events)
+	id := cutAll(t, s)[0]
+	var dead []DeadLetter
+	for i := range events {
+		dead = append(dead, DeadLetter{Index: i})
+	}
+	require.NoError(t, s.Resolve(id, Resolution{Dead: dead}))
+	before := s.batches.log.nextSequence()
+	done, err := s.Requeue(listed(t, s), time.Time{})
+	require.NoError(t, err)
+	assert.Len(t, done, len(events))
+	assert.Empty(t, listed(t, s))
+	largest := int64(0)
+	for _, segment := range s.batches.log.segments {
+		require.NoError(t, ListFrames(t.Context(), InspectOptions{Dir: o.Dir, FS: o.FS}, segment.name(), func(f FrameInfo) error {
+			if f.First >= before {
+				largest = max(largest, f.Bytes)
+			}
+			return nil
+		}))
+	}
+	assert.Less(t, largest, int64(maxGroup+2*maxLetter))
+	s, _ = reopen(t, s, o)
+	assert.Equal(t, Counts{Accepted: 9, Pending: 9}, checkLaw(t, s, 0))
 }

@@ -9,14 +9,13 @@ type pin struct {
 	segment *segment
 }
 
-// number reserves n numbers for requeued batches, and returns the first. They are not used again in this life,
-// and once they were seen not in another.
-func (x *index) number(n int) uint64 {
+// number reserves a number for a requeued batch. It is not used again in this life, and once it was seen not
+// in another.
+func (x *index) number() uint64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	first := x.requeues + 1
-	x.requeues += uint64(n)
-	return first
+	x.requeues++
+	return x.requeues
 }
 
 // requeued returns how many numbers were reserved.
