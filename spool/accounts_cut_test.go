@@ -86,3 +86,31 @@ func TestAccountsReachTheEnd(t *testing.T) {
 	require.NoError(t, a.Close())
 	require.NoError(t, s.Close())
 }
+
+// What was given up to make room while nobody read is missing for who goes on from before it, not for a new reader.
+func TestAccountsMissWhatWentWhileNobodyRead(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, Accounted: true}
+	s, _ := open(t, o)
+	s.batches.spare = 0 // no room for what has ended
+	step := func() {
+		appendAll(t, s, []event.Event{accountEvent("app1")})
+		cutAll(t, s)
+		deliver(t, s)
+	}
+	step()
+	a := s.Accounts()
+	_, next, missed := pages(t, a)
+	require.False(t, missed)
+	require.NoError(t, a.Close())
+	for range 50 {
+		step()
+	}
+	require.Greater(t, s.batches.log.segments[0].first, next)
+	for from, want := range map[uint64]bool{next: true, 1: false, s.AccountsEnd(): false} {
+		s.Booked(from)
+		a = s.Accounts()
+		_, _, missed = pages(t, a)
+		assert.Equal(t, want, missed, "from %d", from)
+		require.NoError(t, a.Close())
+	}
+}
