@@ -170,10 +170,22 @@ func (s *Spool) Ambiguous(id BatchID) error {
 // Answered records that the last attempt had a definite answer, so that a crash from now on does not
 // count it as ambiguous. It is written with the next record, and not waited for.
 func (s *Spool) Answered(id BatchID) error {
-	if err := s.batches.known(id); err != nil {
+	if err := s.batches.answered(id); err != nil {
 		return err
 	}
 	s.batches.later(&record{kind: recordAnswered, id: id})
+	return nil
+}
+
+// answered closes a batch's attempt ahead of the record: a copy that is made before that is written must not open it again.
+func (b *batches) answered(id BatchID) error {
+	b.index.mu.Lock()
+	defer b.index.mu.Unlock()
+	e := b.index.live[id]
+	if e == nil {
+		return fmt.Errorf("spool: batch %s: %w", id, ErrUnknownBatch)
+	}
+	e.open = false
 	return nil
 }
 
