@@ -95,8 +95,8 @@ func (f *letterFile) check() error {
 	switch {
 	case f.Original != nil:
 		return errOriginal
-	case f.ServiceID == "" || f.Events == 0 || f.Events > math.MaxUint32:
-		return errors.New("its file names no service, or no sensible number of events")
+	case f.ServiceID == "" || f.Events > math.MaxUint32 || f.Events == 0 && len(f.Usage) == 0:
+		return errors.New("its file names no service, or no sensible number of events") // a part of a divided one has none
 	case (f.AppID == "") == (f.UserKey == ""):
 		return errors.New("its file names no application")
 	}

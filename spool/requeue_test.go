@@ -261,3 +261,27 @@ func TestRequeueOfMuchIsReadAgain(t *testing.T) {
 	s, _ = reopen(t, s, o)
 	assert.Equal(t, Counts{Accepted: 9, Pending: 9}, checkLaw(t, s, 0))
 }
+
+// Where a transaction was too large for a report its events count with one part of it. The others are usage all the same.
+func TestPartWithoutEventsIsRequeued(t *testing.T) {
+	s, _ := open(t, Options{Dir: t.TempDir()})
+	events := someEvents(1)
+	appendAll(t, s, events)
+	cut, err := s.BeginCut(1)
+	require.NoError(t, err)
+	first, second := events[0].Transaction, events[0].Transaction
+	first.Usage, second.Usage = first.Usage[:1], second.Usage[1:]
+	b := &Batch{Lane: LaneKey{ServiceID: "1001"}, Transactions: []Transaction{{Transaction: first, Events: 1}, {Transaction: second}}}
+	require.NoError(t, cut.Add(b))
+	require.NoError(t, cut.Commit(0))
+	require.NoError(t, s.Resolve(b.ID, Resolution{Dead: []DeadLetter{{Index: 0}, {Index: 1}}}))
+	done, err := s.Requeue([]string{letterID(b.ID, 0), letterID(b.ID, 1)}, time.Time{})
+	require.NoError(t, err)
+	require.Len(t, done, 2)
+	part, err := s.Load(done[1].Batch)
+	require.NoError(t, err)
+	assert.Equal(t, []Transaction{{Transaction: second}}, part.Transactions)
+	assert.Equal(t, Counts{Accepted: 1, Pending: 1}, checkLaw(t, s, 0))
+	deliver(t, s)
+	assert.Equal(t, Counts{Accepted: 1, Delivered: 1}, checkLaw(t, s, 0))
+}
