@@ -41,7 +41,7 @@ type Parked struct {
 // ParkedTransaction is one transaction of it.
 type ParkedTransaction struct {
 	AppID        string            `json:"app_id,omitempty"`
-	UserKey      string            `json:"user_key,omitempty"`
+	UserKey      string            `json:"user_key,omitempty"` // as the ledger names it: a hash
 	Usage        map[string]uint64 `json:"usage"`
 	Timestamp    time.Time         `json:"timestamp"`
 	ResponseCode int               `json:"response_code,omitempty"`

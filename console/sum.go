@@ -1,5 +1,10 @@
 package console
 
+import (
+	"slices"
+	"time"
+)
+
 // Plus adds the figures of another spool to a snapshot, which is of the same daemon otherwise.
 func (s Snapshot) Plus(o Snapshot) Snapshot {
 	s.Events = s.Events.plus(o.Events)
@@ -13,7 +18,27 @@ func (s Snapshot) Plus(o Snapshot) Snapshot {
 	s.Proof.Asked, s.Proof.Failed = s.Proof.Asked+o.Proof.Asked, s.Proof.Failed+o.Proof.Failed
 	s.Latest = Latest{max(s.Latest.Accepted, o.Latest.Accepted), max(s.Latest.Delivered, o.Latest.Delivered)}
 	s.Authorize = s.Authorize.plus(o.Authorize)
+	s.Services, s.Others = servicesPlus(s.Services, o.Services), s.Others.plus(o.Others)
 	return s
+}
+
+func (e Ended) plus(o Ended) Ended { return Ended{e.Delivered + o.Delivered, e.Dead + o.Dead} }
+
+// servicesPlus adds up what is of the same service. Those of b alone come last.
+func servicesPlus(a, b []Service) []Service {
+	sum, at := slices.Clone(a), make(map[string]int, len(a))
+	for i := range sum {
+		at[sum[i].ID] = i
+	}
+	for _, s := range b {
+		if i, ok := at[s.ID]; ok {
+			sum[i].Ended = sum[i].Ended.plus(s.Ended)
+		} else {
+			at[s.ID] = len(sum)
+			sum = append(sum, s)
+		}
+	}
+	return sum
 }
 
 func (e Events) plus(o Events) Events {
@@ -58,7 +83,7 @@ func (r Reports) plus(o Reports) Reports {
 		}
 	}
 	r.Dead, r.Seconds, r.Saturated = dead, r.Seconds.Plus(o.Seconds), r.Saturated+o.Saturated
-	r.Skew, r.Limit, r.BreakerOpen = max(r.Skew, o.Skew), r.Limit+o.Limit, r.BreakerOpen || o.BreakerOpen
+	r.Skew, r.Limit, r.BreakerOpen = farther(r.Skew, o.Skew), r.Limit+o.Limit, r.BreakerOpen || o.BreakerOpen
 	r.Alone, r.Restamped, r.RestampedEvents = r.Alone+o.Alone, r.Restamped+o.Restamped, r.RestampedEvents+o.RestampedEvents
 	return r
 }
@@ -71,6 +96,14 @@ func (a Authorize) plus(o Authorize) Authorize {
 		Untracked: a.Untracked + o.Untracked, Reported: a.Reported + o.Reported, Refused: a.Refused + o.Refused, Unbilled: a.Unbilled + o.Unbilled,
 		Overshoot: max(a.Overshoot, o.Overshoot), Unseen: max(a.Unseen, o.Unseen), OldestAge: max(a.OldestAge, o.OldestAge),
 	}
+}
+
+// farther is the larger of two differences, whichever way they go: where nothing was sent yet there is none.
+func farther(a, b time.Duration) time.Duration {
+	if b.Abs() > a.Abs() {
+		return b
+	}
+	return a
 }
 
 func added(a, b map[string]uint64) map[string]uint64 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -21,15 +22,22 @@ func (p *pipeline) parked(_ context.Context, cursor string, limit int) ([]consol
 		behind = id
 	}
 	var out []console.Parked
-	for _, info := range p.sender.Parked(behind, limit) {
-		b, err := p.spool.Load(info.ID)
-		if errors.Is(err, spool.ErrUnknownBatch) {
-			continue // somebody decided in between
+	for len(out) < limit { // fewer would mean that there are no more
+		some := p.sender.Parked(behind, limit-len(out))
+		if len(some) == 0 {
+			break
 		}
-		if err != nil {
-			return nil, err
+		for i := range some {
+			behind = some[i].ID
+			b, err := p.spool.Load(behind)
+			if errors.Is(err, spool.ErrUnknownBatch) {
+				continue // somebody decided in between
+			}
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, parkedBatch(&some[i], b))
 		}
-		out = append(out, parkedBatch(&info, b))
 	}
 	return out, nil
 }
@@ -47,8 +55,11 @@ func parkedBatch(info *spool.BatchInfo, b *spool.Batch) console.Parked {
 			usage[u.Metric] += u.Value
 		}
 		shown.Transactions[i] = console.ParkedTransaction{
-			AppID: t.Application.ID, UserKey: t.Application.UserKey, Usage: usage, Timestamp: time.Unix(t.Timestamp, 0).UTC(),
+			AppID: t.Application.ID, Usage: usage, Timestamp: time.Unix(t.Timestamp, 0).UTC(),
 			ResponseCode: t.Code, Events: uint64(t.Events),
+		}
+		if t.Application.UserKey != "" { // it is a secret
+			shown.Transactions[i].UserKey = ledger.ApplicationName(t.Application)
 		}
 	}
 	return shown

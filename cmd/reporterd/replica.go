@@ -141,8 +141,9 @@ func (r *replica) join(ctx context.Context) error {
 // open begins to work on a partition.
 func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (cluster.Member, error) {
 	r.mu.Lock()
-	c := *r.latest
+	read := r.latest
 	r.mu.Unlock()
+	c := *read
 	c.DataDir = filepath.Join(c.DataDir, strconv.Itoa(partition)) // of what may be forgotten
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return cluster.Member{}, err
@@ -167,9 +168,7 @@ func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (clu
 		log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
 	}
 	p.start()
-	r.mu.Lock()
-	r.owned[partition] = p
-	r.mu.Unlock()
+	r.own(partition, p, read)
 	return cluster.Member{
 		Answer: func(ctx context.Context, kind string, data []byte) ([]byte, error) {
 			return r.answer(ctx, p, kind, data)
@@ -177,6 +176,30 @@ func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (clu
 		Stop: func(ctx context.Context, clean bool) { r.close(ctx, log, partition, p, clean) },
 		News: func() []byte { return news(p) },
 	}, nil
+}
+
+// own adds a pipeline that was made with a configuration to those that reloads reach. It may take long to make one, and
+// there may have been a reload meanwhile.
+func (r *replica) own(partition int, p *pipeline, read *config.Config) {
+	r.reloads.mu.Lock() // none goes on meanwhile
+	defer r.reloads.mu.Unlock()
+	r.mu.Lock()
+	r.owned[partition] = p
+	now := r.latest
+	r.mu.Unlock()
+	if now != read {
+		p.adopt(now.Services)
+	}
+}
+
+// adopt puts the configured services in force.
+func (p *pipeline) adopt(services []config.Service) {
+	p.openings.set(services)
+	p.handler.SetServices(takenServices(services))
+	p.authorizer.SetServices(askedServices(services))
+	for _, s := range services {
+		p.sender.Kick(s.ID)
+	}
 }
 
 // close ends the work on a partition. What is not done goes on with its next owner.
@@ -239,6 +262,9 @@ func (r *replica) reload(o *origin) error {
 		r.log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))
 		return err
 	}
+	for _, w := range c.Warnings() {
+		r.log.Warn(w)
+	}
 	o.adopt(c)
 	r.mu.Lock()
 	r.latest = c
@@ -246,12 +272,7 @@ func (r *replica) reload(o *origin) error {
 	r.front.SetServices(takenServices(c.Services))
 	r.spare.SetServices(askedServices(c.Services))
 	for _, p := range r.pipelines() {
-		p.openings.set(c.Services)
-		p.handler.SetServices(takenServices(c.Services))
-		p.authorizer.SetServices(askedServices(c.Services))
-		for _, s := range c.Services {
-			p.sender.Kick(s.ID)
-		}
+		p.adopt(c.Services)
 	}
 	r.reloads.last = time.Now()
 	r.reloads.done++

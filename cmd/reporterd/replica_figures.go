@@ -34,6 +34,11 @@ func (r *replica) snapshot() console.Snapshot {
 		Held:    console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld},
 		Reload:  r.reloads.figures(), NATS: r.bus.Load().figures(), Authorize: authorizations(r.spare.Stats()),
 	}
+	r.mu.Lock()
+	for _, one := range r.latest.Services {
+		sum.Services = append(sum.Services, console.Service{ID: one.ID})
+	}
+	r.mu.Unlock()
 	sum.Spool.Sync = "always"
 	sum.Connections = r.guards.connections()
 	for _, p := range r.pipelines() {
@@ -164,70 +169,4 @@ func (r *replica) deadLetter(ctx context.Context, id string) (json.RawMessage, e
 		return nil, err
 	}
 	return renamed(answer, p)
-}
-
-// ordered does something to dead letters, wherever they are.
-func (r *replica) ordered(do action) func(context.Context, console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
-	return func(ctx context.Context, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
-		out := console.DeadLetterOutcome{DryRun: o.DryRun}
-		parts := map[int][]string{}
-		for _, id := range o.IDs {
-			p, rest, err := partitioned(id)
-			if err != nil {
-				return out, err
-			}
-			parts[p] = append(parts[p], rest)
-		}
-		for p := range r.config.Cluster.Partitions {
-			part := o
-			if part.IDs = parts[p]; len(o.IDs) > 0 && len(part.IDs) == 0 {
-				continue
-			}
-			data, err := json.Marshal(order{do, part})
-			if err != nil {
-				return out, err
-			}
-			answer, err := r.call(ctx, p, callOrder, data)
-			var some console.DeadLetterOutcome
-			if err == nil {
-				err = json.Unmarshal(answer, &some)
-			}
-			if err != nil {
-				out.Errors = append(out.Errors, fmt.Sprintf("partition %d: %v", p, err))
-				continue
-			}
-			out.Letters, out.Events = out.Letters+some.Letters, out.Events+some.Events
-			for _, id := range some.IDs {
-				out.IDs = append(out.IDs, strconv.Itoa(p)+"."+id)
-			}
-			out.Errors = append(out.Errors, some.Errors...)
-			if some.Next != "" {
-				out.Next = strconv.Itoa(p) + "." + some.Next
-			}
-		}
-		return out, nil
-	}
-}
-
-// parked lists the reports of this replica's partitions whose outcome is unknown.
-func (r *replica) parked(ctx context.Context, cursor string, limit int) ([]console.Parked, error) {
-	var all []console.Parked
-	for _, p := range r.pipelines() {
-		some, err := p.parked(ctx, cursor, limit)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-	}
-	return all[:min(limit, len(all))], nil
-}
-
-// unpark decides about one of them.
-func (r *replica) unpark(ctx context.Context, id, fate string) error {
-	for _, p := range r.pipelines() {
-		if err := p.unpark(ctx, id, fate); !errors.Is(err, console.ErrNotParked) {
-			return err
-		}
-	}
-	return console.ErrNotParked
 }
