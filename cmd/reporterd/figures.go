@@ -23,7 +23,7 @@ func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Tim
 		Offers:      append(p.books.offers(), p.compare.offers()...),
 		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,
 		Parking: console.Parking{List: p.parked, Settle: p.unpark},
-		Requeue: p.ordered(log.Named("deadletter"), requeue), Drop: p.ordered(log.Named("deadletter"), drop),
+		Requeue: p.ordered(log.Named(recordName), requeue), Drop: p.ordered(log.Named(recordName), drop),
 	})
 }
 

@@ -8,9 +8,22 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/config"
 )
+
+// TestRecordsAreWrittenWhole: of what is done to dead letters nothing but the log remembers, so each has its line.
+func TestRecordsAreWrittenWhole(t *testing.T) {
+	var out bytes.Buffer
+	log, _ := newLogger(&out, config.Log{Level: "info", Format: "json"})
+	for range letterPage {
+		log.With(zap.Int("partition", 1)).Named(recordName).Info("dead letter dropped")
+	}
+	assert.Equal(t, letterPage, strings.Count(out.String(), "dropped"))
+	log.Named(recordName).Debug("below the level")
+	assert.NotContains(t, out.String(), "below")
+}
 
 // TestFloodOfLinesIsSampled: the same line over and over is written now and then, others whenever they come.
 func TestFloodOfLinesIsSampled(t *testing.T) {

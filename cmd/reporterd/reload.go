@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"os"
 	"os/signal"
 	"slices"
@@ -24,6 +25,13 @@ type origin struct {
 	manager *supervision
 
 	latest atomic.Pointer[config.Config] // as read last
+	first  [sha256.Size]byte             // the fingerprint of the files it was read from at the start
+}
+
+// begin notes what was read at the start. It comes before the files that the configuration names are opened.
+func (o *origin) begin(c *config.Config) {
+	o.latest.Store(c)
+	o.first = fingerprint(watched(o.file, c))
 }
 
 // again reads the configuration again.
@@ -46,7 +54,7 @@ func (o *origin) adopt(c *config.Config) {
 // returned function ends all of that.
 func (o *origin) attend(log *zap.Logger, reload func() error, line func() string) (end func()) {
 	unhook := onHangup(reload)
-	unwatch := onChange(log, func() []string { return watched(o.file, o.latest.Load()) }, reload)
+	unwatch := onChange(log, o.first, func() []string { return watched(o.file, o.latest.Load()) }, reload)
 	o.manager.begin(line)
 	return func() {
 		unwatch()

@@ -175,7 +175,7 @@ func (r *replica) answer(ctx context.Context, p *pipeline, kind string, data []b
 		if err := json.Unmarshal(data, &o); err != nil {
 			return nil, err
 		}
-		out, err := p.ordered(r.log.Named("deadletter"), o.Do)(ctx, o.Order)
+		out, err := p.ordered(r.log.Named(recordName), o.Do)(ctx, o.Order)
 		return marshalled(out, err)
 	}
 	return nil, fmt.Errorf("call %q: unknown: do all replicas have the same version?", kind)

@@ -53,7 +53,7 @@ underscores), the environment beats the file, the file beats the defaults.`,
 				c, _, err := load(cmd, sandbox)
 				return c, err
 			}}
-			o.latest.Store(c)
+			o.begin(c)
 			return said(log, serve(cmd.Context(), log, c, o, sandbox, cmd.OutOrStdout()))
 		},
 	}

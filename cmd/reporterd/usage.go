@@ -111,11 +111,21 @@ func (q *usageQuery) floor(t time.Time) time.Time {
 	t = t.In(q.zone)
 	switch q.by {
 	case byMonth:
-		return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, q.zone)
+		return midnight(t.Year(), t.Month(), 1, q.zone)
 	case string(portal.Days):
-		return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, q.zone)
+		return midnight(t.Year(), t.Month(), t.Day(), q.zone)
 	}
 	return t.Truncate(time.Hour)
+}
+
+// midnight is when a day begins: some zones go from 23:59 to 01:00 when their summer begins.
+func midnight(year int, month time.Month, day int, zone *time.Location) time.Time {
+	noon := time.Date(year, month, day, 12, 0, 0, 0, zone)
+	begin := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	for begin.Day() != noon.Day() { // the hour before the gap
+		begin = begin.Add(time.Hour)
+	}
+	return begin
 }
 
 func (q *usageQuery) label(t time.Time) string {
@@ -125,6 +135,7 @@ func (q *usageQuery) label(t time.Time) string {
 // usageColumn is one column: the service, or an application.
 type usageColumn struct {
 	name   string
+	app    string          //  the application; empty: the service
 	values map[int64]int64 // by the beginning of the row
 	total  int64
 }
@@ -143,10 +154,7 @@ func showUsage(ctx context.Context, s *screen, p *portal.Client, cmd *cobra.Comm
 	if err != nil {
 		return err
 	}
-	var rows []time.Time
-	for t := q.since; t.Before(q.until); t = q.next(t) {
-		rows = append(rows, t)
-	}
+	rows := q.rows()
 	switch {
 	case format == "csv":
 		return usageCSV(s, q, one, rows, columns)
@@ -157,12 +165,20 @@ func showUsage(ctx context.Context, s *screen, p *portal.Client, cmd *cobra.Comm
 	return nil
 }
 
+// rows are the beginnings of the rows.
+func (q *usageQuery) rows() (all []time.Time) {
+	for t := q.since; t.Before(q.until); t = q.next(t) {
+		all = append(all, t)
+	}
+	return all
+}
+
 func (q *usageQuery) next(t time.Time) time.Time {
 	switch q.by {
 	case byMonth:
-		return t.AddDate(0, 1, 0)
+		return midnight(t.Year(), t.Month()+1, 1, q.zone)
 	case string(portal.Days):
-		return t.AddDate(0, 0, 1)
+		return midnight(t.Year(), t.Month(), t.Day()+1, q.zone)
 	}
 	return t.Add(time.Hour)
 }
@@ -172,10 +188,10 @@ func usageColumns(ctx context.Context, s *screen, p *portal.Client, q usageQuery
 	if q.zone == time.UTC && q.by != string(portal.Hours) {
 		question.Granularity = portal.Days
 	}
-	ask := func(name string, id int64) (usageColumn, error) {
+	ask := func(name, app string, id int64) (usageColumn, error) {
 		question.ApplicationID = id
 		counts, err := p.Usage(ctx, question)
-		c := usageColumn{name: name, values: make(map[int64]int64)}
+		c := usageColumn{name: name, app: app, values: make(map[int64]int64)}
 		for _, n := range counts {
 			c.values[q.floor(n.Time).Unix()] += n.Value
 			c.total += n.Value
@@ -183,7 +199,7 @@ func usageColumns(ctx context.Context, s *screen, p *portal.Client, q usageQuery
 		return c, err
 	}
 	if len(apps) == 0 {
-		c, err := ask(one.Name, 0)
+		c, err := ask(one.Name, "", 0)
 		return []usageColumn{c}, err
 	}
 	known, err := applicationsOf(ctx, p, one.ServiceID())
@@ -197,7 +213,8 @@ func usageColumns(ctx context.Context, s *screen, p *portal.Client, q usageQuery
 		if err != nil {
 			return nil, err
 		}
-		c, err := ask(cmp.Or(a.Reported, a.Name), a.ID)
+		called := cmp.Or(a.Reported, a.Name)
+		c, err := ask(called, called, a.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -253,19 +270,11 @@ func usageCSV(s *screen, q usageQuery, one portal.Service, rows []time.Time, col
 	_ = w.Write([]string{"time", "service_id", "app_id", "metric", "value"})
 	for _, t := range rows {
 		for i := range columns {
-			_ = w.Write([]string{t.Format(time.RFC3339), one.ServiceID(), columns[i].app(one), q.metric, strconv.FormatInt(columns[i].values[t.Unix()], 10)})
+			_ = w.Write([]string{t.Format(time.RFC3339), one.ServiceID(), columns[i].app, q.metric, strconv.FormatInt(columns[i].values[t.Unix()], 10)})
 		}
 	}
 	w.Flush()
 	return w.Error()
-}
-
-// app is the application a column is about; empty: all.
-func (c *usageColumn) app(one portal.Service) string {
-	if c.name == one.Name {
-		return ""
-	}
-	return c.name
 }
 
 func usageJSON(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) error {
@@ -277,7 +286,7 @@ func usageJSON(s *screen, q usageQuery, one portal.Service, rows []time.Time, co
 				AppID     string    `json:"app_id,omitempty"`
 				Metric    string    `json:"metric"`
 				Value     int64     `json:"value"`
-			}{t, one.ServiceID(), columns[i].app(one), q.metric, columns[i].values[t.Unix()]}); err != nil {
+			}{t, one.ServiceID(), columns[i].app, q.metric, columns[i].values[t.Unix()]}); err != nil {
 				return err
 			}
 		}

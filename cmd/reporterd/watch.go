@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,10 +38,10 @@ func fingerprint(files []string) (sum [sha256.Size]byte) {
 }
 
 // onChange reloads when a file of the configuration has changed and stayed so for a moment: whoever writes two files is not
-// interrupted. files names them anew after each reload. The returned function ends that.
-func onChange(log *zap.Logger, files func() []string, reload func() error) (end func()) {
+// interrupted. files names them anew after each reload; known is their fingerprint as they were read. The returned function
+// ends that.
+func onChange(log *zap.Logger, known [sha256.Size]byte, files func() []string, reload func() error) (end func()) {
 	watching := launch(func(ctx context.Context) error {
-		known := fingerprint(files())
 		seen := known
 		tick := time.NewTicker(watchEvery / 2)
 		defer tick.Stop()
@@ -50,14 +51,18 @@ func onChange(log *zap.Logger, files func() []string, reload func() error) (end 
 				return nil
 			case <-tick.C:
 			}
-			now := fingerprint(files())
+			names := files()
+			now := fingerprint(names)
 			if now == known || now != seen {
 				seen = now
 				continue
 			}
 			log.Info("a file of the configuration has changed")
 			_ = reload() // it is logged
-			known = fingerprint(files())
+			known = now  // and not what they are by now: that may be newer than what was read
+			if again := files(); !slices.Equal(again, names) {
+				known = fingerprint(again)
+			}
 			seen = known
 		}
 	})
