@@ -39,7 +39,7 @@ func (c *Console) deadLetters(w http.ResponseWriter, r *http.Request) {
 	}
 	page, err := c.options.DeadLetters(r.Context(), q)
 	if err != nil {
-		writeProblem(w, http.StatusInternalServerError, err.Error())
+		writeProblem(w, statusOf(err), err.Error())
 		return
 	}
 	if page.Letters == nil {

@@ -77,7 +77,7 @@ func (c *Console) order(do func(context.Context, DeadLetterOrder) (DeadLetterOut
 		}
 		outcome, err := do(r.Context(), o)
 		if err != nil {
-			writeProblem(w, http.StatusInternalServerError, err.Error())
+			writeProblem(w, statusOf(err), err.Error())
 			return
 		}
 		if outcome.IDs == nil {
@@ -102,7 +102,7 @@ func readOrder(body io.Reader) (o DeadLetterOrder, err error) {
 	if err := d.Decode(&b); err != nil {
 		return o, fmt.Errorf("body: %w", err)
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return o, errors.New("body: expected one JSON object")
 	}
 	return b.order()

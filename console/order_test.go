@@ -85,6 +85,8 @@ func TestOrdersThatAreNotClearAreRefused(t *testing.T) {
 		`{"since":"monday"}`:                `since: "monday": expected RFC 3339 or Unix seconds`,
 		`{"until":"monday"}`:                `until: "monday": expected RFC 3339 or Unix seconds`,
 		`{"all":true}{"all":true}`:          `expected one JSON object`,
+		`{"all":true}}`:                     `expected one JSON object`,
+		`{"all":true} ]`:                    `expected one JSON object`,
 		`all`:                               `body: invalid character`,
 		strings.Repeat(" ", 300<<10) + `{}`: `request body too large`,
 	} {

@@ -11,6 +11,17 @@ import (
 // ErrNotParked is returned for a batch that is not parked.
 var ErrNotParked = errors.New("no such parked batch")
 
+// ErrCursor is returned for a cursor that is none of a page's.
+var ErrCursor = errors.New("cursor: expected the next of a page")
+
+// statusOf is what a listing's or an order's error is answered with.
+func statusOf(err error) int {
+	if errors.Is(err, ErrCursor) {
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}
+
 // Parking lists reports whose outcome is unknown, and ends that. Its functions may be called concurrently.
 type Parking struct {
 	// List returns at most limit parked batches behind a cursor, the id of one or empty.
@@ -64,7 +75,7 @@ func (c *Console) parked(w http.ResponseWriter, r *http.Request) {
 	}
 	list, err := c.options.Parking.List(r.Context(), r.URL.Query().Get("cursor"), limit)
 	if err != nil {
-		writeProblem(w, http.StatusInternalServerError, err.Error())
+		writeProblem(w, statusOf(err), err.Error())
 		return
 	}
 	page := struct {

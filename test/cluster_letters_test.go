@@ -112,6 +112,10 @@ func TestReplicaParkedReports(t *testing.T) {
 	assert.EqualValues(t, 8, d.status().Events.Delivered)
 	mustCall(t, http.StatusNotFound, http.MethodPost, d.admin+"/api/v1/parked/000000000001-0000/counted", nil)
 
+	for _, list := range []string{"/api/v1/parked", "/api/v1/deadletters"} {
+		mustCall(t, http.StatusBadRequest, http.MethodGet, d.admin+list+"?cursor=zz", nil)
+	}
+
 	// Figures by service are there as on one machine.
 	m := metrics(d)
 	assert.Contains(t, m, "reporterd_services 5\n")

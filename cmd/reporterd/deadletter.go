@@ -154,6 +154,9 @@ func newLetterList() *cobra.Command {
 				return err
 			}
 			most, _ := cmd.Flags().GetInt("limit")
+			if most < 0 {
+				return misuse(fmt.Errorf("--limit: %d: expected how many, or 0 for all", most))
+			}
 			return withLetters(cmd, false, func(ctx context.Context, s *screen, l letters) error {
 				return s.listLetters(each(ctx, l, q, nil), most)
 			})

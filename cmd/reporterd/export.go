@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,6 +92,14 @@ var letterColumns = []string{
 	"reason_code", "reason_message", "answer_status", "attempts", "created_at",
 }
 
+// harmless keeps a spreadsheet from taking for a formula what others chose as a name.
+func harmless(name string) string {
+	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
+		return "'" + name
+	}
+	return name
+}
+
 // writer returns how a letter is written, and how the whole is finished.
 func writer(w io.Writer, format string) (write func(*spool.DeadLetter) error, finish func() error) {
 	if format == "ndjson" {
@@ -105,8 +114,8 @@ func writer(w io.Writer, format string) (write func(*spool.DeadLetter) error, fi
 			return err
 		}
 		return table.Write([]string{
-			d.ID, d.ServiceID, d.AppID, d.UserKey, string(usage), strconv.FormatUint(d.Events, 10), d.Timestamp.Format(time.RFC3339),
-			strconv.Itoa(d.ResponseCode), d.Reason.Code, d.Reason.Message, strconv.Itoa(d.Answer.Status), strconv.Itoa(d.Attempts),
+			d.ID, harmless(d.ServiceID), harmless(d.AppID), harmless(d.UserKey), string(usage), strconv.FormatUint(d.Events, 10), d.Timestamp.Format(time.RFC3339),
+			strconv.Itoa(d.ResponseCode), harmless(d.Reason.Code), harmless(d.Reason.Message), strconv.Itoa(d.Answer.Status), strconv.Itoa(d.Attempts),
 			d.CreatedAt.Format(time.RFC3339),
 		})
 	}

@@ -121,6 +121,9 @@ func namedDaemon(cmd *cobra.Command) (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(c.DataDir); err != nil { // the daemon of another directory would answer
+		return nil, misuse(fmt.Errorf("data_dir: %w; name another with --data-dir", err))
+	}
 	return announced(c.DataDir, c.Admin.Listen, os.Getenv(adminToken))
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/reporterd/reporterd/console"
@@ -17,7 +18,7 @@ func (p *pipeline) parked(_ context.Context, cursor string, limit int) ([]consol
 	if cursor != "" {
 		id, err := spool.ParseBatchID(cursor)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %q", console.ErrCursor, cursor)
 		}
 		behind = id
 	}

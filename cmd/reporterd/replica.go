@@ -59,13 +59,13 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *ori
 	reload := o.manager.reloading(func() error { return r.reload(o) })
 	d.admin.gate.open(r.console(begun, reload))
 	if err := r.join(ctx); err != nil {
-		return failed(err)
+		return early(ctx, log, failed(err))
 	}
 	defer r.conn.Close()
 	messages, err := openMessages(ctx, log, c, r.bury, r.front)
 	if err != nil {
 		r.stop(d)
-		return err
+		return early(ctx, log, err)
 	}
 	r.bus.Store(messages)
 	d.traffic.gate.open(r.front)

@@ -97,7 +97,7 @@ func (r *replica) deadLetters(ctx context.Context, q console.DeadLetterQuery) (c
 	from, cursor := 0, ""
 	if q.Cursor != "" {
 		var err error
-		if from, cursor, err = partitioned(q.Cursor); err != nil {
+		if from, cursor, err = paged(q.Cursor); err != nil {
 			return page, err
 		}
 	}

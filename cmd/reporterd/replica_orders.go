@@ -14,6 +14,14 @@ import (
 // Each partition counts its own batches and dead letters, so that their names begin with it here, and so do the cursors
 // of their pages.
 
+// paged takes a cursor apart.
+func paged(cursor string) (partition int, rest string, err error) {
+	if partition, rest, err = partitioned(cursor); err != nil || partition < 0 {
+		return 0, "", fmt.Errorf("%w: %q", console.ErrCursor, cursor)
+	}
+	return partition, rest, nil
+}
+
 // ordered does something to dead letters, wherever they are.
 func (r *replica) ordered(do action) func(context.Context, console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
 	return func(ctx context.Context, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
@@ -45,7 +53,7 @@ func (r *replica) orderedPage(ctx context.Context, do action, o console.DeadLett
 	from, limit := 0, o.Query.Limit
 	if o.Query.Cursor != "" {
 		var err error
-		if from, o.Query.Cursor, err = partitioned(o.Query.Cursor); err != nil {
+		if from, o.Query.Cursor, err = paged(o.Query.Cursor); err != nil {
 			return err
 		}
 	}
@@ -105,7 +113,7 @@ func (r *replica) parked(ctx context.Context, cursor string, limit int) ([]conso
 	from, rest := 0, ""
 	if cursor != "" {
 		var err error
-		if from, rest, err = partitioned(cursor); err != nil {
+		if from, rest, err = paged(cursor); err != nil {
 			return nil, err
 		}
 	}

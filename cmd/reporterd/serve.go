@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +39,7 @@ underscores), the environment beats the file, the file beats the defaults.`,
   REPORTERD_LOG_LEVEL=debug reporterd serve --config reporterd.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			signal.Ignore(syscall.SIGHUP) // until there is something to reload: what is read now is the newest
 			sandbox, _ := cmd.Flags().GetBool("sandbox")
 			c, file, err := load(cmd, sandbox)
 			if err != nil {
@@ -114,7 +117,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	p.start()
 	if p.messages, err = openMessages(ctx, log, c, buried(s), p.handler); err != nil {
 		stop(log, c.StopTimeout, d, p)
-		return err
+		return early(ctx, log, err)
 	}
 	d.traffic.gate.open(p.handler)
 	d.traffic.express.SetExpress(p.authorizer.Express)
@@ -132,6 +135,15 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 		p.remember(log, c.DataDir)
 	}
 	return err
+}
+
+// early is what a start that did not come to its end returns: one that was told to stop has not failed.
+func early(ctx context.Context, log *zap.Logger, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	log.Info("stopped before it was ready")
+	return nil
 }
 
 // until returns when the daemon is asked to stop, with nil, or when a listener breaks.

@@ -225,3 +225,33 @@ func TestTheSandboxKeepsItsDirectoryToItself(t *testing.T) {
 	assert.Equal(t, 2, status)
 	assert.Contains(t, stderr, `"real": was not made by serve --sandbox`)
 }
+
+// TestAStopDuringTheStart: a daemon that is told to stop before it is ready has not failed. One that is told to reload then
+// goes on: it has just read its configuration.
+func TestAStopDuringTheStart(t *testing.T) {
+	dir := t.TempDir()
+	d := start(t, dir, "serve", "--config", configFile(t, dir, `
+data_dir: data
+listen: 127.0.0.1:0
+admin: {listen: "127.0.0.1:0"}
+backend: {url: "http://127.0.0.1:9"}
+services: [{id: "1", token: "token"}]
+spool: {engine: jetstream}
+nats: {url: "nats://127.0.0.1:9"}
+`))
+	d.address("admin")
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGHUP))
+	admin := d.address("admin")
+	status, _ := get(t, "http://"+admin+"/livez")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, 0, d.stop())
+	assert.Contains(t, d.logged(), "stopped before it was ready")
+	assert.NotContains(t, d.logged(), `"level":"error","msg":"exiting"`)
+}
+
+func configFile(t *testing.T, dir, text string) string {
+	t.Helper()
+	name := filepath.Join(dir, "reporterd.yaml")
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}

@@ -270,7 +270,7 @@ func usageCSV(s *screen, q usageQuery, one portal.Service, rows []time.Time, col
 	_ = w.Write([]string{"time", "service_id", "app_id", "metric", "value"})
 	for _, t := range rows {
 		for i := range columns {
-			_ = w.Write([]string{t.Format(time.RFC3339), one.ServiceID(), columns[i].app, q.metric, strconv.FormatInt(columns[i].values[t.Unix()], 10)})
+			_ = w.Write([]string{t.Format(time.RFC3339), one.ServiceID(), harmless(columns[i].app), harmless(q.metric), strconv.FormatInt(columns[i].values[t.Unix()], 10)})
 		}
 	}
 	w.Flush()

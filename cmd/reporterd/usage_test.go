@@ -64,6 +64,8 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"deadletter requeue":               "which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all",
 		"deadletter drop x --all":          "ids cannot be given together with a filter or --all",
 		"deadletter ls --since monday":     "--since: \"monday\": expected a time (RFC 3339) or a duration (90m, 7d)",
+		"deadletter ls --limit -1":         "--limit: -1: expected how many, or 0 for all",
+		"healthcheck --data-dir nosuch":    "data_dir: stat nosuch: no such file or directory; name another with --data-dir",
 		"deadletter export --format xml":   "--format: \"xml\": expected ndjson or csv",
 		"token create --name a":            "expected --services, for a producer, or --scopes, for an operator",
 		"token create --name a --scopes x": "scopes: \"x\": expected some of read, write, stats, account_management",
