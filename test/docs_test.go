@@ -120,3 +120,26 @@ func headings(text string) (all []string) {
 	}
 	return all
 }
+
+// TestExamplesSayWhatTheySend: curl calls what it sends a form, which is no event. Not every example is run by a test: some
+// need tokens, or three NATS servers.
+func TestExamplesSayWhatTheySend(t *testing.T) {
+	files := []string{"../README.md"}
+	for _, pattern := range []string{"../docs/*.md", "../deploy/*/*.yaml", "../deploy/*.yaml"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		files = append(files, found...)
+	}
+	broken, examples := regexp.MustCompile(`\\\n#?`), 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for line := range strings.Lines(broken.ReplaceAllString(string(text), "")) {
+			if strings.Contains(line, "curl ") && strings.Contains(line, "/v1/events") && strings.Contains(line, " -d ") {
+				examples++
+				assert.Contains(t, line, "Content-Type: application/", file)
+			}
+		}
+	}
+	assert.Greater(t, examples, 5)
+}
