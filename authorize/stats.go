@@ -108,8 +108,11 @@ type Stats struct {
 	// above its limit, also by reports, which no limit stops.
 	Unseen, Overshoot int64
 
-	OldestAge time.Duration // of an answer served since the last call of Stats
+	OldestAge time.Duration // of an answer served since the last call of Scraped
 }
+
+// Scraped begins a new span for Stats.OldestAge: who reads the figures for another purpose leaves it as it is.
+func (a *Authorizer) Scraped() { a.counters.oldest.Store(0) }
 
 // Stats returns the figures so far. It may be called at any time.
 func (a *Authorizer) Stats() Stats {
@@ -122,7 +125,7 @@ func (a *Authorizer) Stats() Stats {
 		Bytes: a.good.weight.Load() + a.bad.weight.Load(), Evicted: a.good.evicted.Load() + a.bad.evicted.Load(),
 		Applications: int(a.ledger.size.Load()), Untracked: a.ledger.untracked.Load(),
 		Reported: c.reported.Load(), Refused: c.refused.Load(), Unbilled: c.unbilled.Load(),
-		Unseen: c.unseen.Load(), Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Swap(0)),
+		Unseen: c.unseen.Load(), Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Load()),
 	}
 	for i, name := range sourceNames {
 		s.Answers[name] = c.answers[i].Load()

@@ -23,6 +23,8 @@ type Options struct {
 	Build    Build
 	Started  time.Time
 	Snapshot func() Snapshot
+	// Scraped is called when a scrape has read a snapshot: what is counted since the last scrape begins anew. Nil: nothing is.
+	Scraped func()
 	// Ready returns nil while the daemon can commit and accept, and otherwise why not.
 	Ready func() error
 	// Degraded says what does not work although the daemon is ready, a line each; nil: never anything.

@@ -78,12 +78,13 @@ func exposed(d *prometheus.Desc, h histogram.Snapshot, labels ...string) prometh
 // collector reads one snapshot for each scrape, so that the figures of a scrape belong together.
 type collector struct {
 	snapshot func() Snapshot
+	scraped  func()
 	families []family
 	descs    []*prometheus.Desc // beside families
 }
 
-func newCollector(snapshot func() Snapshot) *collector {
-	c := &collector{snapshot: snapshot, families: all()}
+func newCollector(o Options) *collector {
+	c := &collector{snapshot: o.Snapshot, scraped: o.Scraped, families: all()}
 	for i := range c.families {
 		f := &c.families[i]
 		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.names(), nil))
@@ -101,7 +102,7 @@ func newRegistry(o Options) *prometheus.Registry {
 	started := prometheus.NewGauge(prometheus.GaugeOpts{Name: "reporterd_start_time_seconds", Help: "When the daemon started, Unix seconds."})
 	started.Set(float64(o.Started.UnixMilli()) / 1000)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newCollector(o.Snapshot), build, started,
+	registry.MustRegister(newCollector(o), build, started,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return registry
 }
@@ -120,6 +121,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.snapshot()
+	if c.scraped != nil {
+		c.scraped()
+	}
 	for i := range c.families {
 		c.families[i].collect(&s, c.descs[i], out)
 	}

@@ -3,6 +3,7 @@ package console_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -113,4 +114,18 @@ func TestServicesDoNotMakeSeriesWithoutEnd(t *testing.T) {
 	for _, line := range many {
 		assert.NotContains(t, line, "made-up", "a producer's words are no label")
 	}
+}
+
+// TestOnlyAScrapeEndsItsSpan: a figure of the time since the last scrape is not spent by the page, health checks or
+// systemd's line of status, which read the same snapshot.
+func TestOnlyAScrapeEndsItsSpan(t *testing.T) {
+	o, scraped := options(), 0
+	o.Scraped = func() { scraped++ }
+	c := console.New(o)
+	for _, path := range []string{"/api/v1/status", "/readyz?verbose", "/livez?verbose", "/readyz"} {
+		c.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	}
+	assert.Zero(t, scraped)
+	c.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	assert.Equal(t, 1, scraped)
 }

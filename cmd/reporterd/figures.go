@@ -18,7 +18,7 @@ import (
 func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time, reload func() error) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
-		Snapshot: p.snapshot, Ready: p.ready, Degraded: p.messages.degraded, Flush: p.flush, Reload: reload,
+		Snapshot: p.snapshot, Scraped: p.authorizer.Scraped, Ready: p.ready, Degraded: p.messages.degraded, Flush: p.flush, Reload: reload,
 		Tokens: p.guards.operators, Routes: slices.Concat(p.books.routes(), p.compare.routes(), analyticsRoutes(log, c, p)),
 		Offers:      append(p.books.offers(), p.compare.offers()...),
 		DeadLetters: p.deadLetters, DeadLetter: p.deadLetter,

@@ -19,7 +19,7 @@ import (
 func (r *replica) console(started time.Time, reload func() error) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: r.config.Admin.Pprof, Log: r.log.Named("console"), Tokens: r.guards.operators, Routes: append(slices.Concat((&bookkeeping{}).routes(), (&reconciliation{}).routes()), compatibleRoutes(http.HandlerFunc(noLedger))...),
-		Snapshot: r.snapshot, Ready: r.ready, Degraded: func() []string { return r.bus.Load().degraded() }, Flush: r.flush, Reload: reload,
+		Snapshot: r.snapshot, Scraped: r.scraped, Ready: r.ready, Degraded: func() []string { return r.bus.Load().degraded() }, Flush: r.flush, Reload: reload,
 		DeadLetters: r.deadLetters, DeadLetter: r.deadLetter,
 		Requeue: r.ordered(requeue), Drop: r.ordered(drop),
 		Parking: console.Parking{List: r.parked, Settle: r.unpark},
@@ -59,6 +59,13 @@ func (r *replica) snapshot() console.Snapshot {
 		}
 	}
 	return sum
+}
+
+func (r *replica) scraped() {
+	r.spare.Scraped()
+	for _, p := range r.pipelines() {
+		p.authorizer.Scraped()
+	}
 }
 
 // news are the lanes of a partition, for every replica to show.
