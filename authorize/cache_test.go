@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/threescale"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // TestFloodDrivesOutNothingHot: keys that come once, right or wrong, leave those in use alone, and memory

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/threescale"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // TestStampede: a thousand first calls for one key at once are one question.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/event"
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 func (w *world) post(path, body string) got {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // TestLimitsFarAbove: hits over search over search_deep, and no limit on search. Usage of search_deep counts against

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/threescale/recording"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // explained are recordings that are answered in another way than the backend does, and why.

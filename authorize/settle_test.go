@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/event"
-	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/threescale"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 var lane1001 = Lane{ServiceID: "1001"}

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/event"
-	"github.com/reporterd/reporterd/sandbox"
 	"github.com/reporterd/reporterd/threescale"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // world is an Authorizer in front of a sandbox, without a network between, and a report path that

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/disk"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/reporterd/reporterd/threescale"
 )
 

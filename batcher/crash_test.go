@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/disk/disktest"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
 // TestSealedBatchesHoldWhatWasAcknowledged sends random events through a real spool on a disk that

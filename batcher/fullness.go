@@ -3,7 +3,7 @@ package batcher
 import (
 	"time"
 
-	"github.com/reporterd/reporterd/histogram"
+	"github.com/reporterd/reporterd/internal/histogram"
 )
 
 // fullness is how full a batch is, as a part of each cap. What cannot be divided may be above 1.

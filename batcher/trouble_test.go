@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/disk/disktest"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
 func TestFailedCutIsMadeAgain(t *testing.T) {

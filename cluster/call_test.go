@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/jetdisk"
+	"github.com/reporterd/reporterd/cluster/jetdisk"
 )
 
 // answering starts a replica that answers for the only partition, and another that does not have it, on a server

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/reporterd/reporterd/jetdisk"
+	"github.com/reporterd/reporterd/cluster/jetdisk"
 	"go.uber.org/zap"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/jetdisk"
-	"github.com/reporterd/reporterd/natsd"
+	"github.com/reporterd/reporterd/cluster/jetdisk"
+	"github.com/reporterd/reporterd/ingest/nats/embedded"
 )
 
 // replica starts one that calls open for the only partition.
@@ -34,7 +34,7 @@ func replica(t *testing.T, address string, open func(context.Context, *jetdisk.D
 // TestLongTakeover: reading a full spool takes longer than a partition waits for an owner who does not answer. Nobody
 // else begins meanwhile, and it is owned in the end.
 func TestLongTakeover(t *testing.T) {
-	server, err := natsd.Start(t.Context(), natsd.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
+	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
 	var begun, done atomic.Int32

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/reporterd/reporterd/jetdisk"
-	"github.com/reporterd/reporterd/natsd"
+	"github.com/reporterd/reporterd/cluster/jetdisk"
+	"github.com/reporterd/reporterd/ingest/nats/embedded"
 )
 
 // fill writes to partition 0's disk, in small messages, until reading it all takes a while, and returns how long.
@@ -45,7 +45,7 @@ func fill(t *testing.T, address string, messages int) time.Duration {
 // TestLongReading: reading a partition's disk takes several times as long as a partition waits for an owner who does
 // not answer. Nobody else begins meanwhile.
 func TestLongReading(t *testing.T) {
-	server, err := natsd.Start(t.Context(), natsd.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
+	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
 	const messages = 5_000

@@ -1,6 +1,6 @@
 package console
 
-import "github.com/reporterd/reporterd/histogram"
+import "github.com/reporterd/reporterd/internal/histogram"
 
 // authorizations are the families of authorizations; see families.
 var authorizations = []family{

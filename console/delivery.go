@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/reporterd/reporterd/histogram"
+	"github.com/reporterd/reporterd/internal/histogram"
 )
 
 // deliveries are the families about how reports get through, and what keeps them from it.

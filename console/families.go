@@ -1,6 +1,6 @@
 package console
 
-import "github.com/reporterd/reporterd/histogram"
+import "github.com/reporterd/reporterd/internal/histogram"
 
 // families are the figures of events, data directory, journal and window. The events' counters are those of
 // the data directory and survive restarts; all others begin at zero when the daemon starts.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/reporterd/reporterd/histogram"
+	"github.com/reporterd/reporterd/internal/histogram"
 )
 
 const (

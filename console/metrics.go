@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/reporterd/reporterd/histogram"
+	"github.com/reporterd/reporterd/internal/histogram"
 )
 
 // family is one metric. Names and labels are API; docs/metrics.md is made of them. No label's values come

@@ -3,7 +3,7 @@ package console
 import (
 	"time"
 
-	"github.com/reporterd/reporterd/histogram"
+	"github.com/reporterd/reporterd/internal/histogram"
 )
 
 // Snapshot is what the daemon looks like at one moment: plain figures that the parts count and the

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/disk/disktest"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
 // batchLog is in the path of every file that the sender's records go to.

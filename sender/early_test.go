@@ -6,9 +6,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/reporterd/reporterd/proof"
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // at is an event of an application at a moment from now.

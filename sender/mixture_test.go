@@ -9,10 +9,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/reporterd/reporterd/proof"
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // isGood says which applications and metrics of a mixture exist.

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/proof"
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 func TestAmbiguousBatchesAreParkedUntilSomebodyDecides(t *testing.T) {

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/event"
-	"github.com/reporterd/reporterd/proof"
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // minute is the backend's negative cache.

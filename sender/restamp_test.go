@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/proof"
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // TestThirtyHoursWithoutABackend under load: each event is delivered in time, restamped, or a dead

@@ -1,7 +1,7 @@
 package sender
 
 import (
-	"github.com/reporterd/reporterd/proof"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
 )
 

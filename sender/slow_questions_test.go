@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/reporterd/reporterd/proof"
-	"github.com/reporterd/reporterd/sandbox"
+	"github.com/reporterd/reporterd/sender/proof"
+	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
 // TestALaneWhoseQuestionsTookLong: a batch asks again while its first questions are still queued. Once all are

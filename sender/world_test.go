@@ -13,9 +13,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/reporterd/reporterd/disk"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/reporterd/reporterd/threescale"
 )
 

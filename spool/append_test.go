@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/reporterd/reporterd/disk/disktest"
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/reporterd/reporterd/disk"
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // producers is how many goroutines the benchmarks append from.

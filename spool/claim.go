@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // errNoLetter is the error of a file that is no dead letter, or not a whole one.

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // glass is a file system to look through: what is behind it cannot be touched. Recovery run over it finds

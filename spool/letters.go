@@ -10,7 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 const (

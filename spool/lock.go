@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // Somebody who only looks whether the directory is in use holds the lock for microseconds.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // segmentLog is a log of frames in segment files. The journal, the batch log and the ids are one each.

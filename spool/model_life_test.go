@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/reporterd/reporterd/disk/disktest"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
 // faultErrors are what operations fail with.

@@ -15,10 +15,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/disk"
-	"github.com/reporterd/reporterd/disk/disktest"
-	"github.com/reporterd/reporterd/jetdisk"
-	"github.com/reporterd/reporterd/natsd"
+	"github.com/reporterd/reporterd/cluster/jetdisk"
+	"github.com/reporterd/reporterd/ingest/nats/embedded"
+	"github.com/reporterd/reporterd/spool/disk"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
 // platform is a disk that ends at any moment, and what the next life finds of it.
@@ -119,7 +119,7 @@ func (f *sharedFile) Sync() error { f.of.change(); return f.File.Sync() }
 // TestModelOnJetStream is TestModel on disks in JetStream. What ends a life there is that another process takes
 // over, with the owner before still at work: nothing that was acknowledged to anybody may be missing.
 func TestModelOnJetStream(t *testing.T) {
-	server, err := natsd.Start(t.Context(), natsd.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
+	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
 	conn, err := nats.Connect("nats://" + server.Address())

@@ -3,7 +3,7 @@ package spool
 import (
 	"time"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 const (

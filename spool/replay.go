@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // tornBytes is what a disk writes whole or not at all.

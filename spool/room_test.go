@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/reporterd/reporterd/disk/disktest"
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/stretchr/testify/assert"
 )
 

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/reporterd/reporterd/disk"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // Position counts accepted events since the data directory was made: the first is 1. The highest one

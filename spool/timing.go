@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/reporterd/reporterd/histogram"
+	"github.com/reporterd/reporterd/internal/histogram"
 )
 
 // The upper bounds of the buckets: seconds of a sync or a commit, events of a group.

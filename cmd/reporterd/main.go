@@ -1,92 +1,13 @@
-// Command reporterd is a daemon in front of 3scale's Service Management API: it takes usage events,
-// keeps them on disk before it acknowledges them, and reports them in few large calls.
-//
-// This package holds the commands and the wiring, and decides nothing.
+// Command reporterd is a daemon in front of 3scale's Service Management API. Package cli has its commands.
 package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 
-	"github.com/spf13/cobra"
-)
-
-// Exit statuses; they are API.
-const (
-	statusFine   = 0
-	statusFailed = 1 // it failed while running
-	statusMisuse = 2 // wrong usage or configuration
+	"github.com/reporterd/reporterd/cli"
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
-}
-
-// run is the program: it executes one command and returns its exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	var f *failure
-	switch {
-	case err == nil:
-		return statusFine
-	case !errors.As(err, &f): // cobra's own: an unknown command or option
-		fmt.Fprintf(stderr, "reporterd: %v\nSee: reporterd --help\n", err)
-		return statusMisuse
-	case f.err != nil:
-		fmt.Fprintln(stderr, f.err)
-	}
-	return f.status
-}
-
-// failure is the error of a command that ran, with the exit status it deserves.
-type failure struct {
-	status int
-	err    error // nil: said already
-}
-
-func (f *failure) Error() string { return fmt.Sprint(f.err) }
-func (f *failure) Unwrap() error { return f.err }
-
-// misuse is the fault of whoever wrote the command line or the configuration.
-func misuse(err error) error { return &failure{statusMisuse, err} }
-
-// failed is what went wrong while running.
-func failed(err error) error { return &failure{statusFailed, err} }
-
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "reporterd",
-		Short: "Turn many small 3scale reports into few large ones, and lose none",
-		Long: `reporterd takes usage events and 3scale reports, acknowledges them once they are
-on disk, sums them, and reports them to 3scale in few large calls.
-
-Exit status: 0 fine, 1 it failed while running, 2 wrong usage or configuration.`,
-		Example: `  reporterd serve --sandbox                   try it: no file, no account
-  reporterd serve --config reporterd.yaml     run it
-  reporterd config check --config reporterd.yaml`,
-		Args:          noArguments,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	root.AddCommand(newServe(), newSandbox(), newConfig(), newInspection(), newDeadLetter(), newHealthcheck(), newMan(), newPortalServices(), newUsage(), newDoctor(), newReconcile(), newToken(), newVersion())
-	return root
-}
-
-// noArguments refuses words after a command that takes none, by name.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	if cmd.HasSubCommands() {
-		return fmt.Errorf("%q: no such command of %s", args[0], cmd.CommandPath())
-	}
-	return fmt.Errorf("%q: %s takes options only", args[0], cmd.CommandPath())
+	os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -1,0 +1,251 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// letterPage is how many dead letters are read or changed at once.
+const letterPage = 500
+
+func newDeadLetter() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "deadletter",
+		Short: "Work on what the backend will never take",
+		Long: `Works on dead letters: transactions that the backend refused for good. While a
+daemon uses the directory, its admin API is asked; otherwise the directory itself is
+read, and opened and locked when something changes.
+
+User keys are secrets and print as [redacted].`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newLetterList(), newLetterShow(), newRequeue(), newDrop(), newExport())
+	return cmd
+}
+
+// addLetters defines the options that all commands on dead letters share.
+func addLetters(cmd *cobra.Command) {
+	addDirectory(cmd)
+	cmd.Flags().String("admin-url", "", "admin listener of the daemon, as `URL`; default: the one that uses the directory")
+}
+
+// addFilters defines the options that choose dead letters.
+func addFilters(cmd *cobra.Command) {
+	cmd.Flags().String("service", "", "only those of this service `id`")
+	cmd.Flags().String("reason", "", "only those with this reason `code`")
+	cmd.Flags().String("since", "", "only those made since this `time` (RFC 3339), or so long ago (90m, 7d)")
+	cmd.Flags().String("older-than", "", "only those made before this `time`, or so long ago")
+}
+
+// filters reads them. Without an upper bound only what is dead by now is meant, so that letters that die again
+// while a command goes on are not met again.
+func filters(cmd *cobra.Command) (q console.DeadLetterQuery, filtered bool, err error) {
+	now := time.Now()
+	word := func(name string) string { text, _ := cmd.Flags().GetString(name); return text }
+	q = console.DeadLetterQuery{ServiceID: word("service"), Reason: word("reason"), Until: now, Limit: letterPage}
+	for _, name := range []string{"since", "older-than"} {
+		text := word(name)
+		if text == "" {
+			continue
+		}
+		at, parseErr := pastTime(text, now)
+		if parseErr != nil {
+			return q, false, misuse(fmt.Errorf("--%s: %q: expected a time (RFC 3339) or a duration (90m, 7d)", name, text))
+		}
+		if filtered = true; name == "since" {
+			q.Since = at
+		} else {
+			q.Until = at
+		}
+	}
+	return q, filtered || q.ServiceID != "" || q.Reason != "", nil
+}
+
+// pastTime reads a time, or how long ago it was.
+func pastTime(text string, now time.Time) (time.Time, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
+		}
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// withLetters wraps the body of a command on dead letters: it ends with Ctrl-C.
+func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s *screen, l letters) error) (err error) {
+	s, err := newScreen(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, release := untilSignal(cmd.Context())
+	defer release()
+	l, err := openLetters(ctx, cmd, reveal)
+	if err != nil {
+		return err
+	}
+	err = do(ctx, s, l)
+	s.clear()
+	var known *failure
+	switch closed := l.close(); {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, context.Canceled):
+		return failed(errors.New("interrupted: what was done is done, and can be gone on with"))
+	case err != nil:
+		return failed(err)
+	case closed != nil:
+		return failed(closed)
+	}
+	return nil
+}
+
+// each goes through the letters that are chosen, page by page: those named by ids, or those of a query.
+func each(ctx context.Context, l letters, q console.DeadLetterQuery, ids []string) iter.Seq2[spool.DeadLetter, error] {
+	return func(yield func(spool.DeadLetter, error) bool) {
+		for _, id := range ids {
+			if d, err := l.one(ctx, id); !yield(d, err) || err != nil {
+				return
+			}
+		}
+		for more := len(ids) == 0; more; {
+			page, next, err := l.page(ctx, q)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(spool.DeadLetter{}, err)
+				return
+			}
+			for i := range page {
+				if !yield(page[i], nil) {
+					return
+				}
+			}
+			q.Cursor, more = next, next != ""
+		}
+	}
+}
+
+func newLetterList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List dead letters",
+		Example: `  reporterd deadletter ls
+  reporterd deadletter ls --service 2555417 --reason application_not_found --since 24h
+  reporterd deadletter ls --output json | jq -r .app_id | sort | uniq -c`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, _, err := filters(cmd)
+			if err != nil {
+				return err
+			}
+			most, _ := cmd.Flags().GetInt("limit")
+			if most < 0 {
+				return misuse(fmt.Errorf("--limit: %d: expected how many, or 0 for all", most))
+			}
+			return withLetters(cmd, false, func(ctx context.Context, s *screen, l letters) error {
+				return s.listLetters(each(ctx, l, q, nil), most)
+			})
+		},
+	}
+	addLetters(cmd)
+	addFilters(cmd)
+	cmd.Flags().Int("limit", 0, "stop after so `many`; 0: print all")
+	addOutput(cmd)
+	return cmd
+}
+
+// letterRow is how a table shows a letter.
+const letterRow = "%-24s %-20s %-24s %-24s %7s  %s\n"
+
+func (s *screen) letterHead() {
+	if !s.json {
+		s.printf(letterRow, "ID", "SINCE", "SERVICE", "APPLICATION", "EVENTS", "REASON")
+	}
+}
+
+func (s *screen) letter(d *spool.DeadLetter) error {
+	if s.json {
+		return s.object(d)
+	}
+	s.printf(letterRow, d.ID, moment(d.CreatedAt), clean(d.ServiceID), application(d.AppID, d.UserKey),
+		strconv.FormatUint(d.Events, 10), clean(d.Reason.Code))
+	return nil
+}
+
+func (s *screen) listLetters(all iter.Seq2[spool.DeadLetter, error], most int) error {
+	s.letterHead()
+	n := 0
+	for d, err := range all {
+		if err != nil {
+			return err
+		}
+		if err := s.letter(&d); err != nil {
+			return err
+		}
+		if n++; n == most {
+			return nil
+		}
+	}
+	return nil
+}
+
+func newLetterShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Print a dead letter with all that is known",
+		Example: `  reporterd deadletter show 000000042000-0007-0003
+  reporterd deadletter show 000000042000-0007-0003 --reveal-user-keys`,
+		Args: oneArgument("the id of a dead letter"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			reveal, _ := cmd.Flags().GetBool("reveal-user-keys")
+			return withLetters(cmd, reveal, func(ctx context.Context, s *screen, l letters) error {
+				d, err := l.one(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if s.json {
+					return s.object(d)
+				}
+				s.letterTable(&d)
+				return nil
+			})
+		},
+	}
+	addLetters(cmd)
+	cmd.Flags().Bool("reveal-user-keys", false, "print the user key, which is a secret; reads the directory itself")
+	addOutput(cmd)
+	return cmd
+}
+
+func (s *screen) letterTable(d *spool.DeadLetter) {
+	answer := "none: it was not sent"
+	if d.Answer.Status != 0 {
+		answer = strings.TrimSpace(fmt.Sprintf("%d %s", d.Answer.Status, clean(d.Answer.Code)))
+	}
+	for _, row := range [][2]string{
+		{"id", d.ID}, {"service", clean(d.ServiceID)}, {"application", application(d.AppID, d.UserKey)},
+		{"usage", usageText(d.Usage)}, {"events", strconv.FormatUint(d.Events, 10)}, {"timestamp", moment(d.Timestamp)},
+		{"reason", clean(d.Reason.Code)}, {"message", clean(d.Reason.Message)}, {"answer", answer},
+		{"attempts", strconv.Itoa(d.Attempts)}, {"dead since", moment(d.CreatedAt)},
+	} {
+		s.printf("%-12s %s\n", row[0], row[1])
+	}
+	if o := d.Original; o != nil {
+		s.printf("%-12s %s\n%-12s %s\n", "subject", clean(o.Subject), "payload", clean(o.Payload))
+	}
+}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	healthTimeout = 2 * time.Second // below what supervisors give a check
+	maxHealth     = 64 << 10        // of an answer, in bytes
+)
+
+func newHealthcheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask the daemon whether it is ready, for a container's health check",
+		Long: `Asks the daemon of a data directory for /readyz, or another one with --admin-url, and
+prints what it says. It needs no token.
+
+Exit status: 0 ready, 1 not ready or no answer, 2 wrong usage or configuration.`,
+		Example: `  reporterd healthcheck
+  reporterd healthcheck --live --timeout 500ms
+  reporterd healthcheck --admin-url http://10.0.0.7:7071`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			asked, err := newHealth(cmd)
+			if err != nil {
+				return err
+			}
+			said, err := asked.ask(cmd.Context())
+			if err != nil {
+				return failed(err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
+			return err
+		},
+	}
+	addDirectory(cmd)
+	cmd.Flags().String("admin-url", "", "admin listener of the daemon, as `URL`; default: the one that uses the directory")
+	cmd.Flags().Bool("live", false, "ask only whether it runs: /livez")
+	cmd.Flags().Duration("timeout", healthTimeout, "how long to wait for the answer")
+	return cmd
+}
+
+// health is one question to a daemon.
+type health struct {
+	daemon *remote
+	path   string
+}
+
+func newHealth(cmd *cobra.Command) (*health, error) {
+	h := &health{path: "/readyz"}
+	if live, _ := cmd.Flags().GetBool("live"); live {
+		h.path = "/livez"
+	}
+	timeout, _ := cmd.Flags().GetDuration("timeout")
+	if timeout <= 0 {
+		return nil, misuse(fmt.Errorf("--timeout: %v: expected more than 0s", timeout))
+	}
+	var err error
+	if h.daemon, err = namedDaemon(cmd); err == nil {
+		h.daemon.client.Timeout = timeout
+	}
+	return h, err
+}
+
+// ask returns what the daemon says when it is well, and otherwise why it is not.
+func (h *health) ask(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.daemon.base+h.path, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := h.daemon.client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("ask the daemon: %w", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxHealth))
+	said := strings.TrimSpace(string(text))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("ask the daemon: %w", err)
+	case answer.StatusCode == http.StatusOK:
+		return said, nil
+	case answer.StatusCode == http.StatusServiceUnavailable:
+		return "", errors.New(said)
+	}
+	return "", fmt.Errorf("the daemon answered %s: is %s its admin listener?", answer.Status, h.daemon.base)
+}

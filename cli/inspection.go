@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/spool"
+)
+
+func newInspection() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "spool",
+		Short: "Look into a data directory, also while the daemon runs",
+		Long: `Looks into a data directory: reads it as the daemon would at its next start, and
+changes nothing. No lock is taken, so it works beside a running daemon.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSegments(), newSpoolShow(), newVerify(), newTotals())
+	return cmd
+}
+
+// inspecting wraps the body of a command that looks into a directory: it ends with Ctrl-C.
+func inspecting(look func(ctx context.Context, s *screen, c *config.Config, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		s, err := newScreen(cmd)
+		if err != nil {
+			return err
+		}
+		c, err := directory(cmd)
+		if err != nil {
+			return err
+		}
+		ctx, release := untilSignal(cmd.Context())
+		defer release()
+		err = look(ctx, s, c, cmd, args)
+		s.clear()
+		var known *failure
+		switch {
+		case err == nil || errors.As(err, &known):
+			return err
+		case errors.Is(err, context.Canceled):
+			return failed(errors.New("interrupted"))
+		}
+		return failed(err)
+	}
+}
+
+func newSegments() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List the segments of the journal, the batch log and the ids",
+		Long: `Lists the files of the three logs, oldest first. Entries are events in the
+journal, records in the batch log, event ids in ids. It prints as it reads.`,
+		Example: `  reporterd spool ls
+  reporterd spool ls --data-dir /var/lib/reporterd --output json | jq .bytes`,
+		Args: noArguments,
+		RunE: inspecting(func(ctx context.Context, s *screen, c *config.Config, _ *cobra.Command, _ []string) error {
+			return listSegments(ctx, s, c.DataDir)
+		}),
+	}
+	addDirectory(cmd)
+	addOutput(cmd)
+	return cmd
+}
+
+// segmentRow is a segment in JSON.
+type segmentRow struct {
+	File      string `json:"file"`
+	First     uint64 `json:"first"`
+	Entries   uint64 `json:"entries"`
+	Frames    int    `json:"frames"`
+	Bytes     int64  `json:"bytes"`
+	Allocated int64  `json:"allocated_bytes"`
+	State     string `json:"state"`
+}
+
+func listSegments(ctx context.Context, s *screen, dir string) error {
+	if !s.json {
+		s.printf("%-41s %12s %12s %8s %10s  %s\n", "FILE", "FIRST", "ENTRIES", "FRAMES", "SIZE", "STATE")
+	}
+	colours := map[spool.SegmentState]string{spool.SegmentActive: green, spool.SegmentOpen: yellow, spool.SegmentSuperseded: yellow}
+	return spool.ListSegments(ctx, spool.InspectOptions{Dir: dir}, func(g spool.Segment) error {
+		if s.json {
+			return s.object(segmentRow{g.File, g.First, g.Next - g.First, g.Frames, g.Bytes, g.Size, string(g.State)})
+		}
+		s.printf("%-41s %12d %12d %8d %10s  %s\n", g.File, g.First, g.Next-g.First, g.Frames, size(g.Bytes),
+			s.paint(colours[g.State], string(g.State)))
+		return nil
+	})
+}
+
+func newVerify() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Read every checksum and say what recovery would do",
+		Long: `Reads every frame, every checksum and every dead letter, and says of each file
+what the next start would do with it:
+
+  fine         nothing
+  in flight    the daemon is writing its end at this moment
+  torn         cut its end, which was never acknowledged
+  damaged      set a range aside in quarantine/, and count what was in it as lost
+  short        nothing, but somebody cut its end off: what was there is unknown
+  superseded   ignore it: it was written again in a later file
+  foreign      set it aside: another version of reporterd wrote it
+  gone         it was removed while this went on, since nothing in it was needed
+
+Exit status: 0 no damage, 1 damage found, or it could not be read.`,
+		Example: `  reporterd spool verify
+  reporterd spool verify --all --data-dir /var/lib/reporterd
+  reporterd spool verify --output json | jq 'select(.state == "damaged")'`,
+		Args: noArguments,
+		RunE: inspecting(func(ctx context.Context, s *screen, c *config.Config, cmd *cobra.Command, _ []string) error {
+			all, _ := cmd.Flags().GetBool("all")
+			return verify(ctx, s, c.DataDir, all)
+		}),
+	}
+	addDirectory(cmd)
+	cmd.Flags().Bool("all", false, "print the files that are fine, too")
+	addOutput(cmd)
+	return cmd
+}
+
+// fileRow is what verify says of a file, in JSON.
+type fileRow struct {
+	File    string    `json:"file"`
+	State   string    `json:"state"`
+	Frames  int       `json:"frames"`
+	Bytes   int64     `json:"bytes"`
+	Damaged []partRow `json:"damaged,omitempty"`
+	Torn    []partRow `json:"torn,omitempty"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+type partRow struct {
+	Offset int64 `json:"offset"`
+	Bytes  int64 `json:"bytes"`
+}
+
+func parts(ranges []spool.Range) (rows []partRow) {
+	for _, r := range ranges {
+		rows = append(rows, partRow{r.Offset, r.Bytes})
+	}
+	return rows
+}
+
+func verify(ctx context.Context, s *screen, dir string, all bool) error {
+	colours := map[spool.FileState]string{
+		spool.StateFine: green, spool.StateTorn: yellow, spool.StateDamaged: red, spool.StateForeign: red,
+		spool.StateShort: red,
+	}
+	o := spool.InspectOptions{Dir: dir, Progress: func(done, total int64) { s.progress("verifying", done, total) }}
+	verdict, err := spool.Verify(ctx, o, func(r spool.FileReport) error {
+		if s.json {
+			return s.object(fileRow{r.File, string(r.State), r.Frames, r.Bytes, parts(r.Damaged), parts(r.Torn), r.Detail})
+		}
+		if all || r.State != spool.StateFine || r.Detail != "" {
+			s.printf("%-41s %s%*s %s\n", r.File, s.paint(colours[r.State], string(r.State)), 10-len(r.State), "", r.Detail)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !s.json {
+		s.sumUp(verdict)
+	}
+	if verdict.Damaged > 0 {
+		return failed(fmt.Errorf("damage in %s", count(verdict.Damaged, "file")))
+	}
+	return nil
+}
+
+func (s *screen) sumUp(v spool.Verdict) {
+	how := "not in use"
+	if v.InUse {
+		how = "in use by a daemon"
+	}
+	s.printf("%s, %s, %s and %s read, %s; %s already in quarantine\n", count(v.Files, "file"), count(v.Frames, "frame"),
+		size(v.Bytes), count(v.Letters, "dead letter"), how, count(v.Quarantined, "file"))
+	if v.Damaged == 0 {
+		s.printf("%s\n", s.paint(green, "no damage"))
+	}
+}

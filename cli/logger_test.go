@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/config"
+)
+
+// TestRecordsAreWrittenWhole: of what is done to dead letters nothing but the log remembers, so each has its line.
+func TestRecordsAreWrittenWhole(t *testing.T) {
+	var out bytes.Buffer
+	log, _ := newLogger(&out, config.Log{Level: "info", Format: "json"})
+	for range letterPage {
+		log.With(zap.Int("partition", 1)).Named(recordName).Info("dead letter dropped")
+	}
+	assert.Equal(t, letterPage, strings.Count(out.String(), "dropped"))
+	log.Named(recordName).Debug("below the level")
+	assert.NotContains(t, out.String(), "below")
+}
+
+// TestFloodOfLinesIsSampled: the same line over and over is written now and then, others whenever they come.
+func TestFloodOfLinesIsSampled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := newLogger(&out, config.Log{Level: "info", Format: "json"})
+		for range 10_000 {
+			log.Warn("flood")
+		}
+		log.Warn("something else")
+		lines := strings.Count(out.String(), `"flood"`)
+		assert.Equal(t, 50+(10_000-50)/100, lines)
+		assert.Contains(t, out.String(), "something else")
+		<-time.After(time.Second)
+		log.Warn("flood")
+		assert.Equal(t, lines+1, strings.Count(out.String(), `"flood"`), "in the next second it is news again")
+	})
+}

@@ -1,0 +1,307 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/ledger/reconcile"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// Exit statuses of reconcile beside the others.
+const (
+	statusDiffers = 3
+	statusUnsure  = 4
+)
+
+// compareTimeout bounds a comparison that a daemon makes: a hundred services take some minutes at two calls a second.
+const compareTimeout = 30 * time.Minute
+
+func newReconcile() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reconcile",
+		Short: "Hold what was delivered against what 3scale counted",
+		Long: `Compares the ledger with 3scale's Analytics, for every service, application, metric and
+hour, and says what is missing, what was counted without an answer, and which batch it
+was. While a daemon uses the directory, it is the one that compares; otherwise the ledger
+is read here.
+
+Only hours that differ are shown, unless --all is given. Counts are final a day after
+their hour; before that, what is missing may still come.
+
+--resolve decides about parked reports (sender.on_ambiguous: park) of which the counts
+tell what became of them. It asks before each, unless --yes is given, and a report is
+decided about once.
+
+Exit status: 0 all match, 3 something differs, 4 not verifiable yet, 1 it failed, 2 wrong
+usage or configuration.`,
+		Example: `  reporterd reconcile --config reporterd.yaml
+  reporterd reconcile --service 2555417 --since 7d --all
+  reporterd reconcile --output json | jq 'select(.verdict == "short")'
+  reporterd reconcile --resolve`,
+		Args: noArguments,
+		RunE: runReconcile,
+	}
+	addLetters(cmd)
+	cmd.Flags().StringArray("service", nil, "only this service `id`; may be given several times")
+	cmd.Flags().String("since", "", "so long ago (72h, 7d); default: reconcile.since")
+	cmd.Flags().Bool("all", false, "show hours that match, too")
+	cmd.Flags().Bool("resolve", false, "decide about parked reports from what was counted")
+	cmd.Flags().BoolP("yes", "y", false, "do not ask before each")
+	addOutput(cmd)
+	return cmd
+}
+
+func runReconcile(cmd *cobra.Command, _ []string) error {
+	s, err := newScreen(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, release := untilSignal(cmd.Context())
+	defer release()
+	report, daemon, err := compareNow(ctx, s, cmd)
+	s.clear()
+	var known *failure
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, context.Canceled):
+		return failed(errors.New("interrupted"))
+	case err != nil:
+		return failed(err)
+	}
+	all, _ := cmd.Flags().GetBool("all")
+	if err := showReport(s, report, all); err != nil {
+		return failed(err)
+	}
+	if resolve, _ := cmd.Flags().GetBool("resolve"); resolve {
+		if err := resolveParked(ctx, s, cmd, daemon, report); err != nil {
+			return err
+		}
+	}
+	return outcome(report)
+}
+
+// outcome is the exit status that a report deserves.
+func outcome(r *reconcile.Report) error {
+	unsure := r.Missed
+	for v, n := range r.Summary {
+		if n > 0 && v.Difference() {
+			return &failure{statusDiffers, nil}
+		}
+		unsure = unsure || n > 0 && !v.Settled()
+	}
+	if unsure {
+		return &failure{statusUnsure, nil}
+	}
+	return nil
+}
+
+// compareNow has the daemon compare, or does it here where none runs.
+func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.Report, *remote, error) {
+	services, _ := cmd.Flags().GetStringArray("service")
+	since, _ := cmd.Flags().GetString("since")
+	address, _ := cmd.Flags().GetString("admin-url")
+	token := os.Getenv(adminToken)
+	var daemon *remote
+	if address == "" {
+		c, err := directory(cmd)
+		if err != nil {
+			return nil, nil, err
+		}
+		inUse, _, err := spool.InUse(c.DataDir)
+		if err != nil {
+			return nil, nil, failed(err)
+		}
+		if !inUse {
+			report, err := compareHere(ctx, s, c, services, since)
+			return report, nil, err
+		}
+		if daemon, err = announced(c.DataDir, c.Admin.Listen, token); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		var err error
+		if daemon, err = newRemote(address, token); err != nil {
+			return nil, nil, err
+		}
+	}
+	daemon.client.Timeout = compareTimeout
+	q := url.Values{}
+	for _, id := range services {
+		q.Add("service_id", id)
+	}
+	if since != "" {
+		q.Set("since", since)
+	}
+	if s.person {
+		fmt.Fprint(s.err, "asking 3scale…")
+		s.drawn = true
+	}
+	var answer struct {
+		Enabled bool `json:"enabled"`
+		reconcile.Report
+	}
+	err := daemon.call(ctx, http.MethodPost, "/api/v1/reconcile?"+q.Encode(), nil, &answer)
+	return &answer.Report, daemon, err
+}
+
+// compareHere reads the ledger of a directory that nobody uses.
+func compareHere(ctx context.Context, s *screen, c *config.Config, services []string, since string) (*reconcile.Report, error) {
+	if c.Portal.URL == "" {
+		return nil, misuse(errors.New("portal.url: expected the admin portal, in the configuration given with --config"))
+	}
+	back := c.Reconcile.Since
+	if since != "" {
+		at, err := pastTime(since, time.Now())
+		if err != nil {
+			return nil, misuse(fmt.Errorf("--since: %q: expected a time or how long ago (72h, 7d)", since))
+		}
+		back = time.Since(at)
+	}
+	client, err := newPortal(c, "")
+	if err != nil {
+		return nil, misuse(err)
+	}
+	defer client.Close()
+	l, err := ledger.Open(ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = l.Close() }()
+	return reconcile.Run(ctx, reconcile.Options{
+		Ledger: l, Portal: client, Services: services, Since: back, Rules: rulesOf(c),
+		Step: func(done, all int) { s.progress("services", int64(done), int64(all)) },
+	})
+}
+
+func showReport(s *screen, r *reconcile.Report, all bool) error {
+	if s.json {
+		for i := range r.Cells {
+			if err := s.object(&r.Cells[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s.printf("portal %s   final up to %s   %s\n", r.Portal, r.SealedThrough.UTC().Format("2006-01-02 15:04Z"), count(int(r.Calls), "call"))
+	if r.Missed {
+		s.printf("%s the ledger has missed something: its figures may be less than what happened\n", s.paint(yellow, "note:"))
+	}
+	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	head := false
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		if !all && c.Verdict.Settled() && len(c.Evidence) == 0 {
+			continue
+		}
+		if !head {
+			head = true
+			fmt.Fprintln(table, "SERVICE\tHOUR (UTC)\tAPP\tMETRIC\tDELIVERED\tAMBIGUOUS\t3SCALE\tDELTA\tVERDICT")
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%+d\t%s\n", c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(clean(c.AppID), "*"), clean(c.Metric),
+			c.Delivered, c.Ambiguous, c.Counted, c.Delta, verdictLine(c))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	s.printf("%s\n", summaryLine(r))
+	return nil
+}
+
+// verdictLine is a verdict with its reason, and the batches that explain it.
+func verdictLine(c *reconcile.Cell) string {
+	line := string(c.Verdict)
+	if !c.Final && c.Verdict != reconcile.Open && c.Verdict != reconcile.Settling {
+		line += "*"
+	}
+	if c.Reason != "" {
+		line += ": " + clean(c.Reason)
+	}
+	for _, e := range c.Evidence {
+		line += fmt.Sprintf("; batch %s %s", e.Batch, e.Fate)
+	}
+	return line
+}
+
+func summaryLine(r *reconcile.Report) string {
+	var parts []string
+	for v, n := range r.Summary {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	slices.Sort(parts)
+	if len(parts) == 0 {
+		return "nothing was delivered in this time"
+	}
+	return fmt.Sprintf("%s: %s   (* may still change)", count(len(r.Cells), "cell"), strings.Join(parts, ", "))
+}
+
+// resolveParked decides about the parked reports whose fate is known. The daemon takes each decision once.
+func resolveParked(ctx context.Context, s *screen, cmd *cobra.Command, daemon *remote, r *reconcile.Report) error {
+	if daemon == nil {
+		return misuse(errors.New("--resolve: expected a daemon that runs: it decides about its own reports"))
+	}
+	var parked struct {
+		Parked []console.Parked `json:"parked"`
+	}
+	if err := daemon.call(ctx, http.MethodGet, "/api/v1/parked?limit=500", nil, &parked); err != nil {
+		return failed(err)
+	}
+	yes, _ := cmd.Flags().GetBool("yes")
+	in := bufio.NewReader(cmd.InOrStdin())
+	decided := 0
+	for _, p := range parked.Parked {
+		fate, what := decision(r, p.ID)
+		if fate == "" {
+			continue
+		}
+		question := fmt.Sprintf("batch %s, service %s, %s: %s", p.ID, p.ServiceID, count(int(p.Events), "event"), what)
+		if !yes {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s? [y/N] ", question)
+			answer, _ := in.ReadString('\n')
+			if word := strings.ToLower(strings.TrimSpace(answer)); word != "y" && word != "yes" {
+				continue
+			}
+		}
+		if err := daemon.call(ctx, http.MethodPost, "/api/v1/parked/"+url.PathEscape(p.ID)+"/"+fate, nil, &struct{}{}); err != nil {
+			return failed(fmt.Errorf("batch %s: %w", p.ID, err))
+		}
+		decided++
+		s.printf("%s: done\n", question)
+	}
+	s.printf("%s decided about, %d left\n", count(decided, "parked report"), len(parked.Parked)-decided)
+	return nil
+}
+
+// decision is what to do about a parked report, and in words; empty where the counts do not tell, or may still change.
+func decision(r *reconcile.Report, id string) (fate, what string) {
+	for _, e := range r.Batches {
+		if e.Batch != id {
+			continue
+		}
+		switch {
+		case e.Fate == reconcile.Landed || e.Fate == reconcile.Twice:
+			return console.Counted, "3scale has counted it: book it as delivered"
+		case e.Fate == reconcile.NotLanded && e.Final:
+			return console.Resend, "3scale has not counted it, and will not: send it again"
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+)
+
+// progressInterval is how often a progress line changes.
+const progressInterval = 100 * time.Millisecond
+
+// screen is where a command prints: results to out, progress and questions to a person on err.
+type screen struct {
+	out    io.Writer
+	err    io.Writer
+	json   bool // one JSON object a line instead of tables
+	colour bool
+	person bool // somebody watches err
+	shown  time.Time
+	drawn  bool // a progress line is on err
+}
+
+// addOutput defines --output.
+func addOutput(cmd *cobra.Command) {
+	cmd.Flags().StringP("output", "o", "table", "`table` for people, or json: one object a line")
+}
+
+// newScreen reads --output and finds out who reads.
+func newScreen(cmd *cobra.Command) (*screen, error) {
+	s := &screen{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
+	switch format, _ := cmd.Flags().GetString("output"); format {
+	case "", "table":
+	case "json":
+		s.json = true
+	default:
+		return nil, misuse(fmt.Errorf("--output: %q: expected table or json", format))
+	}
+	if f, ok := s.out.(*os.File); ok && !s.json {
+		s.colour = isTerminal(f) && os.Getenv("NO_COLOR") == ""
+	}
+	if f, ok := s.err.(*os.File); ok {
+		s.person = isTerminal(f)
+	}
+	return s, nil
+}
+
+// printf prints a line of a table. A progress line on the same terminal makes room.
+func (s *screen) printf(format string, args ...any) {
+	s.clear()
+	fmt.Fprintf(s.out, format, args...) // a reader that went away ends the command by SIGPIPE
+}
+
+// object prints one JSON object.
+func (s *screen) object(v any) error {
+	s.clear()
+	return json.NewEncoder(s.out).Encode(v)
+}
+
+// The colours of states.
+const (
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	red    = "\x1b[31m"
+	plain  = "\x1b[0m"
+)
+
+// paint colours a word, on a terminal only.
+func (s *screen) paint(colour, word string) string {
+	if !s.colour || colour == "" {
+		return word
+	}
+	return colour + word + plain
+}
+
+// progress draws how far something has come, if a person watches.
+func (s *screen) progress(what string, done, total int64) {
+	if !s.person || total <= 0 || time.Since(s.shown) < progressInterval {
+		return
+	}
+	const width = 30
+	filled := int(done * width / total)
+	bar := make([]byte, width)
+	for i := range bar {
+		bar[i] = '.'
+		if i < filled {
+			bar[i] = '#'
+		}
+	}
+	fmt.Fprintf(s.err, "\r%s [%s] %3d%%", what, bar, done*100/total)
+	s.shown, s.drawn = time.Now(), true
+}
+
+// clear takes the progress line away.
+func (s *screen) clear() {
+	if s.drawn {
+		fmt.Fprint(s.err, "\r\x1b[K")
+		s.drawn = false
+	}
+}
+
+// clean makes text that others chose fit for a terminal: what is not printable could command it.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
+// moment prints a time as people and machines read it; nothing for none.
+func moment(t time.Time) string {
+	if t.IsZero() || t.Unix() == 0 {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// size prints bytes in the largest unit that leaves at least one.
+func size(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/1024, 0
+	for value >= 1024 && unit < len(units)-1 {
+		value, unit = value/1024, unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, units[unit])
+}

@@ -1,0 +1,121 @@
+package cli_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden texts")
+
+// The help of every command is API for people: a change of it is a visible difference.
+func TestHelp(t *testing.T) {
+	for _, words := range []string{
+		"", "serve", "sandbox", "config", "config check", "config show", "version",
+		"spool", "spool ls", "spool show", "spool verify", "spool stats",
+		"services", "usage", "doctor", "reconcile", "healthcheck",
+		"token", "token create", "token hash",
+		"deadletter", "deadletter ls", "deadletter show", "deadletter requeue", "deadletter drop", "deadletter export",
+	} {
+		t.Run(words, func(t *testing.T) {
+			status, stdout, stderr := execute(t, t.TempDir(), nil, append(strings.Fields(words), "--help")...)
+			assert.Equal(t, 0, status)
+			assert.Empty(t, stderr)
+			golden := filepath.Join("testdata", "help", strings.Join(append([]string{"reporterd"}, strings.Fields(words)...), "-")+".txt")
+			if *update {
+				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
+				require.NoError(t, os.WriteFile(golden, []byte(stdout), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), stdout)
+			for line := range strings.Lines(stdout) {
+				assert.LessOrEqual(t, len(strings.TrimRight(line, "\n")), 130, line)
+			}
+		})
+	}
+}
+
+func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
+	for line, want := range map[string]string{
+		"serv":                             "reporterd: \"serv\": no such command of reporterd",
+		"serve now":                        "reporterd: \"now\": reporterd serve takes options only",
+		"serve --lisen x":                  "reporterd: unknown flag: --lisen",
+		"config chek":                      "reporterd: \"chek\": no such command of reporterd config",
+		"sandbox --worker-delay x":         "invalid argument \"x\" for \"--worker-delay\" flag",
+		"sandbox --log-level loud":         "--log-level: \"loud\": expected debug, info, warn or error",
+		"sandbox --listen nowhere":         "--listen: \"nowhere\": expected host:port",
+		"serve --listen nowhere":           "--listen: listen: \"nowhere\": expected host:port",
+		"serve --config none.yaml":         "open none.yaml: no such file or directory",
+		"serve -c bad.yaml":                "bad.yaml:2: lisen: unknown key; did you mean listen?",
+		"config check -c bad.yaml":         "bad.yaml:2: lisen: unknown key; did you mean listen?",
+		"serve --sandbox --backend-url u":  "--backend-url: backend.url: \"u\": cannot be given with --sandbox",
+		"serve -c nats.yaml":               "nats.yaml:1: nats.url: \"localhost:4222\": expected addresses such as nats://127.0.0.1:4222",
+		"serve -c tls.yaml":                "tls: access: certificate: \"tls.yaml\": tls: failed to find any PEM data",
+		"spool ls":                         "data_dir: stat /var/lib/reporterd: no such file or directory; name another with --data-dir",
+		"spool ls -o xml":                  "--output: \"xml\": expected table or json",
+		"spool show":                       "reporterd spool show takes one argument: the id of a batch",
+		"spool show nr7 --data-dir .":      "\"nr7\": expected the id of a batch (000000042000-0007), or a file that spool ls names",
+		"deadletter requeue":               "which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all",
+		"deadletter drop x --all":          "ids cannot be given together with a filter or --all",
+		"deadletter ls --since monday":     "--since: \"monday\": expected a time (RFC 3339) or a duration (90m, 7d)",
+		"deadletter ls --limit -1":         "--limit: -1: expected how many, or 0 for all",
+		"healthcheck --data-dir nosuch":    "data_dir: stat nosuch: no such file or directory; name another with --data-dir",
+		"deadletter export --format xml":   "--format: \"xml\": expected ndjson or csv",
+		"token create --name a":            "expected --services, for a producer, or --scopes, for an operator",
+		"token create --name a --scopes x": "scopes: \"x\": expected some of read, write, stats, account_management",
+		"token create --services 1":        "name: expected 1 to 64",
+		"token hash --name a --services 1": "expected a token of at least 22 characters",
+		"token create --name a --services 1 --expires 2020-01-01T00:00:00Z": "--expires: \"2020-01-01T00:00:00Z\": expected a time to come",
+		"serve -c tokens.yaml":            "auth.tokens_file: tokens.yaml:1: expected one key, tokens, and a list",
+		"config check -c tokens.yaml":     "auth.tokens_file: tokens.yaml:1: expected one key, tokens, and a list",
+		"deadletter ls --admin-url ftp:x": "--admin-url: \"http://ftp:x\": expected http://host:port or unix:/path",
+	} {
+		t.Run(line, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.yaml"), []byte("# a comment\nlisen: x\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "nats.yaml"), []byte("nats: {url: 'localhost:4222'}\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "tls.yaml"), []byte("tls: {cert_file: tls.yaml, key_file: tls.yaml}\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "tokens.yaml"), []byte("auth: {tokens_file: tokens.yaml}\n"), 0o600))
+			status, stdout, stderr := execute(t, dir, nil, strings.Fields(line)...)
+			assert.Equal(t, 2, status)
+			assert.Empty(t, stdout)
+			assert.Contains(t, stderr, want)
+			assert.NoDirExists(t, filepath.Join(dir, "reporterd-data"), "nothing was begun")
+		})
+	}
+}
+
+func TestConfigCheckAndShow(t *testing.T) {
+	dir := t.TempDir()
+	const text = "listen: 127.0.0.1:1\nservices: [{id: \"1\", token: t0psecret}]\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "r.yaml"), []byte(text), 0o600))
+
+	status, stdout, stderr := execute(t, dir, nil, "config", "check", "--config", "r.yaml")
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "r.yaml: fine, 1 service\n", stdout)
+	assert.Empty(t, stderr)
+
+	status, stdout, stderr = execute(t, dir, []string{"REPORTERD_CONFIG=r.yaml", "REPORTERD_LISTN=x"}, "config", "check", "--listen", "127.0.0.1:2")
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "r.yaml: fine, 1 service\n", stdout)
+	assert.Equal(t, "warning: REPORTERD_LISTN: no such key: the variable has no effect\n", stderr)
+
+	status, stdout, _ = execute(t, dir, nil, "config", "show", "-c", "r.yaml", "--admin-listen", "127.0.0.1:3")
+	assert.Equal(t, 0, status)
+	assert.Contains(t, stdout, "listen: \"127.0.0.1:1\" # r.yaml:1\n")
+	assert.Contains(t, stdout, "  listen: \"127.0.0.1:3\" # --admin-listen\n")
+	assert.Contains(t, stdout, "token: \"[redacted]\"")
+	assert.NotContains(t, stdout, "t0psecret")
+}
+
+func TestVersion(t *testing.T) {
+	status, stdout, _ := execute(t, t.TempDir(), nil, "version")
+	assert.Equal(t, 0, status)
+	assert.Regexp(t, `^reporterd \d+\.\d+\.\d+\S*\ncommit .+\ngo1\.\S+ \w+/\w+\n$`, stdout)
+}

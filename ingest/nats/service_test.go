@@ -1,0 +1,144 @@
+package nats_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+	"github.com/reporterd/reporterd/event"
+	ingestnats "github.com/reporterd/reporterd/ingest/nats"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const one = `{"app_id":"app1","usage":{"hits":1}}`
+
+func TestPublish(t *testing.T) {
+	r := newRig(t, "")
+	r.publish("usage.1001", "", one)
+	r.publish("usage.1001", "", "["+one+","+one+"]")
+	r.publish("usage.1001", "", `{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`)
+	r.publish("usage.a.b", "", one)
+	r.eventually("counted", func() bool { return r.count() == 5 })
+}
+
+func TestRequest(t *testing.T) {
+	r := newRig(t, "")
+	for _, c := range []struct{ name, subject, id, body, code, want string }{
+		{"one", "usage.1001", "", one, "", `{"accepted":1,"duplicates":0}`},
+		{"an id", "usage.1001", "m1", one, "", `{"accepted":1,"duplicates":0}`},
+		{"the id again", "usage.1001", "m1", one, "", `{"accepted":0,"duplicates":1}`},
+		{"many, one id", "usage.1001", "m2", "[" + one + "," + one + "]", "", `{"accepted":2,"duplicates":0}`},
+		{"many, the id again", "usage.1001", "m2", "[" + one + "," + one + "]", "", `{"accepted":0,"duplicates":2}`},
+		{"another service", "usage.1001", "", `{"service_id":"a.b","app_id":"app1","usage":{"hits":1}}`, "422", ""},
+		{"unknown service", "usage.9", "", one, "422", ""},
+		{"no JSON", "usage.1001", "", "{", "400", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			answer := r.ask(c.subject, c.id, c.body)
+			assert.Equal(t, c.code, answer.Header.Get(micro.ErrorCodeHeader))
+			if c.want != "" {
+				assert.JSONEq(t, c.want, string(answer.Data))
+				return
+			}
+			assert.Equal(t, "application/problem+json", answer.Header.Get("Content-Type"))
+			assert.Contains(t, string(answer.Data), `"status":`+c.code)
+			assert.NotEmpty(t, answer.Header.Get(micro.ErrorHeader))
+		})
+	}
+	assert.Empty(t, r.kept(), "who waits for an answer has the message still")
+}
+
+// What nobody waits for and can never be taken is kept, and the rest of its group is taken.
+func TestBadPublish(t *testing.T) {
+	r := newRig(t, "")
+	r.publish("usage.1001", "", one)
+	r.publish("usage.1001", "m9", `{"app_id":"app1","usage":{"hits":-1}}`)
+	r.publish("usage.1001", "", one)
+	r.eventually("kept", func() bool { return len(r.kept()) == 1 })
+	r.eventually("the others are counted", func() bool { return r.count() == 2 })
+	l := r.kept()[0]
+	assert.Equal(t, "invalid_message", l.Code)
+	assert.Contains(t, l.Detail, "usage.hits must not be negative")
+	assert.Equal(t, "m9", l.ID)
+	assert.Equal(t, `{"app_id":"app1","usage":{"hits":-1}}`, string(l.Payload))
+	assert.Equal(t, uint64(1), r.Stats().Refused["invalid_message"])
+}
+
+var full = &event.Refused{Full: true, RetryAfter: time.Second, Err: errors.New("quota")}
+
+// While there is no room, requests are told so, and publishes wait until there is.
+func TestNoRoom(t *testing.T) {
+	r := newRig(t, "")
+	r.fail(full, false)
+	r.publish("usage.1001", "", one)
+	answer := r.ask("usage.1001", "", one)
+	assert.Equal(t, "429", answer.Header.Get(micro.ErrorCodeHeader))
+	assert.Equal(t, "1", answer.Header.Get("Retry-After"))
+	r.fail(nil, false)
+	r.eventually("counted once there is room", func() bool { return r.count() == 1 })
+	assert.Zero(t, r.Stats().Dropped)
+}
+
+// The server goes and comes back: the bus says so, and goes on by itself.
+func TestServerComesBack(t *testing.T) {
+	r := newRig(t, "")
+	address := r.server.Address()
+	stopServer(t, r.server)
+	r.eventually("trouble is said", func() bool { return r.Trouble() != nil })
+	r.server = serverAt(t, r.dir, address)
+	r.eventually("connected again", func() bool { return r.Trouble() == nil && r.client.IsConnected() })
+	assert.JSONEq(t, `{"accepted":1,"duplicates":0}`, string(r.ask("usage.1001", "", one).Data))
+	assert.Equal(t, uint64(1), r.Stats().Losses)
+}
+
+// A daemon that starts before its server is connected once there is one.
+func TestServerComesLate(t *testing.T) {
+	r := newRig(t, "")
+	first := r.Bus
+	address := r.server.Address()
+	stopServer(t, r.server)
+	b, err := ingestnats.Open(ingestnats.Options{URL: "nats://" + address, Subject: "usage.>", Handler: nobody()})
+	require.NoError(t, err)
+	defer r.stop(b)
+	require.Error(t, b.Trouble())
+	r.server = serverAt(t, r.dir, address)
+	r.eventually("both are connected", func() bool { return b.Trouble() == nil && first.Trouble() == nil })
+}
+
+// What was taken in before a stop is answered.
+func TestStopFinishes(t *testing.T) {
+	r := newRig(t, "")
+	for range 500 {
+		require.NoError(t, r.client.Publish("usage.1001", []byte(one)))
+	}
+	require.NoError(t, r.client.Flush())
+	r.stop(r.Bus)
+	assert.Equal(t, 500, r.count())
+}
+
+func TestMicroService(t *testing.T) {
+	r := newRig(t, "")
+	r.ask("usage.1001", "", one)
+	var stats micro.Stats
+	answer, err := r.client.Request("$SRV.STATS.reporterd", nil, 5*time.Second)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(answer.Data, &stats))
+	require.Len(t, stats.Endpoints, 1)
+	assert.Equal(t, "usage.>", stats.Endpoints[0].Subject)
+	assert.Equal(t, 1, stats.Endpoints[0].NumRequests)
+	assert.Contains(t, string(stats.Endpoints[0].Data), `"connected":true`)
+}
+
+func TestSubjects(t *testing.T) {
+	for _, pattern := range []string{"usage.>", "usage.*", "a.*.usage.>"} {
+		_, err := ingestnats.ParseSubject(pattern)
+		assert.NoError(t, err, pattern)
+	}
+	for _, pattern := range []string{"", "usage", ">", "usage.>.x", "usage..>", "usage.x", "us age.>", "usage.x*"} {
+		_, err := ingestnats.ParseSubject(pattern)
+		assert.Error(t, err, pattern)
+	}
+}

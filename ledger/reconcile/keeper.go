@@ -1,0 +1,260 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/threescale/portal"
+)
+
+const (
+	// longestSince is as far back as the portal gives hours in one call.
+	longestSince = 90 * 24 * time.Hour
+
+	firstRun = 30 * time.Second // after the start: a daemon that is restarted often does not ask each time
+)
+
+// Keeper compares now and then, and keeps what it found. It is safe for concurrent use.
+type Keeper struct {
+	options Options
+	every   time.Duration
+	log     *zap.Logger
+
+	running sync.Mutex // held through a run: there is one at a time
+
+	mu      sync.Mutex            // guards what follows
+	last    *Report               // of all services; nil: none yet
+	trouble string                // why the last run ended early; empty: it did not
+	runs    uint64                // that came to an end
+	failed  uint64                // that did not
+	sealed  map[cellName]observed // the first count of sealed cells that was seen
+}
+
+type cellName struct {
+	service, app, metric string
+	hour                 int64
+}
+
+// observed is the count of a sealed cell when it was first seen.
+type observed struct {
+	counted int64
+	at      time.Time
+}
+
+// NewKeeper returns a keeper that compares every so often once Run runs.
+func NewKeeper(o Options, every time.Duration, log *zap.Logger) *Keeper {
+	return &Keeper{options: o, every: every, log: log, sealed: make(map[cellName]observed)}
+}
+
+// Run compares until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
+	next := min(firstRun, k.every)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(next):
+		}
+		next = k.every
+		_, _ = k.Now(ctx, k.options.Services, k.options.Since)
+	}
+}
+
+// Now compares, and keeps what it finds where it is about all services and as far back as usual.
+func (k *Keeper) Now(ctx context.Context, services []string, since time.Duration) (*Report, error) {
+	k.running.Lock()
+	defer k.running.Unlock()
+	o := k.options
+	o.Services, o.Since = services, since
+	r, err := Run(ctx, o)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ctx.Err() != nil {
+		return r, err
+	}
+	k.say(err)
+	if err != nil {
+		k.failed++
+		return nil, err
+	}
+	k.runs++
+	k.remember(r)
+	if len(services) == 0 && since == k.options.Since {
+		k.last = r
+	}
+	return r, nil
+}
+
+// say logs when it begins not to work, and when it works again. mu is held.
+func (k *Keeper) say(err error) {
+	was := k.trouble
+	if k.trouble = ""; err != nil {
+		k.trouble = err.Error()
+	}
+	switch {
+	case err != nil && was == "":
+		k.log.Warn("3scale's counts cannot be read: it is tried again", zap.Error(err), zap.Duration("every", k.every))
+	case err == nil && was != "":
+		k.log.Info("3scale's counts can be read again")
+	}
+}
+
+// remember keeps the first count of each sealed cell, and says of those that changed since that they did. mu is held.
+func (k *Keeper) remember(r *Report) {
+	oldest := r.ObservedAt.Add(-k.options.Since - 48*time.Hour).Unix()
+	for name := range k.sealed {
+		if name.hour < oldest {
+			delete(k.sealed, name)
+		}
+	}
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		if !c.Final {
+			continue
+		}
+		name := cellName{c.ServiceID, c.AppID, c.Metric, c.Hour.Unix()}
+		first, seen := k.sealed[name]
+		if !seen {
+			k.sealed[name] = observed{c.Counted, r.ObservedAt}
+			continue
+		}
+		if first.counted != c.Counted && c.Verdict != Unverifiable {
+			r.Summary[c.Verdict]--
+			c.Verdict = Mutated
+			c.Reason = fmt.Sprintf("3scale counted %d at %s", first.counted, first.at.Format("01-02 15:04Z"))
+			r.Summary[Mutated]++
+		}
+	}
+}
+
+// Stats are figures for metrics.
+type Stats struct {
+	Runs, Failed  uint64
+	Stopped       bool // the last run did not come to its end
+	Calls         uint64
+	Summary       map[Verdict]int
+	Missing       int64     // units that are short
+	Excess        int64     // units that are over
+	SealedThrough time.Time // zero: nothing was compared yet
+	ObservedAt    time.Time
+	Skew          time.Duration
+}
+
+// Stats returns figures.
+func (k *Keeper) Stats() Stats {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := Stats{Runs: k.runs, Failed: k.failed, Stopped: k.trouble != "", Calls: k.options.Portal.Calls(), Skew: k.options.Portal.Skew()}
+	if k.last == nil {
+		return s
+	}
+	s.Summary, s.SealedThrough, s.ObservedAt = k.last.Summary, k.last.SealedThrough, k.last.ObservedAt
+	for i := range k.last.Cells {
+		switch c := &k.last.Cells[i]; c.Verdict {
+		case Short:
+			s.Missing -= c.Delta
+		case Over:
+			s.Excess += c.Delta
+		}
+	}
+	return s
+}
+
+// page is the answer to GET and POST /api/v1/reconcile.
+type page struct {
+	Enabled bool   `json:"enabled"`
+	Trouble string `json:"trouble,omitempty"`
+	*Report
+}
+
+// ServeHTTP answers GET with what was found last, and POST by comparing now: service (repeatable) and since.
+func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	services, since := q["service_id"], k.options.Since
+	if text := q.Get("since"); text != "" {
+		back, err := span(text, time.Now())
+		if err != nil {
+			problem(w, http.StatusBadRequest, fmt.Errorf("since: %q: expected how long ago, such as 72h, or a time, at most 90 days", text))
+			return
+		}
+		since = back
+	}
+	if r.Method == http.MethodPost {
+		report, err := k.Now(r.Context(), services, since)
+		if err != nil {
+			problem(w, statusOf(err), err)
+			return
+		}
+		send(w, page{Enabled: true, Report: report})
+		return
+	}
+	k.mu.Lock()
+	answer := page{Enabled: true, Trouble: k.trouble, Report: k.last}
+	k.mu.Unlock()
+	if answer.Report == nil {
+		answer.Report = &Report{Portal: k.options.Portal.URL(), Summary: map[Verdict]int{}, Cells: []Cell{}, Batches: []Evidence{}}
+	}
+	if len(services) > 0 || q.Get("since") != "" {
+		answer.Report = answer.only(services, time.Now().Add(-since))
+	}
+	send(w, answer)
+}
+
+// only is the part of a report about some services and hours.
+func (p *page) only(services []string, since time.Time) *Report {
+	r := *p.Report
+	r.Cells, r.Summary = []Cell{}, map[Verdict]int{}
+	for _, c := range p.Cells {
+		if (len(services) == 0 || slices.Contains(services, c.ServiceID)) && !c.Hour.Before(since.Truncate(time.Hour)) {
+			r.Cells = append(r.Cells, c)
+			r.Summary[c.Verdict]++
+		}
+	}
+	return &r
+}
+
+// span reads how far back, as 72h, 3d or a time.
+func span(text string, now time.Time) (time.Duration, error) {
+	back, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n int
+		if n, err = strconv.Atoi(days); err == nil {
+			back = time.Duration(n) * 24 * time.Hour
+		}
+	}
+	if at, timeErr := time.Parse(time.RFC3339, text); timeErr == nil {
+		back, err = now.Sub(at), nil
+	}
+	if err == nil && (back <= 0 || back > longestSince) {
+		err = errors.New("out of range")
+	}
+	return back, err
+}
+
+func statusOf(err error) int {
+	if portal.FaultOf(err) != "" {
+		return http.StatusBadGateway
+	}
+	return http.StatusInternalServerError
+}
+
+func send(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func problem(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": err.Error()})
+}

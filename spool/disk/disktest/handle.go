@@ -1,0 +1,246 @@
+package disktest
+
+import (
+	"io"
+	"os"
+	"path"
+	"runtime"
+	"syscall"
+
+	"github.com/reporterd/reporterd/spool/disk"
+)
+
+// syncYields is how often a Sync lets other goroutines run between its beginning and its end, at most:
+// a crash, a write or a premature acknowledgement fits in between, as it does on a real disk.
+const syncYields = 4
+
+// OpenFile implements disk.FS. It knows O_CREATE, O_EXCL, O_TRUNC and the access mode; permissions are
+// ignored.
+func (d *Disk) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name = path.Clean(name)
+	op := Open
+	if flag&os.O_CREATE != 0 && d.names[name] == nil {
+		op = Create
+	}
+	f, err := d.start(op, name)
+	if err != nil {
+		return nil, err
+	}
+	var i *inode
+	err = f.run(func() (err error) {
+		i, err = d.openFile(name, flag)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.open[i]++
+	return &handle{d: d, name: name, node: i, writable: flag&(os.O_WRONLY|os.O_RDWR) != 0}, nil
+}
+
+// openFile finds or makes the file. The caller holds mu.
+func (d *Disk) openFile(name string, flag int) (*inode, error) {
+	if flag&os.O_CREATE != 0 {
+		if d.names[name] == nil {
+			return d.create(name)
+		}
+		if flag&os.O_EXCL != 0 {
+			return nil, pathError("open", name, syscall.EEXIST)
+		}
+	}
+	i, err := d.file("open", name)
+	if err == nil && flag&os.O_TRUNC != 0 {
+		i.resize(0)
+	}
+	return i, err
+}
+
+// handle is an open file of one life.
+type handle struct {
+	d        *Disk
+	name     string // as opened; a rename does not change it
+	node     *inode
+	writable bool
+	closed   bool
+}
+
+// begin is how every operation on an open file begins. The caller holds mu.
+func (h *handle) begin(op Op, writes bool) (failure, error) {
+	f, err := h.d.start(op, h.name)
+	switch {
+	case err != nil:
+		return f, err
+	case h.closed:
+		return f, pathError(op.String(), h.name, os.ErrClosed)
+	case writes && !h.writable:
+		return f, pathError(op.String(), h.name, syscall.EBADF)
+	}
+	return f, nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (h *handle) ReadAt(p []byte, off int64) (int, error) {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	f, err := h.begin(Read, false)
+	if err != nil {
+		return 0, err
+	}
+	if f.err != nil {
+		return 0, f.err
+	}
+	n := h.node.now.read(p, off)
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// WriteAt implements io.WriterAt. A full disk takes what fits.
+func (h *handle) WriteAt(p []byte, off int64) (int, error) {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	f, err := h.begin(Write, true)
+	if err != nil {
+		return 0, err
+	}
+	if f.err != nil {
+		return h.writeFailing(p, off, f)
+	}
+	fits := h.fits(p, off)
+	if fits > 0 {
+		h.node.write(off, p[:fits])
+	}
+	if fits < len(p) {
+		return fits, noSpace("write", h.name)
+	}
+	return fits, nil
+}
+
+// fits returns how many bytes of p the disk has room for. The caller holds mu.
+func (h *handle) fits(p []byte, off int64) int {
+	end := off + int64(len(p))
+	over := h.node.growth(end) - h.d.room()
+	if over <= 0 {
+		return len(p)
+	}
+	return int(max(0, (roundUp(end)-over)/sector*sector-off))
+}
+
+// writeFailing writes what a failing write writes. All of it with an error is the answer that got lost:
+// the caller is told that nothing was written. The caller holds mu.
+func (h *handle) writeFailing(p []byte, off int64, f failure) (int, error) {
+	n := 0
+	switch fits := h.fits(p, off); {
+	case f.extent == All && fits > 0:
+		h.node.write(off, p[:fits])
+	case f.extent == Some && fits > 0:
+		if n = h.d.rng.IntN(fits); n > 0 {
+			h.node.write(off, p[:n])
+		}
+	}
+	return n, f.err
+}
+
+// Sync implements disk.File: what was written before the call is durable when it returns nil.
+func (h *handle) Sync() error {
+	upTo, yields, f, err := h.beginSync()
+	if err != nil {
+		return err
+	}
+	for range yields {
+		runtime.Gosched()
+	}
+	return h.endSync(upTo, f)
+}
+
+// beginSync notes what is to become durable.
+func (h *handle) beginSync() (upTo uint64, yields int, f failure, err error) {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	f, err = h.begin(Sync, false)
+	return h.node.synced + uint64(len(h.node.pending)), h.d.rng.IntN(syncYields + 1), f, err
+}
+
+// endSync makes it durable, or drops it.
+func (h *handle) endSync(upTo uint64, f failure) error {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	if h.d.stopped {
+		return pathError("sync", h.name, ErrStopped)
+	}
+	n := 0
+	if upTo > h.node.synced { // another Sync may have done the work meanwhile
+		n = int(upTo - h.node.synced)
+	}
+	switch {
+	case f.err == nil || f.extent == All:
+		h.node.settle(n)
+	case f.extent == Some:
+		h.node.drop(h.d.rng, drawLuck(h.d.rng), n)
+	default:
+		h.node.drop(h.d.rng, 0, n)
+	}
+	return f.err
+}
+
+// Truncate implements disk.File.
+func (h *handle) Truncate(size int64) error {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	f, err := h.begin(Truncate, true)
+	if err != nil {
+		return err
+	}
+	return f.run(func() error {
+		h.node.resize(size)
+		return nil
+	})
+}
+
+// Allocate implements disk.File. Writes into what it reserved cannot run out of space.
+func (h *handle) Allocate(size int64) error {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	f, err := h.begin(Allocate, true)
+	if err != nil {
+		return err
+	}
+	return f.run(func() error {
+		if h.node.growth(size) > h.d.room() {
+			return noSpace("allocate", h.name)
+		}
+		h.node.resize(size)
+		h.node.reserved = size
+		return nil
+	})
+}
+
+// Size implements disk.File.
+func (h *handle) Size() (int64, error) {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	if h.d.stopped {
+		return 0, pathError("stat", h.name, ErrStopped)
+	}
+	return h.node.now.size, nil
+}
+
+// Close implements io.Closer. It makes nothing durable.
+func (h *handle) Close() error {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	if h.closed {
+		return pathError("close", h.name, os.ErrClosed)
+	}
+	h.closed = true
+	if h.d.open[h.node]--; h.d.open[h.node] == 0 {
+		delete(h.d.open, h.node)
+	}
+	if h.d.stopped {
+		return pathError("close", h.name, ErrStopped)
+	}
+	return nil
+}
