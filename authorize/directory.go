@@ -4,15 +4,12 @@ import (
 	"crypto/subtle"
 	"strings"
 
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
 
 // Service is one configured service, and the credentials a call for it must show.
-type Service struct {
-	ID          string
-	Credentials threescale.Credentials
-	Metrics     []string // system names; empty: any
-}
+type Service = event.Service
 
 // directory is an immutable snapshot of what is configured.
 type directory struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/daemon"
 )
 
 func newConfig() *cobra.Command {
@@ -33,7 +34,7 @@ Nothing is started and nothing is contacted.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, file, err := load(cmd, false)
 			if err == nil {
-				_, err = newGuards(c)
+				err = daemon.CheckTokens(c)
 			}
 			if err != nil {
 				return misuse(err)
@@ -95,7 +96,7 @@ func load(cmd *cobra.Command, sandbox bool) (*config.Config, string, error) {
 	if file == "" {
 		file = os.Getenv("REPORTERD_CONFIG")
 	}
-	c, err := config.Load(config.Source{File: file, Flags: cmd.Flags(), Sandbox: sandbox, Person: isTerminal(os.Stderr)})
+	c, err := config.Load(config.Source{File: file, Flags: cmd.Flags(), Sandbox: sandbox, Person: daemon.IsTerminal(os.Stderr)})
 	return c, file, err
 }
 

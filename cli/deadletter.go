@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -91,7 +92,7 @@ func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s
 	if err != nil {
 		return err
 	}
-	ctx, release := untilSignal(cmd.Context())
+	ctx, release := lifecycle.UntilSignal(cmd.Context())
 	defer release()
 	l, err := openLetters(ctx, cmd, reveal)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon"
+	"github.com/reporterd/reporterd/daemon/partition"
 )
 
 // maxErrors is how many failures are printed one by one.
@@ -31,7 +33,7 @@ what is older dies again as expired. --restamp counts it at the present time ins
 		Example: `  reporterd deadletter requeue --reason application_not_found --service 2555417 --dry-run
   reporterd deadletter requeue --reason application_not_found --service 2555417
   reporterd deadletter requeue 000000042000-0007-0003 --restamp --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runErrand(cmd, args, requeue) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runErrand(cmd, args, partition.Requeue) },
 	}
 	addErrand(cmd)
 	cmd.Flags().Bool("restamp", false, "count the usage now, not when it happened")
@@ -47,7 +49,7 @@ line for each. Export them first if anybody may ask.`,
 		Example: `  reporterd deadletter export --older-than 30d --file dead.ndjson
   reporterd deadletter drop --older-than 30d
   reporterd deadletter drop 000000042000-0007-0003 --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runErrand(cmd, args, drop) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runErrand(cmd, args, partition.Drop) },
 	}
 	addErrand(cmd)
 	return cmd
@@ -64,7 +66,7 @@ func addErrand(cmd *cobra.Command) {
 
 // errand is one requeue or drop.
 type errand struct {
-	do      action
+	do      partition.Action
 	ids     []string
 	query   console.DeadLetterQuery
 	dryRun  bool
@@ -74,7 +76,7 @@ type errand struct {
 }
 
 // runErrand reads the command line, and refuses one that does not say what it means.
-func runErrand(cmd *cobra.Command, args []string, do action) error {
+func runErrand(cmd *cobra.Command, args []string, do partition.Action) error {
 	q, filtered, err := filters(cmd)
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func runErrand(cmd *cobra.Command, args []string, do action) error {
 		return misuse(fmt.Errorf("which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all"))
 	}
 	e := errand{
-		do: do, ids: args, query: q, dryRun: flag("dry-run"), restamp: do == requeue && flag("restamp"),
+		do: do, ids: args, query: q, dryRun: flag("dry-run"), restamp: do == partition.Requeue && flag("restamp"),
 		yes: flag("yes"), in: cmd.InOrStdin(),
 	}
 	return withLetters(cmd, false, func(ctx context.Context, s *screen, l letters) error { return e.run(ctx, s, l) })
@@ -148,7 +150,7 @@ func (e *errand) confirm(s *screen, question string) error {
 		return nil
 	}
 	f, ok := e.in.(*os.File)
-	if !ok || !isTerminal(f) || !s.person {
+	if !ok || !daemon.IsTerminal(f) || !s.person {
 		return misuse(fmt.Errorf("%s nobody is here to ask: say --yes, or --dry-run to look first", question))
 	}
 	fmt.Fprintf(s.err, "%s [y/N] ", question)
@@ -192,11 +194,11 @@ func (e *errand) pages(ctx context.Context, s *screen, l letters, total int) (*c
 func (e *errand) report(s *screen, sum *console.DeadLetterOutcome) error {
 	if s.json {
 		if err := s.object(struct {
-			Action  action   `json:"action"`
-			Letters int      `json:"letters"`
-			Events  uint64   `json:"events"`
-			IDs     []string `json:"ids"`
-			Errors  []string `json:"errors"`
+			Action  partition.Action `json:"action"`
+			Letters int              `json:"letters"`
+			Events  uint64           `json:"events"`
+			IDs     []string         `json:"ids"`
+			Errors  []string         `json:"errors"`
 		}{e.do, sum.Letters, sum.Events, append([]string{}, sum.IDs...), append([]string{}, sum.Errors...)}); err != nil {
 			return err
 		}

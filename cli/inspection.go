@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -35,7 +36,7 @@ func inspecting(look func(ctx context.Context, s *screen, c *config.Config, cmd 
 		if err != nil {
 			return err
 		}
-		ctx, release := untilSignal(cmd.Context())
+		ctx, release := lifecycle.UntilSignal(cmd.Context())
 		defer release()
 		err = look(ctx, s, c, cmd, args)
 		s.clear()

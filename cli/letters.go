@@ -19,10 +19,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon"
+	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -31,7 +32,7 @@ import (
 type letters interface {
 	page(ctx context.Context, q console.DeadLetterQuery) (page []spool.DeadLetter, next string, err error)
 	one(ctx context.Context, id string) (spool.DeadLetter, error)
-	order(ctx context.Context, do action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error)
+	order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error)
 	close() error
 }
 
@@ -78,7 +79,7 @@ func (l *local) shown(d spool.DeadLetter) spool.DeadLetter {
 }
 
 func (l *local) page(_ context.Context, q console.DeadLetterQuery) ([]spool.DeadLetter, string, error) {
-	page, next, err := l.stored.DeadLetters(queryOf(q))
+	page, next, err := l.stored.DeadLetters(partition.QueryOf(q))
 	for i := range page {
 		page[i] = l.shown(page[i])
 	}
@@ -90,18 +91,18 @@ func (l *local) one(_ context.Context, id string) (spool.DeadLetter, error) {
 	return l.shown(d), err
 }
 
-func (l *local) order(_ context.Context, do action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
+func (l *local) order(_ context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
 	if l.spool == nil {
 		if err := checkOwner(l.config.DataDir); err != nil {
 			return console.DeadLetterOutcome{}, err
 		}
-		s, err := openSpool(zap.NewNop(), l.config)
+		s, err := openSpool(l.config)
 		if err != nil {
 			return console.DeadLetterOutcome{}, err
 		}
 		l.spool = s
 	}
-	out, _, err := carryOut(l.spool, do, o)
+	out, _, err := partition.ApplyOrder(l.spool, do, o)
 	return out, err
 }
 
@@ -155,7 +156,7 @@ func newRemote(address, token string) (*remote, error) {
 		return r, nil
 	}
 	if !strings.Contains(address, "://") {
-		address = "http://" + reachable(address)
+		address = "http://" + daemon.Reachable(address)
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -213,7 +214,7 @@ func (r *remote) one(ctx context.Context, id string) (d spool.DeadLetter, err er
 	return d, err
 }
 
-func (r *remote) order(ctx context.Context, do action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
+func (r *remote) order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
 	body := map[string]any{"dry_run": o.DryRun, "restamp": o.Restamp}
 	if len(o.IDs) > 0 {
 		body["ids"] = o.IDs
@@ -270,4 +271,10 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// openSpool opens the data directory of a daemon that does not run. It returns once it was read.
+func openSpool(c *config.Config) (*spool.Spool, error) {
+	s, _, err := spool.Open(daemon.SpoolOptions(c))
+	return s, err
 }

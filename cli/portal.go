@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/daemon"
+	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
@@ -36,12 +38,12 @@ func asking(ask func(ctx context.Context, s *screen, p *portal.Client, c *config
 		if err != nil {
 			return misuse(err)
 		}
-		p, err := newPortal(c, "")
+		p, err := daemon.NewPortal(c, build(), "")
 		if err != nil {
 			return misuse(err)
 		}
 		defer p.Close()
-		ctx, release := untilSignal(cmd.Context())
+		ctx, release := lifecycle.UntilSignal(cmd.Context())
 		defer release()
 		err = ask(ctx, s, p, c, cmd, args)
 		s.clear()
@@ -85,27 +87,6 @@ func portalConfig(cmd *cobra.Command) (c *config.Config, err error) {
 		return nil, errors.New("portal.url: expected the admin portal: in the configuration, as --portal-url, or with --sandbox")
 	}
 	return c, nil
-}
-
-// newPortal makes the client; sandbox is the address of the one that runs here, if one does.
-func newPortal(c *config.Config, sandbox string) (*portal.Client, error) {
-	base, token, err := portal.Address(c.Portal.URL)
-	if err != nil {
-		return nil, fmt.Errorf("portal.url: %w", err)
-	}
-	if sandbox != "" {
-		base = sandbox
-	}
-	if c.Portal.AccessToken != "" {
-		token = string(c.Portal.AccessToken)
-	}
-	trusted, err := authorities("portal.ca_file", c.Portal.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	return portal.New(portal.Options{
-		URL: base, Token: token, RootCAs: trusted, Timeout: c.Portal.Timeout, PerSecond: float64(c.Portal.PerSecond), UserAgent: "reporterd/" + version,
-	})
 }
 
 func newPortalServices() *cobra.Command {

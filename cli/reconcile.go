@@ -18,6 +18,8 @@ import (
 
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon"
+	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/ledger/reconcile"
 	"github.com/reporterd/reporterd/spool"
@@ -72,7 +74,7 @@ func runReconcile(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, release := untilSignal(cmd.Context())
+	ctx, release := lifecycle.UntilSignal(cmd.Context())
 	defer release()
 	report, daemon, err := compareNow(ctx, s, cmd)
 	s.clear()
@@ -174,7 +176,7 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 		}
 		back = time.Since(at)
 	}
-	client, err := newPortal(c, "")
+	client, err := daemon.NewPortal(c, build(), "")
 	if err != nil {
 		return nil, misuse(err)
 	}
@@ -185,7 +187,7 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 	}
 	defer func() { _ = l.Close() }()
 	return reconcile.Run(ctx, reconcile.Options{
-		Ledger: l, Portal: client, Services: services, Since: back, Rules: rulesOf(c),
+		Ledger: l, Portal: client, Services: services, Since: back, Rules: daemon.ReconcileRules(c),
 		Step: func(done, all int) { s.progress("services", int64(done), int64(all)) },
 	})
 }

@@ -49,8 +49,16 @@ func (f *failure) Unwrap() error { return f.err }
 // misuse is the fault of whoever wrote the command line or the configuration.
 func misuse(err error) error { return &failure{statusMisuse, err} }
 
-// failed is what went wrong while running.
-func failed(err error) error { return &failure{statusFailed, err} }
+// failed is what went wrong while running; nil: nothing.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{statusFailed, err}
+}
+
+// logged is a failure that the log has told already.
+func logged() error { return &failure{statusFailed, nil} }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{

@@ -1,15 +1,14 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/daemon"
+	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
@@ -32,8 +31,11 @@ PUT /sandbox/applications and POST /sandbox/reset.`,
 			if err := checkSandbox(address, log); err != nil {
 				return misuse(err)
 			}
-			logger, _ := newLogger(cmd.ErrOrStderr(), log)
-			return runSandbox(cmd.Context(), logger, address, o)
+			logger, _ := daemon.NewLogger(cmd.ErrOrStderr(), log)
+			defer func() { _ = logger.Sync() }() // standard error of a terminal cannot be synced
+			ctx, release := lifecycle.UntilSignal(cmd.Context())
+			defer release()
+			return failed(daemon.RunSandbox(ctx, logger, address, o))
 		},
 	}
 	set := cmd.Flags()
@@ -44,29 +46,6 @@ PUT /sandbox/applications and POST /sandbox/reset.`,
 	set.StringVar(&log.Level, "log-level", "info", "least `level` written: debug, info, warn or error")
 	set.StringVar(&log.Format, "log-format", "json", "`format` of the log: json or console")
 	return cmd
-}
-
-// runSandbox serves until SIGTERM or SIGINT.
-func runSandbox(parent context.Context, log *zap.Logger, address string, o sandbox.Options) error {
-	defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
-	ctx, release := untilSignal(parent)
-	defer release()
-	l, err := bind(ctx, log, "sandbox", address, sandbox.NewServer(sandbox.New(o)))
-	if err != nil {
-		return failed(err)
-	}
-	broken := make(chan error, 1)
-	go func() { broken <- l.serve() }() // ended by shutdown
-	select {
-	case <-ctx.Done():
-	case err := <-broken:
-		return failed(err)
-	}
-	atMost, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	l.shutdown(atMost)
-	log.Info("stopped")
-	return nil
 }
 
 // checkSandbox holds the sandbox's options against what the configuration would take.

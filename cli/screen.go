@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/reporterd/reporterd/daemon"
 	"github.com/spf13/cobra"
 )
 
@@ -42,10 +43,10 @@ func newScreen(cmd *cobra.Command) (*screen, error) {
 		return nil, misuse(fmt.Errorf("--output: %q: expected table or json", format))
 	}
 	if f, ok := s.out.(*os.File); ok && !s.json {
-		s.colour = isTerminal(f) && os.Getenv("NO_COLOR") == ""
+		s.colour = daemon.IsTerminal(f) && os.Getenv("NO_COLOR") == ""
 	}
 	if f, ok := s.err.(*os.File); ok {
-		s.person = isTerminal(f)
+		s.person = daemon.IsTerminal(f)
 	}
 	return s, nil
 }

@@ -3,16 +3,12 @@ package ingest
 import (
 	"strings"
 
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Service is one configured service: whose events are taken, and with which credentials a report must
-// come. Its zero Metrics allow any metric.
-type Service struct {
-	ID          string
-	Credentials threescale.Credentials
-	Metrics     []string // system names; empty: any
-}
+// Service is one configured service. Its zero Metrics allow any metric.
+type Service = event.Service
 
 // services is an immutable snapshot of what is configured. A reload makes a new one; a request keeps the
 // one it began with.

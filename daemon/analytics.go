@@ -1,0 +1,215 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/threescale/analytics"
+	"github.com/reporterd/reporterd/threescale/portal"
+)
+
+const (
+	applicationsLife = 30 * time.Second    // how long a list of applications is good for
+	applicationsSpan = 32 * 24 * time.Hour // who had no usage for so long is not in it
+)
+
+// compatible answers as 3scale's own APIs do, out of the ledger.
+type compatible struct {
+	ledger  *ledger.Ledger
+	order   func() []string // the configured services
+	metrics map[string][]string
+	parents func(service string) map[string]string
+	book    *portal.Book // nil: there is no portal, and numbers are made up
+
+	mu    sync.Mutex // guards lists
+	lists map[string]applicationList
+}
+
+type applicationList struct {
+	read time.Time
+	all  []analytics.Application
+}
+
+// analyticsRoutes are what of the admin listener is made for dashboards that speak 3scale's APIs. They ask for tokens
+// themselves, in 3scale's own words.
+func (d *daemon) analyticsRoutes() []console.Route {
+	var answer http.Handler = http.HandlerFunc(noLedger)
+	if l := d.engine.Ledger(); l != nil {
+		k := &compatible{
+			ledger: l, order: d.services.ids, metrics: make(map[string][]string),
+			parents: d.engine.Parents, book: d.services.book, lists: make(map[string]applicationList),
+		}
+		for _, s := range d.config.Services {
+			k.metrics[s.ID] = s.Metrics
+		}
+		answer = analytics.New(analytics.Options{
+			Source: k.source(), Tokens: d.auth.operators, Origins: d.config.Admin.Origins(), Log: d.log.Named("analytics"),
+		})
+	}
+	var routes []console.Route
+	for _, pattern := range []string{"GET /stats/", "OPTIONS /stats/", "GET /admin/api/", "OPTIONS /admin/api/"} {
+		routes = append(routes, console.Route{Pattern: pattern, Handler: answer})
+	}
+	return routes
+}
+
+func (k *compatible) source() analytics.Source {
+	return analytics.Source{
+		Services: k.services, Metrics: k.serviceMetrics, Applications: k.applications, Hours: k.hours, Top: k.top,
+		Kept: func() time.Time { return k.ledger.Stats().Earliest },
+	}
+}
+
+// portalID is 3scale's number of a service: its id is one.
+func portalID(service string) int64 {
+	if n, err := strconv.ParseInt(service, 10, 64); err == nil {
+		return n
+	}
+	return analytics.MadeUpID("service", service)
+}
+
+func (k *compatible) services(context.Context) ([]analytics.Service, error) {
+	seen, err := k.ledger.Services(time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]analytics.Service)
+	for _, key := range slices.Concat(k.order(), seen) {
+		known[key] = analytics.Service{ID: portalID(key), Key: key, Name: key, SystemName: key, State: "incomplete"}
+	}
+	for _, s := range k.book.Services() {
+		known[s.ServiceID()] = analytics.Service{
+			ID: s.ID, Key: s.ServiceID(), Name: s.Name, SystemName: s.SystemName, State: s.State, BackendVersion: string(s.Version),
+		}
+	}
+	return slices.SortedFunc(maps.Values(known), func(a, b analytics.Service) int { return cmp.Compare(a.ID, b.ID) }), nil
+}
+
+// serviceMetrics are those that are configured, were reported, or lie above one of them.
+func (k *compatible) serviceMetrics(_ context.Context, service string) ([]analytics.Metric, error) {
+	names := make(map[string]bool)
+	for _, name := range k.metrics[service] {
+		names[name] = true
+	}
+	parents := k.parents(service)
+	for method, parent := range parents {
+		names[method], names[parent] = true, true
+	}
+	err := k.ledger.Rows(ledger.Query{ServiceID: service, AllApplications: true, By: ledger.ByMonth, Raw: true}, func(r *ledger.Row) error {
+		names[r.Metric] = true
+		return nil
+	})
+	if err != nil {
+		return nil, tooMany(err)
+	}
+	known := make(map[string]analytics.Metric)
+	for name := range names {
+		known[name] = analytics.Metric{ID: analytics.MadeUpID("metric", service, name), SystemName: name, Name: name, Unit: "hit"}
+	}
+	for _, m := range k.book.Metrics(service) {
+		known[m.SystemName] = analytics.Metric{ID: m.ID, SystemName: m.SystemName, Name: cmp.Or(m.Name, m.SystemName), Unit: m.Unit}
+	}
+	all := slices.Collect(maps.Values(known))
+	for i := range all {
+		if parent := parents[all[i].SystemName]; parent != "" {
+			all[i].ParentID = known[parent].ID
+		}
+	}
+	slices.SortFunc(all, func(a, b analytics.Metric) int { return cmp.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+// titleOf is what people call a service.
+func (k *compatible) titleOf(service string) string {
+	for _, s := range k.book.Services() {
+		if s.ServiceID() == service {
+			return s.Name
+		}
+	}
+	return service
+}
+
+// applications are those that the portal knows, and those with usage lately.
+func (k *compatible) applications(_ context.Context, service string) ([]analytics.Application, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l, ok := k.lists[service]; ok && time.Since(l.read) < applicationsLife {
+		return l.all, nil
+	}
+	keys, err := k.ledger.Applications(service, time.Now().Add(-applicationsSpan))
+	if err != nil {
+		return nil, err
+	}
+	title, known := k.titleOf(service), make(map[string]bool)
+	var all []analytics.Application
+	for _, a := range k.book.Applications(service) {
+		known[a.Reported] = true
+		all = append(all, analytics.Application{
+			ID: a.ID, Key: a.Reported, Name: a.Name, State: a.State, ServiceID: a.ServiceID, ServiceKey: service, ServiceName: title,
+			PlanID: a.PlanID, PlanName: a.PlanName, AccountID: a.AccountID, AccountName: a.Account,
+		})
+	}
+	for _, key := range keys {
+		if !known[key] {
+			all = append(all, analytics.Application{
+				ID: analytics.MadeUpID("application", service, key), Key: key, Name: key, State: "live",
+				ServiceID: portalID(service), ServiceKey: service, ServiceName: title,
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b analytics.Application) int { return cmp.Compare(a.ID, b.ID) })
+	maps.DeleteFunc(k.lists, func(_ string, l applicationList) bool { return time.Since(l.read) >= applicationsLife })
+	k.lists[service] = applicationList{time.Now(), all}
+	return all, nil
+}
+
+// figureOf reads one of the figures.
+func figureOf(f analytics.Figure, r *ledger.Row) int64 {
+	switch f {
+	case analytics.Accepted:
+		return r.Accepted
+	case analytics.Pending:
+		return r.Pending()
+	case analytics.Dead:
+		return r.Dead
+	case analytics.Ambiguous:
+		return r.Ambiguous
+	}
+	return r.Delivered
+}
+
+func (k *compatible) hours(ctx context.Context, q analytics.Question, add func(time.Time, int64)) error {
+	return tooMany(k.ledger.Rows(ledger.Query{
+		ServiceID: q.Service, AppID: q.Application, AllApplications: q.Application == "", Metric: q.Metric, Since: q.Since, Until: q.Until,
+	}, func(r *ledger.Row) error {
+		add(r.Time, figureOf(q.Figure, r))
+		return ctx.Err()
+	}))
+}
+
+func (k *compatible) top(ctx context.Context, q analytics.Question) (map[string]int64, error) {
+	sums := make(map[string]int64)
+	err := k.ledger.Rows(ledger.Query{ServiceID: q.Service, Metric: q.Metric, Since: q.Since, Until: q.Until, By: ledger.ByDay}, func(r *ledger.Row) error {
+		sums[r.AppID] += figureOf(q.Figure, r)
+		return ctx.Err()
+	})
+	return sums, tooMany(err)
+}
+
+// tooMany tells the caller what the ledger says of a question that is too large.
+func tooMany(err error) error {
+	if errors.Is(err, ledger.ErrTooMany) {
+		return &analytics.Refusal{Status: http.StatusBadRequest, Sentence: strings.TrimPrefix(err.Error(), "ledger: "), Key: "error"}
+	}
+	return err
+}

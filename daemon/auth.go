@@ -1,0 +1,54 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+)
+
+// authentication says who may send and who may look.
+type authentication struct {
+	producers, operators *access.Tokens // nil: nobody is asked
+	limiter              *access.Crowd  // the traffic listener's connections; nil before it is bound
+	renew                func() error   // takes new certificates; nil: there are none
+	local                string         // an operator's token, good for everything as long as this daemon lives
+}
+
+// newAuthentication reads the files of tokens. Its errors are about the configuration.
+func newAuthentication(c *config.Config) (*authentication, error) {
+	g := &authentication{local: access.NewToken()}
+	var bad [2]error
+	g.producers, bad[0] = access.Open(c.Auth.TokensFile, access.Producers)
+	g.operators, bad[1] = access.Open(c.Admin.TokensFile, access.Operators)
+	if bad[0] == nil {
+		bad[0] = g.producers.SetRate(float64(c.Limits.EventsPerSecond))
+	}
+	g.operators.Add(g.local, access.Grant{Name: "local", Scopes: access.Scopes})
+	return g, errors.Join(keyed("auth.tokens_file", bad[0]), keyed("admin.tokens_file", bad[1]))
+}
+
+// reload reads them again; the error names the key. A bad file keeps what was in force.
+func (g *authentication) reload() error {
+	err := errors.Join(keyed("auth.tokens_file", g.producers.Reload()), keyed("admin.tokens_file", g.operators.Reload()))
+	if g.renew != nil {
+		err = errors.Join(err, g.renew())
+	}
+	return err
+}
+
+func keyed(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", key, err)
+}
+
+func (g *authentication) connections() console.Connections {
+	if g.limiter == nil {
+		return console.Connections{}
+	}
+	return console.Connections(g.limiter.Stats())
+}

@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ledger/reconcile"
+	"github.com/reporterd/reporterd/threescale/portal"
+)
+
+// comparison holds the ledger against 3scale's counts.
+type comparison struct {
+	portal *portal.Client    // nil: there is none
+	keeper *reconcile.Keeper // nil: there is no ledger, or no portal
+}
+
+// open makes the keeper, where there is a portal and a ledger.
+func (r *comparison) open(d *daemon) {
+	c, l := d.config, d.engine.Ledger()
+	if r.portal == nil || l == nil {
+		return
+	}
+	r.keeper = reconcile.NewKeeper(reconcile.Options{Ledger: l, Portal: r.portal, Since: c.Reconcile.Since, Rules: ReconcileRules(c)}, c.Reconcile.Every, d.log.Named("reconcile"))
+}
+
+// start compares every reconcile.every, until the daemon stops.
+func (r *comparison) start(d *daemon) {
+	if r.keeper == nil || d.config.Reconcile.Every == 0 {
+		return
+	}
+	d.group.Go("reconcile", func(ctx context.Context) error {
+		r.keeper.Run(ctx)
+		return nil
+	})
+}
+
+func (r *comparison) figures() *console.Reconcile {
+	if r.keeper == nil {
+		return nil
+	}
+	s := r.keeper.Stats()
+	out := &console.Reconcile{
+		Runs: s.Runs, Failed: s.Failed, Stopped: s.Stopped, Calls: s.Calls, Missing: s.Missing, Excess: s.Excess, Skew: s.Skew.Seconds(), Cells: map[string]int{},
+	}
+	for v, n := range s.Summary {
+		out.Cells[string(v)] = n
+	}
+	if !s.ObservedAt.IsZero() {
+		out.ObservedAt, out.SealedThrough = s.ObservedAt.Unix(), s.SealedThrough.Unix()
+	}
+	return out
+}
+
+// routes are what of the admin listener is about it.
+func (r *comparison) routes() []console.Route {
+	answer := http.Handler(http.HandlerFunc(notCompared))
+	if r.keeper != nil {
+		answer = r.keeper
+	}
+	return []console.Route{
+		{Pattern: "GET /api/v1/reconcile", Scope: access.Read, Handler: answer},
+		{Pattern: "POST /api/v1/reconcile", Scope: access.Write, Handler: answer},
+	}
+}
+
+func (r *comparison) offers() []string {
+	if r.keeper == nil {
+		return nil
+	}
+	return []string{"reconcile"}
+}
+
+// notCompared answers where nothing is.
+func notCompared(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusNotImplemented)
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"nothing is compared here: it needs portal.url and a ledger"}` + "\n"))
+}

@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/ingest"
+)
+
+// console is the admin listener's handler.
+func (d *daemon) console(reload func() error) *console.Console {
+	return console.New(console.Options{
+		Build: d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators,
+		Snapshot: d.snapshot, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
+		Degraded:    func() []string { return d.messages.Load().degraded() },
+		Routes:      slices.Concat(d.ledgerRoutes(), d.compare.routes(), d.analyticsRoutes()),
+		Offers:      d.offers(),
+		DeadLetters: d.engine.DeadLetters, DeadLetter: d.engine.DeadLetter,
+		Requeue: d.order(partition.Requeue), Drop: d.order(partition.Drop),
+		Parking: console.Parking{List: d.engine.Parked, Settle: d.engine.Settle},
+	})
+}
+
+// snapshot is what the engine counts, and the daemon around it.
+func (d *daemon) snapshot() console.Snapshot {
+	s, traffic := d.engine.Snapshot(), d.handler.Stats()
+	s.Traffic = []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)}
+	s.Held = console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld}
+	s.Reload, s.NATS, s.Connections = d.reloads.figures(), d.messages.Load().figures(), d.auth.connections()
+	s.Reconcile = d.compare.figures()
+	return s
+}
+
+// statusLine is how the daemon is, for the service manager.
+func (d *daemon) statusLine() string {
+	s := d.snapshot()
+	return statusLine(d.ready(), s.Events.Pending, s.Events.Dead, s.Spool.OldestAge)
+}
+
+func transport(name string, t ingest.Traffic) console.Traffic {
+	return console.Traffic{Transport: name, Requests: t.Requests, Events: t.Events, Bytes: t.Bytes}
+}
+
+// ledgerRoutes are what of the admin listener is the ledger's.
+func (d *daemon) ledgerRoutes() []console.Route {
+	var answer http.Handler = http.HandlerFunc(noLedger)
+	if l := d.engine.Ledger(); l != nil {
+		answer = l
+	}
+	return []console.Route{{Pattern: "GET /api/v1/ledger", Scope: access.Read, Handler: answer}}
+}
+
+// noLedger answers where none is kept.
+func noLedger(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusNotImplemented)
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false, it could not be opened, or spool.engine is jetstream"}` + "\n"))
+}
+
+// offers are the names of what the page can show of the ledger and the comparison.
+func (d *daemon) offers() (names []string) {
+	if d.engine.Ledger() != nil {
+		names = append(names, "ledger")
+	}
+	return append(names, d.compare.offers()...)
+}

@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/ingest"
+	"github.com/reporterd/reporterd/threescale/sandbox"
+)
+
+// listeners are the daemon's listeners.
+type listeners struct {
+	traffic, admin *listener
+	sandbox        *listener // nil without --sandbox
+	backend        string    // where reports go: the sandbox, or what is configured
+
+	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
+	limiter      *access.Crowd           // the traffic listener's connections
+}
+
+// bindListeners binds every listener before anything else is done. Nothing is answered before serve.
+func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed bool) (*listeners, error) {
+	d := &listeners{backend: c.Backend.URL}
+	var bad [2]error
+	d.certificates[0], bad[0] = certificates(log, "tls", c.TLS)
+	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS)
+	err := errors.Join(bad[:]...)
+	if err != nil {
+		return nil, misconfigured(err)
+	}
+	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {
+		return nil, err
+	}
+	d.limiter = access.NewCrowd(d.traffic.bound, c.Limits.MaxConnections, c.Limits.MaxConnectionsPerAddress)
+	d.traffic.express = ingest.NewListener(d.limiter)
+	d.traffic.bound, d.traffic.server.ConnState = d.traffic.express, d.traffic.express.State
+	d.sayOpen(log, c)
+	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log, d.certificates[1])); err != nil {
+		d.close()
+		return nil, err
+	}
+	if !sandboxed {
+		return d, nil
+	}
+	if d.sandbox, err = bind(ctx, log, "sandbox", c.Sandbox.Listen, sandbox.NewServer(sandbox.New(sandbox.Options{}))); err != nil {
+		d.close()
+		return nil, err
+	}
+	d.backend = d.sandbox.curl()
+	return d, nil
+}
+
+// sandboxURL is where the sandbox is that runs here; empty: none does.
+func (d *listeners) sandboxURL() string {
+	if d.sandbox == nil {
+		return ""
+	}
+	return d.sandbox.curl()
+}
+
+// sayOpen repeats what insecure means, where it is meant.
+func (d *listeners) sayOpen(log *zap.Logger, c *config.Config) {
+	if c.Insecure {
+		log.Warn("insecure is true: whoever reaches a listener is not asked who they are", zap.String("listen", c.Listen), zap.String("admin", c.Admin.Listen))
+	}
+}
+
+// renew takes new certificates, if there are.
+func (d *listeners) renew() error {
+	return errors.Join(keyed("tls", d.certificates[0].Reload()), keyed("admin.tls", d.certificates[1].Reload()))
+}
+
+func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
+	s := ingest.NewServer(new(readinessGate), log)
+	if secure != nil {
+		s.TLSConfig = secure.Config()
+	}
+	return s
+}
+
+// adminServer bounds what an operator's client may send and how slowly. There is no bound on answers:
+// a profile takes as long as it was asked to.
+func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
+	s := trafficServer(log, secure)
+	s.MaxHeaderBytes = 64 << 10
+	s.ReadTimeout = 10 * time.Second
+	return s
+}
+
+// serve answers on every listener, asking for tokens as g says, each in a goroutine that close ends. The channel gets the error of a
+// listener that stops by itself.
+func (d *listeners) serve(g *authentication) <-chan error {
+	g.renew, g.limiter = d.renew, d.limiter
+	broken := make(chan error, 3)
+	for _, l := range d.all() {
+		go func() {
+			if err := l.serve(); err != nil {
+				broken <- err
+			}
+		}()
+	}
+	return broken
+}
+
+// close ends every listener at once: what matters was shut down before.
+func (d *listeners) close() {
+	at := context.Background()
+	at, cancel := context.WithTimeout(at, time.Second)
+	defer cancel()
+	for _, l := range d.all() {
+		l.shutdown(at)
+	}
+}
+
+func (d *listeners) all() []*listener {
+	var all []*listener
+	for _, l := range []*listener{d.traffic, d.admin, d.sandbox} {
+		if l != nil {
+			all = append(all, l)
+		}
+	}
+	return all
+}

@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/daemon/partition"
+)
+
+// What is written of the same line, over and over.
+const (
+	floodLines = 50
+	floodEvery = 100
+)
+
+// NewLogger writes to w, a line an entry: JSON for machines, or columns for people, in colour when w is
+// a terminal. The level may be changed while it is in use.
+// A flood is sampled: of lines with the same level and words the first floodLines of a second, then one in floodEvery. What
+// partition.DeadLetterLogger logs is not.
+func NewLogger(w io.Writer, c config.Log) (*zap.Logger, zap.AtomicLevel) {
+	level, err := zap.ParseAtomicLevel(c.Level)
+	if err != nil {
+		level = zap.NewAtomicLevel() // config lets only zap's own words through
+	}
+	out := zapcore.Lock(zapcore.AddSync(w))
+	whole := zapcore.NewCore(encoder(w, c.Format), out, level)
+	return zap.New(record{zapcore.NewSamplerWithOptions(whole, time.Second, floodLines, floodEvery), whole}), level
+}
+
+// record samples what is no record.
+type record struct {
+	zapcore.Core
+	whole zapcore.Core
+}
+
+// With implements zapcore.Core.
+func (r record) With(fields []zap.Field) zapcore.Core {
+	return record{r.Core.With(fields), r.whole.With(fields)}
+}
+
+// Check implements zapcore.Core.
+func (r record) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if e.LoggerName == partition.DeadLetterLogger {
+		return r.whole.Check(e, c)
+	}
+	return r.Core.Check(e, c)
+}
+
+func encoder(w io.Writer, format string) zapcore.Encoder {
+	e := zap.NewProductionEncoderConfig()
+	e.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	e.EncodeDuration = zapcore.StringDurationEncoder
+	if format != "console" {
+		return zapcore.NewJSONEncoder(e)
+	}
+	e.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	e.EncodeLevel = zapcore.CapitalLevelEncoder
+	e.ConsoleSeparator = "  "
+	if f, ok := w.(*os.File); ok && IsTerminal(f) && os.Getenv("NO_COLOR") == "" {
+		e.EncodeLevel = zapcore.CapitalColorLevelEncoder
+	}
+	return zapcore.NewConsoleEncoder(e)
+}
+
+// IsTerminal reports whether a person looks at f, as far as that shows.
+func IsTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
+}

@@ -1,0 +1,181 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/ingest"
+	ingestnats "github.com/reporterd/reporterd/ingest/nats"
+	"github.com/reporterd/reporterd/ingest/nats/embedded"
+)
+
+// messages is NATS: the server inside the daemon, if there is one, and what takes events from it or from
+// others. Nil: there is neither.
+type messages struct {
+	server *embedded.Server
+	bus    *ingestnats.Bus
+	syncs  *ingestnats.SyncWatch // of the servers' streams; nil: none is used, or the server is ours
+	lazy   *time.Duration        // how long our own server keeps messages off the disk; nil: no server
+}
+
+// openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
+// out of the server's store, too.
+func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, reject func(partition.Message) error, h *ingest.Handler, version string) (*messages, error) {
+	if !c.NATS.Embedded && c.NATS.URL == "" {
+		return nil, nil
+	}
+	m, url := new(messages), c.NATS.URL
+	if c.NATS.Embedded {
+		server, err := embedded.Start(ctx, embedded.Options{
+			Address: c.NATS.Listen, StoreDir: filepath.Join(c.DataDir, "nats"), MaxStore: int64(c.Spool.MaxBytes),
+			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"),
+		})
+		if err != nil {
+			return nil, err
+		}
+		log.Info("listening", zap.String("listener", "nats"), zap.String("address", server.Address()), zap.Bool("tls", false))
+		if !server.Private() {
+			log.Warn("listening beyond this machine, and nobody is asked who they are",
+				zap.String("listener", "nats"), zap.String("address", server.Address()))
+		}
+		m.server, url, m.lazy = server, "nats://"+Reachable(server.Address()), new(server.Unsynced())
+	}
+	secure, err := natsTLS(c.NATS)
+	if err == nil {
+		m.bus, err = ingestnats.Open(ingestnats.Options{
+			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
+			Login: login(c.NATS),
+			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: func(l ingestnats.Letter) error { return reject(partition.Message(l)) }, Log: log.Named("nats"),
+		})
+	}
+	if err != nil {
+		m.stop(ctx, log)
+		return nil, misconfigured(err)
+	}
+	if (c.NATS.Stream != "" || c.Spool.Engine == "jetstream") && m.server == nil {
+		m.syncs = watchSyncs(c.NATS, secure, log)
+	}
+	return m, nil
+}
+
+// watchSyncs asks the servers whether they sync before they acknowledge.
+func watchSyncs(c config.NATS, secure *tls.Config, log *zap.Logger) *ingestnats.SyncWatch {
+	var monitors []string
+	for url := range strings.SplitSeq(c.MonitorURLs, ",") {
+		if url = strings.TrimSpace(url); url != "" {
+			monitors = append(monitors, url)
+		}
+	}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: secure, DisableKeepAlives: true}}
+	return ingestnats.WatchSync(ingestnats.SyncOptions{Monitors: monitors, Client: client, Log: log.Named("nats")})
+}
+
+// unsynced is how long acknowledged messages may be off a disk, nil when it is not known.
+func (m *messages) unsynced() *time.Duration {
+	if m.syncs == nil {
+		return m.lazy
+	}
+	if longest, known := m.syncs.Longest(); known {
+		return &longest
+	}
+	return nil
+}
+
+// login is how the daemon says to NATS who it is.
+func login(c config.NATS) ingestnats.Login {
+	return ingestnats.Login{CredentialsFile: c.CredentialsFile, NKeyFile: c.NKeyFile, User: c.User, Password: string(c.Password)}
+}
+
+// asked are the calls that requests ask, answered as by HTTP.
+func asked(c config.NATS, h http.Handler) (all []ingestnats.Question) {
+	for _, q := range []ingestnats.Question{
+		{Name: "authorize", Subject: c.AuthorizeSubject, Path: "/v1/authorize", Handler: h},
+		{Name: "authrep", Subject: c.AuthrepSubject, Path: "/v1/authrep", Handler: h},
+	} {
+		if q.Subject != "" {
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+// natsTLS is nil when nothing of it is configured: then the servers decide.
+func natsTLS(c config.NATS) (*tls.Config, error) {
+	if c.CAFile == "" && c.CertFile == "" {
+		return nil, nil
+	}
+	trusted, err := authorities("nats.ca_file", c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted}
+	if c.CertFile != "" {
+		own, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats.cert_file: %q: %w", c.CertFile, err)
+		}
+		t.Certificates = []tls.Certificate{own}
+	}
+	return t, nil
+}
+
+// leave takes no more messages and sees those that came through, within ctx.
+func (m *messages) leave(ctx context.Context, log *zap.Logger) {
+	if m == nil || m.bus == nil {
+		return
+	}
+	if err := m.bus.Stop(ctx); err != nil {
+		log.Warn("left NATS in a hurry", zap.Error(err))
+	}
+}
+
+// stop ends the server, and what takes events first.
+func (m *messages) stop(ctx context.Context, log *zap.Logger) {
+	m.leave(ctx, log)
+	if m != nil && m.syncs != nil {
+		m.syncs.Stop()
+	}
+	if m == nil || m.server == nil {
+		return
+	}
+	if err := m.server.Stop(ctx); err != nil {
+		log.Warn("stopping", zap.Error(err))
+	}
+}
+
+// degraded says what does not work at the moment, without keeping the daemon from being ready.
+func (m *messages) degraded() []string {
+	if m == nil {
+		return nil
+	}
+	if err := m.bus.Trouble(); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// figures are what the console shows of it.
+func (m *messages) figures() console.NATS {
+	if m == nil {
+		return console.NATS{}
+	}
+	s := m.bus.Stats()
+	return console.NATS{
+		Degraded: m.bus.Trouble() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.Letters,
+		Unkept: s.Unkept, Dropped: s.Dropped, Unsynced: m.unsynced(),
+		Stream: map[string]uint64{
+			"acknowledged": s.Stream.Acknowledged, "unconfirmed": s.Stream.Unconfirmed, "postponed": s.Stream.Postponed,
+			"terminated": s.Stream.Terminated, "redelivered": s.Stream.Redelivered,
+		},
+	}
+}

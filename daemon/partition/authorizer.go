@@ -1,0 +1,116 @@
+package partition
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+func newAuthorizer(o Options, journal authorize.Journal, k *proofKeeper, pending func(add func(authorize.Usage)) error) (*authorize.Authorizer, error) {
+	client, err := threescale.NewClient(o.Authorizations)
+	if err != nil {
+		return nil, fmt.Errorf("backend.url: %w", err)
+	}
+	a := o.Authorize
+	a.Services, a.Client, a.Journal, a.Pending, a.OnProof = o.Services, client, journal, pending, k.confirmed
+	a.Log = o.Log.Named("authorize")
+	return authorize.New(a), nil
+}
+
+// NewFallback returns an authorizer that belongs to no partition: it answers while a partition has no owner, and does not know
+// what is not reported yet. Usage that it grants goes to the journal.
+func NewFallback(o Options, journal authorize.Journal) (*authorize.Authorizer, error) {
+	k, err := newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof)
+	if err != nil {
+		return nil, err
+	}
+	return newAuthorizer(o, journal, k, nil)
+}
+
+// answersFile is the name of the file that keeps what authorizations knew across a stop in good order. It ends in the number of
+// events that were accepted before, so that a file with other counters is never taken up (A4).
+const answersFile = "authorizations."
+
+// savedAnswers keeps what is known of authorizations across a stop in good order.
+type savedAnswers struct {
+	always     bool // usage on disk is read in any case
+	log        *zap.Logger
+	dir        string
+	authorizer *authorize.Authorizer
+	spool      *spool.Spool
+}
+
+// begin reads the usage on disk before any of it is sent, where authorizations were asked for in an earlier life or always is
+// set, and takes up what that life knew. Usage that cannot be read counts against limits once it is delivered.
+func (s *savedAnswers) begin() {
+	asked := authorized(s.dir)
+	if !asked && !s.always {
+		return
+	}
+	if err := s.authorizer.Load(); err != nil {
+		s.log.Warn("cannot read the usage on disk: it counts against limits once it is delivered", zap.Error(err))
+		return
+	}
+	if asked {
+		s.restore()
+	}
+}
+
+func (s *savedAnswers) name() string {
+	return filepath.Join(s.dir, answersFile+strconv.FormatUint(s.spool.Counts().Accepted, 10))
+}
+
+// restore takes up what an earlier life saved, and removes it.
+func (s *savedAnswers) restore() {
+	file, err := os.Open(s.name())
+	s.remove()
+	if err != nil {
+		return // there is none, and everything is asked for
+	}
+	defer func() { _ = file.Close() }() // opened for reading
+	if err := s.authorizer.Restore(bufio.NewReader(file)); err != nil {
+		s.log.Warn("cannot read the saved authorizations: applications are asked about again", zap.Error(err))
+		return
+	}
+	s.log.Info("authorizations are restored", zap.Int("answers", s.authorizer.Stats().Entries))
+}
+
+func (s *savedAnswers) remove() {
+	names, _ := filepath.Glob(filepath.Join(s.dir, answersFile+"*")) // fails for a bad pattern only
+	for _, name := range names {
+		_ = os.Remove(name) // a file that stays has a number that will not match again
+	}
+}
+
+// save keeps what is known for the next start, once nothing is taken in or sent any more.
+func (s *savedAnswers) save() {
+	if !authorized(s.dir) {
+		return
+	}
+	name := s.name()
+	err := s.write(name + ".tmp")
+	if err == nil {
+		err = os.Rename(name+".tmp", name)
+	}
+	if err != nil {
+		s.log.Warn("cannot save the authorizations: after the restart applications are asked about again", zap.Error(err))
+	}
+}
+
+func (s *savedAnswers) write(name string) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(file)
+	return errors.Join(s.authorizer.Save(w), w.Flush(), file.Close())
+}

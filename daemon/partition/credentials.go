@@ -1,0 +1,61 @@
+package partition
+
+import (
+	"sync/atomic"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// credentials are those of the configured services. They may be read while they are replaced.
+type credentials struct {
+	known atomic.Pointer[map[string]threescale.Credentials]
+	order atomic.Pointer[[]string] // of the configuration
+}
+
+// set replaces all of them, and returns the services whose credentials have changed, new ones and removed ones included.
+func (c *credentials) set(list []event.Service) (changed []string) {
+	known := make(map[string]threescale.Credentials, len(list))
+	order := make([]string, 0, len(list))
+	defer c.order.Store(&order)
+	for _, s := range list {
+		order = append(order, s.ID)
+		known[s.ID] = s.Credentials
+	}
+	var before map[string]threescale.Credentials
+	if old := c.known.Swap(&known); old != nil {
+		before = *old
+	}
+	for id, now := range known {
+		if before[id] != now {
+			changed = append(changed, id)
+		}
+	}
+	for id := range before {
+		if _, still := known[id]; !still {
+			changed = append(changed, id)
+		}
+	}
+	return changed
+}
+
+// of returns the credentials of a service.
+func (c *credentials) of(serviceID string) (threescale.Credentials, bool) {
+	found, ok := (*c.known.Load())[serviceID]
+	return found, ok
+}
+
+// ended are the events of each configured service that came to their end, and those of all other services together.
+func (c *credentials) ended(ended map[string]sender.Ended) (services []console.Service, others console.Ended) {
+	for id, e := range ended {
+		if _, configured := c.of(id); !configured {
+			others.Delivered, others.Dead = others.Delivered+e.Delivered, others.Dead+e.Dead
+		}
+	}
+	for _, id := range *c.order.Load() {
+		services = append(services, console.Service{ID: id, Ended: console.Ended(ended[id])})
+	}
+	return services, others
+}

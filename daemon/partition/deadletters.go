@@ -1,0 +1,193 @@
+package partition
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Action is what an order does with dead letters.
+type Action string
+
+// The actions.
+const (
+	Requeue Action = "requeue"
+	Drop    Action = "drop"
+)
+
+// DeadLetterLogger is the name of the logger of what was done to dead letters, a line each: no other place keeps that.
+const DeadLetterLogger = "deadletter"
+
+// deadLetterOperations list dead letters, and requeue or drop them.
+type deadLetterOperations struct {
+	log        *zap.Logger
+	spool      *spool.Spool
+	authorizer *authorize.Authorizer
+}
+
+// ApplyOrder does what an order says, and returns once that is durable. done are the letters it was done to, as they were, but
+// with the time that they are sent with now; their ids are in the outcome as well.
+func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, done []spool.DeadLetter, err error) {
+	out.DryRun = o.DryRun
+	ids := o.IDs
+	if len(ids) == 0 {
+		page, next, err := s.DeadLetters(QueryOf(o.Query))
+		if err != nil {
+			return out, nil, err
+		}
+		for i := range page {
+			ids = append(ids, page[i].ID)
+		}
+		out.Next = next
+	}
+	done, failures := applyTo(s, do, ids, o)
+	for _, d := range done {
+		out.IDs = append(out.IDs, d.ID)
+		out.Letters++
+		out.Events += d.Events
+	}
+	out.Errors = sentences(failures)
+	return out, done, nil
+}
+
+// applyTo does it to the letters named.
+func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder) (done []spool.DeadLetter, err error) {
+	switch {
+	case o.DryRun:
+		for _, id := range ids {
+			d, failure := s.DeadLetter(id)
+			if failure != nil {
+				err = errors.Join(err, failure)
+				continue
+			}
+			done = append(done, d)
+		}
+		return done, err
+	case do == Drop:
+		return s.Drop(ids)
+	}
+	restamp := time.Time{}
+	if o.Restamp {
+		restamp = time.Now()
+	}
+	requeued, err := s.Requeue(ids, restamp)
+	for i := range requeued {
+		d := requeued[i].Letter
+		if o.Restamp {
+			d.Timestamp = restamp
+		}
+		done = append(done, d)
+	}
+	return done, err
+}
+
+// requeuedUsage is the usage of requeued letters. Their credentials are in their files alone; an application of a
+// service that has an id is found without.
+func requeuedUsage(letters []spool.DeadLetter) (all []authorize.Usage) {
+	for i := range letters {
+		d := &letters[i]
+		t := threescale.Transaction{
+			Application: threescale.Application{ID: d.AppID, UserKey: d.UserKey}, Timestamp: d.Timestamp.Unix(),
+		}
+		for metric, value := range d.Usage {
+			t.Usage = append(t.Usage, threescale.Increment{Metric: metric, Value: value})
+		}
+		all = append(all, authorize.Usage{Lane: authorize.Lane{ServiceID: d.ServiceID, FlatUsage: d.FlatUsage}, Transaction: &t})
+	}
+	return all
+}
+
+// sentences takes joined errors apart.
+func sentences(err error) []string {
+	if err == nil {
+		return nil
+	}
+	var many interface{ Unwrap() []error }
+	if !errors.As(err, &many) {
+		return []string{err.Error()}
+	}
+	var all []string
+	for _, e := range many.Unwrap() {
+		all = append(all, sentences(e)...)
+	}
+	return all
+}
+
+// QueryOf is a query of the console as one of the spool.
+func QueryOf(q console.DeadLetterQuery) spool.DeadLetterQuery {
+	return spool.DeadLetterQuery{
+		ServiceID: q.ServiceID, Reason: q.Reason, Since: q.Since, Until: q.Until, Limit: q.Limit, Cursor: q.Cursor,
+	}
+}
+
+// list lists as the console asks, without user keys.
+func (d *deadLetterOperations) list(q console.DeadLetterQuery) (console.DeadLetters, error) {
+	letters, next, err := d.spool.DeadLetters(QueryOf(q))
+	page := console.DeadLetters{Next: next}
+	for i := range letters {
+		text, err := json.Marshal(letters[i].Redacted())
+		if err != nil {
+			return page, fmt.Errorf("dead letter %s: %w", letters[i].ID, err)
+		}
+		page.Letters = append(page.Letters, text)
+	}
+	return page, err
+}
+
+// one is one of them, without a user key.
+func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
+	letter, err := d.spool.DeadLetter(id)
+	if errors.Is(err, spool.ErrUnknownLetter) {
+		return nil, fmt.Errorf("dead letter %q: %w", id, console.ErrNoDeadLetter)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(letter.Redacted())
+}
+
+// apply does what an order says, logs a line for each letter, and has requeued usage count against limits again.
+func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
+	var done []spool.DeadLetter
+	d.authorizer.Requeue(func() []authorize.Usage {
+		out, done, err = ApplyOrder(d.spool, do, o)
+		if do != Requeue || o.DryRun {
+			return nil
+		}
+		return requeuedUsage(done)
+	})
+	if o.DryRun {
+		return out, err
+	}
+	line := map[Action]string{Requeue: "dead letter requeued", Drop: "dead letter dropped"}[do]
+	for i := range done {
+		letter := &done[i]
+		d.log.Info(line, zap.String("id", letter.ID), zap.String("service_id", letter.ServiceID), zap.String("app_id", letter.AppID),
+			zap.String("reason", letter.Reason.Code), zap.Uint64("events", letter.Events), zap.Time("created_at", letter.CreatedAt))
+	}
+	return out, err
+}
+
+// DeadLetters lists the dead letters that a query chooses, without user keys.
+func (p *Partition) DeadLetters(_ context.Context, q console.DeadLetterQuery) (console.DeadLetters, error) {
+	return p.letters.list(q)
+}
+
+// DeadLetter is one of them; console.ErrNoDeadLetter when there is none of that id.
+func (p *Partition) DeadLetter(_ context.Context, id string) (json.RawMessage, error) {
+	return p.letters.one(id)
+}
+
+// Order requeues or drops dead letters. It returns once that is durable.
+func (p *Partition) Order(_ context.Context, do Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
+	return p.letters.apply(do, o)
+}

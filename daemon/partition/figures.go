@@ -1,0 +1,102 @@
+package partition
+
+import (
+	"time"
+
+	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/internal/histogram"
+	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// Snapshot is what the partition counts, as the console shows it. What the daemon counts, its listeners among it, is not in it.
+func (p *Partition) Snapshot() console.Snapshot {
+	usage, sent := p.spool.Usage(), p.sender.Stats()
+	s := console.Snapshot{
+		Events: console.Events(p.spool.Counts()),
+		Spool:  space(usage),
+		Commits: console.Commits{
+			Groups: usage.Commits.Groups, Events: usage.Commits.Events, Bytes: usage.Commits.Bytes, Failed: usage.Commits.Failed,
+			Waits: usage.Commits.Waits, Sizes: usage.Commits.Sizes,
+		},
+		Window:  p.window(),
+		Reports: reports(sent),
+		Proof:   p.proofs.figures(),
+		Lanes:   lanes(p.sender.Lanes()),
+		Latest:  console.Latest{Accepted: usage.Latest, Delivered: sent.Latest},
+
+		Ledger:    p.ledger.figures(),
+		Authorize: Authorizations(p.authorizer.Stats()),
+	}
+	s.Services, s.Others = p.credentials.ended(sent.Services)
+	if oldest := p.batcher.Window().Oldest; !oldest.IsZero() {
+		s.Spool.OldestAge = max(s.Spool.OldestAge, time.Since(oldest))
+	}
+	return s
+}
+
+func (p *Partition) window() console.Window {
+	w, s := p.batcher.Window(), p.batcher.Sealing()
+	return console.Window{
+		Transactions: w.Transactions, Events: w.Events, Cuts: w.Cuts, Batches: w.Batches, LastCut: w.LastCut,
+		Times: s.Times, Ages: s.Ages, Fill: console.Fill{Transactions: s.Transactions, Params: s.Params, Bytes: s.Bytes},
+	}
+}
+
+func reports(s sender.Stats) console.Reports {
+	r := console.Reports{
+		Calls: s.ReportCalls, Transactions: s.Transactions, InFlight: s.InFlight, Verdicts: s.Verdicts,
+		Limit: s.Limit, BreakerOpen: s.BreakerOpen, Alone: s.Alone,
+		Restamped: s.Restamped.Transactions, RestampedEvents: s.Restamped.Events,
+		Seconds: s.Seconds, Saturated: s.Saturated, Skew: s.Skew, Dead: make(map[string]console.Buried, len(s.Dead)),
+	}
+	for a, calls := range s.Answers {
+		r.Answers = append(r.Answers, console.Answers{Verdict: a.Verdict, Status: a.Status, Calls: calls})
+	}
+	for reason, b := range s.Dead {
+		r.Dead[reason] = console.Buried(b)
+	}
+	return r
+}
+
+func space(u spool.Usage) console.Spool {
+	return console.Spool{
+		Bytes: u.Bytes, Quota: u.QuotaBytes, Free: u.FreeBytes, Quarantined: u.QuarantinedBytes,
+		Batches: u.Batches, Segments: u.Segments, OldestAge: u.OldestAge, Sync: u.Sync.String(),
+		DeadLetters: u.DeadLetters, IDs: u.IDs, Fsyncs: u.Commits.Fsyncs,
+	}
+}
+
+func lanes(all []sender.LaneStatus) []console.Lane {
+	out := make([]console.Lane, len(all))
+	for i, l := range all {
+		out[i] = console.Lane{
+			ServiceID: l.ServiceID, PassedOn: l.PassedOn, State: string(l.State), Batches: l.Batches, Events: l.Events, LastError: l.LastError,
+			Questioned: l.Questioned, Parked: l.Parked, ParkedEvents: l.ParkedEvents,
+		}
+		if !l.Oldest.IsZero() {
+			out[i].OldestAge = time.Since(l.Oldest)
+		}
+	}
+	return out
+}
+
+// Lanes are the queues of the partition, as the console shows them.
+func (p *Partition) Lanes() []console.Lane { return lanes(p.sender.Lanes()) }
+
+// Scraped begins anew what is counted since the last scrape.
+func (p *Partition) Scraped() { p.authorizer.Scraped() }
+
+// Authorizations are the figures of an authorizer, as the console shows them.
+func Authorizations(a authorize.Stats) console.Authorize {
+	return console.Authorize{
+		Answers: a.Answers, Granted: a.Granted, Denied: a.Denied,
+		Calls:    histogram.Snapshot{Bounds: a.CallBounds, Counts: a.CallCounts, Count: a.Calls, Sum: a.CallTime.Seconds()},
+		Failures: a.Failures, RefreshAhead: a.RefreshAhead,
+		Entries: a.Entries, Denials: a.Denials, Bytes: a.Bytes, Evicted: a.Evicted,
+		Applications: a.Applications, Untracked: a.Untracked,
+		Reported: a.Reported, Refused: a.Refused, Unbilled: a.Unbilled,
+		Overshoot: a.Overshoot, Unseen: a.Unseen, OldestAge: a.OldestAge,
+	}
+}

@@ -1,0 +1,13 @@
+package partition
+
+// Message is a message from NATS that became no event and never will.
+type Message struct {
+	Origin    string // tells messages apart: what is delivered again has the same
+	ServiceID string // named by the subject
+	Subject   string
+	ID        string // Nats-Msg-Id
+	Type      string // Content-Type
+	Payload   []byte
+	Code      string // why it became none
+	Detail    string
+}

@@ -1,0 +1,98 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// parkedOperations list reports whose outcome is unknown, and end that.
+type parkedOperations struct {
+	spool  *spool.Spool
+	sender *sender.Sender
+}
+
+// Parked lists at most limit reports whose outcome is unknown, with their transactions, behind a cursor: the id of one, or
+// empty.
+func (p *Partition) Parked(_ context.Context, cursor string, limit int) ([]console.Parked, error) {
+	return p.parked.list(cursor, limit)
+}
+
+// Settle decides about one of them: console.Resend, Counted or Bury. It returns once that is durable; console.ErrNotParked when
+// there is none of that id.
+func (p *Partition) Settle(_ context.Context, id, fate string) error {
+	return p.parked.settle(id, fate)
+}
+
+func (p *parkedOperations) list(cursor string, limit int) ([]console.Parked, error) {
+	var behind spool.BatchID
+	if cursor != "" {
+		id, err := spool.ParseBatchID(cursor)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %q", console.ErrCursor, cursor)
+		}
+		behind = id
+	}
+	var out []console.Parked
+	for len(out) < limit { // fewer would mean that there are no more
+		some := p.sender.Parked(behind, limit-len(out))
+		if len(some) == 0 {
+			break
+		}
+		for i := range some {
+			behind = some[i].ID
+			b, err := p.spool.Load(behind)
+			if errors.Is(err, spool.ErrUnknownBatch) {
+				continue // it was decided about in between
+			}
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, parkedBatch(&some[i], b))
+		}
+	}
+	return out, nil
+}
+
+func parkedBatch(info *spool.BatchInfo, b *spool.Batch) console.Parked {
+	shown := console.Parked{
+		ID: info.ID.String(), ServiceID: info.Lane.ServiceID, Events: info.Events, Attempts: info.Attempts, Ambiguous: info.Ambiguous,
+		LastAttempt: info.Attempted.UTC(), SealedAt: info.Sealed.UTC(),
+		Transactions: make([]console.ParkedTransaction, len(b.Transactions)),
+	}
+	for i := range b.Transactions {
+		t := &b.Transactions[i]
+		usage := make(map[string]uint64, len(t.Usage))
+		for _, u := range t.Usage {
+			usage[u.Metric] += u.Value
+		}
+		shown.Transactions[i] = console.ParkedTransaction{
+			AppID: t.Application.ID, Usage: usage, Timestamp: time.Unix(t.Timestamp, 0).UTC(),
+			ResponseCode: t.Code, Events: uint64(t.Events),
+		}
+		if t.Application.UserKey != "" { // it is a secret
+			shown.Transactions[i].UserKey = ledger.ApplicationName(t.Application)
+		}
+	}
+	return shown
+}
+
+var fates = map[string]sender.Fate{console.Resend: sender.Resend, console.Counted: sender.Counted, console.Bury: sender.Bury}
+
+func (p *parkedOperations) settle(text, fate string) error {
+	id, err := spool.ParseBatchID(text)
+	if err != nil {
+		return console.ErrNotParked
+	}
+	err = p.sender.Unpark(id, fates[fate])
+	if errors.Is(err, spool.ErrUnknownBatch) {
+		return console.ErrNotParked
+	}
+	return err
+}

@@ -1,0 +1,233 @@
+// Package partition is everything that happens to usage once it is accepted, as one thing: it keeps events on disk, batches
+// and reports them, answers authorizations that count what is not reported yet, and books what came of it in the ledger.
+//
+// A daemon of one machine runs one partition on its data directory; a replica runs those that it owns, each on a disk in
+// JetStream. The package sees no configuration and no listener.
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/batcher"
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/internal/lifecycle"
+	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Options are what a partition is made of. Fields of the nested options that connect the parts with each other are set by
+// Open, and ignored here.
+type Options struct {
+	Dir      string // of caches that may be deleted, and of the ledger
+	Services []event.Service
+	Spool    spool.Options
+	Batcher  batcher.Options
+	Sender   sender.Options
+	Proof    ProofOptions
+	Ledger   *ledger.Options // nil: no ledger is kept
+
+	Authorize authorize.Options
+
+	// Reports, Authorizations and Probes are the clients of the backend: a call of one kind never waits for the connections
+	// of another.
+	Reports, Authorizations, Probes threescale.ClientOptions
+
+	// AlwaysAuthorize says that usage on disk counts against limits from the start, whether authorizations were asked for in an
+	// earlier life or not.
+	AlwaysAuthorize bool
+
+	// Parents is the metric hierarchy of a service as the portal has it; nil, or an empty answer: it is not known there.
+	Parents func(service string) map[string]string
+
+	Log *zap.Logger
+}
+
+// Partition is one spool with its batcher, sender, authorizer, prober and ledger. Its methods may be called concurrently.
+type Partition struct {
+	log         *zap.Logger
+	dir         string
+	spool       *spool.Spool
+	batcher     *batcher.Batcher
+	sender      *sender.Sender
+	authorizer  *authorize.Authorizer
+	credentials credentials
+	proofs      *proofKeeper
+	ledger      *bookkeeper
+	letters     deadLetterOperations
+	parked      parkedOperations
+	answers     savedAnswers
+	parents     func(service string) map[string]string
+
+	group  lifecycle.Group
+	ending context.Context    // ends when the partition begins to stop
+	end    context.CancelFunc // ends ending
+}
+
+// ErrStopping is why a partition that was told to stop is not ready.
+var ErrStopping = errors.New("stopping")
+
+// ErrOptions is wrapped by an error of Open that is about its options; any other is about the disk.
+var ErrOptions = errors.New("options")
+
+// Open opens the spool, and returns once it was read and every part is made. Nothing runs before Start.
+func Open(o Options) (*Partition, error) {
+	s, found, err := spool.Open(o.Spool)
+	if err != nil {
+		return nil, err
+	}
+	logRecovery(o.Log.Named("spool"), found)
+	p, err := assemble(o, s)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w%w", ErrOptions, err), s.Close())
+	}
+	return p, nil
+}
+
+func assemble(o Options, s *spool.Spool) (*Partition, error) {
+	p := &Partition{log: o.Log, dir: o.Dir, spool: s, parents: o.Parents}
+	p.ending, p.end = context.WithCancel(context.Background())
+	var err error
+	if p.proofs, err = newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof); err != nil {
+		return nil, err
+	}
+	usage := pendingUsage{spool: s, dir: o.Dir}
+	if p.authorizer, err = newAuthorizer(o, s, p.proofs, usage.each); err != nil {
+		return nil, err
+	}
+	p.answers = savedAnswers{always: o.AlwaysAuthorize, log: o.Log.Named("authorize"), dir: o.Dir, authorizer: p.authorizer, spool: s}
+	p.credentials.set(o.Services)
+	client, err := threescale.NewClient(o.Reports)
+	if err != nil {
+		return nil, fmt.Errorf("backend.url: %w", err)
+	}
+	batches := o.Batcher
+	batches.Trouble = logTrouble(o.Log.Named("batcher"))
+	p.batcher = batcher.New(s, batches)
+	sends, following := o.Sender, reportFollower{p.authorizer}
+	sends.Sending, sends.Settled, sends.Proofs, sends.Prober = following.sending, following.settled, p.proofs.proofs, p.proofs.prober
+	p.sender = sender.New(s, client, p.credentials.of, o.Log.Named("sender"), sends)
+	p.ledger = openLedger(o.Log.Named("ledger"), o.Ledger, s, p.Parents)
+	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, authorizer: p.authorizer}
+	p.parked = parkedOperations{spool: s, sender: p.sender}
+	return p, nil
+}
+
+// Start begins to batch, to ask the backend for proofs, and to send. Usage of an earlier life is counted against limits before
+// any of it is sent, where authorizations were asked for then.
+func (p *Partition) Start(context.Context) error {
+	p.answers.begin()
+	p.group.Go("ledger", p.ledger.run)
+	p.group.Go("sender", p.sender.Run)
+	p.group.Go("prober", p.proofs.run)
+	p.group.Go("batcher", p.batcher.Run)
+	return nil
+}
+
+// Stop makes the last cut and waits for the answers of the reports in flight, then books them. An error says that there was no
+// last cut, or that ctx ended first; what was acknowledged is on disk either way.
+func (p *Partition) Stop(ctx context.Context) error {
+	p.end()
+	return p.group.Stop(ctx)
+}
+
+// Close gives the spool up, after Stop. clean says that nothing failed: then the answers to authorizations are kept for the
+// next start.
+func (p *Partition) Close(clean bool) error {
+	if clean {
+		p.answers.save()
+	}
+	return errors.Join(p.ledger.close(), p.spool.Close())
+}
+
+// Ready returns why the partition cannot commit and accept, if it cannot.
+func (p *Partition) Ready() error {
+	if p.ending.Err() != nil {
+		return ErrStopping
+	}
+	return p.spool.Ready()
+}
+
+// Append implements ingest.Journal: it weighs the events against limits, and returns once they are durable.
+func (p *Partition) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
+	return p.authorizer.Append(ctx, events)
+}
+
+// Authorizations returns what answers an authorization; nil: the call is none.
+func (p *Partition) Authorizations(method, path string) http.Handler {
+	return p.authorizer.Handler(method, path)
+}
+
+// FastPath answers an authorization from memory; see authorize.Authorizer.Express.
+func (p *Partition) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
+	return p.authorizer.Express(dst, path, query, options)
+}
+
+// Apply puts services and their credentials in force, and tries the lanes of each at once: what held them may be mended. It
+// returns the ids of services whose credentials have changed, new and removed ones included.
+func (p *Partition) Apply(services []event.Service) (changed []string) {
+	changed = p.credentials.set(services)
+	p.authorizer.SetServices(services)
+	for _, s := range services {
+		p.sender.Kick(s.ID)
+	}
+	return changed
+}
+
+// SetMetrics replaces which metrics authorizations of services may name; their credentials stay.
+func (p *Partition) SetMetrics(services []event.Service) { p.authorizer.SetServices(services) }
+
+// Flush returns once what was accepted before is sealed and was tried, or ctx ends, or the partition stops.
+func (p *Partition) Flush(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ending, func() { cancel(ErrStopping) })()
+	upTo, err := p.batcher.Flush(ctx)
+	if err == nil {
+		err = p.sender.Tried(ctx, upTo)
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// Pending returns how many events are on disk and not delivered.
+func (p *Partition) Pending() uint64 { return p.spool.Counts().Pending }
+
+// Reject keeps a message that can never be taken as a dead letter. It returns once the letter is durable.
+func (p *Partition) Reject(m Message) error {
+	_, err := p.spool.Bury(m.Origin, m.ServiceID, spool.Original{Subject: m.Subject, ID: m.ID, ContentType: m.Type}, m.Payload,
+		spool.Reason{Code: m.Code, Message: m.Detail})
+	return err
+}
+
+// logTrouble logs that cutting fails when it begins to fail, and that it works again when it does.
+func logTrouble(log *zap.Logger) func(batcher.Trouble) {
+	return func(t batcher.Trouble) {
+		if t.Err != nil {
+			log.Error("cannot seal batches: events stay in the journal, and sealing is retried", zap.Error(t.Err))
+			return
+		}
+		log.Info("batches are sealed again", zap.Duration("after", t.Lasted.Round(time.Millisecond)), zap.Int("failures", t.Failures))
+	}
+}
+
+// logRecovery logs a line for each fact that was found: the summary at info, the rest at warn.
+func logRecovery(log *zap.Logger, found *spool.Recovery) {
+	for i, line := range found.Lines() {
+		if i == 0 {
+			log.Info(line)
+			continue
+		}
+		log.Warn(line)
+	}
+}

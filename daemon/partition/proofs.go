@@ -1,0 +1,99 @@
+package partition
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/sender/proof"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+const (
+	proofsFile = "proofs"         // in the data directory
+	proofsSave = 30 * time.Second // how much of what was learnt a crash may cost
+)
+
+// ProofOptions are about what the backend confirmed lately.
+type ProofOptions struct {
+	Life          time.Duration // how long a confirmation lasts
+	NegativeCache time.Duration // how long the backend remembers that it does not know something
+	ProbeRate     int           // questions a second, at most
+}
+
+// grace is how much younger than a batch a denial must be to condemn it: a twelfth more than the negative cache and a second at
+// least, since the backend's clock and its queue are not ours.
+func (o ProofOptions) grace() time.Duration {
+	return max(o.NegativeCache+o.NegativeCache/12, time.Second)
+}
+
+// proofKeeper keeps what the backend confirmed across restarts, and asks about the rest.
+type proofKeeper struct {
+	log    *zap.Logger
+	file   string
+	proofs *proof.Proofs
+	prober *proof.Prober
+}
+
+// newProofKeeper reads what an earlier process learnt. That is a cache: without it everything is asked for again.
+func newProofKeeper(log *zap.Logger, dir string, client threescale.ClientOptions, o ProofOptions) (*proofKeeper, error) {
+	asks, err := threescale.NewClient(client)
+	if err != nil {
+		return nil, err
+	}
+	k := &proofKeeper{log: log, file: filepath.Join(dir, proofsFile), proofs: proof.New(proof.Options{Life: o.Life, Grace: o.grace()})}
+	k.prober = proof.NewProber(asks, k.proofs, o.ProbeRate)
+	if err := k.proofs.Load(k.file); err != nil {
+		log.Warn("cannot read the proofs of an earlier run: applications and metrics are asked about again", zap.Error(err))
+	}
+	return k, nil
+}
+
+// confirmed notes what the backend's answer to an authorization proved.
+func (k *proofKeeper) confirmed(service string, c threescale.Credentials, a threescale.Application, metrics []string) {
+	k.proofs.Prove(proof.Scope{ServiceID: service, Credentials: c}, a, metrics, time.Now())
+}
+
+// run asks and saves until ctx ends.
+func (k *proofKeeper) run(ctx context.Context) error {
+	saved := make(chan struct{})
+	go func() { // ends with ctx
+		defer close(saved)
+		k.keep(ctx)
+	}()
+	err := k.prober.Run(ctx)
+	<-saved
+	return err
+}
+
+// keep saves every proofsSave, and a last time at the end. Trouble is logged when it begins and when it ends.
+func (k *proofKeeper) keep(ctx context.Context) {
+	ticker := time.NewTicker(proofsSave)
+	defer ticker.Stop()
+	failing := false
+	for {
+		last := false
+		select {
+		case <-ctx.Done():
+			last = true
+		case <-ticker.C:
+		}
+		err := k.proofs.Save(k.file)
+		if err != nil && !failing {
+			k.log.Warn("cannot save the proofs: after a restart applications and metrics are asked about again", zap.Error(err))
+		} else if err == nil && failing {
+			k.log.Info("proofs are saved again")
+		}
+		if failing = err != nil; last {
+			return
+		}
+	}
+}
+
+func (k *proofKeeper) figures() console.Proof {
+	s := k.prober.Stats()
+	return console.Proof{Known: s.Known, Waiting: s.Waiting, Asked: s.Asked, Failed: s.Failed}
+}

@@ -1,0 +1,125 @@
+package replica
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Authorizations returns what answers an authorization; nil: the call is none.
+func (r *Replica) Authorizations(method, path string) http.Handler {
+	if r.fallback.Handler(method, path) == nil {
+		return nil
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.ask(w, q, path) })
+}
+
+// FastPath answers an authorization from memory where this replica owns the partition of its service; see
+// authorize.Authorizer.Express. A call that names its service in an unusual way takes the other path.
+func (r *Replica) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
+	service, ok := plainService(query)
+	node := r.node.Load()
+	if !ok || node == nil {
+		return dst, false
+	}
+	own := r.partition(node.Partition(service))
+	if own == nil {
+		return dst, false
+	}
+	return own.FastPath(dst, path, query, options)
+}
+
+// plainService is the service that a query names once, without escapes.
+func plainService(query string) (service string, ok bool) {
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if strings.ContainsAny(name, "%+") || name == "service_id" && (ok || strings.ContainsAny(value, "%+")) {
+			return "", false
+		}
+		if name == "service_id" {
+			service, ok = value, true
+		}
+	}
+	return service, ok
+}
+
+// question is an authorization on its way to its partition, and answered is its answer.
+type question struct {
+	Method, Target, Path string
+	Header               http.Header
+	Body                 []byte
+}
+
+type answered struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// ask answers an authorization: by the owner of its service's partition, or without what is not reported yet while the
+// partition has no owner.
+func (r *Replica) ask(w http.ResponseWriter, q *http.Request, path string) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, maxQuestion))
+	q.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil { // the handler says what is wrong with it
+		q.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+	}
+	service := serviceOf(q, body)
+	if !access.From(q.Context()).Serves(service) { // the owner would not know who asks
+		r.fallback.Handler(q.Method, path).ServeHTTP(w, q)
+		return
+	}
+	p := r.node.Load().Partition(service)
+	if own := r.partition(p); own != nil {
+		own.Authorizations(q.Method, path).ServeHTTP(w, q)
+		return
+	}
+	header := q.Header.Clone()
+	header.Del("Authorization") // the owner does not need it, and it is a secret
+	data, err := json.Marshal(question{Method: q.Method, Target: q.URL.RequestURI(), Path: path, Header: header, Body: body})
+	var answer []byte
+	if err == nil {
+		ctx, cancel := context.WithTimeout(q.Context(), r.options.AuthorizeTimeout)
+		defer cancel()
+		answer, err = r.call(ctx, p, callAsk, data)
+	}
+	var s answered
+	if err != nil || json.Unmarshal(answer, &s) != nil {
+		r.answered.Add(1)
+		r.fallback.Handler(q.Method, path).ServeHTTP(w, q)
+		return
+	}
+	for name, values := range s.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(s.Status)
+	_, _ = w.Write(s.Body) // an error here is the caller's connection
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// serviceOf is the service that an authorization is for, read as its handler will; empty for a provider's
+// default one.
+func serviceOf(q *http.Request, body []byte) string {
+	if strings.HasPrefix(q.URL.Path, "/v1/") {
+		var named struct {
+			ServiceID string `json:"service_id"`
+		}
+		_ = json.Unmarshal(body, &named) // the handler says what is wrong with it
+		return named.ServiceID
+	}
+	params, err := threescale.ReadParams(q, threescale.ReadOptions{MaxQuery: maxQuestion, Lenient: true})
+	if err != nil {
+		return "" // likewise
+	}
+	_, id, _ := threescale.ReadCredentials(params, false)
+	return id
+}

@@ -1,0 +1,138 @@
+package replica
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/reporterd/reporterd/cluster"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/event"
+)
+
+// What replicas ask the owner of a partition.
+const (
+	callAppend  = "append"
+	callAsk     = "ask"
+	callReject  = "bury"
+	callFlush   = "flush"
+	callLetters = "deadletters"
+	callLetter  = "deadletter"
+	callOrder   = "order"
+)
+
+const (
+	// callTime bounds a call, and ownerPatience how long a partition without an owner is waited for.
+	callTime      = 10 * time.Second
+	ownerPatience = 2 * time.Second
+
+	// retryOwner is when a producer may come again whose partition has no owner.
+	retryOwner = time.Second
+
+	maxQuestion = 1 << 20 // bytes of the body of an authorization in JSON
+)
+
+// answer answers a call of a replica, which may be this one, to the owner of a partition.
+func answer(ctx context.Context, p *partition.Partition, kind string, data []byte) ([]byte, error) {
+	switch kind {
+	case callAppend:
+		return answerAppend(ctx, p, data)
+	case callAsk:
+		return answerAsk(ctx, p, data)
+	case callReject:
+		var m partition.Message
+		if err := json.Unmarshal(data, &m); err != nil {
+			return nil, err
+		}
+		return nil, p.Reject(m)
+	case callFlush:
+		return nil, p.Flush(ctx)
+	case callLetters:
+		var q console.DeadLetterQuery
+		if err := json.Unmarshal(data, &q); err != nil {
+			return nil, err
+		}
+		page, err := p.DeadLetters(ctx, q)
+		return marshalled(page, err)
+	case callLetter:
+		return p.DeadLetter(ctx, string(data))
+	case callOrder:
+		var o order
+		if err := json.Unmarshal(data, &o); err != nil {
+			return nil, err
+		}
+		out, err := p.Order(ctx, o.Do, o.Order)
+		return marshalled(out, err)
+	}
+	return nil, fmt.Errorf("call %q: unknown: do all replicas have the same version?", kind)
+}
+
+// order is what is to be done to dead letters.
+type order struct {
+	Do    partition.Action        `json:"do"`
+	Order console.DeadLetterOrder `json:"order"`
+}
+
+func marshalled(v any, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+}
+
+func answerAppend(ctx context.Context, p *partition.Partition, data []byte) ([]byte, error) {
+	events, err := cluster.ReadEvents(data)
+	if err != nil {
+		return nil, err
+	}
+	var came appended
+	_, err = p.Append(ctx, events)
+	var refused *event.Refused
+	switch {
+	case errors.As(err, &refused):
+		came = appended{Refused: refused.Err.Error(), Full: refused.Full, RetryAfter: refused.RetryAfter}
+	case err != nil:
+		return nil, err
+	}
+	for i := range events {
+		if events[i].Duplicate {
+			came.Duplicates = append(came.Duplicates, i)
+		}
+	}
+	return json.Marshal(came)
+}
+
+func answerAsk(ctx context.Context, p *partition.Partition, data []byte) ([]byte, error) {
+	var q question
+	if err := json.Unmarshal(data, &q); err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, q.Method, q.Target, bytes.NewReader(q.Body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header = q.Header
+	handler := p.Authorizations(q.Method, q.Path)
+	if handler == nil {
+		return nil, fmt.Errorf("%s %s: no authorization", q.Method, q.Path)
+	}
+	w := &taken{header: http.Header{}, status: http.StatusOK}
+	handler.ServeHTTP(w, request)
+	return json.Marshal(answered{w.status, w.header, w.body.Bytes()})
+}
+
+// taken is a ResponseWriter that keeps what is written.
+type taken struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (t *taken) Header() http.Header         { return t.header }
+func (t *taken) WriteHeader(status int)      { t.status = status }
+func (t *taken) Write(p []byte) (int, error) { return t.body.Write(p) }

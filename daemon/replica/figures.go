@@ -1,0 +1,78 @@
+package replica
+
+import (
+	"encoding/json"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/ledger"
+)
+
+// Snapshot adds up what the partitions of this replica count, so that all replicas together have all of it. The lanes are those
+// of every partition, as far as their owners were heard.
+func (r *Replica) Snapshot() console.Snapshot {
+	sum := console.Snapshot{Authorize: partition.Authorizations(r.fallback.Stats())}
+	r.mu.Lock()
+	for _, one := range r.services {
+		sum.Services = append(sum.Services, console.Service{ID: one.ID})
+	}
+	r.mu.Unlock()
+	sum.Spool.Sync = "always"
+	for _, p := range r.partitions() {
+		sum = sum.Plus(p.Snapshot())
+	}
+	sum.Cluster = &console.Cluster{Partitions: r.options.Cluster.Partitions, Spare: r.answered.Load()}
+	node := r.node.Load()
+	if node == nil {
+		sum.Cluster.Unowned = sum.Cluster.Partitions
+		return sum
+	}
+	s := node.Stats()
+	sum.Cluster.Owned, sum.Cluster.Unowned, sum.Cluster.Replicas, sum.Cluster.Taken = s.Owned, s.Unowned, s.Replicas, s.Taken
+	for _, data := range node.News() {
+		var lanes []console.Lane
+		if json.Unmarshal(data, &lanes) == nil {
+			sum.Lanes = append(sum.Lanes, lanes...)
+		}
+	}
+	return sum
+}
+
+// Scraped begins anew what is counted since the last scrape.
+func (r *Replica) Scraped() {
+	r.fallback.Scraped()
+	for _, p := range r.partitions() {
+		p.Scraped()
+	}
+}
+
+// Pending returns how many events are on disk and not delivered, in the partitions that this replica owns.
+func (r *Replica) Pending() (events uint64) {
+	for _, p := range r.partitions() {
+		events += p.Pending()
+	}
+	return events
+}
+
+// laneNews are the lanes of a partition, for every replica to show.
+func laneNews(p *partition.Partition) []byte {
+	data, err := json.Marshal(p.Lanes())
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// Ledger is nil: replicas keep none.
+func (r *Replica) Ledger() *ledger.Ledger { return nil }
+
+// Parents is the hierarchy of a service's metrics, as far as the backend told it to the owner of its partition, if that is this
+// replica.
+func (r *Replica) Parents(service string) map[string]string {
+	if node := r.node.Load(); node != nil {
+		if p := r.partition(node.Partition(service)); p != nil {
+			return p.Parents(service)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package replica
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon/partition"
+)
+
+// Each partition counts its own batches and dead letters, so that their names begin with it here, and so do the cursors
+// of their pages.
+
+// paged takes a cursor apart.
+func paged(cursor string) (partition int, rest string, err error) {
+	if partition, rest, err = partitioned(cursor); err != nil || partition < 0 {
+		return 0, "", fmt.Errorf("%w: %q", console.ErrCursor, cursor)
+	}
+	return partition, rest, nil
+}
+
+// Order requeues or drops dead letters, in whichever partitions they are.
+func (r *Replica) Order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
+	out := console.DeadLetterOutcome{DryRun: o.DryRun}
+	if len(o.IDs) == 0 {
+		err := r.orderPage(ctx, do, o, &out)
+		return out, err
+	}
+	parts := map[int][]string{}
+	for _, id := range o.IDs {
+		p, rest, err := partitioned(id)
+		if err != nil {
+			return out, err
+		}
+		parts[p] = append(parts[p], rest)
+	}
+	for _, p := range sortedKeys(parts) {
+		o.IDs = parts[p]
+		if _, err := r.orderTo(ctx, p, do, o, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// orderPage does it to one page of those that a query chooses, one partition after the other.
+func (r *Replica) orderPage(ctx context.Context, do partition.Action, o console.DeadLetterOrder, out *console.DeadLetterOutcome) error {
+	from, limit := 0, o.Query.Limit
+	if o.Query.Cursor != "" {
+		var err error
+		if from, o.Query.Cursor, err = paged(o.Query.Cursor); err != nil {
+			return err
+		}
+	}
+	for p := from; p < r.options.Cluster.Partitions; p++ {
+		met := out.Letters + len(out.Errors)
+		if met >= limit {
+			out.Next = strconv.Itoa(p) + "."
+			return nil
+		}
+		o.Query.Limit = limit - met
+		next, err := r.orderTo(ctx, p, do, o, out)
+		if err != nil {
+			return err
+		}
+		if next != "" {
+			out.Next = strconv.Itoa(p) + "." + next
+			return nil
+		}
+		o.Query.Cursor = ""
+	}
+	return nil
+}
+
+// orderTo has a partition's owner do it, and adds to out what came of it. A partition that does not answer is one of the
+// outcome's errors.
+func (r *Replica) orderTo(ctx context.Context, p int, do partition.Action, o console.DeadLetterOrder, out *console.DeadLetterOutcome) (next string, err error) {
+	data, err := json.Marshal(order{do, o})
+	if err != nil {
+		return "", err
+	}
+	answer, err := r.call(ctx, p, callOrder, data)
+	var some console.DeadLetterOutcome
+	if err == nil {
+		err = json.Unmarshal(answer, &some)
+	}
+	if err != nil {
+		out.Errors = append(out.Errors, fmt.Sprintf("partition %d: %v", p, err))
+		return "", nil
+	}
+	out.Letters, out.Events = out.Letters+some.Letters, out.Events+some.Events
+	for _, id := range some.IDs {
+		out.IDs = append(out.IDs, strconv.Itoa(p)+"."+id)
+	}
+	out.Errors = append(out.Errors, some.Errors...)
+	return some.Next, nil
+}
+
+// ownedPartitions are those that this replica owns, in order.
+func (r *Replica) ownedPartitions() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return sortedKeys(r.owned)
+}
+
+// Parked lists the reports of this replica's partitions whose outcome is unknown.
+func (r *Replica) Parked(ctx context.Context, cursor string, limit int) ([]console.Parked, error) {
+	from, rest := 0, ""
+	if cursor != "" {
+		var err error
+		if from, rest, err = paged(cursor); err != nil {
+			return nil, err
+		}
+	}
+	var all []console.Parked
+	for _, n := range r.ownedPartitions() {
+		p := r.partition(n)
+		if n < from || p == nil || len(all) == limit {
+			continue
+		}
+		behind := ""
+		if n == from {
+			behind = rest
+		}
+		some, err := p.Parked(ctx, behind, limit-len(all))
+		if err != nil {
+			return nil, err
+		}
+		for i := range some {
+			some[i].ID = strconv.Itoa(n) + "." + some[i].ID
+		}
+		all = slices.Concat(all, some)
+	}
+	return all, nil
+}
+
+// Settle decides about one of them.
+func (r *Replica) Settle(ctx context.Context, id, fate string) error {
+	n, rest, err := partitioned(id)
+	if err != nil {
+		return errors.Join(console.ErrNotParked, errors.New("expected an id as it is listed, which begins with its partition"))
+	}
+	p := r.partition(n)
+	if p == nil {
+		return fmt.Errorf("%w here: another replica has partition %d", console.ErrNotParked, n)
+	}
+	return p.Settle(ctx, rest, fate)
+}

@@ -1,0 +1,28 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/threescale/sandbox"
+)
+
+// RunSandbox serves the stand-in backend alone. It returns once ctx has ended, with nil, or when the listener cannot serve.
+func RunSandbox(ctx context.Context, log *zap.Logger, address string, o sandbox.Options) error {
+	l, err := bind(ctx, log, "sandbox", address, sandbox.NewServer(sandbox.New(o)))
+	if err != nil {
+		return err
+	}
+	broken := make(chan error, 1)
+	go func() { broken <- l.serve() }() // ended by shutdown
+	if err := until(ctx, broken); err != nil {
+		return err
+	}
+	atMost, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	l.shutdown(atMost)
+	log.Info("stopped")
+	return nil
+}

@@ -1,0 +1,192 @@
+package daemon
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/batcher"
+	"github.com/reporterd/reporterd/cluster"
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/daemon/replica"
+	"github.com/reporterd/reporterd/event"
+	ingestnats "github.com/reporterd/reporterd/ingest/nats"
+	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/ledger/reconcile"
+	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+	"github.com/reporterd/reporterd/threescale/portal"
+)
+
+// Connections to the backend, beside those of reports.
+const (
+	authorizationConnections = 32
+	probeConnections         = 8
+)
+
+// userAgent is what 3scale is told.
+func userAgent(b console.Build) string { return "reporterd/" + b.Version }
+
+// openEngine opens what spool.engine says.
+func openEngine(d *daemon) (engine, error) {
+	o, err := partitionOptions(d)
+	if err != nil {
+		return nil, fmt.Errorf("%w%w", partition.ErrOptions, err)
+	}
+	if d.config.Spool.Engine != "jetstream" {
+		return opened[*partition.Partition](partition.Open(o))
+	}
+	return opened[*replica.Replica](replica.Open(replicaOptions(d, o)))
+}
+
+// opened keeps a nil of an engine's own type from becoming an engine.
+func opened[E engine](e E, err error) (engine, error) {
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// partitionOptions are a partition's, by the configuration.
+func partitionOptions(d *daemon) (partition.Options, error) {
+	c := d.config
+	trusted, err := authorities("backend.ca_file", c.Backend.CAFile)
+	if err != nil {
+		return partition.Options{}, err
+	}
+	mode, err := authorize.ParseMode(c.Authorize.Mode)
+	if err != nil {
+		return partition.Options{}, err
+	}
+	client := threescale.ClientOptions{
+		URL: d.listeners.backend, Timeout: c.Backend.Timeout, RootCAs: trusted, MaxConns: c.Sender.MaxInFlight, UserAgent: userAgent(d.options.Build),
+	}
+	asks, probes := client, client
+	asks.Timeout, asks.MaxConns = c.Authorize.Timeout, authorizationConnections
+	probes.MaxConns = probeConnections
+	o := partition.Options{
+		Dir: c.DataDir, Services: d.services.configured, Log: d.log, Parents: d.services.parents,
+		Reports: client, Authorizations: asks, Probes: probes,
+		Spool: SpoolOptions(c),
+		Batcher: batcher.Options{
+			FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
+			MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Witness: d.services.witnessOf(),
+		},
+		Sender: sender.Options{MaxInFlight: c.Sender.MaxInFlight, Restamp: c.Sender.Expired == "restamp"},
+		Proof:  partition.ProofOptions{Life: c.Sender.ProofLife, NegativeCache: c.Sender.NegativeCache, ProbeRate: c.Sender.ProbeRate},
+		Authorize: authorize.Options{
+			Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
+			MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
+			Passthrough: c.Backend.Passthrough,
+		},
+	}
+	if c.Sender.OnAmbiguous == "park" {
+		o.Sender.OnAmbiguous = sender.ParkAmbiguous
+	}
+	if c.Ledger.Enabled {
+		o.Ledger = &ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep, MaxBytes: int64(c.Ledger.MaxBytes)}
+	}
+	return o, nil
+}
+
+// SpoolOptions are those of the data directory.
+func SpoolOptions(c *config.Config) spool.Options {
+	mode := spool.Always
+	if c.Spool.Sync == "never" {
+		mode = spool.Never
+	}
+	return spool.Options{
+		Dir: c.DataDir, MaxBytes: int64(c.Spool.MaxBytes), MinFreeBytes: int64(c.Spool.MinFreeBytes),
+		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs, Accounted: c.Ledger.Enabled,
+	}
+}
+
+// replicaOptions are a replica's: each partition has its share of the quota, syncs always, and keeps no ledger.
+func replicaOptions(d *daemon, o partition.Options) replica.Options {
+	c := d.config
+	o.Ledger = nil
+	o.Spool = spool.Options{
+		Dir: "/spool", MaxBytes: int64(c.Spool.MaxBytes) / int64(c.Cluster.Partitions), MinFreeBytes: int64(c.Spool.MinFreeBytes),
+		DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs,
+	}
+	return replica.Options{
+		Partition: o, AuthorizeTimeout: c.Authorize.Timeout, Log: d.log,
+		Cluster: cluster.Options{
+			Prefix: c.Cluster.Prefix, Partitions: c.Cluster.Partitions, Replicas: c.Cluster.Replicas,
+			MaxBytes: int64(c.Spool.MaxBytes), PinTTL: c.Cluster.PinTTL,
+		},
+		Dial: func(ctx context.Context) (*nats.Conn, error) {
+			secure, err := natsTLS(c.NATS)
+			if err != nil {
+				return nil, err
+			}
+			return ingestnats.Dial(ctx, ingestnats.Options{URL: c.NATS.URL, Login: login(c.NATS), TLS: secure})
+		},
+	}
+}
+
+// eventServices are the configured services, as the parts know them.
+func eventServices(list []config.Service) []event.Service {
+	out := make([]event.Service, len(list))
+	for i, s := range list {
+		out[i] = event.Service{
+			ID: s.ID, Metrics: s.Metrics, Credentials: threescale.Credentials{ServiceToken: string(s.Token), ProviderKey: string(s.ProviderKey)},
+		}
+	}
+	return out
+}
+
+// ReconcileRules are the configuration's.
+func ReconcileRules(c *config.Config) reconcile.Rules {
+	return reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Witness: c.Reconcile.Witness, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
+}
+
+// NewPortal makes the client of the admin portal; sandbox is the address of the one that runs here, if one does.
+func NewPortal(c *config.Config, b console.Build, sandbox string) (*portal.Client, error) {
+	base, token, err := portal.Address(c.Portal.URL)
+	if err != nil {
+		return nil, fmt.Errorf("portal.url: %w", err)
+	}
+	if sandbox != "" {
+		base = sandbox
+	}
+	if c.Portal.AccessToken != "" {
+		token = string(c.Portal.AccessToken)
+	}
+	trusted, err := authorities("portal.ca_file", c.Portal.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return portal.New(portal.Options{
+		URL: base, Token: token, RootCAs: trusted, Timeout: c.Portal.Timeout, PerSecond: float64(c.Portal.PerSecond), UserAgent: userAgent(b),
+	})
+}
+
+// authorities reads a PEM file of certificates; nil for no file.
+func authorities(key, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: %q: expected certificates in PEM", key, file)
+	}
+	return pool, nil
+}
+
+// CheckTokens reads the files of tokens, as the start does.
+func CheckTokens(c *config.Config) error {
+	_, err := newAuthentication(c)
+	return err
+}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"os"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/config"
+)
+
+// watchEvery is how often the files of the configuration are looked at. They are small, and read whole: that sees a file
+// that is replaced by a rename, a ConfigMap whose link is turned, and one on a file system that tells nobody.
+const watchEvery = 2 * time.Second
+
+// watched are the files that a reload reads.
+func watched(file string, c *config.Config) []string {
+	all := []string{file, c.Auth.TokensFile, c.Admin.TokensFile, c.TLS.CertFile, c.TLS.KeyFile, c.TLS.ClientCAFile, c.Admin.TLS.CertFile, c.Admin.TLS.KeyFile, c.Admin.TLS.ClientCAFile}
+	for _, s := range c.Services {
+		all = append(all, s.TokenFile, s.ProviderKeyFile)
+	}
+	return all
+}
+
+// fingerprint is a sum over the contents of files. One that cannot be read counts as empty.
+func fingerprint(files []string) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, name := range files {
+		text, _ := os.ReadFile(name)
+		digest := sha256.Sum256(text)
+		h.Write(digest[:])
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// watchFiles reloads when a file of the configuration has changed and stayed so for a moment, so that two files that are
+// written one after the other are read together. files names them anew after each reload; known is their fingerprint as they
+// were read. It returns when ctx ends.
+func watchFiles(ctx context.Context, log *zap.Logger, known [sha256.Size]byte, files func() []string, reload func() error) error {
+	seen := known
+	tick := time.NewTicker(watchEvery / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		names := files()
+		now := fingerprint(names)
+		if now == known || now != seen {
+			seen = now
+			continue
+		}
+		log.Info("a file of the configuration has changed")
+		_ = reload() // it is logged
+		known = now  // and not what they are by now: that may be newer than what was read
+		if again := files(); !slices.Equal(again, names) {
+			known = fingerprint(again)
+		}
+		seen = known
+	}
+}
