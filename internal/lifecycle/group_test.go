@@ -18,7 +18,7 @@ func TestStopMirrorsTheStart(t *testing.T) {
 		for _, name := range []string{"sender", "prober", "batcher"} {
 			g.Go(name, func(ctx context.Context) error {
 				<-ctx.Done()
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				ended = append(ended, name)
 				return nil
 			})
@@ -62,7 +62,7 @@ func TestStopIsBounded(t *testing.T) {
 			return nil
 		})
 		g.Go("stuck", func(context.Context) error {
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			return nil
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -70,6 +70,6 @@ func TestStopIsBounded(t *testing.T) {
 		assert.ErrorIs(t, g.Stop(ctx), context.DeadlineExceeded)
 		synctest.Wait()
 		assert.True(t, told)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
