@@ -65,8 +65,19 @@ type Options struct {
 	Pending func(add func(Usage)) error
 
 	// OnProof, when not nil, is told what an answer of the backend proves: the application exists, and
-	// so do the metrics named, if any. It is called once for every answer, and must not block.
-	OnProof func(service string, c threescale.Credentials, app threescale.Application, metrics []string)
+	// so do the metrics named, if any, as of asked, when the question was put. It is called once for every answer,
+	// and must not block.
+	OnProof func(service string, c threescale.Credentials, app threescale.Application, metrics []string, asked time.Time)
+	// OnDenial, when not nil, is told when an answer of the backend says that an application, or a metric, does not
+	// exist. It must not block.
+	OnDenial func(service string, c threescale.Credentials, app threescale.Application, d Denial)
+}
+
+// Denial says in the backend's words, without secrets, that something does not exist.
+type Denial struct {
+	Metric     string // empty: the application
+	Status     int
+	Code, Text string
 }
 
 func (o Options) withDefaults() Options {

@@ -154,6 +154,8 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	case Split, Bisect:
 		if v.Kind == Split {
 			d.caps.learn(d.size(), o.Answer, d.began)
+		} else {
+			d.revoke(o.Answer)
 		}
 		d.divide(ctx, v, o.Answer)
 		d.recovered(d.lane)

@@ -41,7 +41,7 @@ func newAuthorizer(log *zap.Logger, c *config.Config, j authorize.Journal, pendi
 	return authorize.New(authorize.Options{
 		Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
 		MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
-		OnProof:  v.seen,
+		OnProof: v.seen, OnDenial: v.denied,
 		Services: askedServices(c.Services), Passthrough: c.Backend.Passthrough, Client: client, Journal: j, Log: log,
 		Pending: pending,
 	}), nil
