@@ -75,7 +75,7 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 	p.life, p.stopping = context.WithCancel(context.Background())
 	p.handler = ingest.NewHandler(ingest.Options{
 		Services: takenServices(c.Services), Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
-		Tokens: g.producers,
+		Tokens: g.producers, LateMargin: lateMargin(c),
 	})
 	p.witness.metric, p.witness.log = c.Reconcile.Witness, log.Named("reconcile")
 	p.batcher = batcher.New(s, batcher.Options{
@@ -86,6 +86,7 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 	p.openings.set(c.Services)
 	o := sender.Options{
 		MaxInFlight: c.Sender.MaxInFlight, Restamp: c.Sender.Expired == "restamp", Sending: p.reportSent, Settled: p.reportSettled,
+		ExpiredMargin: c.Sender.ExpiredMargin, FutureMargin: c.Sender.FutureMargin,
 		Proofs: v.proofs, Prober: v.prober,
 	}
 	if c.Sender.OnAmbiguous == "park" {
@@ -93,6 +94,17 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 	}
 	p.sender = sender.New(s, client, p.openings.of, log.Named("sender"), o)
 	return p
+}
+
+// sealAndSend is what sealing and sending take of the time that accepted usage has left, beside the flush interval.
+const sealAndSend = 30 * time.Second
+
+// lateMargin is what usage must have left of its 24 hours when it is accepted.
+func lateMargin(c *config.Config) time.Duration {
+	if c.Sender.Expired == "restamp" {
+		return 0
+	}
+	return c.Sender.ExpiredMargin + c.Batch.FlushInterval + sealAndSend
 }
 
 // start begins to batch and to send; stop ends both.

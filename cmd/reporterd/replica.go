@@ -92,7 +92,7 @@ func (r *replica) assemble() (err error) {
 	}
 	r.front = ingest.NewHandler(ingest.Options{
 		Services: takenServices(r.config.Services), Passthrough: r.config.Backend.Passthrough, Journal: r, Log: r.log.Named("ingest"),
-		Other: r.other, Tokens: r.guards.producers,
+		Other: r.other, Tokens: r.guards.producers, LateMargin: lateMargin(r.config),
 	})
 	return nil
 }
