@@ -42,6 +42,7 @@ type pipeline struct {
 	batching part               // the batcher's Run, begun by start and ended by stop
 	sending  part               // the sender's
 	asking   part               // the prober's
+	counting part               // the authorizer's, which ends when the usage on disk is counted
 }
 
 // part is something that runs until it is told to end.
@@ -112,13 +113,14 @@ func (p *pipeline) start() {
 	p.batching = launch(p.batcher.Run)
 	p.sending = launch(p.sender.Run)
 	p.asking = launch(p.vouching.run)
+	p.counting = launch(p.authorizer.Run)
 }
 
 // stop makes the last cut, then waits for the answers of the reports in flight. It returns an error when
 // there was no last cut, or ctx ended first; everything acknowledged is on disk either way.
 func (p *pipeline) stop(ctx context.Context) error {
-	cut, asked := p.batching.stop(ctx), p.asking.stop(ctx)
-	return errors.Join(cut, p.sending.stop(ctx), asked)
+	cut, asked, counted := p.batching.stop(ctx), p.asking.stop(ctx), p.counting.stop(ctx)
+	return errors.Join(cut, p.sending.stop(ctx), asked, counted)
 }
 
 var errStopping = errors.New(console.Stopping)

@@ -164,9 +164,7 @@ func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (clu
 	if err != nil {
 		return cluster.Member{}, errors.Join(err, s.Close())
 	}
-	if err := p.authorizer.Load(); err != nil {
-		log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
-	}
+	p.authorizer.Follow() // authorizations may have been asked of the owner before
 	p.start()
 	r.own(partition, p, read)
 	return cluster.Member{
