@@ -224,6 +224,16 @@ type Sender struct {
 	// unsent, for a person to decide. `restamp` sends it with the time of the attempt, so that it is
 	// counted, on the wrong day; how much is in a metric.
 	Expired string `key:"expired" oneof:"deadletter,restamp"`
+	// How long before its 24 hours are over usage is not sent any more. The backend compares a timestamp when its
+	// worker gets to it: the margin is for its queue, and for the difference between the clocks. What is behind it
+	// becomes a dead letter or is restamped. Usage that could not be reported before is refused at the door: with
+	// 24h less this margin, `batch.flush_interval` and 30s for sealing and sending; with `expired: restamp` only what
+	// is older than 24h. Usage of its last hour is reported apart from fresher usage, so that a worker that is
+	// further behind than the margin harms nothing else.
+	ExpiredMargin time.Duration `key:"expired_margin" min:"1s" max:"12h"`
+	// How long before usage may be sent whose timestamp is ahead: the backend takes up to 1h by its own clock. The
+	// margin is for the difference between the clocks. Usage that is further ahead waits.
+	FutureMargin time.Duration `key:"future_margin" min:"1s" max:"30m"`
 	// The most questions a second to the backend about applications and metrics that it did not vouch for
 	// lately. The backend drops a whole report for one it does not know, so what is not proven does not
 	// share a report with what is. A question is an authorization without usage; it counts nothing.

@@ -89,7 +89,7 @@ func (b *Bundle) stampOf(sent time.Time) int64 {
 	switch unix := sent.Unix(); {
 	case sent.IsZero(), unix > b.now:
 		return b.now
-	case unix < b.now-maxPast:
+	case unix < b.services.oldest(b.now):
 		return 0
 	default:
 		return unix

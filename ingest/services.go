@@ -19,6 +19,8 @@ type Service struct {
 type services struct {
 	byID map[string]*service
 	keys map[string]bool // provider keys of any service, to tell a wrong key from another service's
+
+	lateMargin int64 // seconds, of Options.LateMargin
 }
 
 type service struct {

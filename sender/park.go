@@ -87,7 +87,7 @@ func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.R
 		}
 	}
 	for _, i := range d.stale {
-		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: expired})
+		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: d.expiry(i)})
 	}
 	return r
 }

@@ -102,7 +102,7 @@ func (s *Sender) fail(l *lane, began time.Time, v Verdict, cause error) {
 		return s.backoff.delay(failures, v.Wait)
 	})
 	t := &l.trouble
-	if t.logged || (v.Kind != Hold && t.failures < 2) {
+	if t.logged || (v.Kind != Hold && v.Code != unexpectedAnswer && t.failures < 2) {
 		return
 	}
 	t.logged = true

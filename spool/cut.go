@@ -161,5 +161,5 @@ func (s *Spool) releaseJournal(from, upTo Position) {
 	cut, _ := slices.BinarySearchFunc(j.uncut, upTo+1, func(u uncutMark, p Position) int { return cmp.Compare(u.position, p) })
 	j.uncut = append([]uncutMark(nil), j.uncut[cut:]...)
 	j.mu.Unlock()
-	_ = j.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(upTo)+1 }) // the next cut tries again
+	_ = j.drop(upTo) // the next cut tries again
 }

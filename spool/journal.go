@@ -35,6 +35,8 @@ type journal struct {
 	failed error // of the last commit; nil when it was fine
 	size   int64 // bytes of events that are not cut
 	latest int64 // timestamp of any event that was kept since the start, Unix seconds; 0: none was
+
+	retained map[*Pending]Position // from where on the journal is still read
 }
 
 // uncutMark is an id whose only durable place is the journal.

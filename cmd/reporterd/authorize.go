@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +21,7 @@ const maxQuestions = 32
 
 // newAuthorizer has a client of its own: neither reports nor authorizations wait for the other's
 // connections, and their timeouts differ.
-func newAuthorizer(log *zap.Logger, c *config.Config, j authorize.Journal, pending func(add func(authorize.Usage)) error, backend string, v *vouching,
+func newAuthorizer(log *zap.Logger, c *config.Config, j authorize.Journal, pending func() authorize.Backlog, backend string, v *vouching,
 ) (*authorize.Authorizer, error) {
 	mode, err := authorize.ParseMode(c.Authorize.Mode)
 	if err != nil {
@@ -41,7 +40,7 @@ func newAuthorizer(log *zap.Logger, c *config.Config, j authorize.Journal, pendi
 	return authorize.New(authorize.Options{
 		Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
 		MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
-		OnProof:  v.seen,
+		OnProof: v.seen, OnDenial: v.denied,
 		Services: askedServices(c.Services), Passthrough: c.Backend.Passthrough, Client: client, Journal: j, Log: log,
 		Pending: pending,
 	}), nil
@@ -62,17 +61,13 @@ func authorizing(dir string) bool {
 	return err == nil
 }
 
-// countPending reads the usage on disk before any of it is sent, where authorizations were asked for in
-// an earlier life. What cannot be read is not counted against limits; it is delivered all the same, and
-// counts then.
+// countPending begins to count the usage on disk before any of it is sent, where authorizations were asked for in an
+// earlier life. It is read beside everything else; until that is done authorizations wait.
 func (p *pipeline) countPending(log *zap.Logger, dir string) {
 	if !authorizing(dir) {
 		return
 	}
-	if err := p.authorizer.Load(); err != nil {
-		log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
-		return
-	}
+	p.authorizer.Follow()
 	p.prime(log, dir)
 }
 
@@ -109,7 +104,7 @@ func forget(dir string) {
 
 // remember saves what is known for the next start, once nothing is taken in or sent any more.
 func (p *pipeline) remember(log *zap.Logger, dir string) {
-	if !authorizing(dir) {
+	if !authorizing(dir) || !p.authorizer.Loaded() {
 		return
 	}
 	name := p.authorizeFile(dir)
@@ -129,52 +124,6 @@ func (p *pipeline) writeAuthorizations(name string) error {
 	}
 	w := bufio.NewWriter(file)
 	return errors.Join(p.authorizer.Save(w), w.Flush(), file.Close())
-}
-
-// pending lists the usage that is on disk and not delivered: what is sealed in batches up to a cut, and
-// what the journal holds behind it.
-func pending(s *spool.Spool, add func(authorize.Usage)) error {
-	cut, batches, tail := s.Committed(), s.Batches(), s.Tail()
-	for tries := 0; s.Committed() != cut && tries < 10; tries++ { // a cut came between
-		cut, batches, tail = s.Committed(), s.Batches(), s.Tail()
-	}
-	defer func() { _ = tail.Close() }() // opened for reading
-	for i := range batches {
-		if err := pendingBatch(s, &batches[i], add); err != nil {
-			return err
-		}
-	}
-	for last := s.Readable(); cut < last; {
-		group, err := tail.Next(context.Background()) // does not wait: the last is durable, and there
-		if err != nil {
-			return err
-		}
-		for e := range group.Events {
-			lane := authorize.Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
-			add(authorize.Usage{Lane: lane, Transaction: &e.Transaction})
-		}
-		cut = group.Last
-	}
-	return nil
-}
-
-func pendingBatch(s *spool.Spool, info *spool.BatchInfo, add func(authorize.Usage)) error {
-	b, err := s.Load(info.ID)
-	if errors.Is(err, spool.ErrUnknownBatch) || errors.Is(err, spool.ErrDamaged) {
-		return nil // it is settled, or will be lost
-	}
-	if err != nil {
-		return err
-	}
-	u := authorize.Usage{Lane: laneOf(b)}
-	if info.Attempts > 0 {
-		u.Batch = info.ID.String()
-	}
-	for i := range b.Transactions {
-		u.Index, u.Transaction = i, &b.Transactions[i].Transaction
-		add(u)
-	}
-	return nil
 }
 
 func laneOf(b *spool.Batch) authorize.Lane {

@@ -45,6 +45,7 @@ type pipeline struct {
 	sending  part               // the sender's
 	asking   part               // the prober's
 	watching part               // says when the data directory cannot be read
+	counting part               // the authorizer's, which ends when the usage on disk is counted
 }
 
 // part is something that runs until it is told to end.
@@ -78,7 +79,7 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 	p.life, p.stopping = context.WithCancel(context.Background())
 	p.handler = ingest.NewHandler(ingest.Options{
 		Services: takenServices(c.Services), Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
-		Tokens: g.producers,
+		Tokens: g.producers, LateMargin: lateMargin(c),
 	})
 	p.witness.metric, p.witness.log = c.Reconcile.Witness, log.Named("reconcile")
 	p.batcher = batcher.New(s, batcher.Options{
@@ -89,6 +90,7 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 	p.openings.set(c.Services)
 	o := sender.Options{
 		MaxInFlight: c.Sender.MaxInFlight, Restamp: c.Sender.Expired == "restamp", Sending: p.reportSent, Settled: p.reportSettled,
+		ExpiredMargin: c.Sender.ExpiredMargin, FutureMargin: c.Sender.FutureMargin,
 		Proofs: v.proofs, Prober: v.prober,
 	}
 	if c.Sender.OnAmbiguous == "park" {
@@ -98,19 +100,31 @@ func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *thre
 	return p
 }
 
+// sealAndSend is what sealing and sending take of the time that accepted usage has left, beside the flush interval.
+const sealAndSend = 30 * time.Second
+
+// lateMargin is what usage must have left of its 24 hours when it is accepted.
+func lateMargin(c *config.Config) time.Duration {
+	if c.Sender.Expired == "restamp" {
+		return 0
+	}
+	return c.Sender.ExpiredMargin + c.Batch.FlushInterval + sealAndSend
+}
+
 // start begins to batch and to send; stop ends both.
 func (p *pipeline) start() {
 	p.batching = launch(p.batcher.Run)
 	p.sending = launch(p.sender.Run)
 	p.asking = launch(p.vouching.run)
 	p.watching = launch(p.unreadable.watch)
+	p.counting = launch(p.authorizer.Run)
 }
 
 // stop makes the last cut, then waits for the answers of the reports in flight. It returns an error when
 // there was no last cut, or ctx ended first; everything acknowledged is on disk either way.
 func (p *pipeline) stop(ctx context.Context) error {
-	cut, asked := p.batching.stop(ctx), p.asking.stop(ctx)
-	return errors.Join(cut, p.sending.stop(ctx), asked, p.watching.stop(ctx))
+	cut, asked, counted := p.batching.stop(ctx), p.asking.stop(ctx), p.counting.stop(ctx)
+	return errors.Join(cut, p.sending.stop(ctx), asked, counted, p.watching.stop(ctx))
 }
 
 var errStopping = errors.New(console.Stopping)

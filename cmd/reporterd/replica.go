@@ -92,7 +92,7 @@ func (r *replica) assemble() (err error) {
 	}
 	r.front = ingest.NewHandler(ingest.Options{
 		Services: takenServices(r.config.Services), Passthrough: r.config.Backend.Passthrough, Journal: r, Log: r.log.Named("ingest"),
-		Other: r.other, Tokens: r.guards.producers,
+		Other: r.other, Tokens: r.guards.producers, LateMargin: lateMargin(r.config),
 	})
 	return nil
 }
@@ -164,9 +164,7 @@ func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (clu
 	if err != nil {
 		return cluster.Member{}, errors.Join(err, s.Close())
 	}
-	if err := p.authorizer.Load(); err != nil {
-		log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
-	}
+	p.authorizer.Follow() // authorizations may have been asked of the owner before
 	p.start()
 	r.own(partition, p, read)
 	return cluster.Member{

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -166,8 +165,7 @@ func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string,
 	if err != nil {
 		return nil, err
 	}
-	usage := func(add func(authorize.Usage)) error { return errors.Join(pending(s, add), markAuthorizing(c.DataDir)) }
-	auth, err := newAuthorizer(log.Named("authorize"), c, s, usage, backend, v)
+	auth, err := newAuthorizer(log.Named("authorize"), c, s, backlogOf(log.Named("authorize"), s, c.DataDir), backend, v)
 	if err != nil {
 		return nil, err
 	}

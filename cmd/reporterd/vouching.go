@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/proof"
@@ -50,9 +51,15 @@ func newVouching(log *zap.Logger, c *config.Config, backend string) (*vouching, 
 	return v, nil
 }
 
-// seen notes what an authorization proved on its way.
-func (v *vouching) seen(service string, c threescale.Credentials, a threescale.Application, metrics []string) {
-	v.proofs.Prove(proof.Scope{ServiceID: service, Credentials: c}, a, metrics, time.Now())
+// seen notes what an authorization of a client proved that was asked for at asked.
+func (v *vouching) seen(service string, c threescale.Credentials, a threescale.Application, metrics []string, asked time.Time) {
+	v.proofs.Prove(proof.Scope{ServiceID: service, Credentials: c}, a, metrics, asked)
+}
+
+// denied notes that the backend denied an application or a metric to a client.
+func (v *vouching) denied(service string, c threescale.Credentials, a threescale.Application, d authorize.Denial) {
+	refusal := proof.Refusal{Status: d.Status, Code: d.Code, Text: d.Text}
+	v.proofs.Deny(proof.Scope{ServiceID: service, Credentials: c}, a, d.Metric, refusal, time.Now())
 }
 
 // run asks and saves until ctx ends.
