@@ -72,11 +72,12 @@ func (s *Service) resolve(found *problems, key string) {
 			continue
 		}
 		secret, reason := w.read(w.text)
-		if reason == "" && !isSecret(secret) {
-			reason = fmt.Sprintf("expected one line of at most %d bytes", maxSecret)
-		}
 		if reason != "" {
-			found.add(key+"."+w.name, w.place(), "%s", reason)
+			found.await(key+"."+w.name, w.place(), "%s", reason)
+			return
+		}
+		if !isSecret(secret) {
+			found.add(key+"."+w.name, w.place(), "expected one line of at most %d bytes", maxSecret)
 			return
 		}
 		*w.into = Secret(secret)

@@ -36,7 +36,7 @@ Nothing is started and nothing is contacted.`,
 				_, err = newGuards(c)
 			}
 			if err != nil {
-				return misuse(err)
+				return unusable(err)
 			}
 			for _, w := range c.Warnings() {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
@@ -65,7 +65,7 @@ that says where it came from. Secrets show as [redacted].`,
 			sandbox, _ := cmd.Flags().GetBool("sandbox")
 			c, _, err := load(cmd, sandbox)
 			if err != nil {
-				return misuse(err)
+				return unusable(err)
 			}
 			text, err := c.YAML()
 			if err != nil {

@@ -82,7 +82,7 @@ func directory(cmd *cobra.Command) (*config.Config, error) {
 	}
 	c, _, err := load(cmd, false)
 	if err != nil {
-		return nil, misuse(err)
+		return nil, unusable(err)
 	}
 	if _, err := os.Stat(c.DataDir); err != nil {
 		return nil, misuse(fmt.Errorf("data_dir: %w; name another with --data-dir", err))

@@ -54,7 +54,7 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *ori
 	}
 	announce(log, c, d.admin, g.local)
 	if err := r.assemble(); err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	reload := o.manager.reloading(func() error { return r.reload(o) })
 	d.admin.gate.open(r.console(begun, reload))

@@ -43,7 +43,7 @@ underscores), the environment beats the file, the file beats the defaults.`,
 			sandbox, _ := cmd.Flags().GetBool("sandbox")
 			c, file, err := load(cmd, sandbox)
 			if err != nil {
-				return misuse(err)
+				return unusable(err)
 			}
 			log, level := newLogger(cmd.ErrOrStderr(), c.Log)
 			defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
@@ -85,10 +85,10 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	begun := time.Now()
 	g, err := newGuards(c)
 	if err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	if err := guard(c.DataDir, sandboxed); err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	d, err := bindDoors(ctx, log, c, sandboxed)
 	if err != nil {
@@ -107,10 +107,10 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	announce(log, c, d.admin, g.local)
 	p, err := assemble(log, c, s, d.backend, g)
 	if err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	if err := p.keepBooks(log, c, d.sandboxURL()); err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	reload := o.manager.reloading(func() error { return p.reload(log, o) })
 	p.countPending(log, c.DataDir)
