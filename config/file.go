@@ -24,25 +24,25 @@ type file struct {
 }
 
 // readFile returns what a file says, without what is unknown, empty or of the wrong shape: those are
-// noted as problems. The error is that of a file that cannot be read, or is no YAML.
-func readFile(name string, found *problems) (map[string]any, error) {
+// noted as problems; and its outline. The error is that of a file that cannot be read, or is no YAML.
+func readFile(name string, found *problems) (map[string]any, outline, error) {
 	text, err := readBounded(name)
 	if err != nil {
-		return nil, err
+		return nil, outline{}, err
 	}
 	var root, more yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := decoder.Decode(&root); {
 	case errors.Is(err, io.EOF):
-		return nil, nil
+		return nil, outlined(name, text, nil), nil
 	case err != nil:
-		return nil, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, outline{}, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if decoder.Decode(&more) == nil {
-		return nil, fmt.Errorf("%s:%d: a second document: expected one", name, more.Line)
+		return nil, outline{}, fmt.Errorf("%s:%d: a second document: expected one", name, more.Line)
 	}
 	f := &file{name: name, found: found}
-	return f.section(root.Content[0], reflect.TypeOf(Config{}), ""), nil
+	return f.section(root.Content[0], reflect.TypeOf(Config{}), ""), outlined(name, text, dereference(root.Content[0])), nil
 }
 
 func readBounded(name string) ([]byte, error) {

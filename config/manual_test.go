@@ -143,6 +143,7 @@ func facts(key string, tag reflect.StructTag, value reflect.Value) string {
 	}
 	if !inService {
 		add("`%s`", Variable(key))
+		add("%s", map[string]string{takenByReload: "taken by a reload", readByReload: "read again by a reload", "": "a change needs a restart"}[tag.Get("reload")])
 	}
 	if name := Flag(key); name != "" {
 		add("`--%s`", name)

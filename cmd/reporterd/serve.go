@@ -16,6 +16,7 @@ import (
 
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -112,7 +113,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	if err := p.keepBooks(log, c, d.sandboxURL()); err != nil {
 		return unusable(err)
 	}
-	reload := o.manager.reloading(func() error { return p.reload(log, o) })
+	reload := o.manager.reloading(func(removed []string) (console.Reloaded, error) { return p.reload(log, o, removed) })
 	p.countPending(log, c.DataDir)
 	p.start()
 	if p.messages, err = openMessages(ctx, log, c, buried(s), p.handler); err != nil {
@@ -158,16 +159,16 @@ func until(ctx context.Context, broken <-chan error) error {
 
 // assemble puts the parts together. Its errors are about the configuration.
 func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string, g *guards) (*pipeline, error) {
-	client, err := newClient(c, backend)
+	client, err := newClient(c, backend, &g.backend)
 	if err != nil {
 		return nil, err
 	}
-	v, err := newVouching(log.Named("proof"), c, backend)
+	v, err := newVouching(log.Named("proof"), c, backend, &g.backend)
 	if err != nil {
 		return nil, err
 	}
 	usage := func(add func(authorize.Usage)) error { return errors.Join(pending(s, add), markAuthorizing(c.DataDir)) }
-	auth, err := newAuthorizer(log.Named("authorize"), c, s, usage, backend, v)
+	auth, err := newAuthorizer(log.Named("authorize"), c, s, usage, backend, &g.backend, v)
 	if err != nil {
 		return nil, err
 	}
