@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "reporterd: %v\nSee: reporterd --help\n", err)
 		return statusMisuse
 	case f.err != nil:
-		fmt.Fprintln(stderr, f.err)
+		complain(stderr, f.err)
 	}
 	return f.status
 }
@@ -95,7 +95,9 @@ the command line; 78 a configuration that is wrong in itself.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version,
 	}
+	root.SetVersionTemplate(versionText())
 	root.AddCommand(newServe(), newSandbox(), newConfig(), newInspection(), newDeadLetter(), newHealthcheck(), newMan(), newPortalServices(), newUsage(), newDoctor(), newReconcile(), newToken(), newVersion())
 	return root
 }

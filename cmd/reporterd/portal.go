@@ -19,7 +19,7 @@ import (
 // addPortal defines the options of commands that ask 3scale's admin portal.
 func addPortal(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG)")
+	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG; default /etc/reporterd/reporterd.yaml, if it exists)")
 	cmd.Flags().Bool("sandbox", false, "ask the portal of a running serve --sandbox")
 	cmd.Flags().String("portal-url", "", "the admin portal: acme, acme-admin.3scale.net or a `URL`; default: portal.url")
 	cmd.Flags().String("access-token-file", "", "`file` that holds an access token of it; default: the configuration's")

@@ -48,6 +48,9 @@ underscores), the environment beats the file, the file beats the defaults.`,
 			}
 			log, level := newLogger(cmd.ErrOrStderr(), c.Log)
 			defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
+			if restore, err := zap.RedirectStdLogAt(log.Named("go"), zap.WarnLevel); err == nil {
+				defer restore() // net/http and other libraries print by themselves
+			}
 			log.Info("starting", zap.String("version", version), zap.Int("pid", os.Getpid()),
 				zap.String("config", file), zap.String("data_dir", c.DataDir))
 			for _, w := range c.Warnings() {
