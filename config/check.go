@@ -166,7 +166,7 @@ func checkURL(found *problems, key, text string) {
 func checkFile(found *problems, key, name string) {
 	f, err := os.Open(name)
 	if err != nil {
-		found.add(key, name, "expected a readable file: %s", cause(err))
+		found.await(key, name, "expected a readable file: %s", cause(err))
 		return
 	}
 	defer f.Close()

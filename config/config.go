@@ -10,7 +10,8 @@ import "time"
 // Config is everything an operator can say. Load is the only way to a checked one.
 //
 // The tags say what Load checks and the manual repeats: key is the name in the file, kind the form of a
-// text, min and max its range, oneof the words it may be, need that it may not be empty, and planned the
+// text, min and max its range, oneof the words it may be, need that it may not be empty, reload what a
+// reload does about it (value: takes it, file: reads the file again; without it, a change needs a restart), and planned the
 // values (or *, all but the default) that have their place but not yet their feature: Load refuses them
 // rather than ignore them.
 type Config struct {
@@ -74,19 +75,21 @@ type Config struct {
 	// report cut off in flight may be counted twice, so this should be above `backend.timeout`.
 	StopTimeout time.Duration `key:"stop_timeout" min:"1s" max:"10m"`
 
-	origins  map[string]string // owned by Load: where each key that is not a default came from
-	warnings []string          // owned by Load
+	origins  map[string]string   // owned by Load: where each key that is not a default came from
+	warnings []string            // owned by Load
+	file     outline             // owned by Load: the file it was read from
+	sums     map[string][32]byte // owned by Load: SHA-256 of the files that keys name
 }
 
 // TLS is HTTPS on a listener. Its files may be replaced while they are in use: new ones are taken within ten seconds,
 // and a reload takes them at once.
 type TLS struct {
 	// The certificate chain, PEM. Given together with `key_file` or not at all.
-	CertFile string `key:"cert_file" kind:"file"`
+	CertFile string `key:"cert_file" kind:"file" reload:"file"`
 	// The private key, PEM.
-	KeyFile string `key:"key_file" kind:"file"`
+	KeyFile string `key:"key_file" kind:"file" reload:"file"`
 	// When given, whoever connects must show a certificate signed by one of these authorities, PEM.
-	ClientCAFile string `key:"client_ca_file" kind:"file"`
+	ClientCAFile string `key:"client_ca_file" kind:"file" reload:"file"`
 }
 
 // Auth says who may send.
@@ -95,7 +98,7 @@ type Auth struct {
 	// and `reporterd token create` makes an entry. Native calls (`/v1/...`) then need
 	// `Authorization: Bearer`; 3scale's own calls carry 3scale's credentials and are judged by those. A
 	// reload reads it again. Empty: no tokens are asked for.
-	TokensFile string `key:"tokens_file" kind:"file"`
+	TokensFile string `key:"tokens_file" kind:"file" reload:"file"`
 }
 
 // Limits bound what clients may take.
@@ -117,7 +120,7 @@ type Admin struct {
 	// The file of the operators' tokens, each with its scopes: `read`, `write` (includes `read`), `stats`,
 	// `account_management`. Its form is that of `auth.tokens_file`. `/livez`, `/readyz` and the empty page
 	// stay open. A reload reads it again. Empty: no tokens are asked for.
-	TokensFile string `key:"tokens_file" kind:"file"`
+	TokensFile string `key:"tokens_file" kind:"file" reload:"file"`
 	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
 	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
 	CORSOrigins string `key:"cors_origins" kind:"origins"`
@@ -138,7 +141,7 @@ type Backend struct {
 	// carry. When off, only listed services are taken.
 	Passthrough bool `key:"passthrough"`
 	// Authorities to trust for `backend.url` instead of the system's, PEM.
-	CAFile string `key:"ca_file" kind:"file"`
+	CAFile string `key:"ca_file" kind:"file" reload:"file"`
 }
 
 // Service is one service events may be for. Exactly one of its six ways to give credentials is used.
@@ -318,7 +321,7 @@ type NATS struct {
 	// what it acknowledged, and a warning and a metric say so. It matters where JetStream is used.
 	MonitorURLs string `key:"monitor_urls" kind:"monitors"`
 	// A file with the JWT and the seed of a NATS user, as nsc writes it. It is read at every connection.
-	CredentialsFile string `key:"credentials_file" kind:"file"`
+	CredentialsFile string `key:"credentials_file" kind:"file" reload:"file"`
 	// A file with the seed of an NKEY.
 	NKeyFile string `key:"nkey_file" kind:"file"`
 	// A user of the NATS server, with the password below.
@@ -346,7 +349,7 @@ type Sandbox struct {
 // Log is the daemon's own log.
 type Log struct {
 	// The least level written.
-	Level string `key:"level" oneof:"debug,info,warn,error"`
+	Level string `key:"level" oneof:"debug,info,warn,error" reload:"value"`
 	// `json` for machines, `console` for people. With `serve --sandbox` on a terminal the default is
 	// `console`.
 	Format string `key:"format" oneof:"json,console"`

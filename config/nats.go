@@ -55,7 +55,7 @@ func (n *NATS) resolve(found *problems) {
 	}
 	secret, reason := readSecretFile(n.PasswordFile)
 	if reason != "" {
-		found.add("nats.password_file", n.PasswordFile, "%s", reason)
+		found.await("nats.password_file", n.PasswordFile, "%s", reason)
 	}
 	n.Password = Secret(secret)
 }

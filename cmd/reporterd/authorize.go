@@ -21,18 +21,15 @@ const maxQuestions = 32
 
 // newAuthorizer has a client of its own: neither reports nor authorizations wait for the other's
 // connections, and their timeouts differ.
-func newAuthorizer(log *zap.Logger, c *config.Config, j authorize.Journal, pending func() authorize.Backlog, backend string, v *vouching,
+func newAuthorizer(log *zap.Logger, c *config.Config, j authorize.Journal, pending func() authorize.Backlog, backend string,
+	trusted *threescale.Trust, v *vouching,
 ) (*authorize.Authorizer, error) {
 	mode, err := authorize.ParseMode(c.Authorize.Mode)
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := authorities("backend.ca_file", c.Backend.CAFile)
-	if err != nil {
-		return nil, err
-	}
 	client, err := threescale.NewClient(threescale.ClientOptions{
-		URL: backend, Timeout: c.Authorize.Timeout, RootCAs: trusted, MaxConns: maxQuestions, UserAgent: "reporterd/" + version,
+		URL: backend, Timeout: c.Authorize.Timeout, Trust: trusted, MaxConns: maxQuestions, UserAgent: "reporterd/" + version,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)

@@ -60,7 +60,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letter
 	}
 	if err != nil {
 		m.stop(ctx, log)
-		return nil, misuse(err)
+		return nil, failed(err)
 	}
 	if (c.NATS.Stream != "" || c.Spool.Engine == "jetstream") && m.server == nil {
 		m.syncs = watchSyncs(c.NATS, secure, log)
@@ -131,7 +131,7 @@ func busTLS(c config.NATS) (*tls.Config, error) {
 	if c.CertFile != "" {
 		own, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("nats.cert_file: %q: %w", c.CertFile, err)
+			return nil, failed(fmt.Errorf("nats.cert_file: %q: %w", c.CertFile, err))
 		}
 		t.Certificates = []tls.Certificate{own}
 	}

@@ -32,7 +32,7 @@ func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed
 	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS)
 	err := errors.Join(bad[:]...)
 	if err != nil {
-		return nil, misuse(err)
+		return nil, unusable(err)
 	}
 	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {
 		return nil, failed(err)

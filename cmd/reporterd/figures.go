@@ -15,7 +15,7 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time, reload func() error) *console.Console {
+func newConsole(log *zap.Logger, c *config.Config, p *pipeline, started time.Time, reload reloading) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: c.Admin.Pprof, Log: log.Named("console"),
 		Snapshot: p.snapshot, Scraped: p.authorizer.Scraped, Ready: p.ready, Degraded: p.messages.degraded, Flush: p.flush, Reload: reload,

@@ -126,7 +126,7 @@ func certificates(log *zap.Logger, key string, c config.TLS) (*access.Certificat
 	}
 	held, err := access.OpenCertificates(c.CertFile, c.KeyFile, c.ClientCAFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, failed(fmt.Errorf("%s: %w", key, err))
 	}
 	held.Trouble = func(err error) {
 		if err != nil {
@@ -145,11 +145,11 @@ func authorities(key, file string) (*x509.CertPool, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, failed(fmt.Errorf("%s: %w", key, err))
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: %q: expected certificates in PEM", key, file)
+		return nil, failed(fmt.Errorf("%s: %q: expected certificates in PEM", key, file))
 	}
 	return pool, nil
 }

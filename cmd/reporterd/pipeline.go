@@ -152,13 +152,9 @@ func (p *pipeline) flush(ctx context.Context) error {
 	return err
 }
 
-func newClient(c *config.Config, backend string) (*threescale.Client, error) {
-	trusted, err := authorities("backend.ca_file", c.Backend.CAFile)
-	if err != nil {
-		return nil, err
-	}
+func newClient(c *config.Config, backend string, trusted *threescale.Trust) (*threescale.Client, error) {
 	client, err := threescale.NewClient(threescale.ClientOptions{
-		URL: backend, Timeout: c.Backend.Timeout, RootCAs: trusted, MaxConns: c.Sender.MaxInFlight,
+		URL: backend, Timeout: c.Backend.Timeout, Trust: trusted, MaxConns: c.Sender.MaxInFlight,
 		UserAgent: "reporterd/" + version,
 	})
 	if err != nil {

@@ -49,7 +49,7 @@ tell what became of them. It asks before each, unless --yes is given, and a repo
 decided about once.
 
 Exit status: 0 all match, 3 something differs, 4 not verifiable yet, 1 it failed, 2 wrong
-usage or configuration.`,
+usage of the command line, 78 wrong configuration.`,
 		Example: `  reporterd reconcile --config reporterd.yaml
   reporterd reconcile --service 2555417 --since 7d --all
   reporterd reconcile --output json | jq 'select(.verdict == "short")'
@@ -176,7 +176,7 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 	}
 	client, err := newPortal(c, "")
 	if err != nil {
-		return nil, misuse(err)
+		return nil, unusable(err)
 	}
 	defer client.Close()
 	l, err := ledger.Open(ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep})

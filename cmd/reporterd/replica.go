@@ -20,6 +20,7 @@ import (
 	"github.com/reporterd/reporterd/bus"
 	"github.com/reporterd/reporterd/cluster"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/ingest"
 	"github.com/reporterd/reporterd/jetdisk"
 	"github.com/reporterd/reporterd/spool"
@@ -54,9 +55,9 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *ori
 	}
 	announce(log, c, d.admin, g.local)
 	if err := r.assemble(); err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
-	reload := o.manager.reloading(func() error { return r.reload(o) })
+	reload := o.manager.reloading(func(removed []string) (console.Reloaded, error) { return r.reload(o, removed) })
 	d.admin.gate.open(r.console(begun, reload))
 	if err := r.join(ctx); err != nil {
 		return early(ctx, log, failed(err))
@@ -84,10 +85,10 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *ori
 
 // assemble makes what does not depend on a partition.
 func (r *replica) assemble() (err error) {
-	if r.vouched, err = newVouching(r.log.Named("proof"), r.config, r.backend); err != nil {
+	if r.vouched, err = newVouching(r.log.Named("proof"), r.config, r.backend, &r.guards.backend); err != nil {
 		return err
 	}
-	if r.spare, err = newAuthorizer(r.log.Named("authorize"), r.config, r, nil, r.backend, r.vouched); err != nil {
+	if r.spare, err = newAuthorizer(r.log.Named("authorize"), r.config, r, nil, r.backend, &r.guards.backend, r.vouched); err != nil {
 		return err
 	}
 	r.front = ingest.NewHandler(ingest.Options{
@@ -248,22 +249,13 @@ func (r *replica) stop(d *doors) {
 }
 
 // reload does what a pipeline's does, for all of them.
-func (r *replica) reload(o *origin) error {
+func (r *replica) reload(o *origin, removed []string) (console.Reloaded, error) {
 	r.reloads.mu.Lock()
 	defer r.reloads.mu.Unlock()
-	c, err := o.again()
-	if err == nil {
-		err = r.guards.reload()
+	c, done, err := r.reloads.read(r.log, o, r.guards, removed)
+	if err != nil {
+		return done, err
 	}
-	if r.reloads.bad = err != nil; err != nil {
-		r.reloads.refused++
-		r.log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))
-		return err
-	}
-	for _, w := range c.Warnings() {
-		r.log.Warn(w)
-	}
-	o.adopt(c)
 	r.mu.Lock()
 	r.latest = c
 	r.mu.Unlock()
@@ -272,10 +264,8 @@ func (r *replica) reload(o *origin) error {
 	for _, p := range r.pipelines() {
 		p.adopt(c.Services)
 	}
-	r.reloads.last = time.Now()
-	r.reloads.done++
-	r.log.Info("services reloaded", zap.Int("services", len(c.Services)))
-	return nil
+	r.reloads.succeeded(r.log, c, done, nil)
+	return done, nil
 }
 
 // ready returns why nothing can be taken in, if so.

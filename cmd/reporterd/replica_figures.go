@@ -16,7 +16,7 @@ import (
 
 // console is the admin listener of a replica. Figures are those of its own partitions, so that all replicas
 // together have all of them; lanes and dead letters are everybody's.
-func (r *replica) console(started time.Time, reload func() error) *console.Console {
+func (r *replica) console(started time.Time, reload reloading) *console.Console {
 	return console.New(console.Options{
 		Build: build(), Started: started, Pprof: r.config.Admin.Pprof, Log: r.log.Named("console"), Tokens: r.guards.operators, Routes: append(slices.Concat((&bookkeeping{}).routes(), (&reconciliation{}).routes()), compatibleRoutes(http.HandlerFunc(noLedger))...),
 		Snapshot: r.snapshot, Scraped: r.scraped, Ready: r.ready, Degraded: func() []string { return r.bus.Load().degraded() }, Flush: r.flush, Reload: reload,

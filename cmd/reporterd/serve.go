@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -42,10 +43,13 @@ underscores), the environment beats the file, the file beats the defaults.`,
 			sandbox, _ := cmd.Flags().GetBool("sandbox")
 			c, file, err := load(cmd, sandbox)
 			if err != nil {
-				return misuse(err)
+				return unusable(err)
 			}
 			log, level := newLogger(cmd.ErrOrStderr(), c.Log)
 			defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
+			if restore, err := zap.RedirectStdLogAt(log.Named("go"), zap.WarnLevel); err == nil {
+				defer restore() // net/http and other libraries print by themselves
+			}
 			log.Info("starting", zap.String("version", version), zap.Int("pid", os.Getpid()),
 				zap.String("config", file), zap.String("data_dir", c.DataDir))
 			for _, w := range c.Warnings() {
@@ -84,10 +88,10 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	begun := time.Now()
 	g, err := newGuards(c)
 	if err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	if err := guard(c.DataDir, sandboxed); err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	d, err := bindDoors(ctx, log, c, sandboxed)
 	if err != nil {
@@ -106,12 +110,12 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	announce(log, c, d.admin, g.local)
 	p, err := assemble(log, c, s, d.backend, g)
 	if err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
 	if err := p.keepBooks(log, c, d.sandboxURL()); err != nil {
-		return misuse(err)
+		return unusable(err)
 	}
-	reload := o.manager.reloading(func() error { return p.reload(log, o) })
+	reload := o.manager.reloading(func(removed []string) (console.Reloaded, error) { return p.reload(log, o, removed) })
 	p.countPending(log, c.DataDir)
 	p.start()
 	if p.messages, err = openMessages(ctx, log, c, buried(s), p.handler); err != nil {
@@ -157,15 +161,15 @@ func until(ctx context.Context, broken <-chan error) error {
 
 // assemble puts the parts together. Its errors are about the configuration.
 func assemble(log *zap.Logger, c *config.Config, s *spool.Spool, backend string, g *guards) (*pipeline, error) {
-	client, err := newClient(c, backend)
+	client, err := newClient(c, backend, &g.backend)
 	if err != nil {
 		return nil, err
 	}
-	v, err := newVouching(log.Named("proof"), c, backend)
+	v, err := newVouching(log.Named("proof"), c, backend, &g.backend)
 	if err != nil {
 		return nil, err
 	}
-	auth, err := newAuthorizer(log.Named("authorize"), c, s, backlogOf(log.Named("authorize"), s, c.DataDir), backend, v)
+	auth, err := newAuthorizer(log.Named("authorize"), c, s, backlogOf(log.Named("authorize"), s, c.DataDir), backend, &g.backend, v)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/systemd"
 )
 
@@ -58,11 +59,11 @@ func (s *supervision) begin(line func() string) {
 }
 
 // reloading wraps a reload.
-func (s *supervision) reloading(reload func() error) func() error {
-	return func() error {
+func (s *supervision) reloading(reload reloading) reloading {
+	return func(removed []string) (console.Reloaded, error) {
 		s.manager.Reloading()
 		defer s.manager.Ready()
-		return reload()
+		return reload(removed)
 	}
 }
 

@@ -30,13 +30,9 @@ type vouching struct {
 
 // newVouching has a client of its own, so that questions do not wait for reports that hang. What an
 // earlier process learnt is a cache: without it everything is asked for again.
-func newVouching(log *zap.Logger, c *config.Config, backend string) (*vouching, error) {
-	trusted, err := authorities("backend.ca_file", c.Backend.CAFile)
-	if err != nil {
-		return nil, err
-	}
+func newVouching(log *zap.Logger, c *config.Config, backend string, trusted *threescale.Trust) (*vouching, error) {
 	client, err := threescale.NewClient(threescale.ClientOptions{
-		URL: backend, Timeout: c.Backend.Timeout, RootCAs: trusted, MaxConns: mostProbes, UserAgent: "reporterd/" + version,
+		URL: backend, Timeout: c.Backend.Timeout, Trust: trusted, MaxConns: mostProbes, UserAgent: "reporterd/" + version,
 	})
 	if err != nil {
 		return nil, err
