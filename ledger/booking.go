@@ -73,9 +73,8 @@ type booking struct {
 	sum     *change              // and its change
 	batches map[string]*batchRow // by their keys
 
-	damaged  error // a row that makes no sense: what can be read of it is kept
-	evidence int64 // bytes that the batches will take more than before
-	err      error // the first
+	damaged error // a row that makes no sense: what can be read of it is kept
+	err     error // the first
 }
 
 // account books one thing that happened to a batch.
@@ -88,8 +87,7 @@ func (b *booking) account(a *spool.Account) {
 		b.requeued(a)
 	case spool.AccountAmbiguous:
 		all(Figures{Ambiguous: 1})
-		b.row(a.Batch).ambiguous++
-		b.vector(a.Batch, a.Batch.Transactions, times{ambiguous: 1})
+		b.doubt(a.Batch)
 	case spool.AccountLost:
 		all(Figures{Lost: 1})
 	case spool.AccountEnded:
@@ -124,6 +122,7 @@ func (b *booking) ended(a *spool.Account) {
 	if len(a.Dead) == len(a.Batch.Transactions) {
 		return
 	}
+	b.read(a.Batch, b.row(a.Batch))
 	b.vector(a.Batch, a.Batch.Transactions, times{delivered: 1})
 	for _, child := range a.Children {
 		b.vector(a.Batch, child.Transactions, times{delivered: -1})
