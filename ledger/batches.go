@@ -170,6 +170,9 @@ func (b *booking) vector(batch *spool.Batch, transactions []spool.Transaction, c
 	shares := make([]share, 0, n)
 	for i := range transactions {
 		t, first := &transactions[i], len(shares)
+		if !b.bookable(batch, t) {
+			continue
+		}
 		for _, u := range t.Usage {
 			value := int64(u.Value)
 			shares = append(shares, share{b.number(nameMetric, u.Metric), change.delivered * value, change.ambiguous * value})

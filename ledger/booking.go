@@ -74,11 +74,26 @@ type booking struct {
 	batches map[string]*batchRow // by their keys
 
 	damaged error // a row that makes no sense: what can be read of it is kept
+	aside   aside // what the database cannot take
+	maxName int   // bytes
 	err     error // the first
+}
+
+// newBooking returns a booking for one transaction of the database.
+func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
+	most := r.maxName
+	if most == 0 {
+		most = maxName
+	}
+	return &booking{tx: tx, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: most}
 }
 
 // account books one thing that happened to a batch.
 func (b *booking) account(a *spool.Account) {
+	b.setAside(a)
+	if len(a.Batch.Lane.ServiceID) > b.maxName {
+		return
+	}
 	all := func(change Figures) { b.batch(a.Batch, change) }
 	switch a.Kind {
 	case spool.AccountSealed:
@@ -145,6 +160,9 @@ func (b *booking) batch(batch *spool.Batch, change Figures) {
 
 // transaction multiplies a change by the usage of a transaction, and books it at a time.
 func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64, change Figures) {
+	if !b.bookable(batch, t) {
+		return
+	}
 	at = stamped(batch, at)
 	day, hour := uint32(at/86400), uint8(at/3600%hoursOfDay)
 	service := b.number(nameService, batch.Lane.ServiceID)

@@ -77,6 +77,7 @@ type Stats struct {
 	Missed   bool      // since it was made, the ledger could not read something: its figures may be less than what happened
 	Trouble  string    // why it does not book at the moment; empty: it does
 	GivenUp  uint64    // days that were given up for MaxBytes
+	SetAside uint64    // transactions that the database cannot take: they are missing from the figures
 	Earliest time.Time // the first day that is kept; zero: none
 }
 
@@ -180,6 +181,9 @@ type run struct {
 	next     uint64 // behind what was gathered; 0: nothing was
 	durable  uint64 // behind what is booked in the database
 	missed   bool
+	aside    aside // records that the database refused
+	left     aside // transactions that the latest attempt to book left out
+	maxName  int   // 0: as much as the database takes; tests set it
 }
 
 // gather reads what one transaction will book. It returns with nothing when there is nothing for a while.
@@ -223,6 +227,9 @@ func (r *run) book(ctx context.Context) {
 			break
 		}
 		r.names.forget()
+		if refused(err) && r.isolate() {
+			continue
+		}
 		r.trouble(err)
 		if damaged(err) || errors.Is(err, ErrAway) {
 			if err := r.renew(err); err == nil {
@@ -243,18 +250,19 @@ func (r *run) book(ctx context.Context) {
 		missed = missed && !s.Missed
 		s.Missed = s.Missed || missed
 	})
+	r.sayAside()
 	if was != "" {
 		r.options.Log.Info("the ledger is written again")
 	}
 	if missed {
-		r.options.Log.Error("the ledger has missed something: it was removed or is damaged, and the figures may be less than what happened")
+		r.options.Log.Error("the ledger is incomplete: its figures may be less than what happened")
 	}
 	r.gathered, r.cells, r.next, r.missed = r.gathered[:0], 0, 0, false
 }
 
 func (r *run) commit() error {
 	return r.update(func(tx *bbolt.Tx) error {
-		b := booking{tx: tx, names: &r.names, changes: make(map[row]*change), batches: make(map[string]*batchRow)}
+		b := r.newBooking(tx, &r.names)
 		for i := range r.gathered {
 			b.account(&r.gathered[i])
 		}
@@ -265,6 +273,7 @@ func (r *run) commit() error {
 			r.options.Log.Error("a row of the ledger is damaged: its figures are less than what happened", zap.Error(b.damaged))
 			r.missed = true
 		}
+		r.left, r.missed = b.aside, r.missed || b.aside.count > 0
 		meta := tx.Bucket(bucketMeta)
 		if r.missed {
 			if err := meta.Put(keyMissed, []byte{1}); err != nil {

@@ -58,7 +58,7 @@ func (b *bookkeeping) figures() *console.Ledger {
 		return nil
 	}
 	s := b.ledger.Stats()
-	out := &console.Ledger{Booked: s.Booked, Bytes: s.Bytes, Missed: s.Missed, Stopped: s.Trouble != "", GivenUp: s.GivenUp}
+	out := &console.Ledger{Booked: s.Booked, Bytes: s.Bytes, Missed: s.Missed, Stopped: s.Trouble != "", GivenUp: s.GivenUp, SetAside: s.SetAside}
 	if !s.Earliest.IsZero() {
 		out.Earliest = s.Earliest.Unix()
 	}
