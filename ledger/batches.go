@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -292,35 +293,61 @@ func batchKey(sealed int64, id string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(max(sealed, 0)/3600)), id...)
 }
 
+// pageCells bounds what one transaction of the database reads of the evidence.
+const pageCells = 50_000
+
 // Batches calls each with every batch that was sealed from since on, by the hour, as far back as they are kept; of one
-// service, or of all where it is empty. It ends early with each's error.
+// service, or of all where it is empty. It ends early with each's error. As with Rows, no transaction is open while each
+// runs, and what is booked meanwhile may show in the batches that come later.
 func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord) error) error {
-	return l.view(func(tx *bbolt.Tx) error {
-		t := texts{tx: tx, known: make(map[uint32]string)}
-		wanted := find(tx, nameService, service)
-		c := tx.Bucket(bucketBatches).Cursor()
-		for k, v := c.Seek(batchKey(since.Unix(), "")); k != nil; k, v = c.Next() {
-			if isRepeat(k) {
-				continue
-			}
-			var r batchRow
-			if !r.decode(v) {
-				return fmt.Errorf("ledger: batch %s: %w", k[4:], errCells)
-			}
-			if service != "" && r.service != wanted {
-				continue
-			}
-			if repeated := tx.Bucket(bucketBatches).Get(repeatKey(string(k))); repeated != nil {
-				d := reader{data: repeated}
-				r.repeated = int(d.unsigned())
-			}
-			r.fold()
-			if err := each(r.record(string(k[4:]), &t)); err != nil {
+	for from := batchKey(since.Unix(), ""); from != nil; {
+		var page []*BatchRecord
+		err := l.view(func(tx *bbolt.Tx) (err error) {
+			page, from, err = batchPage(tx, service, from)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := each(r); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// batchPage reads batches from a key on, and returns the key where the next page begins; nil: there is none.
+func batchPage(tx *bbolt.Tx, service string, from []byte) (page []*BatchRecord, next []byte, err error) {
+	t := texts{tx: tx, known: make(map[uint32]string)}
+	wanted, cells := find(tx, nameService, service), 0
+	bucket := tx.Bucket(bucketBatches)
+	c := bucket.Cursor()
+	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
+		if isRepeat(k) {
+			continue
+		}
+		if cells >= pageCells {
+			return page, bytes.Clone(k), nil
+		}
+		var r batchRow
+		if !r.decode(v) {
+			return nil, nil, fmt.Errorf("ledger: batch %s: %w", k[4:], errCells)
+		}
+		cells++
+		if service != "" && r.service != wanted {
+			continue
+		}
+		if repeated := bucket.Get(repeatKey(string(k))); repeated != nil {
+			d := reader{data: repeated}
+			r.repeated = int(d.unsigned())
+		}
+		r.fold()
+		found := r.record(string(k[4:]), &t)
+		page, cells = append(page, found), cells+len(found.Cells)
+	}
+	return page, nil, nil
 }
 
 func (r *batchRow) record(id string, t *texts) *BatchRecord {

@@ -160,7 +160,7 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
 		if r.due.Before(time.Now()) {
-			r.prune()
+			r.prune(ctx)
 		}
 		if r.gather(ctx); r.next > 0 {
 			r.book(ctx)
