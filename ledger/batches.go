@@ -370,15 +370,3 @@ func (r *batchRow) record(id string, t *texts) *BatchRecord {
 	}
 	return out
 }
-
-// evidence is how many bytes all batches take.
-func evidence(tx *bbolt.Tx) int64 {
-	if n := tx.Bucket(bucketMeta).Get(keyEvidence); len(n) == 8 {
-		return int64(binary.BigEndian.Uint64(n))
-	}
-	return 0
-}
-
-func addEvidence(tx *bbolt.Tx, change int64) error {
-	return tx.Bucket(bucketMeta).Put(keyEvidence, binary.BigEndian.AppendUint64(nil, uint64(max(0, evidence(tx)+change))))
-}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
@@ -62,7 +61,9 @@ type Ledger struct {
 	options Options
 	file    sync.RWMutex // guards db; held for reading while it is used
 	db      *bbolt.DB    // nil: away
-	next    uint64       // where the batch log is to be read, at Open
+	next    uint64       // where the batch log is to be read, at Open or Anchor
+
+	anchored bool // the place was held against the log; Anchor's callers, one at a time
 
 	mu    sync.Mutex // guards what follows
 	stats Stats
@@ -91,12 +92,9 @@ func Open(o Options) (*Ledger, error) {
 		return nil, err
 	}
 	err := l.view(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if at := meta.Get(keyNext); at != nil {
-			l.next = binary.BigEndian.Uint64(at)
-		}
-		l.stats.Missed = meta.Get(keyMissed) != nil
-		return nil
+		now, err := readState(tx)
+		l.next, l.stats.Missed = now.next, now.missed
+		return err
 	})
 	l.measure()
 	l.stats.Next = l.Next()
@@ -124,7 +122,11 @@ func makeBuckets(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	return nil
+	now, err := readState(tx)
+	if err != nil || tx.Bucket(bucketMeta).Get(keyState) != nil {
+		return err
+	}
+	return now.write(tx)
 }
 
 // Next is where Spool.Accounts has to begin: spool.Options.Accounted. It is 1 for a new ledger.
@@ -156,6 +158,12 @@ func (l *Ledger) note(change func(*Stats)) {
 // Run books what happens to batches until ctx ends. It holds up nobody: while the database cannot be written, it tries
 // again, and the spool keeps what is to be booked as long as it has room.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
+	for !l.anchored && ctx.Err() == nil {
+		if err := l.Anchor(s); err != nil {
+			l.trouble(err)
+			pause(ctx, again)
+		}
+	}
 	r := run{Ledger: l, spool: s, accounts: s.Accounts(), durable: l.Next()}
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
@@ -179,6 +187,7 @@ type run struct {
 	gathered []spool.Account
 	cells    int
 	next     uint64 // behind what was gathered; 0: nothing was
+	sum      uint32 // of the frame before next
 	durable  uint64 // behind what is booked in the database
 	missed   bool
 	aside    aside // records that the database refused
@@ -208,7 +217,7 @@ func (r *run) gather(ctx context.Context) {
 		for i := range page.Accounts {
 			r.cells += len(page.Accounts[i].Batch.Transactions)
 		}
-		r.next, r.missed = page.Next, r.missed || page.Missed
+		r.next, r.sum, r.missed = page.Next, page.Sum, r.missed || page.Missed
 	}
 }
 
@@ -274,16 +283,13 @@ func (r *run) commit() error {
 			r.missed = true
 		}
 		r.left, r.missed = b.aside, r.missed || b.aside.count > 0
-		meta := tx.Bucket(bucketMeta)
-		if r.missed {
-			if err := meta.Put(keyMissed, []byte{1}); err != nil {
-				return err
-			}
-		}
-		if err := meta.Put(keyNext, binary.BigEndian.AppendUint64(nil, r.next)); err != nil {
+		now, err := readState(tx)
+		if err != nil {
 			return err
 		}
-		return nil
+		now.missed = now.missed || r.missed
+		now.advance(mark{r.next, r.sum})
+		return now.write(tx)
 	})
 }
 

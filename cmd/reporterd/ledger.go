@@ -32,7 +32,9 @@ func (b *bookkeeping) begin(log *zap.Logger, c *config.Config, s *spool.Spool, p
 		return
 	}
 	b.ledger, b.spool = l, s
-	s.Booked(l.Next())
+	if err := l.Anchor(s); err != nil {
+		log.Warn("the ledger cannot compare its place with the batch log yet: it is tried again", zap.Error(err))
+	}
 	b.part = launch(func(ctx context.Context) error {
 		l.Run(ctx, s)
 		return nil
