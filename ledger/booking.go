@@ -73,13 +73,27 @@ type booking struct {
 	sum     *change              // and its change
 	batches map[string]*batchRow // by their keys
 
-	damaged  error // a row that makes no sense: what can be read of it is kept
-	evidence int64 // bytes that the batches will take more than before
-	err      error // the first
+	damaged error // a row that makes no sense: what can be read of it is kept
+	aside   aside // what the database cannot take
+	maxName int   // bytes
+	err     error // the first
+}
+
+// newBooking returns a booking for one transaction of the database.
+func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
+	most := r.maxName
+	if most == 0 {
+		most = maxName
+	}
+	return &booking{tx: tx, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: most}
 }
 
 // account books one thing that happened to a batch.
 func (b *booking) account(a *spool.Account) {
+	b.setAside(a)
+	if len(a.Batch.Lane.ServiceID) > b.maxName {
+		return
+	}
 	all := func(change Figures) { b.batch(a.Batch, change) }
 	switch a.Kind {
 	case spool.AccountSealed:
@@ -88,8 +102,7 @@ func (b *booking) account(a *spool.Account) {
 		b.requeued(a)
 	case spool.AccountAmbiguous:
 		all(Figures{Ambiguous: 1})
-		b.row(a.Batch).ambiguous++
-		b.vector(a.Batch, a.Batch.Transactions, times{ambiguous: 1})
+		b.doubt(a.Batch)
 	case spool.AccountLost:
 		all(Figures{Lost: 1})
 	case spool.AccountEnded:
@@ -124,6 +137,7 @@ func (b *booking) ended(a *spool.Account) {
 	if len(a.Dead) == len(a.Batch.Transactions) {
 		return
 	}
+	b.read(a.Batch, b.row(a.Batch))
 	b.vector(a.Batch, a.Batch.Transactions, times{delivered: 1})
 	for _, child := range a.Children {
 		b.vector(a.Batch, child.Transactions, times{delivered: -1})
@@ -146,6 +160,9 @@ func (b *booking) batch(batch *spool.Batch, change Figures) {
 
 // transaction multiplies a change by the usage of a transaction, and books it at a time.
 func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64, change Figures) {
+	if !b.bookable(batch, t) {
+		return
+	}
 	at = stamped(batch, at)
 	day, hour := uint32(at/86400), uint8(at/3600%hoursOfDay)
 	service := b.number(nameService, batch.Lane.ServiceID)

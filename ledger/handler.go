@@ -87,6 +87,7 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Rows: []pageRow{}}
 	n, last := 0, position{}
+	q.most = q.skip + q.limit + 1 // one state of the ledger for one page
 	err = l.Rows(q.Query, func(row *Row) error {
 		if n++; n <= q.skip {
 			return nil

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
@@ -62,7 +61,9 @@ type Ledger struct {
 	options Options
 	file    sync.RWMutex // guards db; held for reading while it is used
 	db      *bbolt.DB    // nil: away
-	next    uint64       // where the batch log is to be read, at Open
+	next    uint64       // where the batch log is to be read, at Open or Anchor
+
+	anchored bool // the place was held against the log; Anchor's callers, one at a time
 
 	mu    sync.Mutex // guards what follows
 	stats Stats
@@ -77,6 +78,7 @@ type Stats struct {
 	Missed   bool      // since it was made, the ledger could not read something: its figures may be less than what happened
 	Trouble  string    // why it does not book at the moment; empty: it does
 	GivenUp  uint64    // days that were given up for MaxBytes
+	SetAside uint64    // transactions that the database cannot take: they are missing from the figures
 	Earliest time.Time // the first day that is kept; zero: none
 }
 
@@ -90,12 +92,9 @@ func Open(o Options) (*Ledger, error) {
 		return nil, err
 	}
 	err := l.view(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if at := meta.Get(keyNext); at != nil {
-			l.next = binary.BigEndian.Uint64(at)
-		}
-		l.stats.Missed = meta.Get(keyMissed) != nil
-		return nil
+		now, err := readState(tx)
+		l.next, l.stats.Missed = now.next, now.missed
+		return err
 	})
 	l.measure()
 	l.stats.Next = l.Next()
@@ -123,7 +122,11 @@ func makeBuckets(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	return nil
+	now, err := readState(tx)
+	if err != nil || tx.Bucket(bucketMeta).Get(keyState) != nil {
+		return err
+	}
+	return now.write(tx)
 }
 
 // Next is where Spool.Accounts has to begin: spool.Options.Accounted. It is 1 for a new ledger.
@@ -155,11 +158,17 @@ func (l *Ledger) note(change func(*Stats)) {
 // Run books what happens to batches until ctx ends. It holds up nobody: while the database cannot be written, it tries
 // again, and the spool keeps what is to be booked as long as it has room.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
+	for !l.anchored && ctx.Err() == nil {
+		if err := l.Anchor(s); err != nil {
+			l.trouble(err)
+			pause(ctx, again)
+		}
+	}
 	r := run{Ledger: l, spool: s, accounts: s.Accounts(), durable: l.Next()}
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
 		if r.due.Before(time.Now()) {
-			r.prune()
+			r.prune(ctx)
 		}
 		if r.gather(ctx); r.next > 0 {
 			r.book(ctx)
@@ -178,8 +187,12 @@ type run struct {
 	gathered []spool.Account
 	cells    int
 	next     uint64 // behind what was gathered; 0: nothing was
+	sum      uint32 // of the frame before next
 	durable  uint64 // behind what is booked in the database
 	missed   bool
+	aside    aside // records that the database refused
+	left     aside // transactions that the latest attempt to book left out
+	maxName  int   // 0: as much as the database takes; tests set it
 }
 
 // gather reads what one transaction will book. It returns with nothing when there is nothing for a while.
@@ -204,7 +217,7 @@ func (r *run) gather(ctx context.Context) {
 		for i := range page.Accounts {
 			r.cells += len(page.Accounts[i].Batch.Transactions)
 		}
-		r.next, r.missed = page.Next, r.missed || page.Missed
+		r.next, r.sum, r.missed = page.Next, page.Sum, r.missed || page.Missed
 	}
 }
 
@@ -223,6 +236,9 @@ func (r *run) book(ctx context.Context) {
 			break
 		}
 		r.names.forget()
+		if refused(err) && r.isolate() {
+			continue
+		}
 		r.trouble(err)
 		if damaged(err) || errors.Is(err, ErrAway) {
 			if err := r.renew(err); err == nil {
@@ -243,18 +259,19 @@ func (r *run) book(ctx context.Context) {
 		missed = missed && !s.Missed
 		s.Missed = s.Missed || missed
 	})
+	r.sayAside()
 	if was != "" {
 		r.options.Log.Info("the ledger is written again")
 	}
 	if missed {
-		r.options.Log.Error("the ledger has missed something: it was removed or is damaged, and the figures may be less than what happened")
+		r.options.Log.Error("the ledger is incomplete: its figures may be less than what happened")
 	}
 	r.gathered, r.cells, r.next, r.missed = r.gathered[:0], 0, 0, false
 }
 
 func (r *run) commit() error {
 	return r.update(func(tx *bbolt.Tx) error {
-		b := booking{tx: tx, names: &r.names, changes: make(map[row]*change), batches: make(map[string]*batchRow)}
+		b := r.newBooking(tx, &r.names)
 		for i := range r.gathered {
 			b.account(&r.gathered[i])
 		}
@@ -265,16 +282,14 @@ func (r *run) commit() error {
 			r.options.Log.Error("a row of the ledger is damaged: its figures are less than what happened", zap.Error(b.damaged))
 			r.missed = true
 		}
-		meta := tx.Bucket(bucketMeta)
-		if r.missed {
-			if err := meta.Put(keyMissed, []byte{1}); err != nil {
-				return err
-			}
-		}
-		if err := meta.Put(keyNext, binary.BigEndian.AppendUint64(nil, r.next)); err != nil {
+		r.left, r.missed = b.aside, r.missed || b.aside.count > 0
+		now, err := readState(tx)
+		if err != nil {
 			return err
 		}
-		return nil
+		now.missed = now.missed || r.missed
+		now.advance(mark{r.next, r.sum})
+		return now.write(tx)
 	})
 }
 
