@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 )
 
 // headSum is the checksum of a frame's head. The head holds the payload's checksum, so that two frames with the same sum have
@@ -41,9 +39,9 @@ func (s *Spool) AccountsAgree(next uint64, sum uint32) (Agreement, error) {
 	if segment == nil || segment.first >= next {
 		return PlaceUnknown, nil
 	}
-	end, following := log.extent(segment)
-	file, err := log.fs.OpenFile(log.path(segment.name()), os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	end, _, following := log.extent(segment)
+	file, err := log.openSegment(segment)
+	if errors.Is(err, errReleased) {
 		return PlaceUnknown, nil // removed just now
 	}
 	if err != nil {
@@ -52,8 +50,8 @@ func (s *Spool) AccountsAgree(next uint64, sum uint32) (Agreement, error) {
 	defer func() { _ = file.Close() }()
 	head := make([]byte, frameHead)
 	for off := int64(segmentHead); off+frameHead <= end; {
-		if _, err := file.ReadAt(head, off); err != nil {
-			return PlaceUnknown, fmt.Errorf("spool: read %s: %w", segment.name(), err)
+		if err := readFull(file, head, off); err != nil {
+			return PlaceUnknown, fmt.Errorf("spool: %w", log.trouble(segment, span{off, frameHead}, err))
 		}
 		f, ok := parseFrame(head)
 		if !ok {
