@@ -17,7 +17,7 @@ import (
 func lived(t *testing.T) (o Options, d *disktest.Disk, counts Counts) {
 	t.Helper()
 	d = disktest.New(disktest.Options{})
-	o = Options{Dir: "data", FS: d, DedupeWindow: time.Hour}
+	o = Options{Dir: "data", FS: d, DedupeWindow: time.Hour, SegmentBytes: minSegment}
 	s, id := oneBatch(t, o, 10)
 	require.NoError(t, s.Resolve(id, delivered(BatchInfo{Transactions: 10})))
 	appendAll(t, s, identified("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"))
