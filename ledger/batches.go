@@ -77,19 +77,32 @@ func (b *booking) row(batch *spool.Batch) *batchRow {
 	if found == nil {
 		return r
 	}
-	d := reader{data: found}
+	plain, err := unseal([]byte(key), found, b.strict)
+	d := reader{data: plain, bad: err != nil}
 	r.head(&d)
 	r.unread = true
-	if repeated != nil {
-		e := reader{data: repeated}
-		r.repeated = int(e.unsigned())
-		d.bad = d.bad || e.bad
-	}
-	if d.bad {
-		b.damaged = fmt.Errorf("batch %s: %w", batch.ID, errCells)
-		*r = batchRow{service: r.service, sealed: batch.Sealed.Unix(), stored: r.stored}
+	if !r.count([]byte(key), repeated, b.strict) || d.bad {
+		b.fail(fmt.Errorf("%w: batch %s: %w", errDamaged, batch.ID, errCells))
 	}
 	return r
+}
+
+// count reads the number of repeated reports. It reports whether that is what was written.
+func (r *batchRow) count(key, stored []byte, strict bool) bool {
+	if stored == nil {
+		return true
+	}
+	plain, err := unseal(repeatKey(string(key)), stored, strict)
+	d := reader{data: plain, bad: err != nil}
+	r.repeated = int(d.unsigned())
+	return !d.bad
+}
+
+// fail keeps the first error, with which the booking ends.
+func (b *booking) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
 }
 
 // doubt counts one more ambiguous report of a batch. Only the first of them writes what it may have added.
@@ -109,8 +122,9 @@ func (b *booking) read(batch *spool.Batch, r *batchRow) {
 	if r.unread {
 		r.unread = false
 		key := batchKey(batch.Sealed.Unix(), batch.ID.String())
-		if !r.decode(b.tx.Bucket(bucketBatches).Get(key)) {
-			b.damaged = fmt.Errorf("batch %s: %w", batch.ID, errCells)
+		plain, err := unseal(key, b.tx.Bucket(bucketBatches).Get(key), b.strict)
+		if err != nil || !r.decode(plain) {
+			b.fail(fmt.Errorf("%w: batch %s: %w", errDamaged, batch.ID, errCells))
 		}
 	}
 	r.fold()
@@ -272,7 +286,7 @@ func (b *booking) writeBatches() error {
 func (r *batchRow) write(bucket *bbolt.Bucket, key string) (size int, err error) {
 	if r.rewrite {
 		r.fold()
-		data := r.encode()
+		data := seal(nil, []byte(key), r.encode())
 		if r.stored > 0 || r.obsolete {
 			if err := bucket.Delete(repeatKey(key)); err != nil {
 				return 0, err
@@ -283,7 +297,7 @@ func (r *batchRow) write(bucket *bbolt.Bucket, key string) (size int, err error)
 	if r.repeated == 0 {
 		return r.stored, nil
 	}
-	data := binary.AppendUvarint(nil, uint64(r.repeated))
+	data := seal(nil, repeatKey(key), binary.AppendUvarint(nil, uint64(r.repeated)))
 	before := len(bucket.Get(repeatKey(key)))
 	return r.stored - before + len(data), bucket.Put(repeatKey(key), data)
 }
@@ -302,7 +316,7 @@ const pageCells = 50_000
 func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord) error) error {
 	for from := batchKey(since.Unix(), ""); from != nil; {
 		var page []*BatchRecord
-		err := l.view(func(tx *bbolt.Tx) (err error) {
+		err := l.answer(func(tx *bbolt.Tx) (err error) {
 			page, from, err = batchPage(tx, service, from)
 			return err
 		})
@@ -321,6 +335,10 @@ func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord
 // batchPage reads batches from a key on, and returns the key where the next page begins; nil: there is none.
 func batchPage(tx *bbolt.Tx, service string, from []byte) (page []*BatchRecord, next []byte, err error) {
 	t := texts{tx: tx, known: make(map[uint32]string)}
+	now, err := readState(tx)
+	if err != nil {
+		return nil, nil, err
+	}
 	wanted, cells := find(tx, nameService, service), 0
 	bucket := tx.Bucket(bucketBatches)
 	c := bucket.Cursor()
@@ -332,16 +350,13 @@ func batchPage(tx *bbolt.Tx, service string, from []byte) (page []*BatchRecord, 
 			return page, bytes.Clone(k), nil
 		}
 		var r batchRow
-		if !r.decode(v) {
-			return nil, nil, fmt.Errorf("ledger: batch %s: %w", k[4:], errCells)
+		plain, err := unseal(k, v, now.sealed)
+		if err != nil || !r.decode(plain) || !r.count(k, bucket.Get(repeatKey(string(k))), now.sealed) {
+			return nil, nil, fmt.Errorf("%w: batch %s: %w", errDamaged, k[4:], errCells)
 		}
 		cells++
 		if service != "" && r.service != wanted {
 			continue
-		}
-		if repeated := bucket.Get(repeatKey(string(k))); repeated != nil {
-			d := reader{data: repeated}
-			r.repeated = int(d.unsigned())
 		}
 		r.fold()
 		found := r.record(string(k[4:]), &t)

@@ -73,8 +73,8 @@ type booking struct {
 	sum     *change              // and its change
 	batches map[string]*batchRow // by their keys
 
-	damaged error // a row that makes no sense: what can be read of it is kept
 	aside   aside // what the database cannot take
+	strict  bool  // every value has a checksum
 	maxName int   // bytes
 	err     error // the first
 }
@@ -85,7 +85,8 @@ func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
 	if most == 0 {
 		most = maxName
 	}
-	return &booking{tx: tx, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: most}
+	now, err := readState(tx)
+	return &booking{tx: tx, err: err, strict: now.sealed, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: most}
 }
 
 // account books one thing that happened to a batch.
@@ -218,13 +219,19 @@ func (b *booking) write() error {
 	order := slices.SortedFunc(maps.Keys(b.changes), row.compare)
 	days := b.tx.Bucket(bucketDays)
 	var cells []cell
+	var plain []byte
 	for _, r := range order {
 		key := r.key()
 		cells = cells[:0]
-		if err := eachCell(days.Get(key), func(c *cell) { cells = append(cells, *c) }); err != nil {
-			b.damaged = fmt.Errorf("%s of service number %d: %w", dayTime(r.day).Format(time.DateOnly), r.service, err)
+		data, err := unseal(key, days.Get(key), b.strict)
+		if err == nil {
+			err = eachCell(data, func(c *cell) { cells = append(cells, *c) })
 		}
-		if err := days.Put(key, appendCells(nil, merge(cells, b.changes[r].cells))); err != nil {
+		if err != nil {
+			return fmt.Errorf("%w: %s of service number %d: %w", errDamaged, dayTime(r.day).Format(time.DateOnly), r.service, err)
+		}
+		plain = appendCells(plain[:0], merge(cells, b.changes[r].cells))
+		if err := days.Put(key, seal(make([]byte, 0, len(plain)+5), key, plain)); err != nil {
 			return err
 		}
 	}

@@ -114,6 +114,9 @@ func statusOf(err error) int {
 	if errors.Is(err, ErrTooMany) {
 		return http.StatusBadRequest
 	}
+	if errors.Is(err, ErrUnchecked) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrAway) {
+		return http.StatusServiceUnavailable
+	}
 	return http.StatusInternalServerError
 }
 
@@ -148,6 +151,9 @@ func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
 
 func problem(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/problem+json")
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": err.Error()})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	fault "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/spool"
@@ -65,8 +66,11 @@ type Ledger struct {
 
 	anchored bool // the place was held against the log; Anchor's callers, one at a time
 
-	mu    sync.Mutex // guards what follows
-	stats Stats
+	mu         sync.Mutex // guards what follows
+	stats      Stats
+	unreadable error     // why no answers are given; nil: they are
+	checkDue   time.Time // when the whole file is read again
+	wake       func()    // has Run go on at once; nil: it is not waiting
 }
 
 // Stats are figures since the start.
@@ -88,7 +92,7 @@ func Open(o Options) (*Ledger, error) {
 		o.Log = zap.NewNop()
 	}
 	l := &Ledger{options: o}
-	if err := l.openOrRenew(); err != nil {
+	if err := l.openOrRepair(context.Background()); err != nil {
 		return nil, err
 	}
 	err := l.view(func(tx *bbolt.Tx) error {
@@ -109,15 +113,35 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = guarded(func() error { return db.Update(makeBuckets) })
+	err = guarded(func() error {
+		if whole := db.View(hasBuckets); whole == nil {
+			return nil
+		}
+		return db.Update(makeBuckets)
+	})
 	if err != nil {
 		return nil, errors.Join(err, guarded(db.Close))
 	}
 	return db, nil
 }
 
+var allBuckets = [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches}
+
+// hasBuckets returns nil where nothing has to be made.
+func hasBuckets(tx *bbolt.Tx) error {
+	for _, name := range allBuckets {
+		if tx.Bucket(name) == nil {
+			return fault.ErrBucketNotFound
+		}
+	}
+	if tx.Bucket(bucketMeta).Get(keyState) == nil {
+		return errState
+	}
+	return nil
+}
+
 func makeBuckets(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches} {
+	for _, name := range allBuckets {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
@@ -167,9 +191,11 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 	r := run{Ledger: l, spool: s, accounts: s.Accounts(), durable: l.Next()}
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
+		r.check(ctx)
 		if r.due.Before(time.Now()) {
 			r.prune(ctx)
 		}
+		r.upgradeSome()
 		if r.gather(ctx); r.next > 0 {
 			r.book(ctx)
 		}
@@ -190,6 +216,9 @@ type run struct {
 	sum      uint32 // of the frame before next
 	durable  uint64 // behind what is booked in the database
 	missed   bool
+	upgrade  upgrade
+	repaired bool  // a damaged file was replaced, and the new one is not open yet
+	anew     bool  // nothing of a damaged file held: the log is to be read from its beginning
 	aside    aside // records that the database refused
 	left     aside // transactions that the latest attempt to book left out
 	maxName  int   // 0: as much as the database takes; tests set it
@@ -197,8 +226,14 @@ type run struct {
 
 // gather reads what one transaction will book. It returns with nothing when there is nothing for a while.
 func (r *run) gather(ctx context.Context) {
-	wait, cancel := context.WithTimeout(ctx, pruneEvery)
+	patience := pruneEvery
+	if !r.upgrade.done || r.readable() != nil {
+		patience = upgradePause
+	}
+	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	r.waking(cancel)
+	defer r.waking(nil)
 	for r.cells < gatherCells {
 		page, err := r.accounts.Next(wait)
 		if err != nil {
@@ -212,6 +247,7 @@ func (r *run) gather(ctx context.Context) {
 			cancel()
 			wait, cancel = context.WithTimeout(ctx, gatherTime)
 			defer cancel()
+			r.waking(nil)
 		}
 		r.gathered = append(r.gathered, page.Accounts...)
 		for i := range page.Accounts {
@@ -229,7 +265,7 @@ func (r *run) book(ctx context.Context) {
 		r.next = 0
 		return
 	}
-	for {
+	for renewed := false; ; {
 		err := r.commit()
 		if err == nil {
 			r.measure()
@@ -241,8 +277,14 @@ func (r *run) book(ctx context.Context) {
 		}
 		r.trouble(err)
 		if damaged(err) || errors.Is(err, ErrAway) {
-			if err := r.renew(err); err == nil {
+			r.suspect(err)
+			if err := r.renew(ctx, err); err != nil {
+				r.trouble(err)
+			} else if r.next == 0 {
 				return // what was gathered is read again
+			} else if !renewed {
+				renewed = true
+				continue
 			}
 		}
 		if pause(ctx, again); ctx.Err() != nil {
@@ -278,10 +320,6 @@ func (r *run) commit() error {
 		if err := b.write(); err != nil {
 			return err
 		}
-		if b.damaged != nil {
-			r.options.Log.Error("a row of the ledger is damaged: its figures are less than what happened", zap.Error(b.damaged))
-			r.missed = true
-		}
 		r.left, r.missed = b.aside, r.missed || b.aside.count > 0
 		now, err := readState(tx)
 		if err != nil {
@@ -300,6 +338,13 @@ func (l *Ledger) trouble(err error) {
 	if was == "" {
 		l.options.Log.Error("the ledger is not written: it is tried again", zap.Error(err), zap.Duration("again", again))
 	}
+}
+
+// waking says what suspect does to end the wait for news.
+func (l *Ledger) waking(wake func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wake = wake
 }
 
 func pause(ctx context.Context, d time.Duration) {

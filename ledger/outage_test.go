@@ -107,7 +107,10 @@ func TestLongEvidence(t *testing.T) {
 			old.uses = append(old.uses, use{uint32(benchFirst.Unix() / 3600), app, []share{{metric, 0, 3}}})
 		}
 		data := old.encode()
-		require.NoError(t, addEvidence(tx, int64(len(data))))
+		now, err := readState(tx)
+		require.NoError(t, err)
+		now.sealed, now.evidence = false, int64(len(data))
+		require.NoError(t, now.write(tx))
 		return tx.Bucket(bucketBatches).Put(batchKey(b.Sealed.Unix(), b.ID.String()), data)
 	}))
 	counted := func(ambiguous int) {

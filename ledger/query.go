@@ -84,7 +84,7 @@ func (l *Ledger) Rows(q Query, each func(*Row) error) error {
 	}
 	for more := true; more; {
 		s.page, s.scanned = s.page[:0], 0
-		err := l.view(func(tx *bbolt.Tx) error {
+		err := l.answer(func(tx *bbolt.Tx) error {
 			s.tx, s.texts.tx = tx, tx
 			return s.run()
 		})
@@ -116,6 +116,7 @@ type search struct {
 	tx       *bbolt.Tx
 	texts    texts
 	page     []Row                        // what this transaction of the database found
+	strict   bool                         // every value has a checksum
 	scanned  int                          // rows of the database that it has read
 	parents  map[uint32]map[uint32]uint32 // by service, of methods; numbers
 	invented map[string]uint32
@@ -160,6 +161,11 @@ func (f *found) add(key sum, figures *Figures) {
 }
 
 func (s *search) run() error {
+	now, err := readState(s.tx)
+	if err != nil {
+		return err
+	}
+	s.strict = now.sealed
 	var service, app uint32
 	if s.ServiceID != "" {
 		if service = find(s.tx, nameService, s.ServiceID); service == 0 {
@@ -210,7 +216,14 @@ func (s *search) scan(service, app uint32) error {
 			s.after = &position{row: r, time: -1} // before the first of its rows
 			return errPause
 		}
-		if err := s.row(r, v); err != nil {
+		plain, err := unseal(k, v, s.strict)
+		if err == nil {
+			err = s.row(r, plain)
+		}
+		if errors.Is(err, errSum) || errors.Is(err, errCells) {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		if err != nil {
 			return err
 		}
 		if s.AppID != "" || s.AllApplications {

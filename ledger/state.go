@@ -37,6 +37,7 @@ type state struct {
 	evidence int64  // bytes of all batches
 	missed   bool   // something could not be booked, or was lost
 	sealed   bool   // every value has a checksum: one without is damaged
+	numbers  uint64 // how many numbers were given to names
 	marks    []mark // the places up to which was booked lately, the newest last
 }
 
@@ -57,6 +58,7 @@ func readState(tx *bbolt.Tx) (s state, err error) {
 	if k, _ := tx.Bucket(bucketDays).Cursor().First(); k != nil && s.next == 0 {
 		return s, errState
 	}
+	s.sealed = s.next == 0 // it is new
 	return s, nil
 }
 
@@ -68,10 +70,11 @@ func (s *state) write(tx *bbolt.Tx) error {
 			return err
 		}
 	}
+	s.numbers = tx.Bucket(bucketNumbers).Sequence()
 	return meta.Put(keyState, s.append(nil))
 }
 
-// append writes version, flags, next, evidence, the marks, and a CRC32C of the key and all that.
+// append writes version, flags, next, evidence, numbers, the marks, and a CRC32C of the key and all that.
 func (s *state) append(dst []byte) []byte {
 	flags := byte(0)
 	if s.missed {
@@ -83,6 +86,7 @@ func (s *state) append(dst []byte) []byte {
 	dst = append(dst, stateVersion, flags)
 	dst = binary.BigEndian.AppendUint64(dst, s.next)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(s.evidence))
+	dst = binary.BigEndian.AppendUint64(dst, s.numbers)
 	for _, m := range s.marks {
 		dst = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(dst, m.next), m.sum)
 	}
@@ -90,13 +94,14 @@ func (s *state) append(dst []byte) []byte {
 }
 
 func parseState(data []byte) (s state, err error) {
-	const head, size = 18, 12
+	const head, size = 26, 12
 	n := len(data) - 4
 	if n < head || (n-head)%size != 0 || data[0] != stateVersion || binary.BigEndian.Uint32(data[n:]) != checksum(keyState, data[:n]) {
 		return s, errState
 	}
 	s.missed, s.sealed = data[1]&flagMissed != 0, data[1]&flagSealed != 0
 	s.next, s.evidence = binary.BigEndian.Uint64(data[2:]), int64(binary.BigEndian.Uint64(data[10:]))
+	s.numbers = binary.BigEndian.Uint64(data[18:])
 	for at := head; at < n; at += size {
 		s.marks = append(s.marks, mark{binary.BigEndian.Uint64(data[at:]), binary.BigEndian.Uint32(data[at+8:])})
 	}
