@@ -70,8 +70,11 @@ type Config struct {
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 
-	// How long a stop (SIGTERM, SIGINT) may take: requests are finished, the window is sealed, reports in
-	// flight get their answer. What is left then stays on disk and goes out after the next start; only a
+	// How long events are still accepted after the order to stop (SIGTERM, SIGINT), while `/readyz` answers 503: a load
+	// balancer or an orchestrator needs that long to send its traffic elsewhere. `stop_timeout` begins after it.
+	StopDelay time.Duration `key:"stop_delay" min:"0s" max:"10m"`
+	// How long a stop (SIGTERM, SIGINT) may take: requests are finished, the window is sealed, what was
+	// not tried yet is sent for half of the time, reports in flight get their answer. What is left then stays on disk and goes out after the next start; only a
 	// report cut off in flight may be counted twice, so this should be above `backend.timeout`.
 	StopTimeout time.Duration `key:"stop_timeout" min:"1s" max:"10m"`
 

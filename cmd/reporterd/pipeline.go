@@ -127,6 +127,17 @@ func (p *pipeline) stop(ctx context.Context) error {
 	return errors.Join(cut, p.sending.stop(ctx), asked, counted, p.watching.stop(ctx))
 }
 
+// finish is stop at the end of the daemon: between the last cut and the end it sends what was not tried yet, for so long
+// at most. While the backend is away that is over with the first failure.
+func (p *pipeline) finish(ctx context.Context, sending time.Duration) error {
+	cut := p.batching.stop(ctx)
+	bounded, cancel := context.WithTimeout(ctx, sending)
+	_ = p.sender.Tried(bounded, p.spool.Readable()) // what is left goes out after the next start
+	cancel()
+	asked := p.asking.stop(ctx)
+	return errors.Join(cut, p.sending.stop(ctx), asked)
+}
+
 var errStopping = errors.New(console.Stopping)
 
 // ready returns why the daemon cannot commit and accept, if it cannot.

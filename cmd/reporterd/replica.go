@@ -40,6 +40,7 @@ type replica struct {
 	vouched *vouching                    // the spare's
 	reloads reloads
 	bus     atomic.Pointer[messages] // nil until it has joined
+	halting atomic.Bool              // the order to stop has come
 	spared  atomic.Uint64            // authorizations that spare answered
 
 	mu     sync.Mutex // guards what follows
@@ -72,15 +73,12 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *ori
 	d.traffic.gate.open(r.front)
 	defer o.attend(log, reload, r.statusLine)()
 	log.Info("ready", zap.Duration("after", time.Since(begun).Round(time.Millisecond)))
-	select {
-	case <-ctx.Done():
-		o.manager.stopping()
-		r.stop(d)
-		return nil
-	case err := <-broken:
-		r.stop(d)
-		return failed(err)
-	}
+	err = until(ctx, broken)
+	o.manager.stopping()
+	r.halting.Store(true)
+	linger(log, c.StopDelay, err, broken)
+	r.stop(d)
+	return err
 }
 
 // assemble makes what does not depend on a partition.
@@ -270,6 +268,9 @@ func (r *replica) reload(o *origin, removed []string) (console.Reloaded, error) 
 
 // ready returns why nothing can be taken in, if so.
 func (r *replica) ready() error {
+	if r.halting.Load() {
+		return errStopping
+	}
 	node := r.node.Load()
 	if node == nil {
 		return errUnjoined

@@ -23,9 +23,10 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
-		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting, seals what it
-has, waits for reports in flight and exits; what is left stays on disk and goes out
-after the next start. Another signal, from a second later on, exits at once, which
+		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting (after stop_delay),
+seals what it has, sends what was not tried yet for half of stop_timeout, waits for
+reports in flight and exits; what is left stays on disk and goes out after the next
+start. Another signal, from a second later on, exits at once, which
 loses nothing either.
 
 With --sandbox it needs no file and no account: it starts a stand-in for 3scale's
@@ -133,6 +134,8 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	}
 	err = until(ctx, broken)
 	o.manager.stopping()
+	p.stopping()
+	linger(log, c.StopDelay, err, broken)
 	stop(log, c.StopTimeout, d, p)
 	if err == nil {
 		p.remember(log, c.DataDir)
@@ -156,6 +159,22 @@ func until(ctx context.Context, broken <-chan error) error {
 		return nil
 	case err := <-broken:
 		return failed(err)
+	}
+}
+
+// linger goes on accepting for a while after the order to stop, when the daemon is not ready any more: by then its traffic
+// goes elsewhere. A listener that broke, before or meanwhile, ends it.
+func linger(log *zap.Logger, delay time.Duration, broke error, broken <-chan error) {
+	if delay <= 0 || broke != nil {
+		return
+	}
+	log.Info("not ready any more; still accepting", zap.Duration("stop_delay", delay))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case err := <-broken:
+		log.Error("a listener broke while stopping", zap.Error(err))
 	}
 }
 
@@ -192,7 +211,7 @@ func stop(log *zap.Logger, limit time.Duration, d *doors, p *pipeline) {
 	p.messages.stop(requests, log)
 	enough()
 
-	err := p.stop(ctx)
+	err := p.finish(ctx, limit/2)
 	p.compare.stop(ctx)
 	p.books.stop(ctx, log)
 	counts := p.spool.Counts()
