@@ -158,6 +158,10 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 		reconcile.Report
 	}
 	err := daemon.call(ctx, http.MethodPost, "/api/v1/reconcile?"+q.Encode(), nil, &answer)
+	var refused *refusedOrder
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound && len(services) > 0 {
+		err = misuse(fmt.Errorf("--service: %w", err))
+	}
 	return &answer.Report, daemon, err
 }
 
@@ -184,10 +188,15 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 		return nil, err
 	}
 	defer func() { _ = l.Close() }()
-	return reconcile.Run(ctx, reconcile.Options{
+	report, err := reconcile.Run(ctx, reconcile.Options{
 		Ledger: l, Portal: client, Services: services, Since: back, Rules: rulesOf(c),
 		Step: func(done, all int) { s.progress("services", int64(done), int64(all)) },
 	})
+	var unknown *reconcile.UnknownService
+	if errors.As(err, &unknown) {
+		return nil, misuse(fmt.Errorf("--service: %w", err))
+	}
+	return report, err
 }
 
 func showReport(s *screen, r *reconcile.Report, all bool) error {
