@@ -78,7 +78,8 @@ type rig struct {
 	dir     string
 	server  *natsd.Server
 	client  *nats.Conn
-	mu      sync.Mutex // guards letters and noRoom
+	asked   []bus.Question // of the bus that open opens
+	mu      sync.Mutex     // guards letters and noRoom
 	letters []bus.Letter
 	noRoom  error
 }
@@ -116,6 +117,7 @@ func (r *rig) open(stream string) {
 	handler := ingest.NewHandler(ingest.Options{Services: []ingest.Service{{ID: "1001"}, {ID: "a.b"}}, Journal: r.memory})
 	b, err := bus.Open(bus.Options{
 		URL: "nats://" + r.server.Address(), Subject: "usage.>", Stream: stream, Durable: "reporterd", Handler: handler, Letters: r.keep,
+		Asked: r.asked,
 	})
 	require.NoError(r.t, err)
 	r.Bus = b

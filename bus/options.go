@@ -26,6 +26,7 @@ type Options struct {
 	Login    Login
 	TLS      *tls.Config // nil: as the servers want it
 	Asked    []Question  // what requests may ask besides
+	Inboxes  []string    // prefixes of the subjects that answers may go to; none: DefaultInboxes
 	Version  string      // of this program, for nats micro ls
 	Handler  *ingest.Handler
 	Letters  Letters

@@ -14,7 +14,7 @@ type Stats struct {
 	Connected bool              `json:"connected"`
 	Losses    uint64            `json:"connections_lost"`
 	Waiting   int               `json:"waiting"` // messages taken in and not yet durable or refused
-	Refused   map[string]uint64 `json:"refused"` // messages that can never be taken, by reason
+	Refused   map[string]uint64 `json:"refused"` // messages that can never be taken or answered, by reason
 	Letters   uint64            `json:"dead_letters"`
 	Unkept    uint64            `json:"unkept"`  // refused publishes that could not be written down
 	Dropped   uint64            `json:"dropped"` // plain publishes there was no room for
@@ -34,7 +34,7 @@ type counters struct {
 	letters, unkept, dropped                                      atomic.Uint64
 	acknowledged, unconfirmed, postponed, terminated, redelivered atomic.Uint64
 
-	malformed, large, typed, invalid atomic.Uint64
+	malformed, large, typed, invalid, unanswerable atomic.Uint64
 }
 
 func (c *counters) refused(status int) {
@@ -59,6 +59,7 @@ func (b *Bus) Stats() Stats {
 		Refused: map[string]uint64{
 			"malformed_message": c.malformed.Load(), "message_too_large": c.large.Load(),
 			"message_type": c.typed.Load(), "invalid_message": c.invalid.Load(),
+			"reply_subject": c.unanswerable.Load(),
 		},
 		Stream: StreamStats{
 			Acknowledged: c.acknowledged.Load(), Unconfirmed: c.unconfirmed.Load(), Postponed: c.postponed.Load(),

@@ -297,6 +297,11 @@ type NATS struct {
 	AuthorizeSubject string `key:"authorize_subject" kind:"subject"`
 	// See `nats.authorize_subject`.
 	AuthrepSubject string `key:"authrep_subject" kind:"subject"`
+	// Prefixes of the reply subjects that requests may name, separated by commas. Clients of NATS use `_INBOX`
+	// unless they are told otherwise. A request that names another reply subject is neither taken nor
+	// answered, and counted (`reporterd_nats_refused_total`): the answer would be published with the daemon's
+	// rights, which reach further than its sender's.
+	InboxPrefixes string `key:"inbox_prefixes" kind:"inboxes" need:"true"`
 	// The JetStream stream to consume. Empty: plain subscriptions, which also answer requests. It is created
 	// when it does not exist (a work queue of `nats.subject`), and never changed when it does.
 	Stream string `key:"stream" kind:"name"`

@@ -24,7 +24,7 @@ func Default() *Config {
 			MaxBytes: 256 * MiB, Timeout: 2 * time.Second,
 		},
 		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 5_000_000},
-		NATS:        NATS{Listen: "127.0.0.1:4222", Subject: "usage.>", AuthorizeSubject: "authorize.>", AuthrepSubject: "authrep.>", Durable: "reporterd"},
+		NATS:        NATS{Listen: "127.0.0.1:4222", Subject: "usage.>", AuthorizeSubject: "authorize.>", AuthrepSubject: "authrep.>", InboxPrefixes: "_INBOX", Durable: "reporterd"},
 		Sandbox:     Sandbox{Listen: "127.0.0.1:7072"},
 		Log:         Log{Level: "info", Format: "json"},
 		StopTimeout: 20 * time.Second,

@@ -54,7 +54,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letter
 	if err == nil {
 		m.bus, err = bus.Open(bus.Options{
 			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
-			Login: login(c.NATS),
+			Login: login(c.NATS), Inboxes: c.NATS.Inboxes(),
 			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: letters, Log: log.Named("nats"),
 		})
 	}
