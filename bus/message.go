@@ -61,6 +61,20 @@ func (b *Bus) delivered(msg jetstream.Msg) (m *message, times uint64) {
 	return m, at.NumDelivered
 }
 
+// part is what is kept of a message of a stream of which not every event can be taken. Each part has an origin of its
+// own, which is the same when the message is delivered again.
+func (m *message) part(r ingest.Rejected) *message {
+	p := *m
+	p.Body = r.Payload
+	if r.First > 0 || r.Offset > 0 {
+		p.origin += "-" + strconv.Itoa(r.First) + "-" + strconv.Itoa(r.Offset)
+	}
+	if r.Type != "" {
+		p.ContentType = r.Type
+	}
+	return &p
+}
+
 // letter is what is kept of a message that can never be taken.
 func (m *message) letter(r *ingest.Refusal) Letter {
 	if m.origin == "" {

@@ -26,13 +26,17 @@ type StreamStats struct {
 	Acknowledged uint64 `json:"acknowledged"` // and the server said so
 	Unconfirmed  uint64 `json:"unconfirmed"`  // acknowledged, and nobody knows whether that arrived
 	Postponed    uint64 `json:"postponed"`    // sent back for want of room
-	Terminated   uint64 `json:"terminated"`
-	Redelivered  uint64 `json:"redelivered"` // that came again
+	Terminated   uint64 `json:"terminated"`   // no event of theirs could be taken: all of it is in dead letters
+	Divided      uint64 `json:"divided"`      // acknowledged, but some of their events are in dead letters
+	Redelivered  uint64 `json:"redelivered"`  // that came again
+	BadEvents    uint64 `json:"bad_events"`   // events of these messages that are in dead letters
 }
 
 type counters struct {
 	letters, unkept, dropped                                      atomic.Uint64
 	acknowledged, unconfirmed, postponed, terminated, redelivered atomic.Uint64
+
+	divided, badEvents atomic.Uint64
 
 	malformed, large, typed, invalid, unanswerable atomic.Uint64
 }
@@ -63,7 +67,7 @@ func (b *Bus) Stats() Stats {
 		},
 		Stream: StreamStats{
 			Acknowledged: c.acknowledged.Load(), Unconfirmed: c.unconfirmed.Load(), Postponed: c.postponed.Load(),
-			Terminated: c.terminated.Load(), Redelivered: c.redelivered.Load(),
+			Terminated: c.terminated.Load(), Divided: c.divided.Load(), BadEvents: c.badEvents.Load(), Redelivered: c.redelivered.Load(),
 		},
 	}
 	for _, q := range []*queue{b.requests, b.publishs, b.stream} {

@@ -181,10 +181,10 @@ func (m *messages) figures() console.NATS {
 	s := m.bus.Stats()
 	return console.NATS{
 		Degraded: m.bus.Trouble() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.Letters,
-		Unkept: s.Unkept, Dropped: s.Dropped, Unsynced: m.unsynced(),
+		Unkept: s.Unkept, Dropped: s.Dropped, BadEvents: s.Stream.BadEvents, Unsynced: m.unsynced(),
 		Stream: map[string]uint64{
 			"acknowledged": s.Stream.Acknowledged, "unconfirmed": s.Stream.Unconfirmed, "postponed": s.Stream.Postponed,
-			"terminated": s.Stream.Terminated, "redelivered": s.Stream.Redelivered,
+			"terminated": s.Stream.Terminated, "divided": s.Stream.Divided, "redelivered": s.Stream.Redelivered,
 		},
 	}
 }
