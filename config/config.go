@@ -105,6 +105,14 @@ type Limits struct {
 	MaxConnections int `key:"max_connections" min:"0" max:"1000000"`
 	// Connections of one client address; 0 is no bound.
 	MaxConnectionsPerAddress int `key:"max_connections_per_address" min:"0" max:"1000000"`
+	// Connections of the admin listener; when there are more, the same one goes as on the traffic listener. 0 is no
+	// bound of its own. Every listener stays below what the limit of open files (`LimitNOFILE`, `ulimit -n`) leaves
+	// beside the files of the spool, whatever is configured: the log says the numbers at the start.
+	MaxAdminConnections int `key:"max_admin_connections" min:"0" max:"1000000"`
+	// Connections of one client address to the admin listener; 0 is no bound.
+	MaxAdminConnectionsPerAddress int `key:"max_admin_connections_per_address" min:"0" max:"1000000"`
+	// Connections of the embedded NATS server; what is more is refused. 0 is no bound of its own.
+	MaxNATSConnections int `key:"max_nats_connections" min:"0" max:"1000000"`
 	// Events a second of each token of `auth.tokens_file` that says nothing else; 0 is no bound. Ten seconds' worth
 	// may come at once. What is more is refused with 429 and `Retry-After`.
 	EventsPerSecond int `key:"events_per_second" min:"0" max:"100000000"`

@@ -16,7 +16,7 @@ func Default() *Config {
 		Ledger:    Ledger{Enabled: true, Keep: 2400 * time.Hour, MaxBytes: 4 << 30},
 		Portal:    Portal{Timeout: 30 * time.Second, PerSecond: 2},
 		Reconcile: Reconcile{Every: 15 * time.Minute, Since: 72 * time.Hour, Seal: 24*time.Hour + 15*time.Minute, Quiet: 30 * time.Minute},
-		Limits:    Limits{MaxConnections: 8192},
+		Limits:    Limits{MaxConnections: 8192, MaxAdminConnections: 256, MaxNATSConnections: 1024},
 		Cluster:   Cluster{Partitions: 8, Replicas: 3, Prefix: "reporterd", PinTTL: 10 * time.Second},
 		Sender:    Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
 		Authorize: Authorize{

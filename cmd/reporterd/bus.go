@@ -29,8 +29,8 @@ type messages struct {
 }
 
 // openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
-// out of the server's store, too.
-func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letters bus.Letters, h *ingest.Handler) (*messages, error) {
+// out of the server's store, too. The server takes most connections.
+func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most int, letters bus.Letters, h *ingest.Handler) (*messages, error) {
 	if !c.NATS.Embedded && c.NATS.URL == "" {
 		return nil, nil
 	}
@@ -38,7 +38,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letter
 	if c.NATS.Embedded {
 		server, err := natsd.Start(ctx, natsd.Options{
 			Address: c.NATS.Listen, StoreDir: filepath.Join(c.DataDir, "nats"), MaxStore: int64(c.Spool.MaxBytes),
-			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"),
+			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"), MaxConnections: most,
 		})
 		if err != nil {
 			return nil, failed(err)

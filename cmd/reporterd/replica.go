@@ -62,7 +62,7 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *ori
 		return early(ctx, log, failed(err))
 	}
 	defer r.conn.Close()
-	messages, err := openMessages(ctx, log, c, r.bury, r.front)
+	messages, err := openMessages(ctx, log, c, d.bounds.NATS, r.bury, r.front)
 	if err != nil {
 		r.stop(d)
 		return early(ctx, log, err)
