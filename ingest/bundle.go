@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // Message is what came by a message bus: the payload of POST /v1/events, and what its envelope says.
@@ -128,8 +129,8 @@ func (b *Bundle) framing(m Message) (lines bool, p problem) {
 	switch {
 	case err != nil:
 		p = problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}
-	case len(m.ID) > maxID:
-		p = problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the message's id must have at most %d bytes", maxID)}
+	case threescale.TooLong(m.ID):
+		p = problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the message's id must have at most %d characters", threescale.MaxName)}
 	}
 	return lines, p
 }
