@@ -81,7 +81,7 @@ func (m *message) letter(r *ingest.Refusal) Letter {
 		m.origin = strconv.FormatInt(m.came.UnixNano(), 36)
 	}
 	return Letter{
-		Origin: m.origin, ServiceID: m.ServiceID, Subject: m.subject, ID: m.marked, Type: m.ContentType,
+		Origin: m.origin, ServiceID: m.ServiceID, Subject: m.subject, ID: m.marked, Type: m.ContentType, Rejected: m.stream == nil,
 		Payload: m.Body, Code: code(r.Status), Detail: r.Detail,
 	}
 }

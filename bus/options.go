@@ -53,6 +53,7 @@ type Letter struct {
 	ID        string // Nats-Msg-Id
 	Type      string // Content-Type
 	Payload   []byte
+	Rejected  bool   // a plain publish: it was never acknowledged to its sender
 	Code      string // why: invalid_message, malformed_message, message_too_large, message_type
 	Detail    string
 }

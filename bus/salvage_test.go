@@ -103,3 +103,16 @@ func TestStreamMessageWaitsForItsLetters(t *testing.T) {
 	assert.Zero(t, r.count())
 	assert.EqualValues(t, 1, r.left("USAGE"))
 }
+
+// A dead letter says whether its message had been acknowledged: what had not has a quota of its own.
+func TestLettersKnowWhatWasAcknowledged(t *testing.T) {
+	r := newRig(t, "")
+	r.publish("usage.1001", "", badEvent(1))
+	r.eventually("kept", func() bool { return len(r.kept()) == 1 })
+	assert.True(t, r.kept()[0].Rejected)
+	r.stop(r.Bus)
+	r.open("USAGE")
+	r.send("usage.1001", badEvent(2))
+	r.eventually("kept", func() bool { return len(r.kept()) == 2 })
+	assert.False(t, r.kept()[1].Rejected)
+}

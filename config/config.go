@@ -47,6 +47,8 @@ type Config struct {
 	Batch Batch `key:"batch"`
 	// How events are kept.
 	Spool Spool `key:"spool"`
+	// Dead letters of what was never acknowledged.
+	DeadLetters DeadLetters `key:"dead_letters"`
 	// Replicas that share a spool in JetStream, with `spool.engine: jetstream`. The servers are those of
 	// `nats.url`.
 	Cluster Cluster `key:"cluster"`
@@ -203,6 +205,17 @@ type Spool struct {
 	// `always`: an event is acknowledged once fsynced, and survives a power cut. `never`: once written,
 	// and survives a crash of the daemon but not of the machine; for tests.
 	Sync string `key:"sync" oneof:"always,never"`
+}
+
+// DeadLetters bounds the dead letters of messages that were never acknowledged: plain publishes by NATS that are no
+// usage. What was acknowledged is always kept.
+type DeadLetters struct {
+	// The most bytes such letters may take, apart from `spool.max_bytes`, and at most a sixteenth of it. What is more
+	// is counted (`reporterd_nats_unkept_total`) and dropped. Each keeps the first 8 KiB of its message. With
+	// `spool.engine: jetstream` this is for each partition.
+	RejectedMaxBytes Size `key:"rejected_max_bytes" min:"64KiB" max:"1TiB"`
+	// The most such letters.
+	RejectedMaxLetters int `key:"rejected_max_letters" min:"1" max:"10000000"`
 }
 
 // Cluster is replicas that share a spool.

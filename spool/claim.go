@@ -123,8 +123,7 @@ func (l *letters) remove(id string) error {
 	if err != nil {
 		return err
 	}
-	l.count.Add(-1)
-	l.room.free(size)
+	l.refund(id, size)
 	return nil
 }
 

@@ -112,7 +112,7 @@ func asked(c config.NATS, h http.Handler) (all []bus.Question) {
 // buried keeps messages that can never be taken beside the other dead letters.
 func buried(s *spool.Spool) bus.Letters {
 	return func(l bus.Letter) error {
-		_, err := s.Bury(l.Origin, l.ServiceID, spool.Original{Subject: l.Subject, ID: l.ID, ContentType: l.Type}, l.Payload,
+		_, err := s.Bury(l.Origin, l.ServiceID, spool.Original{Subject: l.Subject, ID: l.ID, ContentType: l.Type, Rejected: l.Rejected}, l.Payload,
 			spool.Reason{Code: l.Code, Message: l.Detail})
 		return err
 	}

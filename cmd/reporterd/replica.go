@@ -152,6 +152,7 @@ func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (clu
 	s, found, err := spool.Open(spool.Options{
 		Dir: "/spool", FS: d, MaxBytes: int64(c.Spool.MaxBytes) / int64(c.Cluster.Partitions), MinFreeBytes: int64(c.Spool.MinFreeBytes),
 		DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs,
+		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	})
 	if err != nil {
 		return cluster.Member{}, err
