@@ -49,3 +49,14 @@ func TestRejectedMessagesTakeNoRoomFromEvents(t *testing.T) {
 	_, err = bury(53, true)
 	assert.NoError(t, err, "a letter that is dropped makes room")
 }
+
+// TestImpossibleLetterIsUnknown: a name that no file can have is no failure of the disk.
+func TestImpossibleLetterIsUnknown(t *testing.T) {
+	s, _, err := Open(Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	for _, id := range []string{"nats-\x00", "nats-" + strings.Repeat("x", 300), "000000000001-0000-0000\x00"} {
+		_, err := s.letters.load(id)
+		assert.ErrorIs(t, err, ErrUnknownLetter, "%q", id)
+	}
+}
