@@ -48,6 +48,8 @@ type Config struct {
 	Batch Batch `key:"batch"`
 	// How events are kept.
 	Spool Spool `key:"spool"`
+	// Dead letters of what was never acknowledged.
+	DeadLetters DeadLetters `key:"dead_letters"`
 	// Replicas that share a spool in JetStream, with `spool.engine: jetstream`. The servers are those of
 	// `nats.url`.
 	Cluster Cluster `key:"cluster"`
@@ -111,6 +113,14 @@ type Limits struct {
 	MaxConnections int `key:"max_connections" min:"0" max:"1000000"`
 	// Connections of one client address; 0 is no bound.
 	MaxConnectionsPerAddress int `key:"max_connections_per_address" min:"0" max:"1000000"`
+	// Connections of the admin listener; when there are more, the same one goes as on the traffic listener. 0 is no
+	// bound of its own. Every listener stays below what the limit of open files (`LimitNOFILE`, `ulimit -n`) leaves
+	// beside the files of the spool, whatever is configured: the log says the numbers at the start.
+	MaxAdminConnections int `key:"max_admin_connections" min:"0" max:"1000000"`
+	// Connections of one client address to the admin listener; 0 is no bound.
+	MaxAdminConnectionsPerAddress int `key:"max_admin_connections_per_address" min:"0" max:"1000000"`
+	// Connections of the embedded NATS server; what is more is refused. 0 is no bound of its own.
+	MaxNATSConnections int `key:"max_nats_connections" min:"0" max:"1000000"`
 	// Events a second of each token of `auth.tokens_file` that says nothing else; 0 is no bound. Ten seconds' worth
 	// may come at once. What is more is refused with 429 and `Retry-After`.
 	EventsPerSecond int `key:"events_per_second" min:"0" max:"100000000"`
@@ -201,6 +211,17 @@ type Spool struct {
 	// `always`: an event is acknowledged once fsynced, and survives a power cut. `never`: once written,
 	// and survives a crash of the daemon but not of the machine; for tests.
 	Sync string `key:"sync" oneof:"always,never"`
+}
+
+// DeadLetters bounds the dead letters of messages that were never acknowledged: plain publishes by NATS that are no
+// usage. What was acknowledged is always kept.
+type DeadLetters struct {
+	// The most bytes such letters may take, apart from `spool.max_bytes`, and at most a sixteenth of it. What is more
+	// is counted (`reporterd_nats_unkept_total`) and dropped. Each keeps the first 8 KiB of its message. With
+	// `spool.engine: jetstream` this is for each partition.
+	RejectedMaxBytes Size `key:"rejected_max_bytes" min:"64KiB" max:"1TiB"`
+	// The most such letters.
+	RejectedMaxLetters int `key:"rejected_max_letters" min:"1" max:"10000000"`
 }
 
 // Cluster is replicas that share a spool.
@@ -313,6 +334,11 @@ type NATS struct {
 	AuthorizeSubject string `key:"authorize_subject" kind:"subject"`
 	// See `nats.authorize_subject`.
 	AuthrepSubject string `key:"authrep_subject" kind:"subject"`
+	// Prefixes of the reply subjects that requests may name, separated by commas. Clients of NATS use `_INBOX`
+	// unless they are told otherwise. A request that names another reply subject is neither taken nor
+	// answered, and counted (`reporterd_nats_refused_total`): the answer would be published with the daemon's
+	// rights, which reach further than its sender's.
+	InboxPrefixes string `key:"inbox_prefixes" kind:"inboxes" need:"true"`
 	// The JetStream stream to consume. Empty: plain subscriptions, which also answer requests. It is created
 	// when it does not exist (a work queue of `nats.subject`), and never changed when it does.
 	Stream string `key:"stream" kind:"name"`

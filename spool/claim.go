@@ -100,9 +100,15 @@ func (l *letters) load(id string) (letterFile, error) {
 	return *f, nil
 }
 
+// maxLetterID bounds an id, in bytes: with its suffix it names a file.
+const maxLetterID = 200
+
 // size returns the size of a letter's file. An id that is no letter's has none, whatever path it spells.
 func (l *letters) size(id string) (int64, error) {
 	if _, ok := batchOfLetter(id + letterSuffix); !ok && !isOriginal(id) || id != filepath.Base(id) {
+		return 0, ErrUnknownLetter
+	}
+	if len(id) > maxLetterID || strings.ContainsRune(id, 0) {
 		return 0, ErrUnknownLetter
 	}
 	f, err := l.fs.OpenFile(l.path(id+letterSuffix), os.O_RDONLY, 0)
@@ -125,8 +131,7 @@ func (l *letters) remove(id string) error {
 	if err != nil {
 		return err
 	}
-	l.count.Add(-1)
-	l.room.free(size)
+	l.refund(id, size)
 	return nil
 }
 

@@ -29,6 +29,8 @@ type letters struct {
 	room  *room
 	count atomic.Int64
 
+	rejected *rejectedQuota // of letters of messages that were never acknowledged
+
 	live func(BatchID) bool // reports whether a batch has yet to end
 
 	mu      sync.Mutex       // guards the fields below
@@ -79,8 +81,7 @@ func (l *letters) put(id string, letter letterFile) error {
 		return errors.Join(err, l.fs.Remove(temporary))
 	}
 	if !l.has(name) {
-		l.count.Add(1)
-		l.room.take(int64(len(data)))
+		l.charge(id, int64(len(data)))
 	}
 	return l.fs.Rename(temporary, name)
 }
@@ -102,8 +103,7 @@ func (l *letters) measure() error {
 			_ = l.fs.Remove(l.path(e.Name))
 			continue
 		}
-		l.count.Add(1)
-		l.room.take(e.Size)
+		l.charge(e.Name, e.Size)
 	}
 	return err
 }
@@ -120,8 +120,7 @@ func (l *letters) withdraw(unmeant func(batch BatchID, letter string) bool) erro
 		}
 		if err = errors.Join(err, l.fs.Remove(l.path(e.Name))); err == nil {
 			withdrawn = true
-			l.count.Add(-1)
-			l.room.free(e.Size)
+			l.refund(e.Name, e.Size)
 		}
 	}
 	if withdrawn {

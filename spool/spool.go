@@ -81,7 +81,7 @@ func build(o Options, lock io.Closer) *Spool {
 	s.room = &room{fs: o.FS, dir: o.Dir, quota: o.MaxBytes, minFree: o.MinFreeBytes}
 	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, room: s.room}
 	s.letters = &letters{
-		fs: o.FS, root: o.Dir, room: s.room, claimed: make(map[string]bool), ending: make(map[BatchID]bool),
+		fs: o.FS, root: o.Dir, room: s.room, rejected: newRejectedQuota(o), claimed: make(map[string]bool), ending: make(map[BatchID]bool),
 		live: func(id BatchID) bool { return s.batches.known(id) == nil },
 	}
 	part := func(dir string, kind logKind, bytes int64, spare bool) *segmentLog {

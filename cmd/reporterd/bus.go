@@ -29,8 +29,8 @@ type messages struct {
 }
 
 // openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
-// out of the server's store, too.
-func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letters bus.Letters, h *ingest.Handler) (*messages, error) {
+// out of the server's store, too. The server takes most connections.
+func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most int, letters bus.Letters, h *ingest.Handler) (*messages, error) {
 	if !c.NATS.Embedded && c.NATS.URL == "" {
 		return nil, nil
 	}
@@ -38,7 +38,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letter
 	if c.NATS.Embedded {
 		server, err := natsd.Start(ctx, natsd.Options{
 			Address: c.NATS.Listen, StoreDir: filepath.Join(c.DataDir, "nats"), MaxStore: int64(c.Spool.MaxBytes),
-			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"),
+			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"), MaxConnections: most,
 		})
 		if err != nil {
 			return nil, failed(err)
@@ -54,7 +54,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, letter
 	if err == nil {
 		m.bus, err = bus.Open(bus.Options{
 			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
-			Login: login(c.NATS),
+			Login: login(c.NATS), Inboxes: c.NATS.Inboxes(),
 			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: letters, Log: log.Named("nats"),
 		})
 	}
@@ -112,7 +112,7 @@ func asked(c config.NATS, h http.Handler) (all []bus.Question) {
 // buried keeps messages that can never be taken beside the other dead letters.
 func buried(s *spool.Spool) bus.Letters {
 	return func(l bus.Letter) error {
-		_, err := s.Bury(l.Origin, l.ServiceID, spool.Original{Subject: l.Subject, ID: l.ID, ContentType: l.Type}, l.Payload,
+		_, err := s.Bury(l.Origin, l.ServiceID, spool.Original{Subject: l.Subject, ID: l.ID, ContentType: l.Type, Rejected: l.Rejected}, l.Payload,
 			spool.Reason{Code: l.Code, Message: l.Detail})
 		return err
 	}
@@ -181,10 +181,10 @@ func (m *messages) figures() console.NATS {
 	s := m.bus.Stats()
 	return console.NATS{
 		Degraded: m.bus.Trouble() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.Letters,
-		Unkept: s.Unkept, Dropped: s.Dropped, Unsynced: m.unsynced(),
+		Unkept: s.Unkept, Dropped: s.Dropped, BadEvents: s.Stream.BadEvents, Unsynced: m.unsynced(),
 		Stream: map[string]uint64{
 			"acknowledged": s.Stream.Acknowledged, "unconfirmed": s.Stream.Unconfirmed, "postponed": s.Stream.Postponed,
-			"terminated": s.Stream.Terminated, "redelivered": s.Stream.Redelivered,
+			"terminated": s.Stream.Terminated, "divided": s.Stream.Divided, "redelivered": s.Stream.Redelivered,
 		},
 	}
 }

@@ -22,11 +22,12 @@ type doors struct {
 
 	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
 	crowd        *access.Crowd           // the traffic listener's connections
+	bounds       access.Connections      // how many connections each listener may have
 }
 
 // bindDoors binds every listener before anything else is done. Nothing is answered before serve.
 func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed bool) (*doors, error) {
-	d := &doors{backend: c.Backend.URL}
+	d := &doors{backend: c.Backend.URL, bounds: divideDescriptors(log, c, sandboxed)}
 	var bad [2]error
 	d.certificates[0], bad[0] = certificates(log, "tls", c.TLS)
 	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS)
@@ -37,7 +38,7 @@ func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed
 	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {
 		return nil, failed(err)
 	}
-	d.crowd = access.NewCrowd(d.traffic.bound, c.Limits.MaxConnections, c.Limits.MaxConnectionsPerAddress)
+	d.crowd = access.NewCrowd(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
 	d.traffic.express = ingest.NewListener(d.crowd)
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.express, d.traffic.express.State
 	d.sayOpen(log, c)
@@ -45,7 +46,7 @@ func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed
 		d.close()
 		return nil, failed(err)
 	}
-	d.admin.bound = deadlineListener{d.admin.bound, writePatience}
+	d.admin.bound = access.NewCrowd(deadlineListener{d.admin.bound, writePatience}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
 	if !sandboxed {
 		return d, nil
 	}
@@ -53,6 +54,7 @@ func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed
 		d.close()
 		return nil, failed(err)
 	}
+	d.sandbox.bound = access.NewCrowd(d.sandbox.bound, d.bounds.Sandbox, 0)
 	d.backend = d.sandbox.curl()
 	return d, nil
 }

@@ -64,7 +64,7 @@ func serveReplica(ctx context.Context, log *zap.Logger, c *config.Config, o *ori
 		return early(ctx, log, failed(err))
 	}
 	defer r.conn.Close()
-	messages, err := openMessages(ctx, log, c, r.bury, r.front)
+	messages, err := openMessages(ctx, log, c, d.bounds.NATS, r.bury, r.front)
 	if err != nil {
 		r.stop(d)
 		return early(ctx, log, err)
@@ -151,6 +151,7 @@ func (r *replica) open(ctx context.Context, partition int, d *jetdisk.Disk) (clu
 	s, found, err := spool.Open(spool.Options{
 		Dir: "/spool", FS: d, MaxBytes: int64(c.Spool.MaxBytes) / int64(c.Cluster.Partitions), MinFreeBytes: int64(c.Spool.MinFreeBytes),
 		DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs,
+		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	})
 	if err != nil {
 		return cluster.Member{}, err

@@ -119,7 +119,7 @@ func serve(parent context.Context, log *zap.Logger, c *config.Config, o *origin,
 	reload := o.manager.reloading(func(removed []string) (console.Reloaded, error) { return p.reload(log, o, removed) })
 	p.countPending(log, c.DataDir)
 	p.start()
-	if p.messages, err = openMessages(ctx, log, c, buried(s), p.handler); err != nil {
+	if p.messages, err = openMessages(ctx, log, c, d.bounds.NATS, buried(s), p.handler); err != nil {
 		stop(log, c.StopTimeout, d, p)
 		return early(ctx, log, err)
 	}

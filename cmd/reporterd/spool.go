@@ -16,6 +16,7 @@ func openSpool(log *zap.Logger, c *config.Config) (*spool.Spool, error) {
 	s, found, err := spool.Open(spool.Options{
 		Dir: c.DataDir, MaxBytes: int64(c.Spool.MaxBytes), MinFreeBytes: int64(c.Spool.MinFreeBytes),
 		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs, Accounted: c.Ledger.Enabled,
+		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	})
 	if err != nil {
 		return nil, err
