@@ -146,8 +146,8 @@ func (a *Accounts) enter(s *segment) error {
 	if err := a.Close(); err != nil {
 		return err
 	}
-	begun := a.next != 0 || a.from > 1 // a new reader begins with what there is
-	if begun && s.first > a.next && s.first > a.from {
+	begun := a.next != 0 || a.from > 1                  // a new reader begins with what there is
+	if begun && s.first > a.next && s.first >= a.from { // also when what follows was booked before its records were lost
 		a.page.Missed = true
 	}
 	file, err := log.fs.OpenFile(log.path(s.name()), os.O_RDONLY, 0)

@@ -81,17 +81,18 @@ func (l *segmentLog) foreign(s *segment) bool {
 	if s.size < segmentHead || l.readAt(s, head, 0) != nil {
 		return false
 	}
-	return checkHead(head, l.kind) == headForeign
+	return checkHead(head, l.kind) == headForeign || s.misnamed(head, l.kind)
 }
 
 func (l *segmentLog) setAside(s *segment, q *quarantine, found *Recovery) {
+	why := l.whyForeign(s)
 	kept, err := q.keepFile(l, s.name())
 	if err != nil {
 		kept = "where it is: " + err.Error()
 	} else {
 		q.add(s.size)
 	}
-	found.Refused = append(found.Refused, fmt.Sprintf("%s: written by another version of reporterd, not read, kept %s", filepath.Join(l.dir, s.name()), kept))
+	found.Refused = append(found.Refused, fmt.Sprintf("%s: %s, not read, kept %s", filepath.Join(l.dir, s.name()), why, kept))
 }
 
 // replay reads one segment at start.

@@ -79,7 +79,12 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 			return nil
 		}
 		oldest := l.segments[0]
+		left := l.extentOf(l.segments[1:])
 		l.mu.Unlock()
+		if err := l.presence.look(); err != nil {
+			return err
+		}
+		l.manifest.note(l.kind, left) // before it goes, so that it is not missed
 		if err := l.fs.Remove(l.path(oldest.name())); err != nil && !os.IsNotExist(err) {
 			return err
 		}
@@ -125,6 +130,9 @@ func (l *segmentLog) refillSpare() bool {
 	defer l.filling.Unlock()
 	if l.hasSpare() {
 		return true
+	}
+	if l.presence.look() != nil {
+		return false
 	}
 	size := l.segmentBytes
 	file, err := l.fs.OpenFile(l.path(spareName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
