@@ -53,12 +53,34 @@ func (s *Spool) newDirectoryID() (id [16]byte, file disk.Identity, err error) {
 	return directoryID(s.fs, s.dir)
 }
 
-// copied reports whether the directory is a copy of the one that the manifest in it was written for: the file
+// isCopy reports whether the directory is a copy of the one that the manifest in it was written for: the file
 // with its identity is another one. Both marks have to differ, so that neither a file system that numbers its
 // files anew at each mount nor a chown makes a copy of the original.
-func (r *remembered) copied(id [16]byte, file disk.Identity) bool {
-	if !r.known || r.file == (disk.Identity{}) || file == (disk.Identity{}) {
+func (r *remembered) isCopy() bool {
+	if !r.known || r.file == (disk.Identity{}) || r.fileNow == (disk.Identity{}) {
 		return false
 	}
-	return r.identity == id && r.file.Inode != file.Inode && r.file.Changed != file.Changed
+	return r.identity == r.id && r.file.Inode != r.fileNow.Inode && r.file.Changed != r.fileNow.Changed
+}
+
+// originOf finds out whether the directory is the one it was at the last start, a copy of it, or restored.
+func (s *Spool) originOf(r *remembered) (err error) {
+	if s.manifest == nil {
+		return nil
+	}
+	if r.id, r.fileNow, err = directoryID(s.fs, s.dir); err != nil {
+		return err
+	}
+	r.copied = r.isCopy()
+	word, err := readFile(s.fs, filepath.Join(s.dir, RestoredName), 64)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("spool: read %s: %w", RestoredName, err)
+	}
+	if r.restored = strings.TrimSpace(string(word)); r.restored != restoredResendWord {
+		r.restored = restoredParkWord
+	}
+	return nil
 }

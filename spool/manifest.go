@@ -241,6 +241,11 @@ type remembered struct {
 	known bool // there was one
 	exact bool // nothing that was acknowledged came after it
 	files int  // how many of the two were sound
+
+	id       [16]byte      // of the directory now; zero: it has none
+	fileNow  disk.Identity // of the file that says so
+	copied   bool          // it is a copy of the one the manifest was written for
+	restored string        // the operator says so: what to do with what is unresolved; empty: nothing was said
 }
 
 // load reads both files. A file that is not there or does not hold is passed over, since the other one and the

@@ -64,9 +64,15 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) {
 	if short {
 		s.distrustEnd(l, found)
 	}
-	if r.known { // what was accepted is not numbered again, whatever is left of the journal
-		s.tally.move(func(c *Counts) { c.Accepted = max(c.Accepted, r.counts.Accepted) })
-	}
+	s.tally.move(func(c *Counts) {
+		if (r.copied || r.restored != "") && !r.closed {
+			// It was copied while it was in use, and its files are of different moments: what was accepted after
+			// the journal was copied is the original's.
+			c.Accepted = uint64(s.batches.index.position())
+		} else if r.known { // what was accepted is not numbered again, whatever is left of the journal
+			c.Accepted = max(c.Accepted, r.counts.Accepted)
+		}
+	})
 }
 
 // compareJournal finds what the journal lost. It runs after the journal was read: Accepted was known, so all

@@ -104,7 +104,10 @@ func (s *Spool) recover() (*Recovery, *remembered, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	found := &Recovery{Exact: known.exact}
+	if err := s.originOf(&known); err != nil {
+		return nil, nil, err
+	}
+	found := &Recovery{Exact: known.exact, Copied: known.copied, Restored: known.restored != ""}
 	err = s.readLogs(&known, found)
 	return found, &known, err
 }

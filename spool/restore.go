@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -53,26 +52,17 @@ func MarkRestored(dir string, resend bool) error {
 
 // adoption is what a start does about batches and events whose end may be known elsewhere.
 type adoption struct {
-	hold   bool
-	marked bool     // the operator said so
-	copied bool     // the directory is a copy
-	upTo   Position // events up to here are held, sealed or not
+	hold bool
+	upTo Position // events up to here are held, sealed or not
 }
 
 // adoption finds out whether what is unresolved here may have been resolved: the directory is a copy, or its
 // batch log lost records.
-func (s *Spool) adoption(r *remembered, found *Recovery, copied bool) (a adoption, err error) {
-	word, err := readFile(s.fs, filepath.Join(s.dir, RestoredName), 64)
-	a.marked = err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return a, fmt.Errorf("spool: read %s: %w", RestoredName, err)
-	}
-	a.copied = copied
+func (s *Spool) adoption(r *remembered, found *Recovery) (a adoption) {
 	switch {
-	case a.marked:
-		a.hold = strings.TrimSpace(string(word)) != restoredResendWord
-		a.upTo = Position(s.tally.snapshot().Accepted)
-	case copied:
+	case r.restored != "":
+		a.hold, a.upTo = r.restored != restoredResendWord, Position(s.tally.snapshot().Accepted)
+	case r.copied:
 		a.hold, a.upTo = true, Position(s.tally.snapshot().Accepted)
 	default:
 		for _, m := range found.Missing {
@@ -83,7 +73,7 @@ func (s *Spool) adoption(r *remembered, found *Recovery, copied bool) (a adoptio
 	if r.known && a.hold { // sealed once, in batches whose records are gone
 		a.upTo = max(a.upTo, r.committed)
 	}
-	return a, nil
+	return a
 }
 
 // adopt makes the directory this one. Until the manifest is started each step is found to do again after a
@@ -92,16 +82,8 @@ func (s *Spool) adopt(r *remembered, found *Recovery) error {
 	if s.manifest == nil {
 		return nil
 	}
-	id, file, err := directoryID(s.fs, s.dir)
-	if err != nil {
-		return err
-	}
-	a, err := s.adoption(r, found, r.copied(id, file))
-	if err != nil {
-		return err
-	}
-	found.Copied, found.Restored = a.copied, a.marked
-	if a.hold {
+	id, file, err := r.id, r.fileNow, error(nil)
+	if a := s.adoption(r, found); a.hold {
 		if found.Held, err = s.hold(a.upTo); err != nil {
 			return fmt.Errorf("spool: hold what is unresolved: %w", err)
 		}
@@ -109,14 +91,14 @@ func (s *Spool) adopt(r *remembered, found *Recovery) error {
 		_ = s.batches.append(nil, nil) // the totals, in the log itself as well
 	}
 	found.Rebuilt = r.files < len(manifestNames) && id != ([16]byte{})
-	if id == ([16]byte{}) || a.copied || a.marked {
+	if id == ([16]byte{}) || r.copied || r.restored != "" {
 		if id, file, err = s.newDirectoryID(); err != nil {
 			return err
 		}
 	}
 	found.Identity = fmt.Sprintf("%x", id)
 	s.manifest.start(s.manifestState(id, file))
-	if a.marked {
+	if r.restored != "" {
 		if err := errors.Join(s.fs.Remove(filepath.Join(s.dir, RestoredName)), s.fs.SyncDir(s.dir)); err != nil {
 			return fmt.Errorf("spool: remove %s: %w", RestoredName, err)
 		}

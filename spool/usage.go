@@ -17,6 +17,8 @@ type Usage struct {
 	Sync             SyncMode
 	Latest           int64 // the latest timestamp of an event kept since the start, Unix seconds; 0: none was
 	Commits          Commits
+	Replaced         bool // the directory or its lock is not the one that was opened: nothing is accepted
+	ManifestFailing  bool // the manifest cannot be written; nothing else is affected
 }
 
 // Usage returns a snapshot.
@@ -26,6 +28,7 @@ func (s *Spool) Usage() Usage {
 		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
 		Sync: s.mode, Commits: s.timing.snapshot(),
 	}
+	u.Replaced, u.ManifestFailing = s.presence.err() != nil, s.manifest.trouble() != nil
 	for _, l := range []*segmentLog{s.journal.log, s.batches.log, s.ids.log} {
 		n, _ := l.files()
 		u.Segments += n

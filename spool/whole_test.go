@@ -100,6 +100,8 @@ func TestWhatIsGoneFromTheJournalIsLost(t *testing.T) {
 				assert.EqualValues(t, 60, s.Counts().Accepted)
 				end(t, s)
 				row.harm(t, o)
+				_, verdict := verify(t, o)
+				assert.Positive(t, verdict.Damaged, "spool verify says so, too")
 				for range 2 { // the second start says the same
 					s, found := open(t, o)
 					assert.EqualValues(t, 60, checkLaw(t, s, row.lost).Accepted)
