@@ -154,6 +154,11 @@ func (a *Accounts) enter(s *segment) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err != nil {
+		if away := log.presence.look(); away != nil {
+			return away
+		}
+	}
 	a.segment, a.off, a.next = s, segmentHead, max(a.next, s.first)
 	a.scan = scanner{file: file, window: a.scan.window[:0]}
 	if err != nil {

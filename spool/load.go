@@ -47,6 +47,9 @@ func (b *batches) body(e *entry) ([]byte, error) {
 		}
 		return nil, ErrDamaged
 	}
+	if away := b.log.presence.look(); away != nil { // nothing is damaged because its directory is gone
+		return nil, away
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(ErrDamaged, err)
 	}

@@ -43,9 +43,9 @@ type manifestState struct {
 type hole struct{ first, last uint64 }
 
 // numbers lists the fields of fixed size in their order on disk.
-func (s *manifestState) numbers() []*uint64 {
+func (s *manifestState) numbers() [20]*uint64 {
 	c := &s.counts
-	return []*uint64{
+	return [20]*uint64{
 		&s.generation, &s.file.Inode, (*uint64)(&s.committed), &s.requeues,
 		&c.Accepted, &c.Duplicates, &c.Delivered, &c.Dead, &c.Pending, &c.Ambiguous, &c.Lost,
 		&s.logs[0].first, &s.logs[0].last, &s.logs[0].next,

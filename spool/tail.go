@@ -125,6 +125,14 @@ func (t *Tail) enter(s *segment) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err != nil { // nothing is gone because its directory is, nor while it is the one that is written to
+		if away := t.spool.presence.look(); away != nil {
+			return away
+		}
+		if _, following := log.extent(s); following == nil {
+			return err
+		}
+	}
 	if err := t.Close(); err != nil {
 		return err
 	}

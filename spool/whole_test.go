@@ -307,3 +307,27 @@ func TestRemovingTheLockLetsNoSecondProcessIn(t *testing.T) {
 	require.NoError(t, s.Close())
 	open(t, o)
 }
+
+// While the directory is away nothing in it is damaged or lost: what cannot be opened is tried again.
+func TestNothingIsLostWhileTheDirectoryIsAway(t *testing.T) {
+	o := Options{Dir: filepath.Join(t.TempDir(), "data")}
+	s, id := oneBatch(t, o, 10)
+	tail := s.Tail()
+	appendAll(t, s, someEvents(5))
+	require.NoError(t, os.Rename(o.Dir, o.Dir+".away"))
+	_, err := tail.step()
+	require.Error(t, err)
+	_, err = s.Append(t.Context(), someEvents(5)) // within the second: the file is open
+	require.ErrorIs(t, err, ErrReplaced)
+	_, err = s.Load(id)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrDamaged)
+	require.NoError(t, os.Rename(o.Dir+".away", o.Dir))
+	require.NoError(t, s.presence.look())
+	appendAll(t, s, someEvents(5))
+	found, err := tail.step()
+	require.NoError(t, err)
+	assert.True(t, found)
+	require.NoError(t, tail.Close())
+	assert.Equal(t, Counts{Accepted: 20, Pending: 20}, checkLaw(t, s, 0))
+}
