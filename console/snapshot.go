@@ -98,6 +98,8 @@ type Spool struct {
 	Quota       int64
 	Free        int64 // what can still be accepted: the least of the quota's rest and the disk's above its watermark
 	Quarantined int64 // bytes set aside as damaged
+	Replaced    int   // data directories that are not the ones that were opened: nothing is accepted there
+	Unkept      int   // manifests that cannot be written
 	Batches     int   // sealed and not resolved
 	Segments    int
 	OldestAge   time.Duration // of what is pending; 0: nothing is

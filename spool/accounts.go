@@ -127,8 +127,8 @@ func (a *Accounts) advance() (more bool, err error) {
 		return false, err
 	case what == atSegment || what == atReleased:
 		begun := a.next != 0 || a.from > 1 // a new reader begins with what there is
-		if begun && s.first > a.next && s.first > a.from || what == atReleased && a.follow.upTo > a.from {
-			a.page.Missed = true // it was given up
+		if begun && s.first > a.next && s.first >= a.from || what == atReleased && a.follow.upTo > a.from {
+			a.page.Missed = true // it was given up, also when what follows was booked before its records were lost
 		}
 		a.next = max(a.next, s.first)
 	case what == atDamage:

@@ -86,8 +86,15 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 			return nil
 		}
 		oldest := l.segments[0]
+		left := l.extentOf(l.segments[1:])
+		l.mu.Unlock()
+		if err := l.presence.look(); err != nil {
+			return err
+		}
+		l.mu.Lock()
 		oldest.released = true
 		l.mu.Unlock()
+		l.manifest.note(l.kind, left) // before it goes, so that it is not missed
 		if err := l.remove(oldest.name()); err != nil {
 			return err
 		}
@@ -142,6 +149,9 @@ func (l *segmentLog) refillSpare() error {
 	defer l.filling.Unlock()
 	if l.hasSpare() {
 		return nil
+	}
+	if err := l.presence.look(); err != nil {
+		return err
 	}
 	size := l.segmentBytes
 	file, err := l.fs.OpenFile(l.path(spareName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

@@ -19,6 +19,8 @@ type Usage struct {
 	Commits          Commits
 	ReadErrors       map[string]uint64 // files that could not be opened or read since the start, by log
 	Unreadable       error             // why something cannot be read at the moment; nil: all can, as far as is known
+	Replaced         bool              // the directory or its lock is not the one that was opened: nothing is accepted
+	ManifestFailing  bool              // the manifest cannot be written; nothing else is affected
 }
 
 // Usage returns a snapshot.
@@ -28,6 +30,7 @@ func (s *Spool) Usage() Usage {
 		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
 		Sync: s.mode, Commits: s.timing.snapshot(), ReadErrors: make(map[string]uint64),
 	}
+	u.Replaced, u.ManifestFailing = s.presence.err() != nil, s.manifest.trouble() != nil
 	for _, l := range s.logs() {
 		n, _ := l.files()
 		u.Segments += n

@@ -65,7 +65,8 @@ type verification struct {
 	spool   *Spool
 	each    func(FileReport) error
 	verdict Verdict
-	done    int64 // bytes of files that are finished
+	known   remembered // what the manifest said before the logs were read
+	done    int64      // bytes of files that are finished
 	total   int64
 }
 
@@ -93,6 +94,10 @@ func Verify(ctx context.Context, o InspectOptions, each func(FileReport) error) 
 func (v *verification) run() error {
 	logs := v.spool.logs()
 	found := &Recovery{}
+	var err error
+	if v.known, err = v.spool.manifest.load(); err != nil {
+		return err
+	}
 	for _, l := range logs {
 		if err := l.list(v.spool.quarantine, found); err != nil {
 			return fmt.Errorf("spool: read %s: %w", l.dir, err)
@@ -102,8 +107,9 @@ func (v *verification) run() error {
 		}
 	}
 	for _, line := range found.Refused {
-		name, _, _ := strings.Cut(line, ":")
-		if err := v.report(FileReport{File: name, State: StateForeign, Detail: "written by another version of reporterd"}); err != nil {
+		name, why, _ := strings.Cut(line, ": ")
+		why, _, _ = strings.Cut(why, ",")
+		if err := v.report(FileReport{File: name, State: StateForeign, Detail: why}); err != nil {
 			return err
 		}
 	}
@@ -127,6 +133,12 @@ func (v *verification) log(l *segmentLog) error {
 		if err != nil {
 			return err
 		}
+		if i == 0 {
+			v.begins(l, &r)
+		}
+		if limit == lastSegment {
+			v.completes(l, &r)
+		}
 		if reached > 0 && s.first > reached {
 			r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d are missing before it", reached, s.first-1)
 		}
@@ -141,7 +153,7 @@ func (v *verification) log(l *segmentLog) error {
 		v.progress(s.size)
 		v.done += s.size
 	}
-	return nil
+	return v.absent(l)
 }
 
 // segment verifies one file. An end that seems unfinished while a daemon may be writing it is looked at again.

@@ -87,6 +87,7 @@ func reports(s sender.Stats) console.Reports {
 func space(u spool.Usage) console.Spool {
 	return console.Spool{
 		Bytes: u.Bytes, Quota: u.QuotaBytes, Free: u.FreeBytes, Quarantined: u.QuarantinedBytes,
+		Replaced: number(u.Replaced), Unkept: number(u.ManifestFailing),
 		Batches: u.Batches, Segments: u.Segments, OldestAge: u.OldestAge, Sync: u.Sync.String(),
 		DeadLetters: u.DeadLetters, IDs: u.IDs, Fsyncs: u.Commits.Fsyncs,
 		ReadErrors: u.ReadErrors, Unreadable: u.Unreadable != nil,
@@ -121,4 +122,12 @@ func authorizations(a authorize.Stats) console.Authorize {
 		Reported: a.Reported, Refused: a.Refused, Unbilled: a.Unbilled,
 		Overshoot: a.Overshoot, Unseen: a.Unseen, OldestAge: a.OldestAge,
 	}
+}
+
+// number counts one thing that is so or not.
+func number(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
