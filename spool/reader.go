@@ -40,8 +40,13 @@ func (l *segmentLog) openSegment(s *segment) (disk.File, error) {
 	if err == nil {
 		return file, nil
 	}
-	if errors.Is(err, fs.ErrNotExist) && l.wasReleased(s) {
-		return nil, errReleased
+	if errors.Is(err, fs.ErrNotExist) {
+		if l.wasReleased(s) {
+			return nil, errReleased
+		}
+		if away := l.presence.look(); away != nil { // the directory is gone: appending ends now, not with the next look (I19)
+			err = away
+		}
 	}
 	return nil, l.trouble(s, span{}, err)
 }
