@@ -127,7 +127,7 @@ func (a *Accounts) advance() (more bool, err error) {
 		return false, err
 	case what == atSegment || what == atReleased:
 		begun := a.next != 0 || a.from > 1 // a new reader begins with what there is
-		if begun && s.first > a.next && s.first > a.from || what == atReleased && a.follow.upTo > a.from {
+		if begun && s.first > a.next && s.first >= a.from || what == atReleased && a.follow.upTo > a.from {
 			a.page.Missed = true // it was given up
 		}
 		a.next = max(a.next, s.first)

@@ -44,6 +44,8 @@ type lane struct {
 	events      uint64
 	doubtful    int // of count, those with doubts
 	inDoubt     uint64
+	held        int // of count, those that are kept whatever the policy
+	inHeld      uint64
 }
 
 // describe returns the entry of a batch.
@@ -158,7 +160,7 @@ func (e *entry) info() BatchInfo {
 		ID: e.id, Lane: e.lane.key, FlatUsage: e.flat, Transactions: int(e.transactions), Events: e.events,
 		Bytes: int(e.length), OldestTimestamp: e.oldest, NewestTimestamp: e.newest,
 		OldestAccepted: time.Unix(0, e.accepted), Sealed: time.Unix(0, e.sealed),
-		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.doubts), Attempted: e.lastAttempt(),
+		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.doubts &^ heldBit), Held: e.doubts&heldBit != 0, Attempted: e.lastAttempt(),
 	}
 }
 

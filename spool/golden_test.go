@@ -59,7 +59,9 @@ func writeGolden(t *testing.T, dir string) {
 		Index: 0, Reason: Reason{Code: "metric_invalid", Message: "metric \"a\" is invalid"}, Answer: Answer{Status: 404, Code: "metric_invalid"},
 	}}}))
 	require.NoError(t, s.Close())
-	require.NoError(t, os.Remove(filepath.Join(dir, "lock")))
+	for _, name := range []string{"lock", identityName, manifestNames[0], manifestNames[1]} { // of one directory, in one run of the machine
+		require.NoError(t, os.Remove(filepath.Join(dir, name)))
+	}
 	for _, log := range []string{"batches", "ids"} {
 		require.NoError(t, os.Remove(filepath.Join(dir, log, spareName)))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -107,7 +106,7 @@ func (s *shared) OpenFile(name string, flag int, perm os.FileMode) (disk.File, e
 
 func (s *shared) Rename(from, to string) error     { s.change(); return s.Disk.Rename(from, to) }
 func (s *shared) Remove(name string) error         { s.change(); return s.Disk.Remove(name) }
-func (s *shared) Lock(n string) (io.Closer, error) { return s.Disk.Lock(n) }
+func (s *shared) Lock(n string) (disk.Held, error) { return s.Disk.Lock(n) }
 
 type sharedFile struct {
 	disk.File

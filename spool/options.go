@@ -47,6 +47,10 @@ type Options struct {
 	// Accounted keeps what Spool.Accounts reads until Spool.Booked says that it was booked, or ended batches take up
 	// an eighth of MaxBytes (without a quota, 1 GiB).
 	Accounted bool
+
+	// Trouble, when not nil, is told when something about the directory begins to be wrong while it is open, and
+	// when that is over. It is called by one goroutine at a time and must not block.
+	Trouble func(Trouble)
 }
 
 // withDefaults fills in what is zero.

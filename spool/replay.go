@@ -92,15 +92,16 @@ func (l *segmentLog) foreign(s *segment) (bool, error) {
 	if err := l.readAt(s, head, 0); err != nil {
 		return false, err
 	}
-	return checkHead(head, l.kind) == headForeign, nil
+	return checkHead(head, l.kind) == headForeign || s.misnamed(head, l.kind), nil
 }
 
 func (l *segmentLog) setAside(s *segment, q *quarantine, found *Recovery) error {
+	why := l.whyForeign(s)
 	kept, err := q.keepFile(l, s)
 	if err != nil {
 		return err
 	}
-	found.Refused = append(found.Refused, fmt.Sprintf("%s: written by another version of reporterd, not read, kept %s", filepath.Join(l.dir, s.name()), kept))
+	found.Refused = append(found.Refused, fmt.Sprintf("%s: %s, not read, kept %s", filepath.Join(l.dir, s.name()), why, kept))
 	return nil
 }
 

@@ -93,3 +93,9 @@ func checkHead(src []byte, kind logKind) headState {
 	}
 	return headFine
 }
+
+// misnamed reports whether a sound head says another number than the name: the file is a copy of another one.
+func (s *segment) misnamed(head []byte, kind logKind) bool {
+	return checkHead(head, kind) == headFine &&
+		(binary.LittleEndian.Uint64(head[16:]) != s.first || binary.LittleEndian.Uint32(head[12:]) != s.try)
+}

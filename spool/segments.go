@@ -87,7 +87,12 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 		}
 		oldest := l.segments[0]
 		oldest.released = true
+		left := l.extentOf(l.segments[1:])
 		l.mu.Unlock()
+		if err := l.presence.look(); err != nil {
+			return err
+		}
+		l.manifest.note(l.kind, left) // before it goes, so that it is not missed
 		if err := l.remove(oldest.name()); err != nil {
 			return err
 		}
@@ -142,6 +147,9 @@ func (l *segmentLog) refillSpare() error {
 	defer l.filling.Unlock()
 	if l.hasSpare() {
 		return nil
+	}
+	if err := l.presence.look(); err != nil {
+		return l.noSpare(err)
 	}
 	size := l.segmentBytes
 	file, err := l.fs.OpenFile(l.path(spareName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

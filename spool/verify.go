@@ -102,8 +102,9 @@ func (v *verification) run() error {
 		}
 	}
 	for _, line := range found.Refused {
-		name, _, _ := strings.Cut(line, ":")
-		if err := v.report(FileReport{File: name, State: StateForeign, Detail: "written by another version of reporterd"}); err != nil {
+		name, why, _ := strings.Cut(line, ": ")
+		why, _, _ = strings.Cut(why, ",")
+		if err := v.report(FileReport{File: name, State: StateForeign, Detail: why}); err != nil {
 			return err
 		}
 	}

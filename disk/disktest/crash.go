@@ -31,7 +31,9 @@ func (d *Disk) Crash() *Disk {
 		}
 		names[name] = copies[i]
 	}
-	return d.next(names, maps.Clone(names), nil)
+	n := d.next(names, maps.Clone(names), nil)
+	n.boots++
+	return n
 }
 
 // Kill ends the process but not the machine, as kill -9 does: the next life sees everything that was
@@ -73,6 +75,7 @@ func (d *Disk) next(names, durable map[string]*inode, pending []naming) *Disk {
 		pending:  pending,
 		open:     map[*inode]int{},
 		locks:    map[string]bool{},
+		boots:    d.boots,
 	}
 }
 
