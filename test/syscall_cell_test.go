@@ -65,6 +65,11 @@ func (c syscallCell) writing() bool {
 	return (c.call == "pwrite64" || c.call == "fdatasync") && c.part == wholeDirectory && c.fault != "EINTR" && c.fault != "delay"
 }
 
+// reading reports whether no batch can be read while the cell's fault lasts.
+func (c syscallCell) reading() bool {
+	return (c.call == "pread64" || c.call == "openat") && c.part == wholeDirectory && c.fault != "EINTR" && c.fault != "delay"
+}
+
 // syscallRule says what of one call is tested. Left out is what cannot happen or would show nothing:
 //
 //   - an errno that the call's manual page does not list and that no file system returns for it;

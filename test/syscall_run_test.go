@@ -205,4 +205,7 @@ func (f *faultRun) watch(d *daemon) {
 		assert.Zero(f.t, late, "acknowledged while nothing can be written")
 		assert.True(f.t, f.row.unready, "/readyz answers 503 while nothing can be written")
 	}
+	if f.cell.reading() {
+		assert.True(f.t, f.row.unready, "/readyz answers 503 while nothing can be read")
+	}
 }
