@@ -40,6 +40,7 @@ type Ledger struct {
 	Missed   bool   // its figures may be less than what happened
 	Stopped  bool   // it cannot be written at the moment
 	GivenUp  uint64 // days, for its size, since the start
+	SetAside uint64 // transactions it could not book, since the start
 	Earliest int64  // the first day that is kept, Unix seconds; 0: none
 }
 

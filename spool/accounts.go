@@ -169,7 +169,7 @@ func (a *Accounts) records() (bool, error) {
 		a.page.Accounts, a.page.Missed = a.page.Accounts[:0], false
 		return false, nil
 	}
-	a.page.Next = f.next()
+	a.page.Next, a.page.Sum = f.next(), f.headSum()
 	return len(a.page.Accounts) > 0 || a.page.Missed, nil
 }
 

@@ -45,6 +45,7 @@ func bindDoors(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed
 		d.close()
 		return nil, failed(err)
 	}
+	d.admin.bound = deadlineListener{d.admin.bound, writePatience}
 	if !sandboxed {
 		return d, nil
 	}
@@ -84,8 +85,8 @@ func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	return s
 }
 
-// adminServer bounds what an operator's client may send and how slowly. There is no bound on answers:
-// a profile takes as long as it was asked to.
+// adminServer bounds what an operator's client may send and how slowly. Answers may take as long as the client reads on
+// (see deadlineListener): a profile takes as long as it was asked to.
 func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	s := trafficServer(log, secure)
 	s.MaxHeaderBytes = 64 << 10

@@ -32,7 +32,9 @@ func (b *bookkeeping) begin(log *zap.Logger, c *config.Config, s *spool.Spool, p
 		return
 	}
 	b.ledger, b.spool = l, s
-	s.Booked(l.Next())
+	if err := l.Anchor(s); err != nil {
+		log.Warn("the ledger cannot compare its place with the batch log yet: it is tried again", zap.Error(err))
+	}
 	b.part = launch(func(ctx context.Context) error {
 		l.Run(ctx, s)
 		return nil
@@ -58,7 +60,7 @@ func (b *bookkeeping) figures() *console.Ledger {
 		return nil
 	}
 	s := b.ledger.Stats()
-	out := &console.Ledger{Booked: s.Booked, Bytes: s.Bytes, Missed: s.Missed, Stopped: s.Trouble != "", GivenUp: s.GivenUp}
+	out := &console.Ledger{Booked: s.Booked, Bytes: s.Bytes, Missed: s.Missed, Stopped: s.Trouble != "", GivenUp: s.GivenUp, SetAside: s.SetAside}
 	if !s.Earliest.IsZero() {
 		out.Earliest = s.Earliest.Unix()
 	}
