@@ -45,7 +45,7 @@ func (l *segmentLog) openSegment(s *segment) (disk.File, error) {
 			return nil, errReleased
 		}
 		if away := l.presence.look(); away != nil { // the directory is gone: appending ends now, not with the next look (I19)
-			err = away
+			err = fmt.Errorf("%w (%w)", away, err)
 		}
 	}
 	return nil, l.trouble(s, span{}, err)

@@ -320,8 +320,8 @@ func TestDirectoryMovedAwayForAWhile(t *testing.T) {
 				require.NoError(t, err)
 			}
 			checkLaw(t, s, 0)
-			deliver(t, s)
 			assert.Eventually(t, func() bool { return s.Ready() == nil }, 10*time.Second, 10*time.Millisecond)
+			deliver(t, s)
 			s, _ = reopen(t, s, o)
 			assert.Equal(t, Counts{Accepted: 210, Delivered: 200, Pending: 10}, checkLaw(t, s, 0))
 		})

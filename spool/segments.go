@@ -151,7 +151,7 @@ func (l *segmentLog) refillSpare() error {
 		return nil
 	}
 	if err := l.presence.look(); err != nil {
-		return err
+		return l.noSpare(err)
 	}
 	size := l.segmentBytes
 	file, err := l.fs.OpenFile(l.path(spareName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

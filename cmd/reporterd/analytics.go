@@ -46,20 +46,31 @@ type applicationList struct {
 // analyticsRoutes are what of the admin listener is made for dashboards that speak 3scale's APIs. They ask for tokens
 // themselves, in 3scale's own words.
 func analyticsRoutes(log *zap.Logger, c *config.Config, p *pipeline) []console.Route {
-	var answer http.Handler = http.HandlerFunc(noLedger)
-	if p.books.ledger != nil {
-		k := &compatible{
-			ledger: p.books.ledger, order: func() []string { return *p.openings.order.Load() }, metrics: make(map[string][]string),
-			parents: p.parents, book: p.compare.names.book, lists: make(map[string]applicationList),
-		}
-		for _, s := range c.Services {
-			k.metrics[s.ID] = s.Metrics
-		}
-		answer = analytics.New(analytics.Options{
-			Source: k.source(), Tokens: p.guards.operators, Origins: c.Admin.Origins(), Log: log.Named("analytics"),
-		})
+	if !p.books.enabled {
+		return compatibleRoutes(http.HandlerFunc(noLedger))
 	}
-	return compatibleRoutes(answer)
+	answer := sync.OnceValue(func() http.Handler { return newCompatible(log, c, p) })
+	return compatibleRoutes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.books.opened.Load() == nil {
+			p.books.refuse(w, r)
+			return
+		}
+		answer().ServeHTTP(w, r)
+	}))
+}
+
+// newCompatible makes the handler of both APIs. The ledger is open.
+func newCompatible(log *zap.Logger, c *config.Config, p *pipeline) http.Handler {
+	k := &compatible{
+		ledger: p.books.opened.Load(), order: func() []string { return *p.openings.order.Load() }, metrics: make(map[string][]string),
+		parents: p.parents, book: p.compare.names.book, lists: make(map[string]applicationList),
+	}
+	for _, s := range c.Services {
+		k.metrics[s.ID] = s.Metrics
+	}
+	return analytics.New(analytics.Options{
+		Source: k.source(), Tokens: p.guards.operators, Origins: c.Admin.Origins(), Log: log.Named("analytics"),
+	})
 }
 
 func compatibleRoutes(answer http.Handler) []console.Route {

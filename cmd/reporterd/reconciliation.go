@@ -54,7 +54,7 @@ func (r *reconciliation) begin(log *zap.Logger, c *config.Config, l *ledger.Ledg
 func (p *pipeline) keepBooks(log *zap.Logger, c *config.Config, sandbox string) error {
 	p.configured, p.validate = c.Services, c.Portal.Validate
 	p.books.begin(log.Named("ledger"), c, p.spool, p.parents)
-	return p.compare.begin(log.Named("reconcile"), c, p.books.ledger, sandbox, p.learn)
+	return p.compare.begin(log.Named("reconcile"), c, p.books.opened.Load(), sandbox, p.learn)
 }
 
 // stop ends a comparison under way.

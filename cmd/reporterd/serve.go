@@ -40,7 +40,8 @@ underscores), the environment beats the file, the file beats the defaults.`,
   REPORTERD_LOG_LEVEL=debug reporterd serve --config reporterd.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			signal.Ignore(syscall.SIGHUP) // until there is something to reload: what is read now is the newest
+			signal.Ignore(syscall.SIGHUP)  // until there is something to reload: what is read now is the newest
+			signal.Ignore(syscall.SIGPIPE) // a log that cannot be written loses lines, and ends nothing
 			sandbox, _ := cmd.Flags().GetBool("sandbox")
 			c, file, err := load(cmd, sandbox)
 			if err != nil {
