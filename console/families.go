@@ -44,6 +44,12 @@ var families = []family{
 	{kind: gauge, name: "reporterd_spool_sync_info", help: "1 for the sync mode in force.", label: "mode",
 		each: func(s *Snapshot, put func(string, float64)) { put(s.Spool.Sync, 1) }},
 
+	{kind: counter, name: "reporterd_spool_read_errors_total", label: "log",
+		help: "Files of the data directory that could not be opened or read, by log: journal, batches, ids. Each is tried again until it can be.",
+		each: func(s *Snapshot, put func(string, float64)) { each(s.Spool.ReadErrors, put) }},
+	{kind: gauge, name: "reporterd_spool_read_failing", help: "1 while something in the data directory cannot be read. What is there waits, and nothing of it is given up.",
+		value: func(s *Snapshot) float64 { return flag(s.Spool.Unreadable) }},
+
 	{kind: gauge, name: "reporterd_spool_dead_letters", help: "Dead letter files.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.DeadLetters) }},
 	{kind: gauge, name: "reporterd_spool_ids", help: "Event ids remembered.",

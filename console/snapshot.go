@@ -104,6 +104,8 @@ type Spool struct {
 	IDs         int                // event ids remembered
 	Sync        string             // the mode in force
 	Fsyncs      histogram.Snapshot // seconds, of all logs, since the daemon started
+	ReadErrors  map[string]uint64  // files that could not be opened or read since the daemon started, by log
+	Unreadable  bool               // something cannot be read at the moment
 }
 
 // Commits are the journal's group commits since the daemon started.

@@ -53,6 +53,7 @@ func (s Spool) plus(o Spool) Spool {
 		Bytes: s.Bytes + o.Bytes, Quota: s.Quota + o.Quota, Free: s.Free + o.Free, Quarantined: s.Quarantined + o.Quarantined,
 		Batches: s.Batches + o.Batches, Segments: s.Segments + o.Segments, OldestAge: max(s.OldestAge, o.OldestAge),
 		DeadLetters: s.DeadLetters + o.DeadLetters, IDs: s.IDs + o.IDs, Sync: s.Sync, Fsyncs: s.Fsyncs.Plus(o.Fsyncs),
+		ReadErrors: added(s.ReadErrors, o.ReadErrors), Unreadable: s.Unreadable || o.Unreadable,
 	}
 }
 

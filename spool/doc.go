@@ -138,6 +138,10 @@
 //	I16  A segment that says that a dead letter was requeued stays until the letter's file is gone, durably;
 //	     a letter that is found at start although it was requeued is removed. Another frame follows the record
 //	     before any of that.
+//	I17  An error of opening, listing or reading is never taken for damage, and nothing is concluded from it:
+//	     what runs waits and tries again, and a start fails without having changed anything. Damage is what was
+//	     read, twice and through two descriptors, and does not hold; it is set aside durably before anything moves
+//	     past it. A missing file is such an error, unless this process removed it.
 //
 // # Assumptions
 //

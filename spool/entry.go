@@ -30,10 +30,9 @@ type entry struct {
 	attempted    int64  // the latest attempt, Unix nanoseconds; 0: none known
 	queued       int32  // its place among its lane's ready ones, plus one; 0: it is set aside
 	flat         bool
-	open         bool  // an attempt was recorded, and nothing about its outcome is known
-	ending       bool  // a record that ends it is on its way
-	lettered     bool  // dead letter files were written for it; owned by whoever set ending
-	unreadable   uint8 // times in a row
+	open         bool // an attempt was recorded, and nothing about its outcome is known
+	ending       bool // a record that ends it is on its way
+	lettered     bool // dead letter files were written for it; owned by whoever set ending
 }
 
 // lane is a list of entries in the order of sealing.

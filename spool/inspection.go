@@ -118,7 +118,9 @@ func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool,
 		pinned[i] = filepath.Join(o.Dir, pinned[i])
 	}
 	g := newGlass(ctx, o.FS, pinned...)
-	return build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil), g
+	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil)
+	s.quarantine.looking = true
+	return s, g
 }
 
 // Close releases the files. What was asked before stays valid.

@@ -77,7 +77,7 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), maxFrame/2))
 	}
 	if err := j.admit(len(e.buf)); err != nil {
-		return 0, refused(true, err)
+		return 0, refused(isNoRoom(err), err)
 	}
 	own, leads, waits, duplicates, err := j.place(e)
 	if err != nil {

@@ -25,6 +25,7 @@ type segmentLog struct {
 	keepSpare    bool // a preallocated file waits to become the next segment
 	room         *room
 	timing       *timing
+	health       health
 
 	// file and off are owned by whoever commits: the active segment, nil when there is none, and where
 	// its next frame goes.

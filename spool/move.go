@@ -71,11 +71,7 @@ func (b *batches) straggler() *entry {
 // forward copies a live batch to the end of the log, with its attempts. moves is held for writing (I10).
 // A batch that cannot be read stays where it is, for Load to say so.
 func (b *batches) forward(e *entry) error {
-	body, err := b.body(e)
-	if err != nil {
-		return err
-	}
-	batch, err := b.index.parseBatch(body)
+	batch, err := b.batch(e)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
+	"github.com/reporterd/reporterd/disk"
 	"github.com/reporterd/reporterd/event"
 )
 
@@ -72,8 +74,8 @@ func (r *Recovery) Lines() []string {
 func (s *Spool) recover() (*Recovery, error) {
 	found := &Recovery{}
 	for _, dir := range []string{"journal", "batches", "ids", lettersDir, quarantineDir} {
-		if err := s.fs.MkdirAll(filepath.Join(s.dir, dir), 0o700); err != nil {
-			return nil, fmt.Errorf("spool: data directory: %w", err)
+		if err := makeDir(s.fs, filepath.Join(s.dir, dir)); err != nil {
+			return nil, err
 		}
 	}
 	if err := s.syncNames(); err != nil {
@@ -100,6 +102,18 @@ func (s *Spool) recover() (*Recovery, error) {
 	}
 	s.settle(found)
 	return found, nil
+}
+
+// makeDir makes a directory, or says what to do where it cannot.
+func makeDir(to disk.FS, dir string) error {
+	err := to.MkdirAll(dir, 0o700)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("spool: data directory: %s is a file where a directory has to be: move it away and start again: %w", dir, err)
+	case err != nil:
+		return fmt.Errorf("spool: data directory: %w", err)
+	}
+	return nil
 }
 
 // syncNames makes the names of the directories durable, and what an earlier life left undecided.

@@ -17,8 +17,11 @@ import (
 type Position uint64
 
 var (
-	// ErrDamaged is returned by Load when the batch cannot be read back as it was written.
+	// ErrDamaged is returned by Load when the batch was read, twice, and is not what was written. An error of reading is a
+	// *ReadError instead, as often as it happens.
 	ErrDamaged = errors.New("damaged on disk")
+	// ErrNotDamaged is returned by Lose for a batch that can be read.
+	ErrNotDamaged = errors.New("not damaged")
 	// ErrUnknownBatch is returned for a batch that is not live: resolved, lost, or never cut.
 	ErrUnknownBatch = errors.New("no such live batch")
 	// ErrUnknownSegment is returned for a segment that is not there.
@@ -49,14 +52,15 @@ type Spool struct {
 }
 
 // Open locks the directory, makes it if need be, and recovers what is in it. It fails when the directory
-// cannot be used (another process has it, no permission), never for what it finds in the logs.
+// cannot be used (another process has it, no permission), or when something in it cannot be read or set aside (I17):
+// then nothing was given up, and it can be tried again. It never fails for what it has read in the logs.
 func Open(o Options) (*Spool, *Recovery, error) {
 	start := time.Now()
 	if o.FS == nil {
 		o.FS = disk.OS{}
 	}
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("spool: data directory: %w", err)
+	if err := makeDir(o.FS, o.Dir); err != nil {
+		return nil, nil, err
 	}
 	lock, err := lockDir(o.FS, o.Dir)
 	if err != nil {
@@ -111,8 +115,8 @@ func build(o Options, lock io.Closer) *Spool {
 // aside, and the next segment of the batch log exists already.
 func (s *Spool) admit(bytes int) error {
 	for _, log := range [...]*segmentLog{s.batches.log, s.ids.log} {
-		if !log.refillSpare() {
-			return errors.New("spool: disk is full: no reserve for draining")
+		if err := log.refillSpare(); err != nil {
+			return err
 		}
 	}
 	s.journal.mu.Lock()
@@ -135,10 +139,10 @@ func (s *Spool) Counts() Counts { return s.tally.snapshot() }
 // less, the gap at the end of a segment would make it ready for events smaller than any.
 const readyBytes = 4 << 10
 
-// Ready returns nil when the spool can accept and commit events, otherwise why not. After a failure of
-// the disk it tries it with a small file.
+// Ready returns nil when the spool can accept, commit and read events, otherwise why not. After a failure of
+// the disk it tries it with a small file, or with what could not be read.
 func (s *Spool) Ready() error {
-	if err := s.admit(readyBytes); err != nil {
+	if err := errors.Join(s.admit(readyBytes), s.Unreadable()); err != nil {
 		return err
 	}
 	s.journal.mu.Lock()
@@ -157,6 +161,21 @@ func (s *Spool) Ready() error {
 		return errors.Join(failed, err)
 	}
 	return nil
+}
+
+// Unreadable returns why something in the logs cannot be read at the moment; nil: all can, as far as is known. What failed
+// is tried again for it, with growing pauses of 100 ms to 5 s.
+func (s *Spool) Unreadable() (err error) {
+	for _, l := range s.logs() {
+		if why := l.unreadable(); why != nil {
+			err = errors.Join(err, fmt.Errorf("spool: %w", why))
+		}
+	}
+	return err
+}
+
+func (s *Spool) logs() [3]*segmentLog {
+	return [...]*segmentLog{s.journal.log, s.batches.log, s.ids.log}
 }
 
 // probe finds out whether the disk takes a file again.

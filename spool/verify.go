@@ -91,7 +91,7 @@ func Verify(ctx context.Context, o InspectOptions, each func(FileReport) error) 
 }
 
 func (v *verification) run() error {
-	logs := []*segmentLog{v.spool.journal.log, v.spool.batches.log, v.spool.ids.log}
+	logs := v.spool.logs()
 	found := &Recovery{}
 	for _, l := range logs {
 		if err := l.list(v.spool.quarantine, found); err != nil {
@@ -169,13 +169,12 @@ func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport
 	found := &Recovery{}
 	report := FileReport{File: filepath.Join(l.dir, s.name()), State: StateFine, Bytes: s.size, First: s.first, Next: s.first}
 	copied := &segment{first: s.first, try: s.try, size: s.size, end: segmentHead, next: s.first}
-	r := replay{log: l, segment: copied, limit: limit, found: found, quarantine: v.spool.quarantine}
-	r.visit = func(_ *segment, f frame, offset int64, _ []byte, whole bool) {
+	r := l.replay(copied, limit, found, v.spool.quarantine, func(_ *segment, f frame, offset int64, _ []byte, whole bool) {
 		if whole {
 			report.Frames++
 		}
 		v.progress(offset + f.size())
-	}
+	})
 	err := r.run()
 	if v.ctx.Err() != nil {
 		return report, found, v.ctx.Err()
@@ -192,24 +191,28 @@ func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport
 		report.Missing = found.Short[0].Bytes
 	}
 	if limit != lastSegment && copied.next >= limit {
-		report.Superseded = l.superseded(copied, r.off)
+		if report.Superseded, err = l.superseded(copied, r.off); err != nil {
+			return report, found, fmt.Errorf("spool: %w", err)
+		}
 	}
 	report.judge()
 	return report, found, nil
 }
 
 // superseded returns how many bytes of frames lie behind an offset that a later segment replaced.
-func (l *segmentLog) superseded(s *segment, off int64) (bytes int64) {
-	file, err := l.fs.OpenFile(l.path(s.name()), 0, 0)
-	if err != nil {
-		return 0
+func (l *segmentLog) superseded(s *segment, off int64) (bytes int64, err error) {
+	var r reader
+	if err := r.open(l, s, s.size); err != nil {
+		return 0, err
 	}
-	defer func() { _ = file.Close() }()
-	scan := scanner{file: file, size: s.size}
+	defer func() { _ = r.close() }() // opened for reading
 	for {
-		f, _, err := scan.read(off)
-		if err != nil || f.kind != frameData {
-			return bytes
+		f, _, err := r.read(off)
+		if inFile(err) || err == nil && f.kind != frameData {
+			return bytes, nil
+		}
+		if err != nil {
+			return bytes, err
 		}
 		off, bytes = off+f.size(), bytes+f.size()
 	}

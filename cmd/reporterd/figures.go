@@ -89,6 +89,7 @@ func space(u spool.Usage) console.Spool {
 		Bytes: u.Bytes, Quota: u.QuotaBytes, Free: u.FreeBytes, Quarantined: u.QuarantinedBytes,
 		Batches: u.Batches, Segments: u.Segments, OldestAge: u.OldestAge, Sync: u.Sync.String(),
 		DeadLetters: u.DeadLetters, IDs: u.IDs, Fsyncs: u.Commits.Fsyncs,
+		ReadErrors: u.ReadErrors, Unreadable: u.Unreadable != nil,
 	}
 }
 

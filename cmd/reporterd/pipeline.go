@@ -37,11 +37,14 @@ type pipeline struct {
 	compare    reconciliation
 	messages   *messages // what comes by NATS; nil: nothing does
 
+	unreadable unreadable
+
 	life     context.Context    // ends when the daemon begins to stop
 	stopping context.CancelFunc // ends life
 	batching part               // the batcher's Run, begun by start and ended by stop
 	sending  part               // the sender's
 	asking   part               // the prober's
+	watching part               // says when the data directory cannot be read
 }
 
 // part is something that runs until it is told to end.
@@ -71,7 +74,7 @@ func (p part) stop(ctx context.Context) error {
 func newPipeline(log *zap.Logger, c *config.Config, s *spool.Spool, client *threescale.Client,
 	auth *authorize.Authorizer, v *vouching, g *guards,
 ) *pipeline {
-	p := &pipeline{spool: s, authorizer: auth, vouching: v, guards: g}
+	p := &pipeline{spool: s, authorizer: auth, vouching: v, guards: g, unreadable: unreadable{log: log.Named("spool"), why: s.Unreadable}}
 	p.life, p.stopping = context.WithCancel(context.Background())
 	p.handler = ingest.NewHandler(ingest.Options{
 		Services: takenServices(c.Services), Passthrough: c.Backend.Passthrough, Journal: auth, Log: log.Named("ingest"), Other: auth.Handler,
@@ -100,13 +103,14 @@ func (p *pipeline) start() {
 	p.batching = launch(p.batcher.Run)
 	p.sending = launch(p.sender.Run)
 	p.asking = launch(p.vouching.run)
+	p.watching = launch(p.unreadable.watch)
 }
 
 // stop makes the last cut, then waits for the answers of the reports in flight. It returns an error when
 // there was no last cut, or ctx ended first; everything acknowledged is on disk either way.
 func (p *pipeline) stop(ctx context.Context) error {
 	cut, asked := p.batching.stop(ctx), p.asking.stop(ctx)
-	return errors.Join(cut, p.sending.stop(ctx), asked)
+	return errors.Join(cut, p.sending.stop(ctx), asked, p.watching.stop(ctx))
 }
 
 var errStopping = errors.New(console.Stopping)
