@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -121,7 +120,7 @@ func (s *shared) ReadDir(name string) ([]disk.Entry, error) {
 
 func (s *shared) Rename(from, to string) error     { s.change(); return s.Disk.Rename(from, to) }
 func (s *shared) Remove(name string) error         { s.change(); return s.Disk.Remove(name) }
-func (s *shared) Lock(n string) (io.Closer, error) { return s.Disk.Lock(n) }
+func (s *shared) Lock(n string) (disk.Held, error) { return s.Disk.Lock(n) }
 
 type sharedFile struct {
 	disk.File

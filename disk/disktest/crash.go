@@ -32,7 +32,9 @@ func (d *Disk) Crash() *Disk {
 		}
 		names[name] = copies[i]
 	}
-	return d.next(names, maps.Clone(names), nil)
+	n := d.next(names, maps.Clone(names), nil)
+	n.boots++
+	return n
 }
 
 // Kill ends the process but not the machine, as kill -9 does: the next life sees everything that was
@@ -76,6 +78,7 @@ func (d *Disk) next(names, durable map[string]*inode, pending []naming) *Disk {
 		open:     map[*inode]int{},
 		locks:    map[*inode]bool{},
 		away:     map[string]*shelf{},
+		boots:    d.boots,
 	}
 }
 

@@ -28,10 +28,10 @@ package disktest
 
 import (
 	"errors"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path"
+	"strconv"
 	"sync"
 	"syscall"
 
@@ -66,6 +66,7 @@ type Disk struct {
 	changes  int      // operations so far that could change the disk
 	stopAt   int      // the value of changes at which the power fails; 0: never
 	stopped  bool
+	boots    int // crashes before this life; set once
 	trace    trace
 }
 
@@ -119,7 +120,7 @@ func (d *Disk) Free(name string) (free, total int64, err error) {
 }
 
 // Lock implements disk.FS. The lock ends with Close and with the disk's life.
-func (d *Disk) Lock(name string) (io.Closer, error) {
+func (d *Disk) Lock(name string) (disk.Held, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
@@ -142,8 +143,58 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lock{d: d, node: d.names[name]}, nil
+	return &lock{held{d: d, name: name, node: d.names[name]}}, nil
 }
+
+// Hold implements disk.FS.
+func (d *Disk) Hold(name string) (disk.Held, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name = path.Clean(name)
+	f, err := d.start(Open, name)
+	if err == nil {
+		err = f.err
+	}
+	if err == nil && d.names[name] == nil {
+		err = pathError("open", name, os.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &held{d: d, name: name, node: d.names[name]}, nil
+}
+
+// Boot implements disk.FS: Crash begins another one, Kill does not.
+func (d *Disk) Boot() string { return "boot " + strconv.Itoa(d.boots) }
+
+// held is a file or directory that was found under a name.
+type held struct {
+	d    *Disk
+	name string
+	node *inode
+}
+
+// Same implements disk.Held.
+func (h *held) Same() error {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	f, err := h.d.start(Stat, h.name)
+	switch {
+	case err != nil:
+		return err
+	case f.err != nil:
+		return f.err
+	case h.d.names[h.name] != h.node:
+		return pathError("stat", h.name, disk.ErrReplaced)
+	}
+	return nil
+}
+
+// Identity implements disk.Held. A simulated disk does not tell.
+func (h *held) Identity() (disk.Identity, error) { return disk.Identity{}, nil }
+
+// Close implements io.Closer.
+func (h *held) Close() error { return nil }
 
 // Locked implements disk.FS.
 func (d *Disk) Locked(name string) (bool, error) {
@@ -158,10 +209,7 @@ func (d *Disk) Locked(name string) (bool, error) {
 }
 
 // lock is a held lock: on a file, whatever names the file has meanwhile.
-type lock struct {
-	d    *Disk
-	node *inode
-}
+type lock struct{ held }
 
 // Close releases the lock.
 func (l *lock) Close() error {
