@@ -13,6 +13,9 @@ import (
 // startFailed is how a life ends whose start met an error of the disk. It is no kill.
 const startFailed = "start failed"
 
+// noDescriptors is the trouble that also keeps other files than the spool's from being opened.
+const noDescriptors = "no descriptors"
+
 // troubledLives is the part of the lives in which the machine answers with errors, in percent.
 const troubledLives = 60
 
@@ -36,7 +39,7 @@ func (h *history) disturb(d *daemon) (u *unrest) {
 		rand: rand.New(rand.NewPCG(h.rand.Uint64(), uint64(h.life)))}
 	ctx, cancel := context.WithCancel(h.t.Context())
 	u.cancel = cancel
-	if h.rand.IntN(100) >= troubledLives {
+	if h.calm || h.rand.IntN(100) >= troubledLives {
 		close(u.ended)
 		return u
 	}
@@ -72,7 +75,7 @@ func (u *unrest) moment(most time.Duration) time.Duration {
 // begin draws a trouble and begins it. It returns nil when that was not possible.
 func (u *unrest) begin() (undo func()) {
 	if n := u.rand.IntN(3); n == 0 || !u.ready.Load() {
-		return u.note("no descriptors", u.starve())
+		return u.note(noDescriptors, u.starve())
 	}
 	if u.rand.IntN(2) == 0 {
 		name := []string{"journal", "batches", "ids", "deadletters", "quarantine", "."}[u.rand.IntN(6)]
