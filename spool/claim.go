@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/reporterd/reporterd/disk"
 )
@@ -126,6 +128,22 @@ func (l *letters) remove(id string) error {
 	l.count.Add(-1)
 	l.room.free(size)
 	return nil
+}
+
+// absent returns those of the letters that a listing of the directory does not have. Where there is no listing, that is
+// none: a file that cannot be found is not gone when its directory cannot be found either (I17).
+func (l *letters) absent(ids []string) []string {
+	if len(ids) == 0 {
+		return nil
+	}
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(ids, func(id string) bool {
+		_, listed := slices.BinarySearchFunc(entries, id+letterSuffix, func(e disk.Entry, name string) int { return strings.Compare(e.Name, name) })
+		return listed
+	})
 }
 
 func (l *letters) sync() error { return l.fs.SyncDir(filepath.Join(l.root, lettersDir)) }

@@ -18,6 +18,8 @@ type failing struct {
 	on   string     // open, create, read or list, or several of them
 	name string     // only on paths that contain this
 	err  error      // nil: nothing fails
+	skip int        // so many matching operations pass first
+	once bool       // and only one of them fails
 	flip int        // so many reads return a flipped bit
 	hits int
 }
@@ -26,13 +28,16 @@ type failing struct {
 func (f *failing) fail(on, name string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.on, f.name, f.err = on, name, err
+	f.on, f.name, f.err, f.skip, f.once = on, name, err, 0, false
 }
 
 func (f *failing) strike(on, name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err == nil || !strings.Contains(f.on, on) || !strings.Contains(name, f.name) {
+		return nil
+	}
+	if f.skip--; f.skip >= 0 || f.once && f.skip < -1 {
 		return nil
 	}
 	f.hits++

@@ -45,8 +45,8 @@ func TestMutants(t *testing.T) {
 // judges are the tests of mutants whose occasion is too rare for random histories.
 var judges = map[string]string{
 	"forget where the last cut was":          "TestEmptySegmentReplacesNothing",
-	"take a failed read for a torn end":      "TestStartThatCannotReadTakesNothingAway",
-	"go on behind a segment not read":        "TestStartThatCannotReadTakesNothingAway",
+	"take a failed read for a torn end":      "TestStartWithAnyFailedReadTakesNothingAway",
+	"go on behind a segment not read":        "TestStartWithAnyFailedReadTakesNothingAway",
 	"give up what failed three times":        "TestRunningReadersWaitForTheDisk",
 	"believe the first reading of damage":    "TestWhatReadsWellTheSecondTimeIsNotDamaged",
 	"pass over damage that is not set aside": "TestDamageThatCannotBeSetAsideStops",

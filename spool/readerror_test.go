@@ -1,10 +1,6 @@
 package spool
 
 import (
-	"context"
-	"encoding/binary"
-	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"strings"
@@ -12,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/reporterd/reporterd/disk"
 	"github.com/reporterd/reporterd/disk/disktest"
-	"github.com/reporterd/reporterd/event"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -23,7 +17,7 @@ import (
 func lived(t *testing.T) (o Options, d *disktest.Disk, counts Counts) {
 	t.Helper()
 	d = disktest.New(disktest.Options{})
-	o = Options{Dir: "data", FS: d, DedupeWindow: time.Hour}
+	o = Options{Dir: "data", FS: d, DedupeWindow: time.Hour, SegmentBytes: minSegment}
 	s, id := oneBatch(t, o, 10)
 	require.NoError(t, s.Resolve(id, delivered(BatchInfo{Transactions: 10})))
 	appendAll(t, s, identified("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"))
@@ -78,6 +72,39 @@ func durable(d *disktest.Disk) map[string][]byte {
 		all[name] = d.Durable(name)
 	}
 	return all
+}
+
+// The same for every single operation of a start: one that fails, alone or with all behind it, takes nothing away, whether
+// the start ends there or not.
+func TestStartWithAnyFailedReadTakesNothingAway(t *testing.T) {
+	o, d, counts := lived(t)
+	ended := 0
+	for _, once := range []bool{true, false} {
+		for n := 0; ; n++ {
+			f := &failing{FS: d.Kill()}
+			f.fail("open read list", "", syscall.EIO)
+			f.skip, f.once = n, once
+			o.FS = f
+			s, found, err := Open(o)
+			hits := f.hits
+			f.fail("", "", nil)
+			if err != nil {
+				require.ErrorIs(t, err, syscall.EIO)
+				ended++
+				s, found, err = Open(o)
+			}
+			require.NoError(t, err)
+			require.Empty(t, found.Torn, "operation %d", n)
+			require.Empty(t, found.Damaged, "operation %d", n)
+			require.Equal(t, counts, checkLaw(t, s, 0), "operation %d", n)
+			require.Equal(t, 2, appendAll(t, s, identified("a", "j")))
+			require.NoError(t, s.Close())
+			if hits == 0 {
+				break
+			}
+		}
+	}
+	assert.Greater(t, ended, 30)
 }
 
 // Whatever keeps a running spool from reading, and for however long: it waits, and reads all of it afterwards.
@@ -260,65 +287,6 @@ func TestLoseKeepsWhatCanBeRead(t *testing.T) {
 	checkLaw(t, s, 0)
 }
 
-// A file of another version that cannot be moved out of the way must not be written over.
-func TestForeignFileThatCannotBeMovedEndsTheStart(t *testing.T) {
-	o, file, _ := filled(t)
-	change(t, file, func(d []byte) []byte { d[8] = 2; return rehead(d) })
-	o.FS = &immovable{disk.OS{}}
-	_, _, err := Open(o)
-	require.ErrorIs(t, err, syscall.EACCES)
-}
-
-type immovable struct{ disk.OS }
-
-func (immovable) Rename(oldName, _ string) error {
-	return &os.PathError{Op: "rename", Path: oldName, Err: syscall.EACCES}
-}
-
-// A file system that became read-only is called that, and not full: it is repaired, not emptied.
-func TestReadOnlyIsNotFull(t *testing.T) {
-	f := &failing{FS: disktest.New(disktest.Options{})}
-	s, _ := open(t, Options{Dir: "data", FS: f})
-	appendAll(t, s, someEvents(1))
-	f.fail("create", "spare", syscall.EROFS)
-	s.batches.log.mu.Lock()
-	s.batches.log.spare = 0
-	s.batches.log.mu.Unlock()
-	err := s.Ready()
-	require.ErrorIs(t, err, syscall.EROFS)
-	assert.NotContains(t, err.Error(), "full")
-	_, err = s.Append(context.Background(), someEvents(1))
-	assertRefused(t, err, false)
-	f.fail("create", "spare", syscall.ENOSPC)
-	assert.ErrorContains(t, s.Ready(), "disk is full")
-	_, err = s.Append(context.Background(), someEvents(1))
-	assertRefused(t, err, true)
-	f.fail("", "", nil)
-	require.NoError(t, s.Ready())
-}
-
-// What is in the way is named, with what to do about it.
-func TestWhatIsInTheWayIsNamed(t *testing.T) {
-	for _, name := range []string{"deadletters", "quarantine", "journal", "batches", "ids"} {
-		o := Options{Dir: t.TempDir()}
-		require.NoError(t, os.WriteFile(o.Dir+"/"+name, nil, 0o600))
-		_, _, err := Open(o)
-		require.ErrorIs(t, err, syscall.ENOTDIR)
-		assert.ErrorContains(t, err, fmt.Sprintf("%s/%s is a file where a directory has to be: move it away and start again", o.Dir, name))
-	}
-	o := Options{Dir: t.TempDir()}
-	require.NoError(t, os.MkdirAll(o.Dir+"/batches/spare/kept", 0o700))
-	s, _ := open(t, o)
-	assert.ErrorContains(t, s.Ready(), "batches/spare: is a directory: move it away")
-	require.NoError(t, os.RemoveAll(o.Dir+"/batches/spare"))
-	require.NoError(t, s.Ready())
-
-	o = Options{Dir: t.TempDir()}
-	require.NoError(t, os.MkdirAll(o.Dir+"/batches/spare", 0o700))
-	s, _ = open(t, o)
-	require.NoError(t, s.Ready(), "an empty one is removed")
-}
-
 // A directory of segments that was moved away while the spool runs costs nothing, and is used again once it is back.
 func TestDirectoryMovedAwayForAWhile(t *testing.T) {
 	for _, what := range []string{"batches", "."} {
@@ -358,17 +326,4 @@ func TestDirectoryMovedAwayForAWhile(t *testing.T) {
 			assert.Equal(t, Counts{Accepted: 210, Delivered: 200, Pending: 10}, checkLaw(t, s, 0))
 		})
 	}
-}
-
-func assertRefused(t *testing.T, err error, full bool) {
-	t.Helper()
-	var refused *event.Refused
-	require.ErrorAs(t, err, &refused)
-	assert.Equal(t, full, refused.Full, "%v", err)
-}
-
-// rehead makes the checksum of a segment's changed head hold.
-func rehead(data []byte) []byte {
-	binary.LittleEndian.PutUint32(data[28:], crc32.Checksum(data[:28], castagnoli))
-	return data
 }
