@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -156,7 +158,13 @@ func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err e
 			continue
 		}
 		d, err := l.read(e)
-		if err != nil || !q.matches(&d.DeadLetter) {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = l.removed(e.Name, err)
+		}
+		if err != nil && !errors.Is(err, errNoLetter) {
+			return nil, "", fmt.Errorf("spool: dead letter %s: %w", id, err)
+		}
+		if d == nil || !q.matches(&d.DeadLetter) {
 			continue
 		}
 		if len(page) == q.Limit {
@@ -165,6 +173,19 @@ func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err e
 		page = append(page, d.DeadLetter)
 	}
 	return page, "", nil
+}
+
+// removed returns nil when a file that could not be opened was removed since it was listed: its directory can be
+// listed and does not name it.
+func (l *letters) removed(name string, missing error) error {
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(entries, func(e disk.Entry) bool { return e.Name == name }) {
+		return missing
+	}
+	return nil
 }
 
 // read reads one letter.

@@ -6,7 +6,7 @@ type change struct{ file, old, new string }
 // mutant is one way to break the spool.
 type mutant struct {
 	name    string
-	damage  bool // TestModelDamage has to notice; otherwise TestModel
+	damage  bool // TestModelDamage has to notice; otherwise TestModel, or TestModelTrouble
 	changes []change
 }
 

@@ -13,6 +13,11 @@
 //     "fsyncgate", 2018).
 //   - Writes may be short, space may run out (by Options.Capacity, or injected), any operation may fail
 //     without effect or although it took effect (Inject), and durable bits may flip (Flip).
+//   - Opens, reads and listings may fail for a while (Inject), a range may be unreadable until it is
+//     written again (Latent), a file or a directory may be away for a while (MoveAway). These faults lie
+//     over data that stays as it was: once they are lifted (Heal), every byte is there.
+//   - A drive may lie: report a write that it did not do or did elsewhere, or return a bit that is wrong
+//     only this time (Lie).
 //
 // A disk has one life. Crash and Kill end it and return the next one's disk; every handle and every
 // call of the ended life fails with ErrStopped from then on, so a goroutine left over from a dead
@@ -54,10 +59,12 @@ type Disk struct {
 	durable  map[string]*inode // what a crash certainly leaves
 	pending  []naming          // name changes that no SyncDir has made durable, in order
 	open     map[*inode]int    // handles per file: an unlinked file keeps its space until they close
-	locks    map[string]bool
+	locks    map[*inode]bool
+	away     map[string]*shelf // what MoveAway took, by name
 	faults   []*Fault
-	changes  int // operations so far that could change the disk
-	stopAt   int // the value of changes at which the power fails; 0: never
+	lies     []string // what lying operations did
+	changes  int      // operations so far that could change the disk
+	stopAt   int      // the value of changes at which the power fails; 0: never
 	stopped  bool
 	boots    int // crashes before this life; set once
 	trace    trace
@@ -74,7 +81,8 @@ func New(o Options) *Disk {
 		names:    map[string]*inode{"/": root, ".": root},
 		durable:  map[string]*inode{"/": root, ".": root},
 		open:     map[*inode]int{},
-		locks:    map[string]bool{},
+		locks:    map[*inode]bool{},
+		away:     map[string]*shelf{},
 	}
 }
 
@@ -121,7 +129,7 @@ func (d *Disk) Lock(name string) (disk.Held, error) {
 		return nil, err
 	}
 	err = f.run(func() error {
-		if d.locks[name] {
+		if d.locks[d.names[name]] {
 			return pathError("lock", name, disk.ErrLocked)
 		}
 		if d.names[name] == nil {
@@ -129,7 +137,7 @@ func (d *Disk) Lock(name string) (disk.Held, error) {
 				return err
 			}
 		}
-		d.locks[name] = true
+		d.locks[d.names[name]] = true
 		return nil
 	})
 	if err != nil {
@@ -170,9 +178,12 @@ type held struct {
 func (h *held) Same() error {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
+	f, err := h.d.start(Stat, h.name)
 	switch {
-	case h.d.stopped:
-		return pathError("stat", h.name, ErrStopped)
+	case err != nil:
+		return err
+	case f.err != nil:
+		return f.err
 	case h.d.names[h.name] != h.node:
 		return pathError("stat", h.name, disk.ErrReplaced)
 	}
@@ -194,17 +205,17 @@ func (d *Disk) Locked(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return d.locks[name], f.run(func() error { return nil })
+	return d.locks[d.names[name]], f.run(func() error { return nil })
 }
 
-// lock is a held lock.
+// lock is a held lock: on a file, whatever names the file has meanwhile.
 type lock struct{ held }
 
 // Close releases the lock.
 func (l *lock) Close() error {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
-	delete(l.d.locks, l.name)
+	delete(l.d.locks, l.node)
 	return nil
 }
 
@@ -212,19 +223,35 @@ func (l *lock) Close() error {
 // caller holds mu.
 func (d *Disk) used() int64 {
 	var sum int64
+	for _, i := range d.inodes() {
+		sum += i.occupied()
+	}
+	return sum
+}
+
+// inodes returns every file that has a name in this life, was moved away or is open, in no order. The caller
+// holds mu.
+func (d *Disk) inodes() []*inode {
+	all := make([]*inode, 0, len(d.names))
 	seen := make(map[*inode]bool, len(d.names))
-	for _, i := range d.names {
+	add := func(i *inode) {
 		if !seen[i] {
 			seen[i] = true
-			sum += i.occupied()
+			all = append(all, i)
+		}
+	}
+	for _, i := range d.names {
+		add(i)
+	}
+	for _, s := range d.away {
+		for _, i := range s.names {
+			add(i)
 		}
 	}
 	for i := range d.open {
-		if !seen[i] {
-			sum += i.occupied()
-		}
+		add(i)
 	}
-	return sum
+	return all
 }
 
 // room returns how many bytes a file may grow by. The caller holds mu.
