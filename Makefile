@@ -1,5 +1,5 @@
 # The same commands as .ci/run, one by one.
-.PHONY: build test lint fuzz crash cluster bench
+.PHONY: build test lint fuzz crash cluster bench soak
 
 build:
 	go build -o bin/reporterd ./cmd/reporterd
@@ -24,3 +24,7 @@ crash:
 bench:
 	go test -run '^$$' -bench . -benchtime 1x ./test
 	go test -run '^$$' -bench BenchmarkLedger -benchtime 1x ./ledger
+
+# What takes too long for CI.
+soak:
+	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test

@@ -17,6 +17,9 @@
 // the report away; and where a metric without a limit lies between two that have one, what the lower uses
 // weighs on the upper from the second answer on (place.go).
 //
+// Usage that was pending before the first authorization of a life is read beside everything else (backlog.go). Until all
+// of it is counted calls wait, and then the Mode answers: it errs on the side of denying, but for Allow.
+//
 // A yes to an authrep has its usage in the journal before it leaves. What is answered while the
 // backend is away is the Mode's to say.
 package authorize
@@ -60,13 +63,24 @@ type Options struct {
 	Journal Journal            // where the usage of an authrep becomes durable
 	Log     *zap.Logger        // nil: none
 
-	// Pending, when not nil, calls add for everything that was accepted and not delivered: Load asks
-	// it once. See Load.
-	Pending func(add func(Usage)) error
+	// Pending, when not nil, opens what was accepted and not delivered by now. It is called once, while no usage is
+	// accepted or settled, and must return soon. See Follow.
+	Pending func() Backlog
 
 	// OnProof, when not nil, is told what an answer of the backend proves: the application exists, and
-	// so do the metrics named, if any. It is called once for every answer, and must not block.
-	OnProof func(service string, c threescale.Credentials, app threescale.Application, metrics []string)
+	// so do the metrics named, if any, as of asked, when the question was put. It is called once for every answer,
+	// and must not block.
+	OnProof func(service string, c threescale.Credentials, app threescale.Application, metrics []string, asked time.Time)
+	// OnDenial, when not nil, is told when an answer of the backend says that an application, or a metric, does not
+	// exist. It must not block.
+	OnDenial func(service string, c threescale.Credentials, app threescale.Application, d Denial)
+}
+
+// Denial says in the backend's words, without secrets, that something does not exist.
+type Denial struct {
+	Metric     string // empty: the application
+	Status     int
+	Code, Text string
 }
 
 func (o Options) withDefaults() Options {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -14,10 +12,17 @@ import (
 // answer decides a call that was read, and keeps the usage of an authrep: when it returns, a yes is on
 // disk. The refusal is not nil when that could not be done; the answer in r is what the mode says then.
 func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refused) {
-	if err := a.Load(); err != nil {
-		a.log.Warn("usage on disk is not counted against limits until it is delivered", zap.Error(err))
-	}
+	a.Follow()
 	r.key = a.digest(&r.call)
+	if !a.Loaded() && !a.await(ctx) { // what is granted already is not known: denied, or what the mode allows
+		r.finding = finding{source: FromMode, now: time.Now()}
+		if ctx.Err() != nil {
+			r.deny(codeUnavailable, reasonUnavailable)
+		} else {
+			a.decide(r)
+		}
+		return a.conclude(ctx, r)
+	}
 	for range maxLooks {
 		r.finding = a.look(ctx, &r.call)
 		if ctx.Err() != nil { // the caller has gone: nothing is counted for it

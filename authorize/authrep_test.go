@@ -113,15 +113,10 @@ func TestRestartCountsPending(t *testing.T) {
 		first.deliver()
 		second := newWorld(t, func(o *Options) {
 			o.Client = first.client
-			o.Pending = func(add func(Usage)) error {
-				for i := range events[20:] {
-					e := events[20+i]
-					add(Usage{Lane: Lane{ServiceID: e.ServiceID}, Transaction: &e.Transaction})
-				}
-				return nil
-			}
+			o.Pending = func() Backlog { return unsealed(events[20:]) }
 		})
 		second.client, second.sandbox = first.client, first.sandbox
+		second.load()
 		assert.Equal(t, 36, second.hammer(640, "app_id", "again", "usage[hits]", "1"))
 		second.journal.events = append(second.journal.events, events[20:]...)
 		second.deliver()
@@ -167,7 +162,7 @@ func TestDeadLettersDoNotWeigh(t *testing.T) {
 func TestFirstAnswerWaitsForReportsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		require.NoError(t, w.Load())
+		w.load()
 		w.limited("flying", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		w.accept("flying", "hits", 30)
 		e := w.journal.take()[0]

@@ -29,8 +29,8 @@ type call struct {
 }
 
 // maxQuery is how long a query string may be, in bytes. The backend's own cap is 10 KiB; what is asked
-// there is written anew, and shorter.
-const maxQuery = 256 << 10
+// there is written anew, and shorter: each byte may have been three when it was escaped.
+const maxQuery = 3 * threescale.MaxQuery
 
 // read reads one of the GET calls, with the backend's checks up to where its data is needed, and in its
 // order (backend.md, section 5). The error is a *threescale.Error; c.noBody is right even then.
@@ -41,10 +41,37 @@ func (a *Authorizer) read(c *call, r *http.Request) error {
 	c.noBody = c.options.NoBody
 	if credentials, id, ok := c.quick(r.URL.RawQuery); ok {
 		var err error
-		c.door, err = a.configured.Load().open(id, credentials, a.options.Passthrough)
+		if c.door, err = a.configured.Load().open(id, credentials, a.options.Passthrough); err != nil {
+			return err
+		}
+		return c.checkNames()
+	}
+	if err := a.readAll(c, r); err != nil {
 		return err
 	}
-	return a.readAll(c, r)
+	return c.checkNames()
+}
+
+// checkNames refuses names that no application of 3scale can have, with the words that the backend has for names
+// that it does not know. Nothing of them is remembered.
+func (c *call) checkNames() error {
+	switch {
+	case threescale.TooLong(c.application.ID):
+		return threescale.ApplicationNotFound(c.application.ID)
+	case threescale.TooLong(c.application.UserKey):
+		return threescale.UserKeyInvalid(c.application.UserKey)
+	case threescale.TooLong(c.appKey.text):
+		return &threescale.Error{
+			Status: http.StatusForbidden, Code: threescale.CodeApplicationKeyInvalid,
+			Text: `application key "` + threescale.Shortened(c.appKey.text) + `" is invalid`,
+		}
+	case threescale.TooLongReferrer(c.referrer):
+		return &threescale.Error{
+			Status: http.StatusForbidden, Code: threescale.CodeReferrerNotAllowed,
+			Text: `referrer "` + threescale.Shortened(c.referrer) + `" is not allowed`,
+		}
+	}
+	return nil
 }
 
 // optionsHeader is threescale.OptionsHeader as net/http spells it.

@@ -45,7 +45,7 @@ func (d *directory) open(id string, c threescale.Credentials, passthrough bool) 
 	case s != nil && opens(s.Credentials, c):
 		return door{serviceID: s.ID, credentials: s.Credentials, metrics: s.Metrics}, nil
 	case s == nil && passthrough:
-		if _, bytes := threescale.HeadCost(id, c); bytes <= threescale.CredentialsRoom {
+		if _, bytes := threescale.HeadCost(id, c); bytes <= threescale.CredentialsRoom && !threescale.TooLong(id) {
 			return door{serviceID: id, credentials: c, passed: c}, nil
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // closely, or waits for the backend: then nothing has happened.
 func (a *Authorizer) Express(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	authrep := path == "/transactions/authrep.xml"
-	if !authrep && path != "/transactions/authorize.xml" || !a.ledger.active.Load() {
+	if !authrep && path != "/transactions/authorize.xml" || !a.Loaded() {
 		return dst, false
 	}
 	r := a.buffers.Get().(*reply)

@@ -2,16 +2,20 @@ package authorize
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/event"
@@ -30,6 +34,11 @@ type history struct {
 	batches map[string][]event.Event
 	dead    []event.Event
 	tale    []string
+
+	attempted map[string]bool // batches
+	ended     *sync.Map       // batches that are no more
+	killed    func()          // ends what the present life reads
+	denied    int             // calls that came while the backlog was read
 }
 
 const patient = 23*time.Hour + 45*time.Minute // what is older is not sent
@@ -64,7 +73,7 @@ func (h *history) usage() event.Event {
 func (h *history) call() {
 	e := h.usage()
 	u := e.Usage[0]
-	fits := true
+	fits, loaded := true, h.Loaded()
 	for _, l := range h.limits {
 		if u.Metric == l.Metric || !e.FlatUsage && slices.Contains(above[u.Metric], l.Metric) {
 			fits = fits && h.sum(l)+u.Value <= l.Max
@@ -72,6 +81,11 @@ func (h *history) call() {
 	}
 	r := h.request("authrep", fmt.Sprintf("&app_id=life&usage[%s]=%d", u.Metric, u.Value), e.FlatUsage)
 	h.tell("authrep %v flat %v: %d", u, e.FlatUsage, r.status)
+	if !h.Loaded() && r.status != http.StatusOK {
+		h.denied++
+		return // not granted beyond the limit, and that is all that is known
+	}
+	require.True(h.t, loaded || h.Loaded(), "no answer but a denial before all is counted: %v", h.tale)
 	require.Equal(h.t, fits, r.status == http.StatusOK, "%v", h.tale)
 	if fits {
 		kept := h.journal.events
@@ -146,6 +160,10 @@ func (h *history) attempt() {
 			require.NoError(h.t, err)
 			require.NoError(h.t, h.sandbox.Settle(h.t.Context()))
 		}
+		if fate != Returned { // on disk first
+			h.ended.Store(name, true)
+			pass(time.Duration(h.r.IntN(3)) * 100 * time.Millisecond)
+		}
 		h.Settled(name, lane, with(events, outcomes...))
 		for i, e := range events {
 			if outcomes[i] == Refused {
@@ -153,6 +171,7 @@ func (h *history) attempt() {
 				h.counts = slices.DeleteFunc(h.counts, func(c event.Event) bool { return same(c, e) })
 			}
 		}
+		h.attempted[name] = true
 		if fate != Returned {
 			delete(h.batches, name)
 		}
@@ -178,35 +197,67 @@ func (h *history) requeue() {
 // restart begins a new life, with what is on disk, and perhaps with what the old one remembered.
 func (h *history) restart() {
 	var saved bytes.Buffer
-	stopped := h.r.IntN(2) == 0
+	stopped := h.r.IntN(2) == 0 && h.Loaded()
 	if stopped {
 		require.NoError(h.t, h.Save(&saved))
 	}
 	h.tell("restart, stopped %v", stopped)
-	h.options.Pending = func(add func(Usage)) error {
-		for e := range h.pending() {
-			add(Usage{Lane: Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction})
-		}
-		return nil
-	}
+	h.killed()
+	h.options.Pending = h.backlog
 	h.Authorizer = New(h.options)
-	require.NoError(h.t, h.Load())
+	h.Follow()
 	if stopped {
 		require.NoError(h.t, h.Restore(&saved))
 	}
+	var ctx context.Context
+	ctx, h.killed = context.WithCancel(h.t.Context())
+	go func(a *Authorizer) { assert.NoError(h.t, a.Run(ctx)) }(h.Authorizer) // killed ends it
 }
 
-func (h *history) pending() iter.Seq[*event.Event] {
-	return func(yield func(*event.Event) bool) {
-		for _, events := range h.batches { // in any order
-			for i := range events {
-				yield(&events[i])
-			}
+// backlog is what is on disk, which takes its time to be read, and fails to be now and then. A report that has ended
+// is not there any more.
+func (h *history) backlog() Backlog {
+	r := rand.New(rand.NewPCG(h.r.Uint64(), 0))
+	slow := int64(1 + r.IntN(1000))
+	read := func() error {
+		pass(time.Duration(r.Int64N(slow)) * time.Millisecond)
+		if r.IntN(5) == 0 {
+			return io.ErrUnexpectedEOF
 		}
-		for i := range h.journal.events {
-			yield(&h.journal.events[i])
-		}
+		return nil
 	}
+	batches, left := maps.Clone(h.batches), slices.Clone(h.journal.events)
+	b := Backlog{Close: func() {}}
+	for name, events := range batches { // in any order
+		b.Reports = append(b.Reports, PendingReport{Batch: name, Transactions: len(events), Attempted: h.attempted[name]})
+	}
+	ended := h.ended
+	b.Read = func(name string) (Lane, []threescale.Transaction, error) {
+		if err := read(); err != nil {
+			return Lane{}, nil, err
+		}
+		if _, gone := ended.Load(name); gone {
+			return Lane{}, nil, ErrNoReport
+		}
+		var list []threescale.Transaction
+		for _, e := range batches[name] {
+			list = append(list, e.Transaction)
+		}
+		return Lane{ServiceID: "1001", FlatUsage: batches[name][0].FlatUsage}, list, nil
+	}
+	b.Next = func(context.Context) (iter.Seq[Usage], error) {
+		if err := read(); err != nil {
+			return nil, err
+		}
+		if len(left) == 0 {
+			return nil, io.EOF
+		}
+		n := min(len(left), 3)
+		next := left[:n]
+		left = left[n:]
+		return usageOf(next), nil
+	}
+	return b
 }
 
 // crowd drives the application out of memory, as far as it can be forgotten.
@@ -224,11 +275,13 @@ func TestHistories(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &history{
 					world: newWorld(t, func(o *Options) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
+					attempted: map[string]bool{}, ended: &sync.Map{}, killed: func() {},
 					limits: []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
 						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},
 				}
 				h.limited("life", h.limits...)
-				require.NoError(t, h.Load())
+				defer func() { h.killed() }()
+				h.Follow()
 				for range 150 {
 					switch k := h.r.IntN(24); {
 					case k < 9:

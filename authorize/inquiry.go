@@ -98,11 +98,40 @@ func tooLong() *threescale.Error {
 	return &threescale.Error{Status: http.StatusForbidden, Code: threescale.CodeBadRequest, Text: "the call is too long for the backend"}
 }
 
-func (i *inquiry) send(ctx context.Context, q *threescale.AuthorizeCall) (*threescale.Authorization, error) {
+func (i *inquiry) send(ctx context.Context, q *threescale.AuthorizeCall) (answer *threescale.Authorization, err error) {
 	if i.call.oauth {
-		return i.options.Client.OAuthAuthorize(ctx, q)
+		answer, err = i.options.Client.OAuthAuthorize(ctx, q)
+	} else {
+		answer, err = i.options.Client.Authorize(ctx, q)
 	}
-	return i.options.Client.Authorize(ctx, q)
+	if err == nil && i.options.OnDenial != nil {
+		i.revoke(q, answer)
+	}
+	return answer, err
+}
+
+// revoke tells Options.OnDenial which application or metric an answer denies.
+func (i *inquiry) revoke(q *threescale.AuthorizeCall, answer *threescale.Authorization) {
+	d := Denial{Status: answer.Status, Code: answer.Code, Text: answer.Text}
+	switch {
+	case answer.Code == threescale.CodeApplicationNotFound, answer.Code == threescale.CodeUserKeyInvalid:
+	case answer.Code == threescale.CodeMetricInvalid:
+		for n := range q.Usage {
+			if name := q.Usage[n].Metric; len(q.Usage) == 1 || answer.Text == threescale.MetricInvalid(name).Text {
+				d.Metric = name
+			}
+		}
+		if d.Metric == "" {
+			return
+		}
+	case q.Options.NoBody && len(q.Usage) == 1 && answer.Status == http.StatusNotFound: // as in verify
+		d.Metric = q.Usage[0].Metric
+		text := threescale.MetricInvalid(d.Metric)
+		d.Code, d.Text = text.Code, text.Text
+	default:
+		return
+	}
+	i.options.OnDenial(i.call.door.serviceID, i.call.door.passed, i.call.application, d)
 }
 
 // isAnswer reports whether an answer is the backend's own: a <status>, or an <error> that is not its
@@ -200,7 +229,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 
 func (i *inquiry) prove(metrics []string) {
 	if i.options.OnProof != nil {
-		i.options.OnProof(i.call.door.serviceID, i.call.door.passed, i.call.application, metrics)
+		i.options.OnProof(i.call.door.serviceID, i.call.door.passed, i.call.application, metrics, i.begun)
 	}
 }
 

@@ -19,8 +19,6 @@ type Lane struct {
 // Usage is one transaction that was accepted and not delivered.
 type Usage struct {
 	Lane
-	Batch       string // of a report whose outcome is unknown; empty: it was never sent
-	Index       int    // in the batch
 	Transaction *threescale.Transaction
 }
 
@@ -45,12 +43,13 @@ type shard struct {
 // ledger follows the usage that was accepted here, by application. It is empty, and costs its callers a
 // load, until the first authorization is asked for.
 type ledger struct {
-	active atomic.Bool
-	clock  *clock
-	most   int64 // applications followed
+	active  atomic.Bool // usage that is accepted or settled is followed
+	loading loading     // what was accepted before
+	clock   *clock
+	most    int64 // applications followed
 
-	// gate is held for reading while usage is accepted or settled, and for writing while what is on
-	// disk is read, so that each bit of usage is seen by one of the two.
+	// gate is held for reading while usage is accepted or settled, and for writing while the backlog is opened, so
+	// that each bit of usage is seen by one of the two. What is in the backlog is read without it.
 	gate sync.RWMutex
 
 	shards    [shards]shard
@@ -69,6 +68,8 @@ const followed = 4
 func (l *ledger) init(entries int, clk *clock) {
 	l.clock, l.most = clk, int64(max(entries, 1000))*followed
 	l.doubtful = make(map[string][]bool)
+	l.loading.done = make(chan struct{})
+	l.loading.wanted = make(chan struct{})
 	for i := range l.shards {
 		l.shards[i].applications = make(map[identity]*application)
 	}
@@ -147,47 +148,27 @@ func (l *ledger) sweep(now int64) {
 
 // book applies a change to one transaction. The gate is held.
 func (a *Authorizer) book(l Lane, t *threescale.Transaction, c change, now int64) {
-	if len(t.Usage) == 0 {
-		return
+	if app := a.enter(l, t); app != nil {
+		defer app.mu.Unlock()
+		app.book(t.Usage, l.FlatUsage, timeOf(t, now), c, a.ledger.clock, now)
 	}
-	id := identifyService(l.ServiceID, l.Credentials)
-	app := a.ledger.lock(&a.services, id, identifyApplication(id, t.Application))
-	if app == nil {
-		return
-	}
-	defer app.mu.Unlock()
-	at := t.Timestamp
-	if at == 0 {
-		at = now
-	}
-	app.book(t.Usage, l.FlatUsage, at, c, a.ledger.clock, now)
 }
 
-// Load begins to follow usage, with what Options.Pending lists. It is called by the first call that is
-// answered; call it before reports are sent where authorizations were asked for in an earlier life, so
-// that none is in flight meanwhile. It blocks Append until it is done, and does nothing the second time.
-func (a *Authorizer) Load() error {
-	if a.ledger.active.Load() {
+// enter returns the application of a transaction with its mutex held; nil if there is nothing to book.
+func (a *Authorizer) enter(l Lane, t *threescale.Transaction) *application {
+	if len(t.Usage) == 0 {
 		return nil
 	}
-	a.ledger.gate.Lock()
-	defer a.ledger.gate.Unlock()
-	if a.ledger.active.Load() {
-		return nil
+	id := identifyService(l.ServiceID, l.Credentials)
+	return a.ledger.lock(&a.services, id, identifyApplication(id, t.Application))
+}
+
+// timeOf is the time that usage counts for, in Unix seconds.
+func timeOf(t *threescale.Transaction, now int64) int64 {
+	if t.Timestamp == 0 {
+		return now
 	}
-	a.ledger.active.Store(true)
-	if a.options.Pending == nil {
-		return nil
-	}
-	now := time.Now().Unix()
-	return a.options.Pending(func(u Usage) {
-		a.book(u.Lane, u.Transaction, accept, now)
-		if u.Batch == "" {
-			return
-		}
-		a.book(u.Lane, u.Transaction, send, now)
-		a.ledger.doubt(u.Batch, u.Index)
-	})
+	return t.Timestamp
 }
 
 // doubt notes that a transaction of a batch may be counted, and reports whether that is new.
@@ -238,8 +219,9 @@ func (a *Authorizer) Settled(batch string, l Lane, list iter.Seq2[*threescale.Tr
 	}
 	a.ledger.gate.RLock()
 	defer a.ledger.gate.RUnlock()
-	sent := a.ledger.trust(batch)
 	now := time.Now().Unix()
+	a.claim(batch, l, list, now)
+	sent := a.ledger.trust(batch)
 	i := 0
 	for t, o := range list {
 		doubted := i < len(sent) && sent[i]
@@ -262,7 +244,7 @@ func (a *Authorizer) Settled(batch string, l Lane, list iter.Seq2[*threescale.Tr
 }
 
 // Requeue calls do, which makes usage pending again that was refused, and counts what do returns: together, so
-// that Load sees all of it or nothing.
+// that Follow sees all of it or nothing.
 func (a *Authorizer) Requeue(do func() []Usage) {
 	a.ledger.gate.RLock()
 	defer a.ledger.gate.RUnlock()

@@ -133,7 +133,7 @@ func TestPeriodTurns(t *testing.T) {
 func TestAllWaysInCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		require.NoError(t, w.Load())
+		w.load()
 		w.limited("mixed", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		w.accept("mixed", "hits", 20)
 		w.deliver()

@@ -97,10 +97,16 @@ func (a *Authorizer) readNative(c *call, w http.ResponseWriter, req *http.Reques
 	case errors.As(err, &tooLarge):
 		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", maxNative)}
 	case err != nil:
-		return &problem{Status: http.StatusBadRequest, Detail: "the body is not a question: " + err.Error()}
+		return &problem{Status: http.StatusBadRequest, Detail: "the body is not a question: " + threescale.Shortened(err.Error())}
 	}
 	if fault := in.fault(); fault != "" {
 		return &problem{Status: http.StatusBadRequest, Detail: fault}
+	}
+	if field := in.tooLong(); field != "" {
+		return &problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("%s: must have at most %d characters", field, threescale.MaxName)}
+	}
+	if threescale.TooLongReferrer(in.Referrer) {
+		return &problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("referrer: must have at most %d characters", threescale.MaxReferrer)}
 	}
 	if !access.From(req.Context()).Serves(in.ServiceID) {
 		return &problem{Status: http.StatusForbidden, Detail: "service_id: is not a service that this token may ask about"}
@@ -125,6 +131,24 @@ func (a *Authorizer) readNative(c *call, w http.ResponseWriter, req *http.Reques
 	return nil
 }
 
+// tooLong names the first field that is longer than 3scale's names can be, empty for none.
+func (in *request) tooLong() string {
+	for _, f := range []struct{ field, text string }{{"service_id", in.ServiceID}, {"app_id", in.AppID}, {"user_key", in.UserKey}} {
+		if threescale.TooLong(f.text) {
+			return f.field
+		}
+	}
+	if in.AppKey != nil && threescale.TooLong(*in.AppKey) {
+		return "app_key"
+	}
+	for name := range in.Usage {
+		if threescale.TooLong(name) {
+			return "usage." + threescale.Shortened(name)
+		}
+	}
+	return ""
+}
+
 // fault says what is wrong with a question, as far as that can be known without the backend.
 func (in *request) fault() string {
 	switch {
@@ -139,7 +163,7 @@ func (in *request) fault() string {
 	}
 	for name, value := range in.Usage {
 		if value > threescale.MaxValue {
-			return fmt.Sprintf("usage.%s: must not be above %d", name, uint64(threescale.MaxValue))
+			return fmt.Sprintf("usage.%s: must not be above %d", threescale.Shortened(name), uint64(threescale.MaxValue))
 		}
 		if !utf8.ValidString(name) || name == "" {
 			return "usage: a metric's name is not valid"

@@ -21,11 +21,14 @@ func (c *call) quick(query string) (credentials threescale.Credentials, serviceI
 		seen |= bit
 		return first
 	}
+	if len(query) > threescale.MaxQuery {
+		return credentials, "", false
+	}
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, value, found := strings.Cut(pair, "=")
-		if !found || value == "" || !plain(value) {
+		if !found || value == "" || !plain(value) || len(value) > threescale.MaxName {
 			return credentials, "", false
 		}
 		var fits bool

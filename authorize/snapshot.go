@@ -62,6 +62,9 @@ const snapshotVersion = 1
 // Save writes what can be remembered across a restart. It is called when nothing is answered and nothing
 // taken in any more: counters that move on make a snapshot wrong.
 func (a *Authorizer) Save(w io.Writer) error {
+	if !a.Loaded() {
+		return errors.New("authorize: save: the usage that is not delivered is not counted yet")
+	}
 	s := snapshot{Version: snapshotVersion, Secret: a.secret[:]}
 	services, applications := map[*service]int{}, map[*application]int{}
 	cal := a.clock.at(time.Now().Unix())
@@ -115,8 +118,8 @@ func (app *application) save(id string, service int, cal *calendar) savedApplica
 	return out
 }
 
-// Restore takes up what Save wrote, before anything is answered, and after Load: the totals of a snapshot
-// hold the usage that is still to be delivered. Answers are as old as they are, and are asked for again
+// Restore takes up what Save wrote, after Follow, and before anything is taken in, sent or answered: the totals of a
+// snapshot hold the usage that is still to be delivered, also that which Run has not read yet. Answers are as old as they are, and are asked for again
 // when their time is over. After an error, the Authorizer knows nothing, and asks.
 func (a *Authorizer) Restore(r io.Reader) error {
 	var s snapshot

@@ -36,14 +36,9 @@ func TestDeployIsNoStampede(t *testing.T) {
 		pass(10 * time.Second)
 		second := newWorld(t, func(o *Options) {
 			o.Client = first.client
-			o.Pending = func(add func(Usage)) error {
-				for i := range events {
-					add(Usage{Lane: Lane{ServiceID: "1001"}, Transaction: &events[i].Transaction})
-				}
-				return nil
-			}
+			o.Pending = func() Backlog { return unsealed(events) }
 		})
-		require.NoError(t, second.Load())
+		second.load()
 		require.NoError(t, second.Restore(&saved))
 		before := first.backend.calls()
 		answer := second.get("authorize", "app_id", "kept", "usage[search]", "1")
@@ -87,7 +82,7 @@ func TestSnapshotOfTheFuture(t *testing.T) {
 		text := strings.ReplaceAll(saved.String(), fmt.Sprintf(`"%d-`, year), fmt.Sprintf(`"%d-`, year+1))
 		require.NotEqual(t, text, saved.String())
 		second := newWorld(t, func(o *Options) { o.Client = first.client })
-		require.NoError(t, second.Load())
+		second.load()
 		require.NoError(t, second.Restore(strings.NewReader(text)))
 		first.limited("back", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 5})
 		pass(DefaultTTL)

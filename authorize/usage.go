@@ -82,7 +82,7 @@ func askable(name string) bool {
 			return false
 		}
 	}
-	return name != ""
+	return name != "" && !threescale.TooLong(name)
 }
 
 // spread appends to dst what a call's amounts come to with what they add to every ancestor, the deepest

@@ -51,7 +51,7 @@ const maxWindowBytes = 64 << 20
 // read what is left when Run is ended.
 const (
 	retryBase = 100 * time.Millisecond
-	retryMax  = 10 * time.Second
+	retryMax  = 5 * time.Second
 	lastRead  = 5 * time.Second
 )
 

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -37,7 +40,7 @@ Nothing is started and nothing is contacted.`,
 				err = daemon.CheckTokens(c)
 			}
 			if err != nil {
-				return misuse(err)
+				return unusable(err)
 			}
 			for _, w := range c.Warnings() {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
@@ -66,7 +69,7 @@ that says where it came from. Secrets show as [redacted].`,
 			sandbox, _ := cmd.Flags().GetBool("sandbox")
 			c, _, err := load(cmd, sandbox)
 			if err != nil {
-				return misuse(err)
+				return unusable(err)
 			}
 			text, err := c.YAML()
 			if err != nil {
@@ -83,19 +86,32 @@ that says where it came from. Secrets show as [redacted].`,
 // addConfigFlags defines the options that serve and config share; --sandbox only with a usage.
 func addConfigFlags(cmd *cobra.Command, sandboxUsage string) {
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG)")
+	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG; default /etc/reporterd/reporterd.yaml, if it exists)")
 	if sandboxUsage != "" {
 		cmd.Flags().Bool("sandbox", false, sandboxUsage)
 	}
 	config.AddFlags(cmd.Flags())
 }
 
+// defaultFile is the configuration where neither --config nor REPORTERD_CONFIG names one, and it exists.
+const defaultFile = "/etc/reporterd/reporterd.yaml"
+
+// configurationFile chooses the file to read; empty: none. The sandbox runs without the machine's own configuration,
+// whose services are no business of it.
+func configurationFile(option, variable, fallback string, sandbox bool) string {
+	if name := cmp.Or(option, variable); name != "" || sandbox {
+		return name
+	}
+	if _, err := os.Stat(fallback); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return fallback // also where it cannot be read: opening it says why
+}
+
 // load reads the configuration that the command line and the environment name.
 func load(cmd *cobra.Command, sandbox bool) (*config.Config, string, error) {
-	file, _ := cmd.Flags().GetString("config")
-	if file == "" {
-		file = os.Getenv("REPORTERD_CONFIG")
-	}
+	given, _ := cmd.Flags().GetString("config")
+	file := configurationFile(given, os.Getenv("REPORTERD_CONFIG"), defaultFile, sandbox)
 	c, err := config.Load(config.Source{File: file, Flags: cmd.Flags(), Sandbox: sandbox, Person: daemon.IsTerminal(os.Stderr)})
 	return c, file, err
 }

@@ -31,7 +31,7 @@ func announced(dir, fallback, own string) (*remote, error) {
 // addDirectory defines the options of commands that work on a data directory.
 func addDirectory(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG)")
+	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG; default /etc/reporterd/reporterd.yaml, if it exists)")
 	cmd.Flags().String("data-dir", "", "directory to look into; default: the configuration's data_dir")
 }
 
@@ -47,7 +47,7 @@ func directory(cmd *cobra.Command) (*config.Config, error) {
 	}
 	c, _, err := load(cmd, false)
 	if err != nil {
-		return nil, misuse(err)
+		return nil, unusable(err)
 	}
 	if _, err := os.Stat(c.DataDir); err != nil {
 		return nil, misuse(fmt.Errorf("data_dir: %w; name another with --data-dir", err))

@@ -24,7 +24,8 @@ func newHealthcheck() *cobra.Command {
 		Long: `Asks the daemon of a data directory for /readyz, or another one with --admin-url, and
 prints what it says. It needs no token.
 
-Exit status: 0 ready, 1 not ready or no answer, 2 wrong usage or configuration.`,
+Exit status: 0 ready, 1 not ready or no answer, 2 wrong usage of the command
+line, 78 wrong configuration.`,
 		Example: `  reporterd healthcheck
   reporterd healthcheck --live --timeout 500ms
   reporterd healthcheck --admin-url http://10.0.0.7:7071`,

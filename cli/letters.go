@@ -262,8 +262,16 @@ func (r *remote) call(ctx context.Context, method, path string, body, into any) 
 	if json.Unmarshal(text, &problem) != nil || problem.Detail == "" {
 		return fmt.Errorf("the daemon answered %s: is %s its admin listener?", answer.Status, r.base)
 	}
-	return errors.New(problem.Detail)
+	return &refusedOrder{answer.StatusCode, problem.Detail}
 }
+
+// refusedOrder is what the daemon answered instead of what was asked of it.
+type refusedOrder struct {
+	status int // of HTTP
+	detail string
+}
+
+func (r *refusedOrder) Error() string { return r.detail }
 
 // stamp is a time in a query; nothing for none.
 func stamp(t time.Time) string {

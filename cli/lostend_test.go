@@ -38,6 +38,17 @@ func TestStartsWithoutTheEndOfTheJournal(t *testing.T) {
 // loseEnd has three events accepted, one of them sealed, and the others gone.
 func loseEnd(t *testing.T, dir string) {
 	t.Helper()
+	loseNothing(t, dir)
+	files, err := filepath.Glob(filepath.Join(dir, "journal", "*.seg"))
+	require.NoError(t, err)
+	for _, f := range files {
+		require.NoError(t, os.Truncate(f, 32)) // its head
+	}
+}
+
+// loseNothing has three events accepted, one of them sealed, without a daemon.
+func loseNothing(t *testing.T, dir string) {
+	t.Helper()
 	s, _, err := spool.Open(spool.Options{Dir: dir})
 	require.NoError(t, err)
 	e := events.Event{ServiceID: "1001", Transaction: threescale.Transaction{
@@ -52,9 +63,4 @@ func loseEnd(t *testing.T, dir string) {
 	}))
 	require.NoError(t, cut.Commit(0))
 	require.NoError(t, s.Close())
-	files, err := filepath.Glob(filepath.Join(dir, "journal", "*.seg"))
-	require.NoError(t, err)
-	for _, f := range files {
-		require.NoError(t, os.Truncate(f, 32)) // its head
-	}
 }

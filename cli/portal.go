@@ -21,7 +21,7 @@ import (
 // addPortal defines the options of commands that ask 3scale's admin portal.
 func addPortal(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG)")
+	cmd.Flags().StringP("config", "c", "", "configuration `file` (also $REPORTERD_CONFIG; default /etc/reporterd/reporterd.yaml, if it exists)")
 	cmd.Flags().Bool("sandbox", false, "ask the portal of a running serve --sandbox")
 	cmd.Flags().String("portal-url", "", "the admin portal: acme, acme-admin.3scale.net or a `URL`; default: portal.url")
 	cmd.Flags().String("access-token-file", "", "`file` that holds an access token of it; default: the configuration's")
@@ -36,11 +36,11 @@ func asking(ask func(ctx context.Context, s *screen, p *portal.Client, c *config
 		}
 		c, err := portalConfig(cmd)
 		if err != nil {
-			return misuse(err)
+			return unusable(err)
 		}
 		p, err := daemon.NewPortal(c, build(), "")
 		if err != nil {
-			return misuse(err)
+			return unusable(err)
 		}
 		defer p.Close()
 		ctx, release := lifecycle.UntilSignal(cmd.Context())
@@ -204,7 +204,8 @@ func newDoctor() *cobra.Command {
 the address, the token, its scopes, the configured services, the clock. Of what does not
 hold it says why, and what to do.
 
-Exit status: 0 all is well, 1 something is not, 2 wrong usage or configuration.`,
+Exit status: 0 all is well, 1 something is not, 2 wrong usage of the
+command line, 78 wrong configuration.`,
 		Example: `  reporterd doctor --sandbox
   reporterd doctor --portal-url acme --access-token-file token.txt
   reporterd doctor --config reporterd.yaml --output json`,

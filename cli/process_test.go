@@ -76,7 +76,20 @@ type daemon struct {
 // start runs the program until it is stopped or the test ends.
 func start(t *testing.T, dir string, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, cmd: command(t, dir, nil, args...), exited: make(chan struct{}), addresses: map[string]string{}}
+	return startCommand(t, command(t, dir, nil, args...))
+}
+
+// shellCommand prepares a shell that becomes the program.
+func shellCommand(t *testing.T, dir, script string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", script)
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	return cmd
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *daemon {
+	t.Helper()
+	d := &daemon{t: t, cmd: cmd, exited: make(chan struct{}), addresses: map[string]string{}}
 	stdout, err := d.cmd.StdoutPipe()
 	require.NoError(t, err)
 	stderr, err := d.cmd.StderrPipe()

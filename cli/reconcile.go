@@ -51,7 +51,7 @@ tell what became of them. It asks before each, unless --yes is given, and a repo
 decided about once.
 
 Exit status: 0 all match, 3 something differs, 4 not verifiable yet, 1 it failed, 2 wrong
-usage or configuration.`,
+usage of the command line, 78 wrong configuration.`,
 		Example: `  reporterd reconcile --config reporterd.yaml
   reporterd reconcile --service 2555417 --since 7d --all
   reporterd reconcile --output json | jq 'select(.verdict == "short")'
@@ -160,6 +160,10 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 		reconcile.Report
 	}
 	err := daemon.call(ctx, http.MethodPost, "/api/v1/reconcile?"+q.Encode(), nil, &answer)
+	var refused *refusedOrder
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound && len(services) > 0 {
+		err = misuse(fmt.Errorf("--service: %w", err))
+	}
 	return &answer.Report, daemon, err
 }
 
@@ -178,7 +182,7 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 	}
 	client, err := daemon.NewPortal(c, build(), "")
 	if err != nil {
-		return nil, misuse(err)
+		return nil, unusable(err)
 	}
 	defer client.Close()
 	l, err := ledger.Open(ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep})
@@ -186,10 +190,15 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 		return nil, err
 	}
 	defer func() { _ = l.Close() }()
-	return reconcile.Run(ctx, reconcile.Options{
+	report, err := reconcile.Run(ctx, reconcile.Options{
 		Ledger: l, Portal: client, Services: services, Since: back, Rules: daemon.ReconcileRules(c),
 		Step: func(done, all int) { s.progress("services", int64(done), int64(all)) },
 	})
+	var unknown *reconcile.UnknownService
+	if errors.As(err, &unknown) {
+		return nil, misuse(fmt.Errorf("--service: %w", err))
+	}
+	return report, err
 }
 
 func showReport(s *screen, r *reconcile.Report, all bool) error {

@@ -7,14 +7,18 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/daemon"
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses; they are API.
+// Exit statuses; they are API, and a table in docs/operating.md. Go's runtime ends with 2 after a panic, when memory is
+// exhausted, and on SIGABRT, SIGQUIT or SIGSEGV, so a service manager must restart the daemon after a 2.
 const (
-	statusFine   = 0
-	statusFailed = 1 // it failed while running
-	statusMisuse = 2 // wrong usage or configuration
+	statusFine          = 0
+	statusFailed        = 1  // it failed, or what it needs is not there yet: a restart may help
+	statusMisuse        = 2  // wrong usage of the command line
+	statusConfiguration = 78 // EX_CONFIG: a configuration that is wrong in itself; a restart cannot help
 )
 
 // Run is the program: it executes one command and returns its exit status.
@@ -32,7 +36,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "reporterd: %v\nSee: reporterd --help\n", err)
 		return statusMisuse
 	case f.err != nil:
-		fmt.Fprintln(stderr, f.err)
+		daemon.Complain(stderr, f.err)
 	}
 	return f.status
 }
@@ -46,8 +50,23 @@ type failure struct {
 func (f *failure) Error() string { return fmt.Sprint(f.err) }
 func (f *failure) Unwrap() error { return f.err }
 
-// misuse is the fault of whoever wrote the command line or the configuration.
+// misuse is the error of a command line that is wrong.
 func misuse(err error) error { return &failure{statusMisuse, err} }
+
+// unusable is the error of a configuration that cannot be used: wrong in itself, or one that names a file that is not
+// there yet, or wrong on the command line. An error that has its exit status already keeps it.
+func unusable(err error) error {
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return &failure{f.status, err}
+	}
+	switch config.FaultOf(err) {
+	case config.Awaited:
+		return failed(err)
+	case config.Option:
+		return misuse(err)
+	}
+	return &failure{statusConfiguration, err}
+}
 
 // failed is what went wrong while running; nil: nothing.
 func failed(err error) error {
@@ -67,7 +86,8 @@ func newRoot() *cobra.Command {
 		Long: `reporterd takes usage events and 3scale reports, acknowledges them once they are
 on disk, sums them, and reports them to 3scale in few large calls.
 
-Exit status: 0 fine, 1 it failed while running, 2 wrong usage or configuration.`,
+Exit status: 0 fine; 1 it failed, or what it needs is not there yet; 2 wrong usage of
+the command line; 78 a configuration that is wrong in itself.`,
 		Example: `  reporterd serve --sandbox                   try it: no file, no account
   reporterd serve --config reporterd.yaml     run it
   reporterd config check --config reporterd.yaml`,
@@ -75,7 +95,9 @@ Exit status: 0 fine, 1 it failed while running, 2 wrong usage or configuration.`
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version,
 	}
+	root.SetVersionTemplate(versionText())
 	root.AddCommand(newServe(), newSandbox(), newConfig(), newInspection(), newDeadLetter(), newHealthcheck(), newMan(), newPortalServices(), newUsage(), newDoctor(), newReconcile(), newToken(), newVersion())
 	return root
 }

@@ -18,9 +18,10 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
-		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting, seals what it
-has, waits for reports in flight and exits; what is left stays on disk and goes out
-after the next start. Another signal, from a second later on, exits at once, which
+		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting (after stop_delay),
+seals what it has, sends what was not tried yet for half of stop_timeout, waits for
+reports in flight and exits; what is left stays on disk and goes out after the next
+start. Another signal, from a second later on, exits at once, which
 loses nothing either.
 
 With --sandbox it needs no file and no account: it starts a stand-in for 3scale's
@@ -34,14 +35,18 @@ underscores), the environment beats the file, the file beats the defaults.`,
   REPORTERD_LOG_LEVEL=debug reporterd serve --config reporterd.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			signal.Ignore(syscall.SIGHUP) // until there is something to reload: what is read now is the newest
+			signal.Ignore(syscall.SIGPIPE) // a log that cannot be written loses lines, and ends nothing
+			signal.Ignore(syscall.SIGHUP)  // until there is something to reload: what is read now is the newest
 			sandbox, _ := cmd.Flags().GetBool("sandbox")
 			c, file, err := load(cmd, sandbox)
 			if err != nil {
-				return misuse(err)
+				return unusable(err)
 			}
 			log, level := daemon.NewLogger(cmd.ErrOrStderr(), c.Log)
 			defer func() { _ = log.Sync() }() // standard error of a terminal cannot be synced
+			if restore, err := zap.RedirectStdLogAt(log.Named("go"), zap.WarnLevel); err == nil {
+				defer restore() // net/http and other libraries print by themselves
+			}
 			log.Info("starting", zap.String("version", version), zap.Int("pid", os.Getpid()),
 				zap.String("config", file), zap.String("data_dir", c.DataDir))
 			for _, w := range c.Warnings() {
@@ -70,7 +75,7 @@ func serveStatus(log *zap.Logger, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &configuration):
-		return misuse(err)
+		return unusable(err)
 	}
 	log.Error("exiting", zap.Error(err))
 	return logged()

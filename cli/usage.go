@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/threescale/analytics"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
@@ -100,8 +101,8 @@ func readUsageQuery(cmd *cobra.Command, now time.Time) (q usageQuery, err error)
 
 // sinceTime reads a time as pastTime does, and days of a zone.
 func sinceTime(text string, now time.Time, zone *time.Location) (time.Time, error) {
-	if t, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
-		return t, nil
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return analytics.BeginningOfDay(t.Year(), t.Month(), t.Day(), zone), nil
 	}
 	return pastTime(text, now)
 }
@@ -111,21 +112,11 @@ func (q *usageQuery) floor(t time.Time) time.Time {
 	t = t.In(q.zone)
 	switch q.by {
 	case byMonth:
-		return midnight(t.Year(), t.Month(), 1, q.zone)
+		return analytics.BeginningOfDay(t.Year(), t.Month(), 1, q.zone)
 	case string(portal.Days):
-		return midnight(t.Year(), t.Month(), t.Day(), q.zone)
+		return analytics.BeginningOfDay(t.Year(), t.Month(), t.Day(), q.zone)
 	}
 	return t.Truncate(time.Hour)
-}
-
-// midnight is when a day begins: some zones go from 23:59 to 01:00 when their summer begins.
-func midnight(year int, month time.Month, day int, zone *time.Location) time.Time {
-	noon := time.Date(year, month, day, 12, 0, 0, 0, zone)
-	begin := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	for begin.Day() != noon.Day() { // the hour before the gap
-		begin = begin.Add(time.Hour)
-	}
-	return begin
 }
 
 func (q *usageQuery) label(t time.Time) string {
@@ -176,9 +167,9 @@ func (q *usageQuery) rows() (all []time.Time) {
 func (q *usageQuery) next(t time.Time) time.Time {
 	switch q.by {
 	case byMonth:
-		return midnight(t.Year(), t.Month()+1, 1, q.zone)
+		return analytics.BeginningOfDay(t.Year(), t.Month()+1, 1, q.zone)
 	case string(portal.Days):
-		return midnight(t.Year(), t.Month(), t.Day()+1, q.zone)
+		return analytics.BeginningOfDay(t.Year(), t.Month(), t.Day()+1, q.zone)
 	}
 	return t.Add(time.Hour)
 }

@@ -23,12 +23,16 @@ func newVersion() *cobra.Command {
 		Example: "  reporterd version",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := build()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "reporterd %s\ncommit %s\n%s %s/%s\n",
-				b.Version, b.Commit, b.Go, runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(cmd.OutOrStdout(), versionText())
 			return err
 		},
 	}
+}
+
+// versionText is what the command version and the option --version print.
+func versionText() string {
+	b := build()
+	return fmt.Sprintf("reporterd %s\ncommit %s\n%s %s/%s\n", b.Version, b.Commit, b.Go, runtime.GOOS, runtime.GOARCH)
 }
 
 // build says what was built. The commit is known to binaries of "go build" inside a checkout, not to

@@ -45,6 +45,7 @@ func (c *Config) check(found *problems) {
 	}
 	c.checkListeners(found)
 	c.NATS.check(found)
+	c.NATS.checkReplies(found, c.Cluster.Prefix)
 }
 
 // checkListeners wants every listener at an address of its own.
@@ -131,6 +132,8 @@ func (f field) checkKind(found *problems, text string) {
 		if !subject.MatchString(text) {
 			found.add(f.key, text, "expected a subject that ends in .* or .>, such as usage.>")
 		}
+	case "inboxes":
+		checkInboxes(found, f.key, text)
 	case "name":
 		if !name.MatchString(text) {
 			found.add(f.key, text, "expected a name of letters, digits, - and _")
@@ -166,7 +169,7 @@ func checkURL(found *problems, key, text string) {
 func checkFile(found *problems, key, name string) {
 	f, err := os.Open(name)
 	if err != nil {
-		found.add(key, name, "expected a readable file: %s", cause(err))
+		found.await(key, name, "expected a readable file: %s", cause(err))
 		return
 	}
 	defer f.Close()

@@ -10,7 +10,8 @@ import "time"
 // Config is everything an operator can say. Load is the only way to a checked one.
 //
 // The tags say what Load checks and the manual repeats: key is the name in the file, kind the form of a
-// text, min and max its range, oneof the words it may be, need that it may not be empty, and planned the
+// text, min and max its range, oneof the words it may be, need that it may not be empty, reload what a
+// reload does about it (value: takes it, file: reads the file again; without it, a change needs a restart), and planned the
 // values (or *, all but the default) that have their place but not yet their feature: Load refuses them
 // rather than ignore them.
 type Config struct {
@@ -47,6 +48,8 @@ type Config struct {
 	Batch Batch `key:"batch"`
 	// How events are kept.
 	Spool Spool `key:"spool"`
+	// Dead letters of what was never acknowledged.
+	DeadLetters DeadLetters `key:"dead_letters"`
 	// Replicas that share a spool in JetStream, with `spool.engine: jetstream`. The servers are those of
 	// `nats.url`.
 	Cluster Cluster `key:"cluster"`
@@ -69,24 +72,29 @@ type Config struct {
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 
-	// How long a stop (SIGTERM, SIGINT) may take: requests are finished, the window is sealed, reports in
-	// flight get their answer. What is left then stays on disk and goes out after the next start; only a
+	// How long events are still accepted after the order to stop (SIGTERM, SIGINT), while `/readyz` answers 503: a load
+	// balancer or an orchestrator needs that long to send its traffic elsewhere. `stop_timeout` begins after it.
+	StopDelay time.Duration `key:"stop_delay" min:"0s" max:"10m"`
+	// How long a stop (SIGTERM, SIGINT) may take: requests are finished, the window is sealed, what was
+	// not tried yet is sent for half of the time, reports in flight get their answer. What is left then stays on disk and goes out after the next start; only a
 	// report cut off in flight may be counted twice, so this should be above `backend.timeout`.
 	StopTimeout time.Duration `key:"stop_timeout" min:"1s" max:"10m"`
 
-	origins  map[string]string // owned by Load: where each key that is not a default came from
-	warnings []string          // owned by Load
+	origins  map[string]string   // owned by Load: where each key that is not a default came from
+	warnings []string            // owned by Load
+	file     outline             // owned by Load: the file it was read from
+	sums     map[string][32]byte // owned by Load: SHA-256 of the files that keys name
 }
 
 // TLS is HTTPS on a listener. Its files may be replaced while they are in use: new ones are taken within ten seconds,
 // and a reload takes them at once.
 type TLS struct {
 	// The certificate chain, PEM. Given together with `key_file` or not at all.
-	CertFile string `key:"cert_file" kind:"file"`
+	CertFile string `key:"cert_file" kind:"file" reload:"file"`
 	// The private key, PEM.
-	KeyFile string `key:"key_file" kind:"file"`
+	KeyFile string `key:"key_file" kind:"file" reload:"file"`
 	// When given, whoever connects must show a certificate signed by one of these authorities, PEM.
-	ClientCAFile string `key:"client_ca_file" kind:"file"`
+	ClientCAFile string `key:"client_ca_file" kind:"file" reload:"file"`
 }
 
 // Auth says who may send.
@@ -95,7 +103,7 @@ type Auth struct {
 	// and `reporterd token create` makes an entry. Native calls (`/v1/...`) then need
 	// `Authorization: Bearer`; 3scale's own calls carry 3scale's credentials and are judged by those. A
 	// reload reads it again. Empty: no tokens are asked for.
-	TokensFile string `key:"tokens_file" kind:"file"`
+	TokensFile string `key:"tokens_file" kind:"file" reload:"file"`
 }
 
 // Limits bound what clients may take.
@@ -105,6 +113,14 @@ type Limits struct {
 	MaxConnections int `key:"max_connections" min:"0" max:"1000000"`
 	// Connections of one client address; 0 is no bound.
 	MaxConnectionsPerAddress int `key:"max_connections_per_address" min:"0" max:"1000000"`
+	// Connections of the admin listener; when there are more, the same one goes as on the traffic listener. 0 is no
+	// bound of its own. Every listener stays below what the limit of open files (`LimitNOFILE`, `ulimit -n`) leaves
+	// beside the files of the spool, whatever is configured: the log says the numbers at the start.
+	MaxAdminConnections int `key:"max_admin_connections" min:"0" max:"1000000"`
+	// Connections of one client address to the admin listener; 0 is no bound.
+	MaxAdminConnectionsPerAddress int `key:"max_admin_connections_per_address" min:"0" max:"1000000"`
+	// Connections of the embedded NATS server; what is more is refused. 0 is no bound of its own.
+	MaxNATSConnections int `key:"max_nats_connections" min:"0" max:"1000000"`
 	// Events a second of each token of `auth.tokens_file` that says nothing else; 0 is no bound. Ten seconds' worth
 	// may come at once. What is more is refused with 429 and `Retry-After`.
 	EventsPerSecond int `key:"events_per_second" min:"0" max:"100000000"`
@@ -117,7 +133,7 @@ type Admin struct {
 	// The file of the operators' tokens, each with its scopes: `read`, `write` (includes `read`), `stats`,
 	// `account_management`. Its form is that of `auth.tokens_file`. `/livez`, `/readyz` and the empty page
 	// stay open. A reload reads it again. Empty: no tokens are asked for.
-	TokensFile string `key:"tokens_file" kind:"file"`
+	TokensFile string `key:"tokens_file" kind:"file" reload:"file"`
 	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
 	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
 	CORSOrigins string `key:"cors_origins" kind:"origins"`
@@ -138,7 +154,7 @@ type Backend struct {
 	// carry. When off, only listed services are taken.
 	Passthrough bool `key:"passthrough"`
 	// Authorities to trust for `backend.url` instead of the system's, PEM.
-	CAFile string `key:"ca_file" kind:"file"`
+	CAFile string `key:"ca_file" kind:"file" reload:"file"`
 }
 
 // Service is one service events may be for. Exactly one of its six ways to give credentials is used.
@@ -197,6 +213,17 @@ type Spool struct {
 	Sync string `key:"sync" oneof:"always,never"`
 }
 
+// DeadLetters bounds the dead letters of messages that were never acknowledged: plain publishes by NATS that are no
+// usage. What was acknowledged is always kept.
+type DeadLetters struct {
+	// The most bytes such letters may take, apart from `spool.max_bytes`, and at most a sixteenth of it. What is more
+	// is counted (`reporterd_nats_unkept_total`) and dropped. Each keeps the first 8 KiB of its message. With
+	// `spool.engine: jetstream` this is for each partition.
+	RejectedMaxBytes Size `key:"rejected_max_bytes" min:"64KiB" max:"1TiB"`
+	// The most such letters.
+	RejectedMaxLetters int `key:"rejected_max_letters" min:"1" max:"10000000"`
+}
+
 // Cluster is replicas that share a spool.
 type Cluster struct {
 	// Into how many parts the services are divided. One replica at a time works on each, so it is the most
@@ -224,6 +251,16 @@ type Sender struct {
 	// unsent, for a person to decide. `restamp` sends it with the time of the attempt, so that it is
 	// counted, on the wrong day; how much is in a metric.
 	Expired string `key:"expired" oneof:"deadletter,restamp"`
+	// How long before its 24 hours are over usage is not sent any more. The backend compares a timestamp when its
+	// worker gets to it: the margin is for its queue, and for the difference between the clocks. What is behind it
+	// becomes a dead letter or is restamped. Usage that could not be reported before is refused at the door: with
+	// 24h less this margin, `batch.flush_interval` and 30s for sealing and sending; with `expired: restamp` only what
+	// is older than 24h. Usage of its last hour is reported apart from fresher usage, so that a worker that is
+	// further behind than the margin harms nothing else.
+	ExpiredMargin time.Duration `key:"expired_margin" min:"1s" max:"12h"`
+	// How long before usage may be sent whose timestamp is ahead: the backend takes up to 1h by its own clock. The
+	// margin is for the difference between the clocks. Usage that is further ahead waits.
+	FutureMargin time.Duration `key:"future_margin" min:"1s" max:"30m"`
 	// The most questions a second to the backend about applications and metrics that it did not vouch for
 	// lately. The backend drops a whole report for one it does not know, so what is not proven does not
 	// share a report with what is. A question is an authorization without usage; it counts nothing.
@@ -297,6 +334,11 @@ type NATS struct {
 	AuthorizeSubject string `key:"authorize_subject" kind:"subject"`
 	// See `nats.authorize_subject`.
 	AuthrepSubject string `key:"authrep_subject" kind:"subject"`
+	// Prefixes of the reply subjects that requests may name, separated by commas. Clients of NATS use `_INBOX`
+	// unless they are told otherwise. A request that names another reply subject is neither taken nor
+	// answered, and counted (`reporterd_nats_refused_total`): the answer would be published with the daemon's
+	// rights, which reach further than its sender's.
+	InboxPrefixes string `key:"inbox_prefixes" kind:"inboxes" need:"true"`
 	// The JetStream stream to consume. Empty: plain subscriptions, which also answer requests. It is created
 	// when it does not exist (a work queue of `nats.subject`), and never changed when it does.
 	Stream string `key:"stream" kind:"name"`
@@ -308,7 +350,7 @@ type NATS struct {
 	// what it acknowledged, and a warning and a metric say so. It matters where JetStream is used.
 	MonitorURLs string `key:"monitor_urls" kind:"monitors"`
 	// A file with the JWT and the seed of a NATS user, as nsc writes it. It is read at every connection.
-	CredentialsFile string `key:"credentials_file" kind:"file"`
+	CredentialsFile string `key:"credentials_file" kind:"file" reload:"file"`
 	// A file with the seed of an NKEY.
 	NKeyFile string `key:"nkey_file" kind:"file"`
 	// A user of the NATS server, with the password below.
@@ -336,7 +378,7 @@ type Sandbox struct {
 // Log is the daemon's own log.
 type Log struct {
 	// The least level written.
-	Level string `key:"level" oneof:"debug,info,warn,error"`
+	Level string `key:"level" oneof:"debug,info,warn,error" reload:"value"`
 	// `json` for machines, `console` for people. With `serve --sandbox` on a terminal the default is
 	// `console`.
 	Format string `key:"format" oneof:"json,console"`

@@ -24,25 +24,25 @@ type file struct {
 }
 
 // readFile returns what a file says, without what is unknown, empty or of the wrong shape: those are
-// noted as problems. The error is that of a file that cannot be read, or is no YAML.
-func readFile(name string, found *problems) (map[string]any, error) {
+// noted as problems; and its outline. The error is that of a file that cannot be read, or is no YAML.
+func readFile(name string, found *problems) (map[string]any, outline, error) {
 	text, err := readBounded(name)
 	if err != nil {
-		return nil, err
+		return nil, outline{}, err
 	}
 	var root, more yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := decoder.Decode(&root); {
 	case errors.Is(err, io.EOF):
-		return nil, nil
+		return nil, outlined(name, text, nil), nil
 	case err != nil:
-		return nil, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, outline{}, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if decoder.Decode(&more) == nil {
-		return nil, fmt.Errorf("%s:%d: a second document: expected one", name, more.Line)
+		return nil, outline{}, fmt.Errorf("%s:%d: a second document: expected one", name, more.Line)
 	}
 	f := &file{name: name, found: found}
-	return f.section(root.Content[0], reflect.TypeOf(Config{}), ""), nil
+	return f.section(root.Content[0], reflect.TypeOf(Config{}), ""), outlined(name, text, dereference(root.Content[0])), nil
 }
 
 func readBounded(name string) ([]byte, error) {
@@ -77,6 +77,8 @@ func (f *file) section(n *yaml.Node, t reflect.Type, prefix string) map[string]a
 		}
 		f.found.origins[key] = f.at(name)
 		switch {
+		case name.Tag == "!!merge":
+			f.found.add(key, nil, "merge keys are not supported: write the keys out")
 		case !known:
 			f.found.add(key, nil, "unknown key%s", suggestion(t, name.Value))
 		case null(value): // an empty value is the default
@@ -96,6 +98,10 @@ func (f *file) value(n *yaml.Node, t reflect.Type, key string) any {
 		return f.list(n, t.Elem(), key)
 	case n.Kind != yaml.ScalarNode:
 		f.problem(n, key, "expected one value")
+		return nil
+	}
+	if t.Kind() == reflect.String && t != secretType && n.Tag != "!!str" {
+		f.found.add(key, bare(n.Value), "expected text, in quotes: %q", n.Value)
 		return nil
 	}
 	var v any
@@ -124,6 +130,9 @@ func (f *file) problem(n *yaml.Node, key, reason string) {
 }
 
 func (f *file) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d", f.name, n.Line) }
+
+// bare is a value as it stands in the file, which a message shows without quotes: 0012 would be 10 otherwise.
+type bare string
 
 func null(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 

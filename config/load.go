@@ -33,10 +33,11 @@ func Load(s Source) (*Config, error) {
 		v.SetDefault(f.key, f.value.Interface())
 	}
 	if s.File != "" {
-		settings, err := readFile(s.File, found)
+		settings, file, err := readFile(s.File, found)
 		if err != nil {
 			return nil, err
 		}
+		c.file = file
 		if err := v.MergeConfigMap(settings); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.File, err)
 		}
@@ -54,6 +55,7 @@ func Load(s Source) (*Config, error) {
 	if err := found.err(); err != nil {
 		return nil, err
 	}
+	c.sum()
 	c.warn(s)
 	return c, nil
 }
@@ -106,6 +108,9 @@ func (c *Config) Origin(key string) string { return c.origins[key] }
 func (c *Config) Warnings() []string { return c.warnings }
 
 func (c *Config) warn(s Source) {
+	if len(c.Services) == 0 {
+		c.warnings = append(c.warnings, "services: none is named: events are refused, and 3scale's calls taken only with credentials of their own")
+	}
 	if c.StopTimeout <= c.Backend.Timeout {
 		c.warnings = append(c.warnings, fmt.Sprintf("stop_timeout: %v: not above backend.timeout (%v): "+
 			"a stop may cut off reports in flight, which may then be counted twice", c.StopTimeout, c.Backend.Timeout))

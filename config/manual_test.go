@@ -37,7 +37,7 @@ environment variable that is empty counts as not set, and an empty value in the 
 Durations are written with their unit (` + "`500ms`, `5s`, `10m`" + `), sizes as ` + "`512KiB`, `4MiB`, `10GiB`" + `
 or in plain bytes. Relative paths are relative to the working directory.
 
-An unknown key, a wrong type or a value out of range stops ` + "`serve`" + ` with exit status 2 and a line that
+An unknown key, a wrong type or a value out of range stops ` + "`serve`" + ` with exit status 78 and a line that
 names the place, the key, the value and what was expected:
 
 ` + "```" + `
@@ -143,6 +143,7 @@ func facts(key string, tag reflect.StructTag, value reflect.Value) string {
 	}
 	if !inService {
 		add("`%s`", Variable(key))
+		add("%s", map[string]string{takenByReload: "taken by a reload", readByReload: "read again by a reload", "": "a change needs a restart"}[tag.Get("reload")])
 	}
 	if name := Flag(key); name != "" {
 		add("`--%s`", name)
@@ -176,7 +177,7 @@ func TestTagsCanBeRead(t *testing.T) {
 			assert.NotEmpty(t, low, "%s: a number without bounds", f.key)
 			assert.True(t, f.within(), "%s: its default is out of bounds", f.key)
 		}
-		assert.Contains(t, []string{"", "address", "url", "file", "servers", "monitors", "subject", "name", "origins"}, f.tag.Get("kind"), f.key)
+		assert.Contains(t, []string{"", "address", "url", "file", "servers", "monitors", "subject", "inboxes", "name", "origins"}, f.tag.Get("kind"), f.key)
 	}
 	for _, f := range flags {
 		assert.Equal(t, f.name, Flag(f.key))

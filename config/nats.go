@@ -48,6 +48,43 @@ func (n *NATS) check(found *problems) {
 	}
 }
 
+// Inboxes are the prefixes of reply subjects, one by one.
+func (n *NATS) Inboxes() []string {
+	all := strings.Split(n.InboxPrefixes, ",")
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return all
+}
+
+// inbox is a prefix of subjects: tokens without wildcards.
+var inbox = regexp.MustCompile(`^[^\s.*>$]+(\.[^\s.*>]+)*$`)
+
+// checkInboxes refuses what is no prefix, and $JS and $SYS, where the servers listen.
+func checkInboxes(found *problems, key, text string) {
+	for prefix := range strings.SplitSeq(text, ",") {
+		if !inbox.MatchString(strings.TrimSpace(prefix)) {
+			found.add(key, text, "expected prefixes of reply subjects such as _INBOX, separated by commas, without wildcards and $")
+			return
+		}
+	}
+}
+
+// checkReplies keeps answers away from the subjects that the daemon itself listens to.
+func (n *NATS) checkReplies(found *problems, cluster string) {
+	for _, prefix := range n.Inboxes() {
+		first, _, _ := strings.Cut(prefix, ".")
+		for key, taken := range map[string]string{
+			"nats.subject": n.Subject, "nats.authorize_subject": n.AuthorizeSubject, "nats.authrep_subject": n.AuthrepSubject, "cluster.prefix": cluster,
+		} {
+			if token, _, _ := strings.Cut(taken, "."); token != "" && (token == first || token == "*") {
+				found.add("nats.inbox_prefixes", n.InboxPrefixes, "expected prefixes that do not begin as %s does", key)
+				return
+			}
+		}
+	}
+}
+
 // resolve reads the password, where it stands in a file.
 func (n *NATS) resolve(found *problems) {
 	if n.PasswordFile == "" || found.has("nats.password_file") || found.has("nats.password") {
@@ -55,7 +92,7 @@ func (n *NATS) resolve(found *problems) {
 	}
 	secret, reason := readSecretFile(n.PasswordFile)
 	if reason != "" {
-		found.add("nats.password_file", n.PasswordFile, "%s", reason)
+		found.await("nats.password_file", n.PasswordFile, "%s", reason)
 	}
 	n.Password = Secret(secret)
 }

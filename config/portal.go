@@ -29,7 +29,7 @@ func (p *Portal) resolve(found *problems) {
 			reason = "expected one line"
 		}
 		if reason != "" {
-			found.add("portal.access_token_file", p.AccessTokenFile, "%s", reason)
+			found.await("portal.access_token_file", p.AccessTokenFile, "%s", reason)
 			return
 		}
 		p.AccessToken = Secret(secret)

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"sort"
 	"strings"
 )
@@ -12,6 +14,8 @@ type Problem struct {
 	Value  string // as it was given, never a secret; empty where there is none to show
 	Reason string // what was expected, or why it is refused
 	Origin string // reporterd.yaml:12, REPORTERD_LISTEN, --listen; empty for a default
+
+	fault Fault
 }
 
 // String is the line an operator reads: where, which key, what it is, what was expected.
@@ -39,6 +43,52 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Fault says what has to change before a configuration can be used.
+type Fault int
+
+// Wrong is mended by an edit alone. Awaited is a file or a variable that the configuration names and that is not there
+// yet, or is not whole yet: waiting and reading again may be enough. Option is a value of the command line.
+const (
+	Wrong Fault = iota
+	Awaited
+	Option
+)
+
+// NotThereYet marks an error about a file that a configuration names: FaultOf says Awaited of it.
+func NotThereYet(err error) error { return &awaited{err} }
+
+type awaited struct{ err error }
+
+func (a *awaited) Error() string { return a.err.Error() }
+func (a *awaited) Unwrap() error { return a.err }
+
+// FaultOf says which of them an error of Load is. With problems of several kinds, Wrong comes before Option, and Option
+// before Awaited.
+func FaultOf(err error) Fault {
+	var e *Error
+	if !errors.As(err, &e) {
+		if errors.As(err, new(*awaited)) {
+			return Awaited
+		}
+		var file *fs.PathError
+		if errors.As(err, &file) {
+			return Awaited
+		}
+		return Wrong
+	}
+	out := Awaited
+	for _, p := range e.Problems {
+		switch {
+		case p.fault == Awaited:
+		case strings.HasPrefix(p.Origin, "--") && p.Origin != "--sandbox":
+			out = Option
+		default:
+			return Wrong
+		}
+	}
+	return out
+}
+
 // problems collects while a configuration is loaded.
 type problems struct {
 	found   []Problem
@@ -50,6 +100,12 @@ func (p *problems) add(key string, value any, reason string, args ...any) {
 	p.found = append(p.found, Problem{
 		Key: key, Value: shown(value), Reason: fmt.Sprintf(reason, args...), Origin: p.origin(key),
 	})
+}
+
+// await notes a problem that may be gone when the configuration is read again.
+func (p *problems) await(key string, value any, reason string, args ...any) {
+	p.add(key, value, reason, args...)
+	p.found[len(p.found)-1].fault = Awaited
 }
 
 // origin is where the key, or the nearest thing around it, was given.

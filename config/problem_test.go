@@ -24,7 +24,7 @@ func TestProblems(t *testing.T) {
 		"services: {a: b}":               at + "services: expected a list",
 		"services: [a]":                  at + "services[0]: expected a section of keys",
 		"listen: [a]":                    at + "listen: expected one value",
-		"listen: 7070":                   at + "listen: 7070: expected text, in quotes",
+		"listen: 7070":                   at + "listen: 7070: expected text, in quotes: \"7070\"",
 		"listen: localhost":              at + `listen: "localhost": expected host:port, such as 127.0.0.1:7070, or unix:/path/to.sock`,
 		"listen: localhost:99999":        at + `listen: "localhost:99999": expected host:port, such as 127.0.0.1:7070, or unix:/path/to.sock`,
 		`data_dir: ""`:                   at + "data_dir: expected a value",
@@ -45,6 +45,10 @@ func TestProblems(t *testing.T) {
 		"sender: {expired: drop}":                   at + `sender.expired: "drop": expected deadletter or restamp`,
 		`nats: {url: "http://h:4222"}`:              at + `nats.url: "http://h:4222": expected addresses such as nats://127.0.0.1:4222, separated by commas; a user has a key of its own`,
 		`nats: {url: "nats://u:pw@h"}`:              at + `nats.url: expected addresses such as nats://127.0.0.1:4222, separated by commas; a user has a key of its own`,
+		"nats: {inbox_prefixes: \"\"}":              at + `nats.inbox_prefixes: expected a value`,
+		"nats: {inbox_prefixes: \"_INBOX.>\"}":      at + `nats.inbox_prefixes: "_INBOX.>": expected prefixes of reply subjects such as _INBOX, separated by commas, without wildcards and $`,
+		"nats: {inbox_prefixes: \"_INBOX, $JS\"}":   at + `nats.inbox_prefixes: "_INBOX, $JS": expected prefixes of reply subjects such as _INBOX, separated by commas, without wildcards and $`,
+		"nats: {inbox_prefixes: \"a,usage.x\"}":     at + `nats.inbox_prefixes: "a,usage.x": expected prefixes that do not begin as nats.subject does`,
 		"nats: {subject: usage}":                    at + `nats.subject: "usage": expected a subject that ends in .* or .>, such as usage.>`,
 		"nats: {stream: a.b}":                       at + `nats.stream: "a.b": expected a name of letters, digits, - and _`,
 		"nats: {password: x}":                       at + `nats.user: expected a value beside the password`,
@@ -81,7 +85,10 @@ func TestProblemsOfServices(t *testing.T) {
 	const ways = "expected exactly one of token, token_file, token_env, provider_key, provider_key_file, provider_key_env: got "
 	for service, want := range map[string]string{
 		"{token: t}":                                 at + ".id: expected a service id",
-		"{id: 0123, token: t}":                       at + ".id: 83: expected text, in quotes",
+		"{id: 0123, token: t}":                       at + `.id: 0123: expected text, in quotes: "0123"`,
+		"{id: 0x1F, token: t}":                       at + `.id: 0x1F: expected text, in quotes: "0x1F"`,
+		"{id: 1_000, token: t}":                      at + `.id: 1_000: expected text, in quotes: "1_000"`,
+		"{<<: {token: b}, id: a, token: t}":          at + ".<<: merge keys are not supported: write the keys out",
 		`{id: " a", token: t}`:                       at + `.id: " a": expected text of at most 255 bytes, without white space at its ends`,
 		"{id: a}":                                    at + ": " + ways + "none",
 		"{id: a, token: t, token_env: B}":            at + ": " + ways + "token and token_env",
@@ -90,7 +97,7 @@ func TestProblemsOfServices(t *testing.T) {
 		`{id: a, token: "a\nb"}`:                     at + ".token: expected one line of at most 1024 bytes",
 		"{id: a, token_file: gone}":                  at + `.token_file: "gone": expected a readable file: no such file or directory`,
 		"{id: a, token_env: REPORTERD_TEST_NOT_SET}": at + `.token_env: "REPORTERD_TEST_NOT_SET": expected a variable that is set`,
-		"{id: a, token: t, metrics: [1]}":            at + ".metrics[0]: 1: expected text, in quotes",
+		"{id: a, token: t, metrics: [1]}":            at + `.metrics[0]: 1: expected text, in quotes: "1"`,
 		"{id: a, token: t}, {id: a, token: t}":       `reporterd.yaml:1: services[1].id: "a": given twice: services[0] has it too`,
 	} {
 		t.Run(service, func(t *testing.T) {
@@ -109,7 +116,7 @@ func TestEverythingWrongIsSaidAtOnceAndWhereItStands(t *testing.T) {
 	assert.Equal(t, []string{
 		`reporterd.yaml:3: batch.flush_interval: "never": expected a duration with its unit, such as 500ms, 5s or 10m`,
 		`REPORTERD_BATCH_MAX_PARAMS: batch.max_params: "many": expected a whole number`,
-		`reporterd.yaml:1: listen: 1: expected text, in quotes`,
+		`reporterd.yaml:1: listen: 1: expected text, in quotes: "1"`,
 		`--log-level: log.level: "loud": expected debug or info or warn or error`,
 		`reporterd.yaml:5: services[0]: expected exactly one of token, token_file, token_env, provider_key, provider_key_file, provider_key_env: got none`,
 		`reporterd.yaml:6: services[0].tokn: unknown key; did you mean token?`,
@@ -135,4 +142,13 @@ func TestNoMessageRepeatsASecret(t *testing.T) {
 		require.Error(t, err, text)
 		assert.NotContains(t, err.Error(), secret, text)
 	}
+}
+
+// TestATokenFileWithAByteOrderMark, as editors of Windows write it: the mark is no part of the token.
+func TestATokenFileWithAByteOrderMark(t *testing.T) {
+	file := write(t, "services: [{id: a, token_file: t}]")
+	require.NoError(t, os.WriteFile("t", []byte("\xef\xbb\xbfsecret\r\n"), 0o600))
+	c, err := config.Load(config.Source{File: file})
+	require.NoError(t, err)
+	assert.Equal(t, "secret", string(c.Services[0].Token))
 }

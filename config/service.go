@@ -72,11 +72,12 @@ func (s *Service) resolve(found *problems, key string) {
 			continue
 		}
 		secret, reason := w.read(w.text)
-		if reason == "" && !isSecret(secret) {
-			reason = fmt.Sprintf("expected one line of at most %d bytes", maxSecret)
-		}
 		if reason != "" {
-			found.add(key+"."+w.name, w.place(), "%s", reason)
+			found.await(key+"."+w.name, w.place(), "%s", reason)
+			return
+		}
+		if !isSecret(secret) {
+			found.add(key+"."+w.name, w.place(), "expected one line of at most %d bytes", maxSecret)
 			return
 		}
 		*w.into = Secret(secret)
@@ -129,6 +130,9 @@ func readVariable(name string) (secret, reason string) {
 	return secret, ""
 }
 
+// byteOrderMark begins a text file that an editor of Windows wrote. It is no part of a secret.
+const byteOrderMark = "\ufeff"
+
 func readSecretFile(name string) (secret, reason string) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -139,7 +143,7 @@ func readSecretFile(name string) (secret, reason string) {
 	if err != nil {
 		return "", "expected a readable file: " + cause(err)
 	}
-	if secret = strings.TrimSpace(string(text)); secret == "" {
+	if secret = strings.TrimSpace(strings.TrimPrefix(string(text), byteOrderMark)); secret == "" {
 		return "", "expected a file that is not empty"
 	}
 	return secret, ""

@@ -33,8 +33,8 @@ type Options struct {
 	// delivered then is not an error.
 	Flush func(ctx context.Context) error
 	// Reload puts the services of the configuration in force as it is now. Its error says what is wrong
-	// with it, without secrets; the one before then stays in force.
-	Reload func() error
+	// with it, without secrets; the one before then stays in force. removed are services that are meant to go.
+	Reload func(removed []string) (Reloaded, error)
 	// DeadLetters lists the dead letters a query chooses; its error is the disk's.
 	DeadLetters func(ctx context.Context, q DeadLetterQuery) (DeadLetters, error)
 	// DeadLetter is one of them; ErrNoDeadLetter when there is none of that id.

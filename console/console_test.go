@@ -26,7 +26,9 @@ func options() console.Options {
 		Snapshot: func() console.Snapshot { return snapshot },
 		Ready:    func() error { return nil },
 		Flush:    func(context.Context) error { return nil },
-		Reload:   func() error { return nil },
+		Reload: func([]string) (console.Reloaded, error) {
+			return console.Reloaded{Applied: []string{"services"}, NeedsRestart: []string{}}, nil
+		},
 		DeadLetters: func(context.Context, console.DeadLetterQuery) (console.DeadLetters, error) {
 			return console.DeadLetters{}, nil
 		},
@@ -194,8 +196,10 @@ func TestReload(t *testing.T) {
 	o := options()
 	w := ask(t, o, http.MethodPost, "/-/reload")
 	assert.Equal(t, http.StatusOK, w.Code)
-	assert.JSONEq(t, `{"reloaded":true}`, w.Body.String())
-	o.Reload = func() error { return errors.New("r.yaml:3: nosuch: no such key") }
+	assert.JSONEq(t, `{"reloaded":true,"applied":["services"],"needs_restart":[]}`, w.Body.String())
+	o.Reload = func([]string) (console.Reloaded, error) {
+		return console.Reloaded{}, errors.New("r.yaml:3: nosuch: no such key")
+	}
 	w = ask(t, o, http.MethodPost, "/-/reload")
 	assert.Equal(t, http.StatusUnprocessableEntity, w.Code)
 	assert.Contains(t, w.Body.String(), "r.yaml:3: nosuch: no such key")

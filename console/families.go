@@ -35,6 +35,10 @@ var families = []family{
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Free) }},
 	{kind: gauge, name: "reporterd_spool_quarantined_bytes", help: "Bytes set aside as damaged.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Quarantined) }},
+	{kind: gauge, name: "reporterd_spool_directory_replaced", help: "Data directories (or lock files) that are gone or were replaced while open: nothing is accepted there until the same ones are back.",
+		value: func(s *Snapshot) float64 { return float64(s.Spool.Replaced) }},
+	{kind: gauge, name: "reporterd_spool_manifest_failing", help: "Manifests that cannot be written: a start after a crash then knows less of what is missing.",
+		value: func(s *Snapshot) float64 { return float64(s.Spool.Unkept) }},
 	{kind: gauge, name: "reporterd_spool_batches", help: "Batches sealed and not resolved.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Batches) }},
 	{kind: gauge, name: "reporterd_spool_segments", help: "Segment files.",
@@ -43,6 +47,12 @@ var families = []family{
 		value: func(s *Snapshot) float64 { return s.Spool.OldestAge.Seconds() }},
 	{kind: gauge, name: "reporterd_spool_sync_info", help: "1 for the sync mode in force.", label: "mode",
 		each: func(s *Snapshot, put func(string, float64)) { put(s.Spool.Sync, 1) }},
+
+	{kind: counter, name: "reporterd_spool_read_errors_total", label: "log",
+		help: "Files of the data directory that could not be opened or read, by log: journal, batches, ids. Each is tried again until it can be.",
+		each: func(s *Snapshot, put func(string, float64)) { each(s.Spool.ReadErrors, put) }},
+	{kind: gauge, name: "reporterd_spool_read_failing", help: "1 while something in the data directory cannot be read. What is there waits, and nothing of it is given up.",
+		value: func(s *Snapshot) float64 { return flag(s.Spool.Unreadable) }},
 
 	{kind: gauge, name: "reporterd_spool_dead_letters", help: "Dead letter files.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.DeadLetters) }},

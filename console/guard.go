@@ -84,10 +84,17 @@ func protect(h http.Header) {
 // Where a token is asked for such a page has none, and a proxy may use any name.
 func (c *Console) rebound(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok || !local.IP.IsLoopback() || c.options.Tokens != nil {
+	if !ok || !local.IP.IsLoopback() || c.options.Tokens != nil || isHealthCheck(r) {
 		return false
 	}
 	return !access.Loopback(r.Host)
+}
+
+// isHealthCheck reports whether a load balancer or a supervisor asks for /livez or /readyz. Such checks often
+// name no host (HAProxy's is HTTP/1.0) or the balancer's. Details (?verbose) are told under this machine's names only.
+func isHealthCheck(r *http.Request) bool {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return reads && (r.URL.Path == "/livez" || r.URL.Path == "/readyz") && r.URL.RawQuery == ""
 }
 
 // session answers what the token of a request is good for, so that a page can tell what it may offer.

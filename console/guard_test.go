@@ -118,6 +118,29 @@ func TestPagesRunNoScriptButTheirOwnAndShowInNoFrame(t *testing.T) {
 	}
 }
 
+// A load balancer's check names no host, or its own: HAProxy's is HTTP/1.0. It learns nothing that a page may not.
+func TestHealthIsToldUnderAnyName(t *testing.T) {
+	address := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7071}
+	for path, want := range map[string]int{
+		"/livez": http.StatusOK, "/readyz": http.StatusOK, "/readyz?verbose": http.StatusMisdirectedRequest,
+		"/": http.StatusMisdirectedRequest, "/livez/": http.StatusMisdirectedRequest, "/metrics": http.StatusMisdirectedRequest,
+		"/api/v1/session": http.StatusMisdirectedRequest,
+	} {
+		for _, host := range []string{"", "evil.example", "balancer:80"} {
+			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, address), "GET", path, nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			console.New(options()).ServeHTTP(w, r)
+			assert.Equal(t, want, w.Code, "%s as %q", path, host)
+			if want == http.StatusOK {
+				r.Method, w = "POST", httptest.NewRecorder()
+				console.New(options()).ServeHTTP(w, r)
+				assert.Equal(t, http.StatusMisdirectedRequest, w.Code, "POST %s as %q", path, host)
+			}
+		}
+	}
+}
+
 // A page of another site can have its own name lead to 127.0.0.1, and is then its own origin.
 func TestAnotherNameForThisMachineIsRefused(t *testing.T) {
 	get := func(o console.Options, local, host string) int {

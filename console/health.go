@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -54,15 +55,28 @@ func (c *Console) flush(w http.ResponseWriter, r *http.Request) {
 	}{true, time.Since(begun).Seconds()})
 }
 
-// reload answers once the services of the configuration are in force.
-func (c *Console) reload(w http.ResponseWriter, _ *http.Request) {
-	if err := c.options.Reload(); err != nil {
+// Reloaded is what a reload did, by the keys of the configuration that have changed.
+type Reloaded struct {
+	Applied      []string `json:"applied"`       // in force now
+	NeedsRestart []string `json:"needs_restart"` // not before a restart
+}
+
+// reload answers once the services of the configuration are in force. The parameter removed names services that are meant
+// to be gone: several times, or separated by commas.
+func (c *Console) reload(w http.ResponseWriter, r *http.Request) {
+	var removed []string
+	for _, ids := range r.URL.Query()["removed"] {
+		removed = append(append(removed, ids), strings.Split(ids, ",")...)
+	}
+	done, err := c.options.Reload(removed)
+	if err != nil {
 		writeProblem(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
 	writeJSON(w, http.StatusOK, struct {
-		Reloaded bool `json:"reloaded"`
-	}{true})
+		Done bool `json:"reloaded"`
+		Reloaded
+	}{true, done})
 }
 
 const index = `reporterd

@@ -14,6 +14,8 @@ var ledgers = []family{
 		series: ledger(func(l *Ledger) float64 { return one(l.Stopped) })},
 	{kind: counter, name: "reporterd_ledger_days_given_up_total", help: "Days given up since the start because the ledger had become too large.",
 		series: ledger(func(l *Ledger) float64 { return float64(l.GivenUp) })},
+	{kind: counter, name: "reporterd_ledger_set_aside_total", help: "Transactions since the start that the ledger could not book, such as those with a name above 32 KiB. They are delivered all the same.",
+		series: ledger(func(l *Ledger) float64 { return float64(l.SetAside) })},
 	{kind: gauge, name: "reporterd_ledger_earliest_timestamp_seconds", help: "The first day in the ledger, Unix seconds. Absent while it is empty.",
 		series: func(s *Snapshot, put func(float64, ...string)) {
 			if s.Ledger != nil {

@@ -59,7 +59,8 @@ func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
-		_ = answer.SetWriteDeadline(time.Now().Add(liveWrite)) // not every connection has one
+		// Not every connection has a deadline; the admin listener renews it with each write anyway.
+		_ = answer.SetWriteDeadline(time.Now().Add(liveWrite))
 		if _, err := w.Write(append(append([]byte("data: "), data...), "\n\n"...)); err != nil || answer.Flush() != nil {
 			return
 		}

@@ -46,6 +46,7 @@ theirs without a limit. Of services the first 100 of the configuration are named
 
 // complete is a snapshot in which every label has a value.
 var complete = Snapshot{
+	Spool:    Spool{ReadErrors: map[string]uint64{"journal": 1}},
 	Latest:   Latest{Accepted: 1, Delivered: 1},
 	Services: []Service{{ID: "1001"}},
 	Traffic:  []Traffic{{Transport: "events", Requests: map[int]uint64{202: 1}}},

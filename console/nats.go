@@ -11,6 +11,7 @@ type NATS struct {
 	DeadLetters uint64
 	Unkept      uint64
 	Dropped     uint64
+	BadEvents   uint64            // of the stream's messages
 	Unsynced    *time.Duration    // the longest time that JetStream's acknowledged messages are off a disk; nil: not known
 	Stream      map[string]uint64 // messages of the JetStream stream by what became of them
 }
@@ -38,6 +39,8 @@ var messages = []family{
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Unkept) }},
 	{kind: counter, name: "reporterd_nats_dropped_total", help: "Plain publishes lost because they came faster than they could be kept.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Dropped) }},
+	{kind: counter, name: "reporterd_nats_bad_events_total", help: "Events of the JetStream stream that can never be taken and were kept as dead letters, whole. The rest of their messages is taken.",
+		value: func(s *Snapshot) float64 { return float64(s.NATS.BadEvents) }},
 	{kind: counter, name: "reporterd_nats_stream_messages_total", help: "Messages of the JetStream stream by what became of them.", label: "outcome",
 		each: func(s *Snapshot, put func(string, float64)) { each(s.NATS.Stream, put) }},
 }

@@ -40,6 +40,7 @@ type Ledger struct {
 	Missed   bool   // its figures may be less than what happened
 	Stopped  bool   // it cannot be written at the moment
 	GivenUp  uint64 // days, for its size, since the start
+	SetAside uint64 // transactions it could not book, since the start
 	Earliest int64  // the first day that is kept, Unix seconds; 0: none
 }
 
@@ -97,6 +98,8 @@ type Spool struct {
 	Quota       int64
 	Free        int64 // what can still be accepted: the least of the quota's rest and the disk's above its watermark
 	Quarantined int64 // bytes set aside as damaged
+	Replaced    int   // data directories that are not the ones that were opened: nothing is accepted there
+	Unkept      int   // manifests that cannot be written
 	Batches     int   // sealed and not resolved
 	Segments    int
 	OldestAge   time.Duration // of what is pending; 0: nothing is
@@ -104,6 +107,8 @@ type Spool struct {
 	IDs         int                // event ids remembered
 	Sync        string             // the mode in force
 	Fsyncs      histogram.Snapshot // seconds, of all logs, since the daemon started
+	ReadErrors  map[string]uint64  // files that could not be opened or read since the daemon started, by log
+	Unreadable  bool               // something cannot be read at the moment
 }
 
 // Commits are the journal's group commits since the daemon started.

@@ -51,8 +51,10 @@ func (e Events) plus(o Events) Events {
 func (s Spool) plus(o Spool) Spool {
 	return Spool{
 		Bytes: s.Bytes + o.Bytes, Quota: s.Quota + o.Quota, Free: s.Free + o.Free, Quarantined: s.Quarantined + o.Quarantined,
+		Replaced: s.Replaced + o.Replaced, Unkept: s.Unkept + o.Unkept,
 		Batches: s.Batches + o.Batches, Segments: s.Segments + o.Segments, OldestAge: max(s.OldestAge, o.OldestAge),
 		DeadLetters: s.DeadLetters + o.DeadLetters, IDs: s.IDs + o.IDs, Sync: s.Sync, Fsyncs: s.Fsyncs.Plus(o.Fsyncs),
+		ReadErrors: added(s.ReadErrors, o.ReadErrors), Unreadable: s.Unreadable || o.Unreadable,
 	}
 }
 

@@ -43,19 +43,34 @@ type applicationList struct {
 // analyticsRoutes are what of the admin listener is made for dashboards that speak 3scale's APIs. They ask for tokens
 // themselves, in 3scale's own words.
 func (d *daemon) analyticsRoutes() []console.Route {
-	var answer http.Handler = http.HandlerFunc(noLedger)
-	if l := d.engine.Ledger(); l != nil {
-		k := &compatible{
-			ledger: l, order: d.services.ids, metrics: make(map[string][]string),
-			parents: d.engine.Parents, book: d.services.book, lists: make(map[string]applicationList),
-		}
-		for _, s := range d.config.Services {
-			k.metrics[s.ID] = s.Metrics
-		}
-		answer = analytics.New(analytics.Options{
-			Source: k.source(), Tokens: d.auth.operators, Origins: d.config.Admin.Origins(), Log: d.log.Named("analytics"),
-		})
+	if !d.engine.KeepsLedger() {
+		return compatibleRoutes(http.HandlerFunc(noLedger))
 	}
+	answer := sync.OnceValue(d.newCompatible)
+	return compatibleRoutes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.engine.Ledger() == nil {
+			ledgerNotOpen(w, r)
+			return
+		}
+		answer().ServeHTTP(w, r)
+	}))
+}
+
+// newCompatible makes the handler of both APIs. The ledger is open.
+func (d *daemon) newCompatible() http.Handler {
+	k := &compatible{
+		ledger: d.engine.Ledger(), order: d.services.ids, metrics: make(map[string][]string),
+		parents: d.engine.Parents, book: d.services.book, lists: make(map[string]applicationList),
+	}
+	for _, s := range d.config.Services {
+		k.metrics[s.ID] = s.Metrics
+	}
+	return analytics.New(analytics.Options{
+		Source: k.source(), Tokens: d.auth.operators, Origins: d.config.Admin.Origins(), Log: d.log.Named("analytics"),
+	})
+}
+
+func compatibleRoutes(answer http.Handler) []console.Route {
 	var routes []console.Route
 	for _, pattern := range []string{"GET /stats/", "OPTIONS /stats/", "GET /admin/api/", "OPTIONS /admin/api/"} {
 		routes = append(routes, console.Route{Pattern: pattern, Handler: answer})

@@ -7,19 +7,25 @@ import (
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/threescale"
 )
 
-// authentication says who may send and who may look.
+// authentication says who may send and who may look, and whom the daemon trusts.
 type authentication struct {
-	producers, operators *access.Tokens // nil: nobody is asked
-	limiter              *access.Crowd  // the traffic listener's connections; nil before it is bound
-	renew                func() error   // takes new certificates; nil: there are none
-	local                string         // an operator's token, good for everything as long as this daemon lives
+	producers, operators *access.Tokens   // nil: nobody is asked
+	limiter              *access.Crowd    // the traffic listener's connections; nil before it is bound
+	renew                func() error     // takes new certificates; nil: there are none
+	backend              threescale.Trust // whom the clients of the backend trust
+	authorities          string           // its file; empty: the system's
+	local                string           // an operator's token, good for everything as long as this daemon lives
 }
 
 // newAuthentication reads the files of tokens. Its errors are about the configuration.
 func newAuthentication(c *config.Config) (*authentication, error) {
-	g := &authentication{local: access.NewToken()}
+	g := &authentication{local: access.NewToken(), authorities: c.Backend.CAFile}
+	if err := g.trust(); err != nil {
+		return nil, err
+	}
 	var bad [2]error
 	g.producers, bad[0] = access.Open(c.Auth.TokensFile, access.Producers)
 	g.operators, bad[1] = access.Open(c.Admin.TokensFile, access.Operators)
@@ -32,9 +38,21 @@ func newAuthentication(c *config.Config) (*authentication, error) {
 
 // reload reads them again; the error names the key. A bad file keeps what was in force.
 func (g *authentication) reload() error {
+	if err := g.trust(); err != nil {
+		return err
+	}
 	err := errors.Join(keyed("auth.tokens_file", g.producers.Reload()), keyed("admin.tokens_file", g.operators.Reload()))
 	if g.renew != nil {
 		err = errors.Join(err, g.renew())
+	}
+	return err
+}
+
+// trust reads the authorities of the backend.
+func (g *authentication) trust() error {
+	pool, err := authorities("backend.ca_file", g.authorities)
+	if err == nil {
+		g.backend.Set(pool)
 	}
 	return err
 }

@@ -128,6 +128,8 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	err = until(ctx, broken)
 	clean = err == nil
 	d.manager.stopping()
+	d.end()
+	linger(d.log, d.config.StopDelay, err, broken)
 	d.stop()
 	return err
 }
@@ -138,14 +140,14 @@ func (d *daemon) open() (err error) {
 		return misconfigured(err)
 	}
 	if d.engine, err = openEngine(d); err != nil {
-		if errors.Is(err, partition.ErrOptions) {
+		if errors.As(err, new(*partition.OptionsError)) {
 			return misconfigured(err)
 		}
 		return err
 	}
 	d.handler = ingest.NewHandler(ingest.Options{
 		Services: d.services.configured, Passthrough: d.config.Backend.Passthrough, Journal: d.engine, Log: d.log.Named("ingest"),
-		Other: d.engine.Authorizations, Tokens: d.auth.producers,
+		Other: d.engine.Authorizations, Tokens: d.auth.producers, LateMargin: lateMargin(d.config),
 	})
 	d.compare.open(d)
 	return nil
@@ -158,7 +160,7 @@ func (d *daemon) start(ctx context.Context) error {
 	if err := d.engine.Start(ctx); err != nil {
 		return err
 	}
-	m, err := openMessages(ctx, d.log, d.config, d.engine.Reject, d.handler, d.options.Build.Version)
+	m, err := openMessages(ctx, d.log, d.config, d.listeners.bounds.NATS, d.engine.Reject, d.handler, d.options.Build.Version)
 	if err != nil {
 		return err
 	}
@@ -182,6 +184,22 @@ func until(ctx context.Context, broken <-chan error) error {
 		return nil
 	case err := <-broken:
 		return err
+	}
+}
+
+// linger goes on accepting for a while after the order to stop, when the daemon is not ready any more: by then its traffic
+// goes elsewhere. A listener that broke, before or meanwhile, ends it.
+func linger(log *zap.Logger, delay time.Duration, broke error, broken <-chan error) {
+	if delay <= 0 || broke != nil {
+		return
+	}
+	log.Info("not ready any more; still accepting", zap.Duration("stop_delay", delay))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case err := <-broken:
+		log.Error("a listener broke while stopping", zap.Error(err))
 	}
 }
 

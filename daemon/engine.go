@@ -54,7 +54,8 @@ type engine interface {
 	Snapshot() console.Snapshot
 	Scraped()
 	Pending() uint64
-	// Ledger is nil where none is kept.
+	// KeepsLedger reports whether a ledger is kept. Ledger is nil where none is, and while it cannot be opened.
+	KeepsLedger() bool
 	Ledger() *ledger.Ledger
 	// Parents is the hierarchy of a service's metrics, as far as it is known.
 	Parents(service string) map[string]string

@@ -11,7 +11,7 @@ import (
 )
 
 // console is the admin listener's handler.
-func (d *daemon) console(reload func() error) *console.Console {
+func (d *daemon) console(reload reloading) *console.Console {
 	return console.New(console.Options{
 		Build: d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators,
 		Snapshot: d.snapshot, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
@@ -46,23 +46,39 @@ func transport(name string, t ingest.Traffic) console.Traffic {
 
 // ledgerRoutes are what of the admin listener is the ledger's.
 func (d *daemon) ledgerRoutes() []console.Route {
-	var answer http.Handler = http.HandlerFunc(noLedger)
-	if l := d.engine.Ledger(); l != nil {
-		answer = l
+	return []console.Route{{Pattern: "GET /api/v1/ledger", Scope: access.Read, Handler: http.HandlerFunc(d.serveLedger)}}
+}
+
+// serveLedger answers from the ledger, once it is open.
+func (d *daemon) serveLedger(w http.ResponseWriter, r *http.Request) {
+	switch l := d.engine.Ledger(); {
+	case l != nil:
+		l.ServeHTTP(w, r)
+	case d.engine.KeepsLedger():
+		ledgerNotOpen(w, r)
+	default:
+		noLedger(w, r)
 	}
-	return []console.Route{{Pattern: "GET /api/v1/ledger", Scope: access.Read, Handler: answer}}
+}
+
+// ledgerNotOpen answers while the ledger cannot be opened.
+func ledgerNotOpen(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "5")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(`{"title":"Service Unavailable","status":503,"detail":"ledger.db cannot be opened at the moment, which is tried again: the log has the reason"}` + "\n"))
 }
 
 // noLedger answers where none is kept.
 func noLedger(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotImplemented)
-	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false, it could not be opened, or spool.engine is jetstream"}` + "\n"))
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false, or spool.engine is jetstream"}` + "\n"))
 }
 
 // offers are the names of what the page can show of the ledger and the comparison.
 func (d *daemon) offers() (names []string) {
-	if d.engine.Ledger() != nil {
+	if d.engine.KeepsLedger() {
 		names = append(names, "ledger")
 	}
 	return append(names, d.compare.offers()...)

@@ -125,7 +125,7 @@ func certificates(log *zap.Logger, key string, c config.TLS) (*access.Certificat
 	}
 	held, err := access.OpenCertificates(c.CertFile, c.KeyFile, c.ClientCAFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, config.NotThereYet(fmt.Errorf("%s: %w", key, err))
 	}
 	held.Trouble = func(err error) {
 		if err != nil {

@@ -22,11 +22,12 @@ type listeners struct {
 
 	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
 	limiter      *access.Crowd           // the traffic listener's connections
+	bounds       access.Connections      // how many connections each listener may have
 }
 
 // bindListeners binds every listener before anything else is done. Nothing is answered before serve.
 func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed bool) (*listeners, error) {
-	d := &listeners{backend: c.Backend.URL}
+	d := &listeners{backend: c.Backend.URL, bounds: divideDescriptors(log, c, sandboxed)}
 	var bad [2]error
 	d.certificates[0], bad[0] = certificates(log, "tls", c.TLS)
 	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS)
@@ -37,7 +38,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {
 		return nil, err
 	}
-	d.limiter = access.NewCrowd(d.traffic.bound, c.Limits.MaxConnections, c.Limits.MaxConnectionsPerAddress)
+	d.limiter = access.NewCrowd(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
 	d.traffic.express = ingest.NewListener(d.limiter)
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.express, d.traffic.express.State
 	d.sayOpen(log, c)
@@ -45,6 +46,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		d.close()
 		return nil, err
 	}
+	d.admin.bound = access.NewCrowd(deadlineListener{d.admin.bound, writePatience}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
 	if !sandboxed {
 		return d, nil
 	}
@@ -52,6 +54,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		d.close()
 		return nil, err
 	}
+	d.sandbox.bound = access.NewCrowd(d.sandbox.bound, d.bounds.Sandbox, 0)
 	d.backend = d.sandbox.curl()
 	return d, nil
 }
@@ -84,8 +87,8 @@ func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	return s
 }
 
-// adminServer bounds what an operator's client may send and how slowly. There is no bound on answers:
-// a profile takes as long as it was asked to.
+// adminServer bounds what an operator's client may send and how slowly. Answers may take as long as the client reads on
+// (see deadlineListener): a profile takes as long as it was asked to.
 func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	s := trafficServer(log, secure)
 	s.MaxHeaderBytes = 64 << 10

@@ -10,6 +10,7 @@ import (
 
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/internal/systemd"
 )
 
 // What is written of the same line, over and over.
@@ -28,7 +29,11 @@ func NewLogger(w io.Writer, c config.Log) (*zap.Logger, zap.AtomicLevel) {
 		level = zap.NewAtomicLevel() // config lets only zap's own words through
 	}
 	out := zapcore.Lock(zapcore.AddSync(w))
-	whole := zapcore.NewCore(encoder(w, c.Format), out, level)
+	lines := encoder(w, c.Format)
+	if f, ok := w.(*os.File); ok && systemd.IsJournal(f) {
+		lines = prioritized{lines}
+	}
+	whole := zapcore.NewCore(lines, out, level)
 	return zap.New(record{zapcore.NewSamplerWithOptions(whole, time.Second, floodLines, floodEvery), whole}), level
 }
 

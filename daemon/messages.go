@@ -29,8 +29,8 @@ type messages struct {
 }
 
 // openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
-// out of the server's store, too.
-func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, reject func(partition.Message) error, h *ingest.Handler, version string) (*messages, error) {
+// out of the server's store, too. The server takes most connections.
+func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most int, reject func(partition.Message) error, h *ingest.Handler, version string) (*messages, error) {
 	if !c.NATS.Embedded && c.NATS.URL == "" {
 		return nil, nil
 	}
@@ -38,7 +38,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, reject
 	if c.NATS.Embedded {
 		server, err := embedded.Start(ctx, embedded.Options{
 			Address: c.NATS.Listen, StoreDir: filepath.Join(c.DataDir, "nats"), MaxStore: int64(c.Spool.MaxBytes),
-			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"),
+			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"), MaxConnections: most,
 		})
 		if err != nil {
 			return nil, err
@@ -54,13 +54,13 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, reject
 	if err == nil {
 		m.bus, err = ingestnats.Open(ingestnats.Options{
 			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
-			Login: login(c.NATS),
+			Login: login(c.NATS), Inboxes: c.NATS.Inboxes(),
 			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: func(l ingestnats.Letter) error { return reject(partition.Message(l)) }, Log: log.Named("nats"),
 		})
 	}
 	if err != nil {
 		m.stop(ctx, log)
-		return nil, misconfigured(err)
+		return nil, err
 	}
 	if (c.NATS.Stream != "" || c.Spool.Engine == "jetstream") && m.server == nil {
 		m.syncs = watchSyncs(c.NATS, secure, log)
@@ -172,10 +172,10 @@ func (m *messages) figures() console.NATS {
 	s := m.bus.Stats()
 	return console.NATS{
 		Degraded: m.bus.Trouble() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.Letters,
-		Unkept: s.Unkept, Dropped: s.Dropped, Unsynced: m.unsynced(),
+		Unkept: s.Unkept, Dropped: s.Dropped, BadEvents: s.Stream.BadEvents, Unsynced: m.unsynced(),
 		Stream: map[string]uint64{
 			"acknowledged": s.Stream.Acknowledged, "unconfirmed": s.Stream.Unconfirmed, "postponed": s.Stream.Postponed,
-			"terminated": s.Stream.Terminated, "redelivered": s.Stream.Redelivered,
+			"terminated": s.Stream.Terminated, "divided": s.Stream.Divided, "redelivered": s.Stream.Redelivered,
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/internal/systemd"
 )
@@ -58,11 +59,11 @@ func (s *serviceManager) begin(line func() string) {
 }
 
 // reloading wraps a reload.
-func (s *serviceManager) reloading(reload func() error) func() error {
-	return func() error {
+func (s *serviceManager) reloading(reload reloading) reloading {
+	return func(removed []string) (console.Reloaded, error) {
 		s.manager.Reloading()
 		defer s.manager.Ready()
-		return reload()
+		return reload(removed)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -38,7 +39,7 @@ func userAgent(b console.Build) string { return "reporterd/" + b.Version }
 func openEngine(d *daemon) (engine, error) {
 	o, err := partitionOptions(d)
 	if err != nil {
-		return nil, fmt.Errorf("%w%w", partition.ErrOptions, err)
+		return nil, &partition.OptionsError{Err: err}
 	}
 	if d.config.Spool.Engine != "jetstream" {
 		return opened[*partition.Partition](partition.Open(o))
@@ -57,16 +58,12 @@ func opened[E engine](e E, err error) (engine, error) {
 // partitionOptions are a partition's, by the configuration.
 func partitionOptions(d *daemon) (partition.Options, error) {
 	c := d.config
-	trusted, err := authorities("backend.ca_file", c.Backend.CAFile)
-	if err != nil {
-		return partition.Options{}, err
-	}
 	mode, err := authorize.ParseMode(c.Authorize.Mode)
 	if err != nil {
 		return partition.Options{}, err
 	}
 	client := threescale.ClientOptions{
-		URL: d.listeners.backend, Timeout: c.Backend.Timeout, RootCAs: trusted, MaxConns: c.Sender.MaxInFlight, UserAgent: userAgent(d.options.Build),
+		URL: d.listeners.backend, Timeout: c.Backend.Timeout, Trust: &d.auth.backend, MaxConns: c.Sender.MaxInFlight, UserAgent: userAgent(d.options.Build),
 	}
 	asks, probes := client, client
 	asks.Timeout, asks.MaxConns = c.Authorize.Timeout, authorizationConnections
@@ -79,8 +76,12 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 			FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
 			MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Witness: d.services.witnessOf(),
 		},
-		Sender: sender.Options{MaxInFlight: c.Sender.MaxInFlight, Restamp: c.Sender.Expired == "restamp"},
-		Proof:  partition.ProofOptions{Life: c.Sender.ProofLife, NegativeCache: c.Sender.NegativeCache, ProbeRate: c.Sender.ProbeRate},
+		Sender: sender.Options{
+			MaxInFlight: c.Sender.MaxInFlight, Restamp: c.Sender.Expired == "restamp",
+			ExpiredMargin: c.Sender.ExpiredMargin, FutureMargin: c.Sender.FutureMargin,
+		},
+		SendOnStop: c.StopTimeout / 2,
+		Proof:      partition.ProofOptions{Life: c.Sender.ProofLife, NegativeCache: c.Sender.NegativeCache, ProbeRate: c.Sender.ProbeRate},
 		Authorize: authorize.Options{
 			Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
 			MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
@@ -105,16 +106,18 @@ func SpoolOptions(c *config.Config) spool.Options {
 	return spool.Options{
 		Dir: c.DataDir, MaxBytes: int64(c.Spool.MaxBytes), MinFreeBytes: int64(c.Spool.MinFreeBytes),
 		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs, Accounted: c.Ledger.Enabled,
+		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	}
 }
 
 // replicaOptions are a replica's: each partition has its share of the quota, syncs always, and keeps no ledger.
 func replicaOptions(d *daemon, o partition.Options) replica.Options {
 	c := d.config
-	o.Ledger = nil
+	o.Ledger, o.SendOnStop = nil, 0
 	o.Spool = spool.Options{
 		Dir: "/spool", MaxBytes: int64(c.Spool.MaxBytes) / int64(c.Cluster.Partitions), MinFreeBytes: int64(c.Spool.MinFreeBytes),
 		DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs,
+		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	}
 	return replica.Options{
 		Partition: o, AuthorizeTimeout: c.Authorize.Timeout, Log: d.log,
@@ -130,6 +133,17 @@ func replicaOptions(d *daemon, o partition.Options) replica.Options {
 			return ingestnats.Dial(ctx, ingestnats.Options{URL: c.NATS.URL, Login: login(c.NATS), TLS: secure})
 		},
 	}
+}
+
+// sealAndSend is what sealing and sending take of the time that accepted usage has left, beside the flush interval.
+const sealAndSend = 30 * time.Second
+
+// lateMargin is what usage must have left of its 24 hours when it is accepted.
+func lateMargin(c *config.Config) time.Duration {
+	if c.Sender.Expired == "restamp" {
+		return 0
+	}
+	return c.Sender.ExpiredMargin + c.Batch.FlushInterval + sealAndSend
 }
 
 // eventServices are the configured services, as the parts know them.
@@ -176,11 +190,11 @@ func authorities(key, file string) (*x509.CertPool, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, config.NotThereYet(fmt.Errorf("%s: %w", key, err))
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: %q: expected certificates in PEM", key, file)
+		return nil, config.NotThereYet(fmt.Errorf("%s: %q: expected certificates in PEM", key, file))
 	}
 	return pool, nil
 }

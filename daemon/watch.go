@@ -18,11 +18,7 @@ const watchEvery = 2 * time.Second
 
 // watched are the files that a reload reads.
 func watched(file string, c *config.Config) []string {
-	all := []string{file, c.Auth.TokensFile, c.Admin.TokensFile, c.TLS.CertFile, c.TLS.KeyFile, c.TLS.ClientCAFile, c.Admin.TLS.CertFile, c.Admin.TLS.KeyFile, c.Admin.TLS.ClientCAFile}
-	for _, s := range c.Services {
-		all = append(all, s.TokenFile, s.ProviderKeyFile)
-	}
-	return all
+	return append([]string{file}, c.ReadAgain()...)
 }
 
 // fingerprint is a sum over the contents of files. One that cannot be read counts as empty.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // Message is what came by a message bus: the payload of POST /v1/events, and what its envelope says.
@@ -53,11 +54,14 @@ func (h *Handler) NewBundle() *Bundle {
 }
 
 // Reset empties the bundle. What is added from now on is read with the services of this moment.
-func (b *Bundle) Reset() {
+func (b *Bundle) Reset() { b.clear(b.handler.services.Load(), time.Now()) }
+
+// clear empties the bundle for what is read with services as of a moment.
+func (b *Bundle) clear(s *services, at time.Time) {
 	if cap(b.events) > keepEvents || cap(b.usage) > keepUsage {
 		b.decoder = decoder{}
 	}
-	b.reset(b.handler.services.Load(), time.Now(), b.handler.maxEvents)
+	b.reset(s, at, b.handler.maxEvents)
 	b.body, b.messages, b.bytes = nil, 0, 0
 }
 
@@ -89,7 +93,7 @@ func (b *Bundle) stampOf(sent time.Time) int64 {
 	switch unix := sent.Unix(); {
 	case sent.IsZero(), unix > b.now:
 		return b.now
-	case unix < b.now-maxPast:
+	case unix < b.services.oldest(b.now):
 		return 0
 	default:
 		return unix
@@ -98,17 +102,13 @@ func (b *Bundle) stampOf(sent time.Time) int64 {
 
 // read decodes the body of m.
 func (b *Bundle) read(m Message) (p problem, ok bool) {
-	lines, err := format(m.ContentType)
-	if err == nil && m.Encoding != "" && !strings.EqualFold(m.Encoding, "identity") {
-		err = errors.New("the Content-Encoding must be none")
-	}
+	lines, p := b.framing(m)
+	var err error
 	switch {
-	case err != nil:
-		return problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}, false
+	case p.Status != 0:
+		return p, false
 	case int64(len(m.Body)) > b.handler.maxBody:
 		return problemOf(tooLarge(b.handler.maxBody)), false
-	case len(m.ID) > maxID:
-		return problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the message's id must have at most %d bytes", maxID)}, false
 	case lines:
 		err = b.lines()
 	default:
@@ -118,6 +118,21 @@ func (b *Bundle) read(m Message) (p problem, ok bool) {
 		return problemOf(err), false
 	}
 	return b.verdict()
+}
+
+// framing says how the events of m are told apart. A problem with a status is one of the message as a whole.
+func (b *Bundle) framing(m Message) (lines bool, p problem) {
+	lines, err := format(m.ContentType)
+	if err == nil && m.Encoding != "" && !strings.EqualFold(m.Encoding, "identity") {
+		err = errors.New("the Content-Encoding must be none")
+	}
+	switch {
+	case err != nil:
+		p = problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}
+	case threescale.TooLong(m.ID):
+		p = problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the message's id must have at most %d characters", threescale.MaxName)}
+	}
+	return lines, p
 }
 
 // verdict says whether the events of one body can be taken.

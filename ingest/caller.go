@@ -53,7 +53,7 @@ func (s *service) opens(c threescale.Credentials) bool {
 // fits reports whether a batch has room for these credentials.
 func fits(id string, c threescale.Credentials) bool {
 	_, bytes := threescale.HeadCost(id, c)
-	return bytes <= threescale.CredentialsRoom
+	return !threescale.TooLong(id) && bytes <= threescale.CredentialsRoom
 }
 
 // stranger words a refusal as the backend does (recordings auth-bad-token, report-bad-provider-key,

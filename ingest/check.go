@@ -29,6 +29,9 @@ func (d *decoder) check(f *reading, e *event.Event) {
 	for _, fault := range e.Validate(d.accepted) {
 		f.fault(fault.Field, fault.Detail)
 	}
+	if late := d.services.tooLate(e.Timestamp, d.now); late != nil && !f.found {
+		f.fault("timestamp", late.Text)
+	}
 	if !f.usage {
 		f.fault("usage", "is required")
 	}

@@ -16,7 +16,8 @@ import (
 //     timer that would ring too early is left alone; when it rings, it is set to the deadline in force.
 //   - Behind the handler's back it reads one byte, to notice a client that leaves: a system call, a
 //     goroutine to park and one to wake. Here that read finds nothing, and returns. A client that
-//     leaves is noticed when the answer is written; its events are kept either way.
+//     leaves is noticed when the answer is written; its events are kept either way. A read of one byte
+//     that is repeated at once is not that one but of a buffer that is nearly full, and is a real read.
 //   - What Express answers never reaches it (BenchmarkAuthorize in test).
 //
 // Deadlines hold to the moment, and every other read is the connection's own. Under TLS only the first of
@@ -45,7 +46,8 @@ type lazyConn struct {
 	net.Conn
 	listener *Listener
 	answer   []byte    // room for answers of Express; the reader's
-	renewed  time.Time // when the deadline for writing them was; the reader's
+	renewed  time.Time // when the deadline for writing them was set; zero: there is none; the reader's
+	buffer   int       // how long the buffer of net/http is, in bytes; 0: not known yet; the reader's
 
 	mu      sync.Mutex    // guards the fields below
 	wanted  time.Time     // the deadline in force; zero: none
@@ -54,13 +56,17 @@ type lazyConn struct {
 	stands  int           // between, answered or midRequest
 	reading bool          // a read of the connection below is under way
 	serving bool          // Express is answering a request
+	glanced bool          // the last read was of one byte, and found nothing
 	closed  bool
 }
 
 // Read reads until the deadline in force, whatever the timer below says.
 func (c *lazyConn) Read(p []byte) (int, error) {
-	if len(p) == 1 { // net/http's watch, the only read of that length: all else goes through a buffer
+	if len(p) == 1 && c.glance() {
 		return 0, nil
+	}
+	if c.buffer == 0 {
+		c.buffer = len(p) // nothing has been read yet, so this is all of it
 	}
 	for {
 		if err := c.begin(); err != nil {
@@ -68,12 +74,31 @@ func (c *lazyConn) Read(p []byte) (int, error) {
 		}
 		n, err := c.Conn.Read(p)
 		early := c.end(err)
-		if n > 0 && c.hasten(p[:n]) {
+		if n > 0 && c.hasten(p[:n], len(p) == c.buffer) {
 			continue
 		}
 		if n > 0 || !early {
+			c.handOver()
 			return n, err
 		}
+	}
+}
+
+// glance reports whether a read of one byte is the one by which net/http watches for a client that leaves. It
+// does that once for each request. A buffer with room for one more byte is read into until something came.
+func (c *lazyConn) glance() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.glanced = !c.glanced
+	return c.glanced
+}
+
+// handOver takes away the deadline that Express has set for its own answers. net/http sets none, so its next
+// answer would be cut off by it.
+func (c *lazyConn) handOver() {
+	if !c.renewed.IsZero() {
+		c.renewed = time.Time{}
+		_ = c.Conn.SetWriteDeadline(time.Time{}) // it fails on a closed connection only
 	}
 }
 
@@ -84,7 +109,7 @@ func (c *lazyConn) begin() error {
 	if longAgo(c.wanted) {
 		return os.ErrDeadlineExceeded
 	}
-	c.reading = true
+	c.reading, c.glanced = true, false
 	return nil
 }
 
@@ -104,7 +129,7 @@ func (c *lazyConn) end(err error) (early bool) {
 func (c *lazyConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wanted = t
+	c.wanted, c.glanced = t, false
 	switch {
 	case c.stands == answered && !longAgo(t):
 		if c.stands, c.idle = between, 0; !t.IsZero() {

@@ -106,6 +106,32 @@ func TestConnectionTakesTheNextRequestEarly(t *testing.T) {
 	})
 }
 
+// TestConnectionTakesAnyCut: wherever the network cuts a request, also one byte before net/http's buffer of 4 KiB
+// is full, when the next read is of one byte.
+func TestConnectionTakesAnyCut(t *testing.T) {
+	for cut := 4090; cut <= 4100; cut++ {
+		synctest.Test(t, func(t *testing.T) {
+			client, answers := lazily(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.RawQuery) })
+			require.NoError(t, client.SetDeadline(time.Now().Add(time.Minute)))
+			query := strings.Repeat("q", 5000)
+			request := "GET /?" + query + " HTTP/1.1\r\nHost: h\r\n\r\n"
+			for range 3 {
+				for _, piece := range []string{request[:cut], request[cut:]} {
+					_, err := io.WriteString(client, piece)
+					require.NoError(t, err)
+					synctest.Wait()
+				}
+				answer, err := http.ReadResponse(answers, nil)
+				require.NoError(t, err)
+				got, err := io.ReadAll(answer.Body)
+				require.NoError(t, err)
+				assert.Equal(t, http.StatusOK, answer.StatusCode, "cut at %d", cut)
+				assert.Equal(t, query, string(got))
+			}
+		})
+	}
+}
+
 func TestConnectionKeepsDeadlines(t *testing.T) {
 	cases := map[string]struct {
 		before int    // requests served first

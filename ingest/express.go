@@ -37,7 +37,7 @@ func plainGet(request []byte) (path, query, options string, ok bool) {
 		return "", "", "", false
 	}
 	path, query, _ = strings.Cut(string(target), "?")
-	return path, query, options, true
+	return path, query, options, plainPath(path)
 }
 
 var crlf = []byte("\r\n")
@@ -120,6 +120,17 @@ func shown(text []byte) bool {
 	return true
 }
 
+// plainPath reports whether a path is as it would be after decoding: letters, digits and a few signs.
+func plainPath(path string) bool {
+	for i := range len(path) {
+		b := path[i]
+		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '/' || b == '.' || b == '_' || b == '-') {
+			return false
+		}
+	}
+	return true
+}
+
 // plainHost reports whether a Host is a name or an address, perhaps with a port.
 func plainHost(host []byte) bool {
 	for _, b := range host {
@@ -166,12 +177,16 @@ func (l *Listener) Settle(patience time.Duration) {
 }
 
 // hasten answers what was read, if it is a request for Express. Its answer is written when it returns. Else
-// the request is net/http's from here on.
-func (c *lazyConn) hasten(request []byte) bool {
+// the request is net/http's from here on. It is also net/http's when whole is false: its buffer was not empty,
+// so what was read is not the beginning of a request.
+func (c *lazyConn) hasten(request []byte, whole bool) bool {
 	if !c.enter() {
 		return false
 	}
-	answer, ok := c.listener.answer(c.answer[:0], request)
+	answer, ok := c.answer[:0], false
+	if whole {
+		answer, ok = c.listener.answer(answer, request)
+	}
 	if ok {
 		c.send(answer)
 	}

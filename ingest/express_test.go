@@ -32,6 +32,9 @@ func FuzzPlainGet(f *testing.F) {
 	for _, pair := range [][2]string{{"HTTP/1.1", "HTTP/1.0"}, {"GET", "HEAD"}, {"?a=b", "?a=b#c"}, {"?a=b", "?a=%zz"}, {"?a=b", ""}, {"a=b", "a= b"}, {"\r\n\r\n", "\r\n\r\nGET"}, {"\r\n", "\n"}} {
 		f.Add([]byte(strings.ReplaceAll(plainRequest, pair[0], pair[1])))
 	}
+	for _, target := range []string{"/transactions/auth0%", "/transactions/auth%zz?a=b", "/transactions/auth%2F?a=b", "/transactions/auth;x?a", "/transactions/auth[?a=%"} {
+		f.Add([]byte(strings.Replace(plainRequest, "/transactions/authorize.xml?a=b", target, 1)))
+	}
 	f.Fuzz(func(t *testing.T, request []byte) {
 		path, query, options, ok := plainGet(request)
 		if !ok {
@@ -126,6 +129,43 @@ func TestExpressAnswersBetween(t *testing.T) {
 	})
 }
 
+// TestExpressLeavesNoWriteDeadline: net/http sets none of its own, so one that is left on the connection would
+// cut off an answer whose usage is already on disk, and the client would send the usage again.
+func TestExpressLeavesNoWriteDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var served atomic.Int32
+		client, answers := expressly(t, handled, express(&served))
+		ask(t, client, "first")
+		hear(t, answers)
+		ask(t, client, "fast")
+		assert.Equal(t, "fast", hear(t, answers))
+		assert.EqualValues(t, 1, served.Load(), "the fast path answered it")
+		<-time.After(expressWrite + time.Second)
+		ask(t, client, "slow")
+		assert.Equal(t, "handler slow", hear(t, answers))
+	})
+}
+
+// TestExpressBoundsEveryWrite: net/http clears the write deadline behind each of its requests; the fast path
+// must set it again, or a client that reads nothing holds the connection for ever.
+func TestExpressBoundsEveryWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var served atomic.Int32
+		client, answers := expressly(t, handled, express(&served))
+		ask(t, client, "first")
+		hear(t, answers)
+		ask(t, client, "fast")
+		hear(t, answers)
+		ask(t, client, "slow")
+		hear(t, answers)
+		ask(t, client, "unread")
+		<-time.After(expressWrite + time.Second)
+		assert.EqualValues(t, 2, served.Load())
+		_, err := answers.ReadByte()
+		assert.ErrorIs(t, err, io.EOF, "the server hung up after expressWrite")
+	})
+}
+
 // TestExpressReadsNoBodies: what looks like a request in a body, or behind the beginning of another, is none.
 func TestExpressReadsNoBodies(t *testing.T) {
 	for name, pieces := range map[string][]string{
@@ -148,6 +188,24 @@ func TestExpressReadsNoBodies(t *testing.T) {
 				assert.Equal(t, "handler "+plainRequest, hear(t, answers))
 				assert.Zero(t, served.Load())
 			})
+		})
+	}
+}
+
+// TestExpressKnowsWhatIsBuffered: bytes that net/http has read beyond its request are the beginning of the next.
+func TestExpressKnowsWhatIsBuffered(t *testing.T) {
+	for _, left := range []string{"P", "PO", "POS"} {
+		synctest.Test(t, func(t *testing.T) {
+			var served atomic.Int32
+			client, answers := expressly(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Method) }, express(&served))
+			_, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"+left)
+			require.NoError(t, err)
+			assert.Equal(t, "GET", hear(t, answers))
+			synctest.Wait()
+			_, err = io.WriteString(client, plainRequest)
+			require.NoError(t, err)
+			assert.Equal(t, left+"GET", hear(t, answers))
+			assert.Zero(t, served.Load())
 		})
 	}
 }

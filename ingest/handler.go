@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -34,6 +35,10 @@ type Options struct {
 	Journal     Journal
 	Log         *zap.Logger // nil: none
 
+	// LateMargin is what usage must have left of its 24 hours when it is accepted, so that it can be sealed and
+	// reported before they are over. What has less is refused: acknowledged, it would become a dead letter. 0: none.
+	LateMargin time.Duration
+
 	// Tokens are asked for with native calls; nil: nobody is asked.
 	Tokens *access.Tokens
 
@@ -47,6 +52,7 @@ type Handler struct {
 	passthrough bool
 	maxBody     int64
 	maxEvents   int
+	lateMargin  time.Duration
 	journal     Journal
 	tokens      *access.Tokens
 	other       func(method, path string) http.Handler
@@ -73,7 +79,8 @@ func NewHandler(o Options) *Handler {
 		o.Other = func(string, string) http.Handler { return nil }
 	}
 	h := &Handler{
-		passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, journal: o.Journal, tokens: o.Tokens, other: o.Other,
+		passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, lateMargin: o.LateMargin,
+		journal: o.Journal, tokens: o.Tokens, other: o.Other,
 	}
 	h.trouble.log = o.Log
 	h.room.left.Store(maxHeld)
@@ -84,7 +91,11 @@ func NewHandler(o Options) *Handler {
 
 // SetServices replaces the configured services, at once and for all requests that begin afterwards.
 // It may be called while requests are served.
-func (h *Handler) SetServices(list []Service) { h.services.Store(newServices(list)) }
+func (h *Handler) SetServices(list []Service) {
+	s := newServices(list)
+	s.lateMargin = int64((h.lateMargin + time.Second - 1) / time.Second)
+	h.services.Store(s)
+}
 
 // ServeHTTP routes by hand: http.ServeMux would answer //transactions.xml with a redirect and a wrong
 // method with 405, where the backend serves the one and answers 404 to the other.

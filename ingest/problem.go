@@ -26,6 +26,14 @@ type Fault struct {
 	Detail string `json:"detail"`
 }
 
+// String is the fault without its index.
+func (f Fault) String() string {
+	if f.Field == "" {
+		return f.Detail
+	}
+	return f.Field + " " + f.Detail
+}
+
 // faults are what is wrong with the events of a request: the first maxFaults, and how many in all.
 type faults struct {
 	list   []Fault

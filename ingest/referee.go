@@ -23,12 +23,13 @@ const (
 	// white is what the backend strips off both ends of a metric's name.
 	white = " \t\n\v\f\r\x00"
 
-	// maxID bounds a producer's event id, in bytes.
-	maxID = 1024
+	// maxName bounds what the scanner takes as an application id, user key, metric or event id, in bytes. The
+	// referee looks at longer ones: they may have up to threescale.MaxName characters.
+	maxName = threescale.MaxName
 
-	// maxName bounds what the scanner takes as an application id, user key or metric, in bytes: so many
-	// of them, escaped, fit into any report. The referee takes longer ones as long as the report fits.
-	maxName = 1024
+	// maxMetrics bounds the metrics of one event, zeros included: so many never fit into a report, and the
+	// rest is not looked at.
+	maxMetrics = 2 * threescale.MaxParams
 )
 
 // referee reads the value at i with encoding/json and returns where it ends. It either adds an event or
@@ -72,13 +73,14 @@ func (d *decoder) judge(f *reading, raw json.RawMessage) {
 	first := len(d.usage)
 	e := d.add()
 	seen := make(map[string]bool, 8)
-	entries(raw, func(name string, value json.RawMessage) {
+	entries(raw, func(name string, value json.RawMessage) (more bool) {
 		if seen[name] {
 			f.fault(name, "appears twice")
-			return
+			return true
 		}
 		seen[name] = true
 		d.read(f, e, name, value)
+		return true
 	})
 	e.Usage = d.usage[first:len(d.usage):len(d.usage)]
 	if e.Timestamp == 0 {
@@ -118,8 +120,8 @@ func (d *decoder) read(f *reading, e *event.Event, name string, value json.RawMe
 	case "response_code":
 		e.Code = f.code(value)
 	case "id":
-		if e.ID = f.text(name, value); len(e.ID) > maxID {
-			f.fault(name, fmt.Sprintf("must have at most %d bytes", maxID))
+		if e.ID = f.text(name, value); threescale.TooLong(e.ID) {
+			f.fault(name, fmt.Sprintf("must have at most %d characters", threescale.MaxName))
 		}
 	}
 }
@@ -131,7 +133,11 @@ func (d *decoder) readUsage(f *reading, raw json.RawMessage) {
 		return
 	}
 	seen := make(map[string]bool)
-	entries(raw, func(name string, value json.RawMessage) {
+	entries(raw, func(name string, value json.RawMessage) (more bool) {
+		if len(seen) == maxMetrics {
+			f.fault("usage", "too large for a report")
+			return false
+		}
 		metric := strings.Trim(name, white)
 		field := "usage." + metric
 		switch {
@@ -145,6 +151,7 @@ func (d *decoder) readUsage(f *reading, raw json.RawMessage) {
 			}
 		}
 		seen[metric] = true
+		return true
 	})
 	f.usage = true
 }
@@ -218,8 +225,8 @@ func (f *reading) code(raw json.RawMessage) int {
 	return n
 }
 
-// entries calls do for the names and values of a well-formed object, in order.
-func entries(raw json.RawMessage, do func(name string, value json.RawMessage)) {
+// entries calls do for the names and values of a well-formed object, in order, for as long as it wants more.
+func entries(raw json.RawMessage, do func(name string, value json.RawMessage) (more bool)) {
 	in := json.NewDecoder(bytes.NewReader(raw))
 	_, _ = in.Token()
 	for in.More() {
@@ -228,7 +235,9 @@ func entries(raw json.RawMessage, do func(name string, value json.RawMessage)) {
 		if in.Decode(&value) != nil {
 			return
 		}
-		do(name.(string), value)
+		if !do(name.(string), value) {
+			return
+		}
 	}
 }
 

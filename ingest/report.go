@@ -79,6 +79,9 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 		if events[i].Transaction, err = caller.decode(raw, now); err != nil {
 			return nil, err
 		}
+		if late := services.tooLate(events[i].Timestamp, now.Unix()); late != nil {
+			return nil, late
+		}
 	}
 	return events, nil
 }

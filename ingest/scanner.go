@@ -134,7 +134,7 @@ func (d *decoder) optional(e *event.Event, field fields, i int) (end int) {
 	case hasCode:
 		e.Code, end = code(d.body, i)
 	case hasID:
-		if e.ID, end = text(d.body, i); len(e.ID) > maxID {
+		if e.ID, end = text(d.body, i); len(e.ID) > maxName {
 			return 0
 		}
 	}

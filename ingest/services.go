@@ -15,6 +15,8 @@ type Service = event.Service
 type services struct {
 	byID map[string]*service
 	keys map[string]bool // provider keys of any service, to tell a wrong key from another service's
+
+	lateMargin int64 // seconds, of Options.LateMargin
 }
 
 type service struct {

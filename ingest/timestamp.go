@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -11,7 +12,22 @@ const (
 	maxFuture = int64(threescale.MaxFuture / time.Second)
 )
 
-// timestamp reads the Unix seconds or the RFC 3339 date at i. It must lie in the backend's window.
+// oldest is the earliest time, in Unix seconds, of usage that can still be reported before the backend finds it too
+// old.
+func (s *services) oldest(now int64) int64 { return now - maxPast + s.lateMargin }
+
+// tooLate is what the door answers for usage that the backend would take now, and not any more when it is reported.
+func (s *services) tooLate(at, now int64) *threescale.Error {
+	if at == 0 || at >= s.oldest(now) {
+		return nil
+	}
+	e := threescale.TimestampTooOld()
+	e.Text = "reporting transactions older than " + strconv.FormatInt(maxPast-s.lateMargin, 10) + " seconds is not allowed"
+	return e
+}
+
+// timestamp reads the Unix seconds or the RFC 3339 date at i. It must lie in the backend's window, with room to be
+// reported.
 func (d *decoder) timestamp(i int) (unix int64, end int) {
 	if i < len(d.body) && d.body[i] == '"' {
 		s, e := text(d.body, i)
@@ -24,7 +40,7 @@ func (d *decoder) timestamp(i int) (unix int64, end int) {
 		seconds, e := digits(d.body, i)
 		unix, end = int64(seconds), e
 	}
-	if unix < d.now-maxPast || unix > d.now+maxFuture {
+	if unix < d.services.oldest(d.now) || unix > d.now+maxFuture {
 		return 0, 0
 	}
 	return unix, end

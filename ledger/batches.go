@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -30,12 +32,20 @@ type BatchCell struct {
 	Ambiguous int64
 }
 
-// batchRow is a batch while changes are collected.
+// batchRow is a batch's evidence while changes are collected. Its database record is two values: the row itself, and
+// beside it, under a key of its own, how many more reports were ambiguous since the row was written. Each of them may have
+// added what the first added, so that counting them is enough: recording one costs the same however many there were.
 type batchRow struct {
 	service   uint32
 	sealed    int64
-	ambiguous int
-	uses      []use // not in order; a place may stand there more than once
+	ambiguous int   // reports whose shares are in uses
+	repeated  int   // ambiguous reports beyond those
+	uses      []use // not in order; a cell may stand there more than once
+
+	stored   int  // bytes of the two values in the database
+	unread   bool // the uses are still in the database only
+	rewrite  bool // the row itself changed, not only repeated
+	obsolete bool // a value of repeated is in the database without its row
 }
 
 // use is what a transaction added to the cells of one application in one hour, or takes from them.
@@ -52,26 +62,122 @@ type share struct {
 // times says what is booked of usage: once, minus once, or not.
 type times struct{ delivered, ambiguous int64 }
 
-// row returns what is known of a batch.
+// row returns what is known of a batch, without its uses where those are only in the database.
 func (b *booking) row(batch *spool.Batch) *batchRow {
 	key := string(batchKey(batch.Sealed.Unix(), batch.ID.String()))
 	r := b.batches[key]
-	if r == nil {
-		r = &batchRow{service: b.number(nameService, batch.Lane.ServiceID), sealed: batch.Sealed.Unix()}
-		if found := b.tx.Bucket(bucketBatches).Get([]byte(key)); found != nil {
-			b.evidence -= int64(len(found))
-			if !r.decode(found) {
-				b.damaged = fmt.Errorf("batch %s: %w", batch.ID, errCells)
-			}
-		}
-		b.batches[key] = r
+	if r != nil {
+		return r
+	}
+	r = &batchRow{service: b.number(nameService, batch.Lane.ServiceID), sealed: batch.Sealed.Unix()}
+	b.batches[key] = r
+	bucket := b.tx.Bucket(bucketBatches)
+	found, repeated := bucket.Get([]byte(key)), bucket.Get(repeatKey(key))
+	r.stored, r.obsolete = len(found)+len(repeated), found == nil && repeated != nil
+	if found == nil {
+		return r
+	}
+	plain, err := unseal([]byte(key), found, b.strict)
+	d := reader{data: plain, bad: err != nil}
+	r.head(&d)
+	r.unread = true
+	if !r.count([]byte(key), repeated, b.strict) || d.bad {
+		b.fail(fmt.Errorf("%w: batch %s: %w", errDamaged, batch.ID, errCells))
 	}
 	return r
 }
 
+// count reads the number of repeated reports. It reports whether that is what was written.
+func (r *batchRow) count(key, stored []byte, strict bool) bool {
+	if stored == nil {
+		return true
+	}
+	plain, err := unseal(repeatKey(string(key)), stored, strict)
+	d := reader{data: plain, bad: err != nil}
+	r.repeated = int(d.unsigned())
+	return !d.bad
+}
+
+// fail keeps the first error, with which the booking ends.
+func (b *booking) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// doubt counts one more ambiguous report of a batch. Only the first of them writes what it may have added.
+func (b *booking) doubt(batch *spool.Batch) {
+	r := b.row(batch)
+	if r.ambiguous > 0 {
+		r.repeated++
+		return
+	}
+	b.read(batch, r)
+	r.ambiguous, r.rewrite = 1, true
+	b.vector(batch, batch.Transactions, times{ambiguous: 1})
+}
+
+// read brings a row's uses into memory, each cell once, with what the repeated reports may have added.
+func (b *booking) read(batch *spool.Batch, r *batchRow) {
+	if r.unread {
+		r.unread = false
+		key := batchKey(batch.Sealed.Unix(), batch.ID.String())
+		plain, err := unseal(key, b.tx.Bucket(bucketBatches).Get(key), b.strict)
+		if err != nil || !r.decode(plain) {
+			b.fail(fmt.Errorf("%w: batch %s: %w", errDamaged, batch.ID, errCells))
+		}
+	}
+	r.fold()
+}
+
+// fold makes the repeated reports part of the uses, and leaves each cell in them once.
+func (r *batchRow) fold() {
+	if r.ambiguous == 0 || r.repeated == 0 && r.ambiguous == 1 {
+		return
+	}
+	sums := make(map[place]times)
+	for _, u := range r.uses {
+		for _, s := range u.shares {
+			p := place{u.hour, u.app, s.metric}
+			sums[p] = times{sums[p].delivered + s.delivered, sums[p].ambiguous + s.ambiguous}
+		}
+	}
+	all := int64(r.ambiguous + r.repeated)
+	for p, s := range sums {
+		sums[p] = times{s.delivered, s.ambiguous / int64(r.ambiguous) * all} // each report added the same
+	}
+	r.ambiguous, r.repeated, r.rewrite, r.uses = int(all), 0, true, usesOf(sums)
+}
+
+// place is a cell, by numbers; the hour since 1970.
+type place struct{ hour, app, metric uint32 }
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.hour, o.hour), cmp.Compare(p.app, o.app), cmp.Compare(p.metric, o.metric))
+}
+
+func usesOf(sums map[place]times) (all []use) {
+	for _, p := range slices.SortedFunc(maps.Keys(sums), place.compare) {
+		s := share{p.metric, sums[p].delivered, sums[p].ambiguous}
+		if last := len(all) - 1; last >= 0 && all[last].hour == p.hour && all[last].app == p.app {
+			all[last].shares = append(all[last].shares, s)
+			continue
+		}
+		all = append(all, use{p.hour, p.app, []share{s}})
+	}
+	return all
+}
+
+// repeatKey is where the number of repeated ambiguous reports of a batch stands: right behind the batch.
+func repeatKey(key string) []byte { return append([]byte(key), 0) }
+
+// isRepeat reports whether a key is one of repeatKey's. Ids of batches have no zero byte.
+func isRepeat(key []byte) bool { return len(key) > 4 && key[len(key)-1] == 0 }
+
 // vector adds what transactions of a batch were, so many times.
 func (b *booking) vector(batch *spool.Batch, transactions []spool.Transaction, change times) {
 	r := b.row(batch)
+	r.rewrite = true
 	n := 0
 	for i := range transactions {
 		n += len(transactions[i].Usage)
@@ -79,6 +185,9 @@ func (b *booking) vector(batch *spool.Batch, transactions []spool.Transaction, c
 	shares := make([]share, 0, n)
 	for i := range transactions {
 		t, first := &transactions[i], len(shares)
+		if !b.bookable(batch, t) {
+			continue
+		}
 		for _, u := range t.Usage {
 			value := int64(u.Value)
 			shares = append(shares, share{b.number(nameMetric, u.Metric), change.delivered * value, change.ambiguous * value})
@@ -111,10 +220,16 @@ func (r *batchRow) encode() []byte {
 	return out
 }
 
+// head reads what stands before the uses.
+func (r *batchRow) head(d *reader) {
+	r.service, r.sealed, r.ambiguous = uint32(d.unsigned()), d.signed(), int(d.unsigned())
+}
+
 // decode reads what encode wrote. It reports whether it is that.
 func (r *batchRow) decode(data []byte) bool {
 	d := reader{data: data}
-	r.service, r.sealed, r.ambiguous = uint32(d.unsigned()), d.signed(), int(d.unsigned())
+	r.head(&d)
+	r.uses = nil
 	for len(d.data) > 0 && !d.bad {
 		u := use{hour: uint32(d.unsigned()), app: uint32(d.unsigned())}
 		for n := d.unsigned(); n > 0 && !d.bad; n-- {
@@ -156,15 +271,35 @@ func (d *reader) took(n int, v uint64) uint64 {
 }
 
 func (b *booking) writeBatches() error {
-	bucket := b.tx.Bucket(bucketBatches)
+	bucket, change := b.tx.Bucket(bucketBatches), int64(0)
 	for _, key := range slices.Sorted(maps.Keys(b.batches)) {
-		data := b.batches[key].encode()
-		b.evidence += int64(len(data))
-		if err := bucket.Put([]byte(key), data); err != nil {
+		size, err := b.batches[key].write(bucket, key)
+		if err != nil {
 			return err
 		}
+		change += int64(size - b.batches[key].stored)
 	}
-	return addEvidence(b.tx, b.evidence)
+	return addEvidence(b.tx, change)
+}
+
+// write stores what changed of a row, and returns how many bytes both of its values take now.
+func (r *batchRow) write(bucket *bbolt.Bucket, key string) (size int, err error) {
+	if r.rewrite {
+		r.fold()
+		data := seal(nil, []byte(key), r.encode())
+		if r.stored > 0 || r.obsolete {
+			if err := bucket.Delete(repeatKey(key)); err != nil {
+				return 0, err
+			}
+		}
+		return len(data), bucket.Put([]byte(key), data)
+	}
+	if r.repeated == 0 {
+		return r.stored, nil
+	}
+	data := seal(nil, repeatKey(key), binary.AppendUvarint(nil, uint64(r.repeated)))
+	before := len(bucket.Get(repeatKey(key)))
+	return r.stored - before + len(data), bucket.Put(repeatKey(key), data)
 }
 
 // batchKey orders batches by the hour they were sealed in.
@@ -172,32 +307,66 @@ func batchKey(sealed int64, id string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(max(sealed, 0)/3600)), id...)
 }
 
+// pageCells bounds what one transaction of the database reads of the evidence.
+const pageCells = 50_000
+
 // Batches calls each with every batch that was sealed from since on, by the hour, as far back as they are kept; of one
-// service, or of all where it is empty. It ends early with each's error.
+// service, or of all where it is empty. It ends early with each's error. As with Rows, no transaction is open while each
+// runs, and what is booked meanwhile may show in the batches that come later.
 func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord) error) error {
-	return l.view(func(tx *bbolt.Tx) error {
-		t := texts{tx: tx, known: make(map[uint32]string)}
-		wanted := find(tx, nameService, service)
-		c := tx.Bucket(bucketBatches).Cursor()
-		for k, v := c.Seek(batchKey(since.Unix(), "")); k != nil; k, v = c.Next() {
-			var r batchRow
-			if !r.decode(v) {
-				return fmt.Errorf("ledger: batch %s: %w", k[4:], errCells)
-			}
-			if service != "" && r.service != wanted {
-				continue
-			}
-			if err := each(r.record(string(k[4:]), &t)); err != nil {
+	for from := batchKey(since.Unix(), ""); from != nil; {
+		var page []*BatchRecord
+		err := l.answer(func(tx *bbolt.Tx) (err error) {
+			page, from, err = batchPage(tx, service, from)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := each(r); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// batchPage reads batches from a key on, and returns the key where the next page begins; nil: there is none.
+func batchPage(tx *bbolt.Tx, service string, from []byte) (page []*BatchRecord, next []byte, err error) {
+	t := texts{tx: tx, known: make(map[uint32]string)}
+	now, err := readState(tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted, cells := find(tx, nameService, service), 0
+	bucket := tx.Bucket(bucketBatches)
+	c := bucket.Cursor()
+	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
+		if isRepeat(k) {
+			continue
+		}
+		if cells >= pageCells {
+			return page, bytes.Clone(k), nil
+		}
+		var r batchRow
+		plain, err := unseal(k, v, now.sealed)
+		if err != nil || !r.decode(plain) || !r.count(k, bucket.Get(repeatKey(string(k))), now.sealed) {
+			return nil, nil, fmt.Errorf("%w: batch %s: %w", errDamaged, k[4:], errCells)
+		}
+		cells++
+		if service != "" && r.service != wanted {
+			continue
+		}
+		r.fold()
+		found := r.record(string(k[4:]), &t)
+		page, cells = append(page, found), cells+len(found.Cells)
+	}
+	return page, nil, nil
 }
 
 func (r *batchRow) record(id string, t *texts) *BatchRecord {
 	out := &BatchRecord{ID: id, ServiceID: t.text(nameService, r.service), Sealed: time.Unix(r.sealed, 0).UTC(), Ambiguous: r.ambiguous}
-	type place struct{ hour, app, metric uint32 }
 	sums := make(map[place]times)
 	for _, u := range r.uses {
 		for _, s := range u.shares {
@@ -215,16 +384,4 @@ func (r *batchRow) record(id string, t *texts) *BatchRecord {
 		})
 	}
 	return out
-}
-
-// evidence is how many bytes all batches take.
-func evidence(tx *bbolt.Tx) int64 {
-	if n := tx.Bucket(bucketMeta).Get(keyEvidence); len(n) == 8 {
-		return int64(binary.BigEndian.Uint64(n))
-	}
-	return 0
-}
-
-func addEvidence(tx *bbolt.Tx, change int64) error {
-	return tx.Bucket(bucketMeta).Put(keyEvidence, binary.BigEndian.AppendUint64(nil, uint64(max(0, evidence(tx)+change))))
 }

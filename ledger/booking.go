@@ -73,13 +73,28 @@ type booking struct {
 	sum     *change              // and its change
 	batches map[string]*batchRow // by their keys
 
-	damaged  error // a row that makes no sense: what can be read of it is kept
-	evidence int64 // bytes that the batches will take more than before
-	err      error // the first
+	aside   aside // what the database cannot take
+	strict  bool  // every value has a checksum
+	maxName int   // bytes
+	err     error // the first
+}
+
+// newBooking returns a booking for one transaction of the database.
+func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
+	most := r.maxName
+	if most == 0 {
+		most = maxName
+	}
+	now, err := readState(tx)
+	return &booking{tx: tx, err: err, strict: now.sealed, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: most}
 }
 
 // account books one thing that happened to a batch.
 func (b *booking) account(a *spool.Account) {
+	b.setAside(a)
+	if len(a.Batch.Lane.ServiceID) > b.maxName {
+		return
+	}
 	all := func(change Figures) { b.batch(a.Batch, change) }
 	switch a.Kind {
 	case spool.AccountSealed:
@@ -88,8 +103,7 @@ func (b *booking) account(a *spool.Account) {
 		b.requeued(a)
 	case spool.AccountAmbiguous:
 		all(Figures{Ambiguous: 1})
-		b.row(a.Batch).ambiguous++
-		b.vector(a.Batch, a.Batch.Transactions, times{ambiguous: 1})
+		b.doubt(a.Batch)
 	case spool.AccountLost:
 		all(Figures{Lost: 1})
 	case spool.AccountEnded:
@@ -124,6 +138,7 @@ func (b *booking) ended(a *spool.Account) {
 	if len(a.Dead) == len(a.Batch.Transactions) {
 		return
 	}
+	b.read(a.Batch, b.row(a.Batch))
 	b.vector(a.Batch, a.Batch.Transactions, times{delivered: 1})
 	for _, child := range a.Children {
 		b.vector(a.Batch, child.Transactions, times{delivered: -1})
@@ -146,6 +161,9 @@ func (b *booking) batch(batch *spool.Batch, change Figures) {
 
 // transaction multiplies a change by the usage of a transaction, and books it at a time.
 func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64, change Figures) {
+	if !b.bookable(batch, t) {
+		return
+	}
 	at = stamped(batch, at)
 	day, hour := uint32(at/86400), uint8(at/3600%hoursOfDay)
 	service := b.number(nameService, batch.Lane.ServiceID)
@@ -201,13 +219,19 @@ func (b *booking) write() error {
 	order := slices.SortedFunc(maps.Keys(b.changes), row.compare)
 	days := b.tx.Bucket(bucketDays)
 	var cells []cell
+	var plain []byte
 	for _, r := range order {
 		key := r.key()
 		cells = cells[:0]
-		if err := eachCell(days.Get(key), func(c *cell) { cells = append(cells, *c) }); err != nil {
-			b.damaged = fmt.Errorf("%s of service number %d: %w", dayTime(r.day).Format(time.DateOnly), r.service, err)
+		data, err := unseal(key, days.Get(key), b.strict)
+		if err == nil {
+			err = eachCell(data, func(c *cell) { cells = append(cells, *c) })
 		}
-		if err := days.Put(key, appendCells(nil, merge(cells, b.changes[r].cells))); err != nil {
+		if err != nil {
+			return fmt.Errorf("%w: %s of service number %d: %w", errDamaged, dayTime(r.day).Format(time.DateOnly), r.service, err)
+		}
+		plain = appendCells(plain[:0], merge(cells, b.changes[r].cells))
+		if err := days.Put(key, seal(make([]byte, 0, len(plain)+5), key, plain)); err != nil {
 			return err
 		}
 	}

@@ -101,7 +101,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 		return err
 	}))
 	h.ledger.options.MaxBytes = size * evidencePart / 2
-	h.run.dropEvidence(batchKey(0, ""))
+	h.run.dropEvidence(t.Context(), batchKey(0, ""))
 	assert.Less(t, count(), all)
 	assert.Positive(t, count())
 	require.NoError(t, h.ledger.view(func(tx *bbolt.Tx) error { assert.LessOrEqual(t, evidence(tx), size/2+1); return nil }))

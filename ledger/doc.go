@@ -23,13 +23,20 @@
 //
 // One bbolt database, <data_dir>/ledger.db:
 //
-//	meta     next -> the sequence number of the batch log that is to be read next, 8 bytes, big-endian; evidence ->
-//	         the bytes of all batches below, the same
+//	meta     state -> version (2), flags (1: figures may be wrong, 2: every value has a checksum), the sequence number of
+//	         the batch log that is to be read next (8, big-endian, as all integers here), the bytes of all evidence (8),
+//	         how many numbers were given to names (8), up to 16 places that were booked up to (sequence number 8, checksum of the frame before it 4), and a CRC32C
+//	         of the key and all that. Older versions had the values next, evidence and missed instead
 //	names    kind, text -> number (4 bytes); kinds are s service, a application, m metric
 //	numbers  kind, number -> text
 //	days     day since 1970 (4), service (4), application (4; 0 stands for all of them) -> cells
 //	evidence hour since 1970 (4), batch id -> what the batch added to which cells; kept for some days, and as long as all
-//	         of them take no more than an eighth of what the file may
+//	         of them take no more than an eighth of what the file may. The same key and a zero byte -> how many more of
+//	         its reports were ambiguous than that says
+//
+// The values of days and evidence are a zero byte, the value, and a CRC32C of key and value. Names and numbers say the same
+// twice and are held against each other. Values of older versions, without a checksum, get one in the background; flag 2 of
+// the state says that all have.
 //
 // A user key is never stored: its application is called user_key: and twelve hexadecimal digits of its SHA-256.
 package ledger

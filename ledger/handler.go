@@ -87,6 +87,7 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Rows: []pageRow{}}
 	n, last := 0, position{}
+	q.most = q.skip + q.limit + 1 // one state of the ledger for one page
 	err = l.Rows(q.Query, func(row *Row) error {
 		if n++; n <= q.skip {
 			return nil
@@ -112,6 +113,9 @@ var errEnough = errors.New("enough")
 func statusOf(err error) int {
 	if errors.Is(err, ErrTooMany) {
 		return http.StatusBadRequest
+	}
+	if errors.Is(err, ErrUnchecked) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrAway) {
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }
@@ -147,6 +151,9 @@ func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
 
 func problem(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/problem+json")
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": err.Error()})
 }

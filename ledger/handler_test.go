@@ -162,13 +162,13 @@ func TestOldDays(t *testing.T) {
 	l := kept(t, time.Now().Add(-72*time.Hour))
 	r := run{Ledger: l}
 	assert.False(t, l.Stats().Earliest.IsZero())
-	r.prune()
+	r.prune(t.Context())
 	assert.True(t, l.Stats().Earliest.IsZero())
 
 	l = kept(t, time.Now().Add(-72*time.Hour))
 	l.options.Keep, l.options.MaxBytes = 1000*time.Hour, 1
 	r = run{Ledger: l}
-	r.prune()
+	r.prune(t.Context())
 	assert.True(t, l.Stats().Earliest.IsZero())
 	assert.EqualValues(t, 1, l.Stats().GivenUp)
 }

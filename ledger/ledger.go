@@ -2,12 +2,12 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
+	fault "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/spool"
@@ -62,10 +62,15 @@ type Ledger struct {
 	options Options
 	file    sync.RWMutex // guards db; held for reading while it is used
 	db      *bbolt.DB    // nil: away
-	next    uint64       // where the batch log is to be read, at Open
+	next    uint64       // where the batch log is to be read, at Open or Anchor
 
-	mu    sync.Mutex // guards what follows
-	stats Stats
+	anchored bool // the place was held against the log; Anchor's callers, one at a time
+
+	mu         sync.Mutex // guards what follows
+	stats      Stats
+	unreadable error     // why no answers are given; nil: they are
+	checkDue   time.Time // when the whole file is read again
+	wake       func()    // has Run go on at once; nil: it is not waiting
 }
 
 // Stats are figures since the start.
@@ -77,6 +82,7 @@ type Stats struct {
 	Missed   bool      // since it was made, the ledger could not read something: its figures may be less than what happened
 	Trouble  string    // why it does not book at the moment; empty: it does
 	GivenUp  uint64    // days that were given up for MaxBytes
+	SetAside uint64    // transactions that the database cannot take: they are missing from the figures
 	Earliest time.Time // the first day that is kept; zero: none
 }
 
@@ -86,16 +92,13 @@ func Open(o Options) (*Ledger, error) {
 		o.Log = zap.NewNop()
 	}
 	l := &Ledger{options: o}
-	if err := l.openOrRenew(); err != nil {
+	if err := l.openOrRepair(context.Background()); err != nil {
 		return nil, err
 	}
 	err := l.view(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if at := meta.Get(keyNext); at != nil {
-			l.next = binary.BigEndian.Uint64(at)
-		}
-		l.stats.Missed = meta.Get(keyMissed) != nil
-		return nil
+		now, err := readState(tx)
+		l.next, l.stats.Missed = now.next, now.missed
+		return err
 	})
 	l.measure()
 	l.stats.Next = l.Next()
@@ -110,20 +113,44 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = guarded(func() error { return db.Update(makeBuckets) })
+	err = guarded(func() error {
+		if whole := db.View(hasBuckets); whole == nil {
+			return nil
+		}
+		return db.Update(makeBuckets)
+	})
 	if err != nil {
 		return nil, errors.Join(err, guarded(db.Close))
 	}
 	return db, nil
 }
 
+var allBuckets = [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches}
+
+// hasBuckets returns nil where nothing has to be made.
+func hasBuckets(tx *bbolt.Tx) error {
+	for _, name := range allBuckets {
+		if tx.Bucket(name) == nil {
+			return fault.ErrBucketNotFound
+		}
+	}
+	if tx.Bucket(bucketMeta).Get(keyState) == nil {
+		return errState
+	}
+	return nil
+}
+
 func makeBuckets(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches} {
+	for _, name := range allBuckets {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	return nil
+	now, err := readState(tx)
+	if err != nil || tx.Bucket(bucketMeta).Get(keyState) != nil {
+		return err
+	}
+	return now.write(tx)
 }
 
 // Next is where Spool.Accounts has to begin: spool.Options.Accounted. It is 1 for a new ledger.
@@ -155,12 +182,20 @@ func (l *Ledger) note(change func(*Stats)) {
 // Run books what happens to batches until ctx ends. It holds up nobody: while the database cannot be written, it tries
 // again, and the spool keeps what is to be booked as long as it has room.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
+	for !l.anchored && ctx.Err() == nil {
+		if err := l.Anchor(s); err != nil {
+			l.trouble(err)
+			pause(ctx, again)
+		}
+	}
 	r := run{Ledger: l, spool: s, accounts: s.Accounts(), durable: l.Next()}
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
+		r.check(ctx)
 		if r.due.Before(time.Now()) {
-			r.prune()
+			r.prune(ctx)
 		}
+		r.upgradeSome()
 		if r.gather(ctx); r.next > 0 {
 			r.book(ctx)
 		}
@@ -178,14 +213,27 @@ type run struct {
 	gathered []spool.Account
 	cells    int
 	next     uint64 // behind what was gathered; 0: nothing was
+	sum      uint32 // of the frame before next
 	durable  uint64 // behind what is booked in the database
 	missed   bool
+	upgrade  upgrade
+	repaired bool  // a damaged file was replaced, and the new one is not open yet
+	anew     bool  // nothing of a damaged file held: the log is to be read from its beginning
+	aside    aside // records that the database refused
+	left     aside // transactions that the latest attempt to book left out
+	maxName  int   // 0: as much as the database takes; tests set it
 }
 
 // gather reads what one transaction will book. It returns with nothing when there is nothing for a while.
 func (r *run) gather(ctx context.Context) {
-	wait, cancel := context.WithTimeout(ctx, pruneEvery)
+	patience := pruneEvery
+	if !r.upgrade.done || r.readable() != nil {
+		patience = upgradePause
+	}
+	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	r.waking(cancel)
+	defer r.waking(nil)
 	for r.cells < gatherCells {
 		page, err := r.accounts.Next(wait)
 		if err != nil {
@@ -199,12 +247,13 @@ func (r *run) gather(ctx context.Context) {
 			cancel()
 			wait, cancel = context.WithTimeout(ctx, gatherTime)
 			defer cancel()
+			r.waking(nil)
 		}
 		r.gathered = append(r.gathered, page.Accounts...)
 		for i := range page.Accounts {
 			r.cells += len(page.Accounts[i].Batch.Transactions)
 		}
-		r.next, r.missed = page.Next, r.missed || page.Missed
+		r.next, r.sum, r.missed = page.Next, page.Sum, r.missed || page.Missed
 	}
 }
 
@@ -216,17 +265,26 @@ func (r *run) book(ctx context.Context) {
 		r.next = 0
 		return
 	}
-	for {
+	for renewed := false; ; {
 		err := r.commit()
 		if err == nil {
 			r.measure()
 			break
 		}
 		r.names.forget()
+		if refused(err) && r.isolate() {
+			continue
+		}
 		r.trouble(err)
 		if damaged(err) || errors.Is(err, ErrAway) {
-			if err := r.renew(err); err == nil {
+			r.suspect(err)
+			if err := r.renew(ctx, err); err != nil {
+				r.trouble(err)
+			} else if r.next == 0 {
 				return // what was gathered is read again
+			} else if !renewed {
+				renewed = true
+				continue
 			}
 		}
 		if pause(ctx, again); ctx.Err() != nil {
@@ -243,38 +301,33 @@ func (r *run) book(ctx context.Context) {
 		missed = missed && !s.Missed
 		s.Missed = s.Missed || missed
 	})
+	r.sayAside()
 	if was != "" {
 		r.options.Log.Info("the ledger is written again")
 	}
 	if missed {
-		r.options.Log.Error("the ledger has missed something: it was removed or is damaged, and the figures may be less than what happened")
+		r.options.Log.Error("the ledger is incomplete: its figures may be less than what happened")
 	}
 	r.gathered, r.cells, r.next, r.missed = r.gathered[:0], 0, 0, false
 }
 
 func (r *run) commit() error {
 	return r.update(func(tx *bbolt.Tx) error {
-		b := booking{tx: tx, names: &r.names, changes: make(map[row]*change), batches: make(map[string]*batchRow)}
+		b := r.newBooking(tx, &r.names)
 		for i := range r.gathered {
 			b.account(&r.gathered[i])
 		}
 		if err := b.write(); err != nil {
 			return err
 		}
-		if b.damaged != nil {
-			r.options.Log.Error("a row of the ledger is damaged: its figures are less than what happened", zap.Error(b.damaged))
-			r.missed = true
-		}
-		meta := tx.Bucket(bucketMeta)
-		if r.missed {
-			if err := meta.Put(keyMissed, []byte{1}); err != nil {
-				return err
-			}
-		}
-		if err := meta.Put(keyNext, binary.BigEndian.AppendUint64(nil, r.next)); err != nil {
+		r.left, r.missed = b.aside, r.missed || b.aside.count > 0
+		now, err := readState(tx)
+		if err != nil {
 			return err
 		}
-		return nil
+		now.missed = now.missed || r.missed
+		now.advance(mark{r.next, r.sum})
+		return now.write(tx)
 	})
 }
 
@@ -285,6 +338,13 @@ func (l *Ledger) trouble(err error) {
 	if was == "" {
 		l.options.Log.Error("the ledger is not written: it is tried again", zap.Error(err), zap.Duration("again", again))
 	}
+}
+
+// waking says what suspect does to end the wait for news.
+func (l *Ledger) waking(wake func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wake = wake
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -51,7 +51,7 @@ func (h *history) open() {
 	require.NoError(h.t, err)
 	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365})
 	require.NoError(h.t, err)
-	h.spool.Booked(h.ledger.Next())
+	require.NoError(h.t, h.ledger.Anchor(h.spool))
 	h.run = &run{Ledger: h.ledger, spool: h.spool, accounts: h.spool.Accounts()}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Services returns the services that have figures since a day, sorted.
 func (l *Ledger) Services(since time.Time) (found []string, err error) {
-	err = l.view(func(tx *bbolt.Tx) error {
+	err = l.answer(func(tx *bbolt.Tx) error {
 		seen, names := make(map[uint32]bool), texts{tx: tx, known: make(map[uint32]string)}
 		c := tx.Bucket(bucketDays).Cursor()
 		r := row{day: dayOf(since)}
@@ -30,7 +30,7 @@ func (l *Ledger) Services(since time.Time) (found []string, err error) {
 
 // Applications returns the applications of a service that have figures since a day, sorted. It reads keys only.
 func (l *Ledger) Applications(service string, since time.Time) (found []string, err error) {
-	err = l.view(func(tx *bbolt.Tx) error {
+	err = l.answer(func(tx *bbolt.Tx) error {
 		number := find(tx, nameService, service)
 		if number == 0 {
 			return nil

@@ -1,10 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -48,8 +48,8 @@ func (n *names) number(tx *bbolt.Tx, kind byte, text string) (uint32, error) {
 	}
 	key := append([]byte{kind}, text...)
 	texts, numbers := tx.Bucket(bucketNames), tx.Bucket(bucketNumbers)
-	if found := texts.Get(key); found != nil {
-		return n.keep(kind, text, binary.BigEndian.Uint32(found)), nil
+	if number := find(tx, kind, text); number != 0 {
+		return n.keep(kind, text, number), nil
 	}
 	next, err := numbers.NextSequence()
 	if err != nil {
@@ -81,11 +81,15 @@ func (n *names) keep(kind byte, text string, number uint32) uint32 {
 
 func (n *names) forget() { n.known, n.count = nil, 0 }
 
-// find returns the number of a name; 0: it has none.
+// find returns the number of a name; 0: it has none. Names and numbers say the same twice, in place of a checksum: where they
+// differ it panics, as bbolt does over a damaged page, and guarded makes an error of that.
 func find(tx *bbolt.Tx, kind byte, text string) uint32 {
 	found := tx.Bucket(bucketNames).Get(append([]byte{kind}, text...))
 	if found == nil {
 		return 0
+	}
+	if len(found) != 4 || string(tx.Bucket(bucketNumbers).Get(append([]byte{kind}, found...))) != text {
+		panic("a name and its number do not agree")
 	}
 	return binary.BigEndian.Uint32(found)
 }
@@ -96,13 +100,16 @@ type texts struct {
 	known map[uint32]string
 }
 
+// text returns a name by its number. As find, it panics where the two do not agree.
 func (t *texts) text(kind byte, number uint32) string {
 	if text, ok := t.known[number]; ok { // numbers are of all kinds together
 		return text
 	}
-	text := string(t.tx.Bucket(bucketNumbers).Get(binary.BigEndian.AppendUint32([]byte{kind}, number)))
-	if text == "" {
-		text = fmt.Sprintf("(%c%d)", kind, number)
+	key := binary.BigEndian.AppendUint32([]byte{kind}, number)
+	found := t.tx.Bucket(bucketNumbers).Get(key)
+	text := string(found)
+	if found == nil || !bytes.Equal(t.tx.Bucket(bucketNames).Get(append([]byte{kind}, found...)), key[1:]) {
+		panic("a number and its name do not agree")
 	}
 	t.known[number] = text
 	return text

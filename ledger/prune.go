@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"encoding/binary"
 	"time"
 
@@ -31,16 +32,16 @@ func (l *Ledger) measure() {
 func dayTime(day uint32) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
 
 // prune deletes what is old enough, and the oldest days while the file is too large.
-func (r *run) prune() {
+func (r *run) prune(ctx context.Context) {
 	now := time.Now()
 	r.due = now.Add(pruneEvery)
 	before := uint32(max(0, now.Add(-r.options.Keep).Unix()/86400))
-	r.drop(bucketDays, binary.BigEndian.AppendUint32(nil, before))
-	r.dropEvidence(batchKey(now.Add(-keepBatches).Unix(), ""))
+	r.drop(ctx, bucketDays, binary.BigEndian.AppendUint32(nil, before))
+	r.dropEvidence(ctx, batchKey(now.Add(-keepBatches).Unix(), ""))
 	today := uint32(now.Unix() / 86400)
 	for s := r.Stats(); r.options.MaxBytes > 0 && s.Bytes > r.options.MaxBytes && !s.Earliest.IsZero(); {
 		day := uint32(s.Earliest.Unix() / 86400)
-		if day >= today || !r.drop(bucketDays, binary.BigEndian.AppendUint32(nil, day+1)) {
+		if day >= today || !r.drop(ctx, bucketDays, binary.BigEndian.AppendUint32(nil, day+1)) {
 			return
 		}
 		r.options.Log.Warn("a day of the ledger is given up: it is too large", zap.Time("day", s.Earliest), zap.Int64("bytes", s.Bytes), zap.Int64("max_bytes", r.options.MaxBytes))
@@ -49,9 +50,9 @@ func (r *run) prune() {
 	}
 }
 
-// drop deletes what is before a key. It reports whether all of that is gone.
-func (r *run) drop(bucket, before []byte) bool {
-	for {
+// drop deletes what is before a key, until ctx ends. It reports whether all of that is gone.
+func (r *run) drop(ctx context.Context, bucket, before []byte) bool {
+	for ctx.Err() == nil {
 		n := 0
 		err := r.update(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(bucket).Cursor()
@@ -72,13 +73,14 @@ func (r *run) drop(bucket, before []byte) bool {
 			return true
 		}
 	}
+	return false
 }
 
 // dropEvidence deletes batches that were sealed before a key, and the oldest while all of them take too much: figures
 // come first.
-func (r *run) dropEvidence(before []byte) {
+func (r *run) dropEvidence(ctx context.Context, before []byte) {
 	most := r.options.MaxBytes / evidencePart
-	for {
+	for ctx.Err() == nil {
 		n, given := 0, time.Time{}
 		err := r.update(func(tx *bbolt.Tx) error {
 			c, size, freed := tx.Bucket(bucketBatches).Cursor(), evidence(tx), int64(0)

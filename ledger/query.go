@@ -42,6 +42,7 @@ type Query struct {
 	AllServices, AllApplications, AllMetrics bool
 
 	after *position // rows up to here are left out; not where rows are summed up
+	most  int       // rows that are read at once; 0: pageRows
 }
 
 // summed reports whether rows of several days or services are one.
@@ -64,16 +65,49 @@ type Row struct {
 }
 
 // Rows calls each with the answer: by day, service, application, metric and time, or by time first where days are summed
-// to months, or services. It ends early with each's error. It reads one state of the ledger.
+// to months, or services. It ends early with each's error.
+//
+// No transaction of the database is open while each runs, so that a slow reader holds up neither booking nor other readers.
+// Rows are read in pages instead, each from one state of the ledger, and each page begins behind the last row of the one
+// before. What is booked between two pages may therefore show in the later page only. No row comes twice and none is left
+// out, since rows keep their order.
 func (l *Ledger) Rows(q Query, each func(*Row) error) error {
-	return l.view(func(tx *bbolt.Tx) error {
-		s := search{Query: q, ledger: l, tx: tx, texts: texts{tx: tx, known: make(map[uint32]string)}, each: each, parents: make(map[uint32]map[uint32]uint32), invented: make(map[string]uint32)}
-		if s.By == "" {
-			s.By = ByHour
+	s := search{Query: q, ledger: l, texts: texts{known: make(map[uint32]string)}, parents: make(map[uint32]map[uint32]uint32), invented: make(map[string]uint32)}
+	if s.By == "" {
+		s.By = ByHour
+	}
+	if s.most == 0 {
+		s.most = pageRows
+	}
+	if s.summed() {
+		s.sums = make(map[sum]Figures)
+	}
+	for more := true; more; {
+		s.page, s.scanned = s.page[:0], 0
+		err := l.answer(func(tx *bbolt.Tx) error {
+			s.tx, s.texts.tx = tx, tx
+			return s.run()
+		})
+		if more = errors.Is(err, errPause); err != nil && !more {
+			return err
 		}
-		return s.run()
-	})
+		for i := range s.page {
+			if err := each(&s.page[i]); err != nil {
+				return fmt.Errorf("ledger: %w", err)
+			}
+		}
+	}
+	return nil
 }
+
+const (
+	// pageRows and scanRows bound what one transaction of the database reads: rows of an answer, and rows of the database.
+	pageRows = 10_000
+	scanRows = 20_000
+)
+
+// errPause ends one of the transactions that a question is read in; after says where the next begins.
+var errPause = errors.New("the page is full")
 
 // search is one query under way.
 type search struct {
@@ -81,7 +115,9 @@ type search struct {
 	ledger   *Ledger
 	tx       *bbolt.Tx
 	texts    texts
-	each     func(*Row) error
+	page     []Row                        // what this transaction of the database found
+	strict   bool                         // every value has a checksum
+	scanned  int                          // rows of the database that it has read
 	parents  map[uint32]map[uint32]uint32 // by service, of methods; numbers
 	invented map[string]uint32
 	sums     map[sum]Figures // where rows of several days or services are one
@@ -125,6 +161,11 @@ func (f *found) add(key sum, figures *Figures) {
 }
 
 func (s *search) run() error {
+	now, err := readState(s.tx)
+	if err != nil {
+		return err
+	}
+	s.strict = now.sealed
 	var service, app uint32
 	if s.ServiceID != "" {
 		if service = find(s.tx, nameService, s.ServiceID); service == 0 {
@@ -140,9 +181,6 @@ func (s *search) run() error {
 		if s.metric = find(s.tx, nameMetric, s.Metric); s.metric == 0 {
 			s.metric = unheard // it may be the parent of what was
 		}
-	}
-	if s.summed() {
-		s.sums = make(map[sum]Figures)
 	}
 	if err := s.scan(service, app); err != nil {
 		return err
@@ -174,7 +212,18 @@ func (s *search) scan(service, app uint32) error {
 			k, v = c.Seek(next.key())
 			continue
 		}
-		if err := s.row(r, v); err != nil {
+		if s.scanned++; s.scanned > scanRows {
+			s.after = &position{row: r, time: -1} // before the first of its rows
+			return errPause
+		}
+		plain, err := unseal(k, v, s.strict)
+		if err == nil {
+			err = s.row(r, plain)
+		}
+		if errors.Is(err, errSum) || errors.Is(err, errCells) {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		if err != nil {
 			return err
 		}
 		if s.AppID != "" || s.AllApplications {
@@ -330,8 +379,9 @@ func (s *search) hand(of row, all []figured) error {
 		if key.metric != 0 {
 			r.Metric = s.texts.text(nameMetric, key.metric)
 		}
-		if err := s.each(&r); err != nil {
-			return fmt.Errorf("ledger: %w", err)
+		if s.page = append(s.page, r); len(s.page) >= s.most && s.sums == nil {
+			s.after = &r.at
+			return errPause
 		}
 	}
 	return nil

@@ -7,6 +7,8 @@ func advice(code string) string {
 	switch code {
 	case noCredentials:
 		return "nothing is configured to open this service with: add it to services, or restore its token"
+	case badDisk:
+		return "the data directory cannot be read or written at the moment: nothing is lost, and it is tried again until it can be"
 	case threescale.CodeServiceTokenInvalid, threescale.CodeProviderKeyInvalid,
 		threescale.CodeProviderKeyInvalidOrServiceMissing:
 		return "the backend refuses the credentials: correct the service's token or key and reload; a new one is refused at random for up to a minute"

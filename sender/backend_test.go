@@ -85,7 +85,7 @@ func (b *backend) take(c call) reply {
 	if a.status == 0 {
 		a.status = http.StatusAccepted
 	}
-	if a.landed || (a.status == http.StatusAccepted && a.err == nil) {
+	if a.landed || (a.status == http.StatusAccepted && a.err == nil && a.body == "") {
 		for app, hits := range c.hits {
 			b.counted[app] += hits
 		}

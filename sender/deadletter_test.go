@@ -98,7 +98,7 @@ func TestWhatIsTooOldIsNotSent(t *testing.T) {
 }
 
 func TestOutageOfThirtyHoursLosesNothing(t *testing.T) {
-	inWorld(t, Options{BackoffMax: 5 * time.Minute}, func(w *world) {
+	inWorld(t, Options{BackoffMax: 5 * time.Minute, ExpiredMargin: 15 * time.Minute}, func(w *world) {
 		w.backend.behave(func(call) reply { return reply{status: 503} })
 		for range 30 {
 			w.seal("1", apps(5)...)

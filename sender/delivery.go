@@ -51,7 +51,7 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 		d.resolve(ctx, spool.Resolution{})
 		return
 	}
-	if d.admitted(ctx) && d.fits(ctx) {
+	if !d.separate(ctx) && d.admitted(ctx) && d.fits(ctx) {
 		d.send(ctx)
 	}
 }
@@ -59,7 +59,7 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 // sort divides the transactions into those that may be sent, those whose timestamp the backend would find
 // too old by the time its worker gets to them, and those that it would find too new.
 func (d *delivery) sort() {
-	newest := d.began.Add(threescale.MaxFuture - earlyMargin).Unix()
+	newest := d.began.Add(threescale.MaxFuture - d.options.FutureMargin).Unix()
 	oldest := d.began.Add(d.options.ExpiredMargin - threescale.MaxPast).Unix()
 	for i := range d.batch.Transactions {
 		at := d.batch.Transactions[i].Timestamp
@@ -154,6 +154,8 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	case Split, Bisect:
 		if v.Kind == Split {
 			d.caps.learn(d.size(), o.Answer, d.began)
+		} else {
+			d.revoke(o.Answer)
 		}
 		d.divide(ctx, v, o.Answer)
 		d.recovered(d.lane)
@@ -186,7 +188,7 @@ func (d *delivery) divide(ctx context.Context, v Verdict, a *threescale.Answer) 
 // that is on disk.
 func (d *delivery) resolve(ctx context.Context, r spool.Resolution) bool {
 	for _, i := range d.stale {
-		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: expired})
+		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: d.expiry(i)})
 	}
 	if !d.persist(ctx, "resolve", d.lane, func() error { return d.spool.Resolve(d.batch.ID, r) }) {
 		return false
@@ -221,12 +223,6 @@ func (d *delivery) countRestamped() {
 		d.counts.restamped.Add(1)
 		d.counts.restampedEvents.Add(uint64(d.batch.Transactions[i].Events))
 	}
-}
-
-// expired is the reason of a transaction that was never sent again because of its age.
-var expired = spool.Reason{
-	Code:    "expired",
-	Message: "the backend takes nothing older than 24 hours, and there was no chance to deliver it in time",
 }
 
 // count adds dead letters to what the log will say of the lane.

@@ -8,10 +8,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-const (
-	earlyMargin = time.Minute      // below the hour that a timestamp may be ahead: the backend's clock is not ours
-	earlyLook   = 10 * time.Minute // after which what is early is looked at again at the latest: clocks change
-)
+const earlyLook = 10 * time.Minute // after which what is early is looked at again at the latest: clocks change
 
 // postpone keeps back what is too far ahead, because the clock was when it was accepted: the backend drops a
 // report whole for it. The rest does not wait. Those that are early wait together, until all of them can be
@@ -29,7 +26,7 @@ func (d *delivery) postpone(ctx context.Context) {
 	for _, i := range d.early {
 		last = max(last, d.batch.Transactions[i].Timestamp)
 	}
-	due := time.Unix(last, 0).Add(earlyMargin - threescale.MaxFuture)
+	due := time.Unix(last, 0).Add(d.options.FutureMargin - threescale.MaxFuture)
 	if latest := d.began.Add(earlyLook); due.After(latest) {
 		due = latest
 	}

@@ -12,15 +12,16 @@ import (
 // parks reports whether a batch is kept until somebody decides. It follows from what is on disk about the
 // batch, so that it is the same after a crash at any moment.
 func (s *Sender) parks(b *spool.BatchInfo) bool {
-	return s.options.OnAmbiguous == ParkAmbiguous && b.Doubts > 0
+	return b.Held || s.options.OnAmbiguous == ParkAmbiguous && b.Doubts > 0
 }
 
 // Parked returns parked batches behind one, at most limit, in the order of their ids: how often each was
 // attempted, how often nobody saw the outcome, and when it was last. Their transactions are the spool's
-// to Load. It is empty unless ambiguous batches are parked.
+// to Load. Unless ambiguous batches are parked these are the held ones only: what a start found unresolved in a
+// directory that was restored, or whose batch log lost records.
 func (s *Sender) Parked(behind spool.BatchID, limit int) []spool.BatchInfo {
 	if s.options.OnAmbiguous != ParkAmbiguous {
-		return nil
+		return s.spool.Held(behind, limit)
 	}
 	return s.spool.Doubtful(behind, limit)
 }
@@ -87,7 +88,7 @@ func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.R
 		}
 	}
 	for _, i := range d.stale {
-		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: expired})
+		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: d.expiry(i)})
 	}
 	return r
 }

@@ -2,8 +2,10 @@ package sender
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -54,7 +56,10 @@ func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, a.err
 	}
 	if a.status != 0 {
-		return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+		return &http.Response{
+			StatusCode: a.status, Header: http.Header{}, Request: r, ContentLength: int64(len(a.body)),
+			Body: io.NopCloser(strings.NewReader(a.body)),
+		}, nil
 	}
 	before := c.sandbox.Calls().Transactions
 	rec := httptest.NewRecorder()

@@ -36,7 +36,8 @@ type Options struct {
 	MaxInFlight   int           // the most reports in flight over all lanes; 0: 8
 	OnAmbiguous   Policy        // what to do when the outcome is unknown
 	Restamp       bool          // send what is too old with the time of the attempt, instead of burying it
-	ExpiredMargin time.Duration // below 24 h, the age at which a transaction is not sent any more; 0: 15 min
+	ExpiredMargin time.Duration // below 24 h, the age at which a transaction is not sent any more; 0: 1 min
+	FutureMargin  time.Duration // below 1 h, how far ahead a transaction may be when it is sent; 0: 1 min
 	BackoffBase   time.Duration // the most to wait after a first failure; 0: 250 ms
 	BackoffMax    time.Duration // the most to wait after many; 0: 30 s
 	HoldPoll      time.Duration // how often a held lane is tried, about; 0: 30 s
@@ -54,9 +55,11 @@ type Options struct {
 	Prober *proof.Prober
 }
 
-// defaultMargin is what a transaction keeps of its 24 hours for the backend's own queue, whose worker
-// compares the timestamp when it gets to it.
-const defaultMargin = 15 * time.Minute
+// defaultMargin is what a transaction keeps of its 24 hours for the backend's own queue, whose worker compares the
+// timestamp when it gets to it, and for the difference between the clocks. It is short, because what it keeps back is
+// certainly not counted; a worker that is further behind harms only what is as old: see separate. Ahead of time the
+// margin is for the clocks alone.
+const defaultMargin = time.Minute
 
 func (o Options) withDefaults() Options {
 	if o.MaxInFlight <= 0 {
@@ -64,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ExpiredMargin <= 0 {
 		o.ExpiredMargin = defaultMargin
+	}
+	if o.FutureMargin <= 0 {
+		o.FutureMargin = defaultMargin
 	}
 	if o.BackoffBase <= 0 {
 		o.BackoffBase = 250 * time.Millisecond

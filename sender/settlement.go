@@ -10,15 +10,25 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// lose gives up a batch that cannot be read any more: its events are counted as lost.
+// lose gives up a batch that was read and is not what was written: its events are counted as lost. The spool reads it
+// once more first: when that works, the batch stays, and is tried again.
 func (s *Sender) lose(ctx context.Context, l *lane, id spool.BatchID, damage error) {
+	sound := false
+	done := s.persist(ctx, "lose", l, func() error {
+		err := s.spool.Lose(id)
+		if sound = errors.Is(err, spool.ErrNotDamaged); sound {
+			return nil
+		}
+		return err
+	})
+	if !done || sound {
+		return
+	}
 	s.log.Error("sealed batch is damaged, its events are lost", zap.String("service_id", l.key.ServiceID),
 		zap.Stringer("batch", id), zap.Error(damage))
-	if s.persist(ctx, "lose", l, func() error { return s.spool.Lose(id) }) {
-		s.mu.Lock()
-		s.discharge(id)
-		s.mu.Unlock()
-	}
+	s.mu.Lock()
+	s.discharge(id)
+	s.mu.Unlock()
 }
 
 // persist repeats a write until it is done, and reports whether it is: what is known must not be
@@ -62,6 +72,9 @@ const (
 	badDisk       = "disk"
 )
 
+// diskMax is the most that a lane waits before it tries again what the disk refused: asking costs nobody anything.
+const diskMax = 5 * time.Second
+
 // setback books a failed attempt that began at began. It is logged once: at once when somebody has to do
 // something about it, otherwise when it happens a second time in a row.
 func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
@@ -83,10 +96,13 @@ func (s *Sender) fail(l *lane, began time.Time, v Verdict, cause error) {
 		if v.Kind == Hold {
 			return around(s.options.HoldPoll)
 		}
+		if v.Code == badDisk {
+			return min(s.backoff.delay(failures, 0), diskMax)
+		}
 		return s.backoff.delay(failures, v.Wait)
 	})
 	t := &l.trouble
-	if t.logged || (v.Kind != Hold && t.failures < 2) {
+	if t.logged || (v.Kind != Hold && v.Code != unexpectedAnswer && t.failures < 2) {
 		return
 	}
 	t.logged = true

@@ -125,6 +125,8 @@ func (s *Sender) Lanes() []LaneStatus {
 		}
 		if s.options.OnAmbiguous == ParkAmbiguous {
 			status.Parked, status.ParkedEvents = s.spool.LaneDoubts(key)
+		} else {
+			status.Parked, status.ParkedEvents = s.spool.LaneHeld(key)
 		}
 		status.Questioned = questioned[l]
 		sorted = append(sorted, status)

@@ -59,6 +59,52 @@ func TestFailuresUntilTheBackendComesBack(t *testing.T) {
 	}
 }
 
+// TestASuccessThatIsNotTheBackends: a proxy answers a report with a success. It is no delivery; the report may have been
+// counted, so it is repeated slowly, or parked, and an operator is told at once.
+func TestASuccessThatIsNotTheBackends(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault           reply
+		counted, parked uint64 // of one hit, after two such answers and with on_ambiguous: park after one
+	}{
+		"202 with a page, had not landed": {reply{status: 202, body: "<html>"}, 1, 0},
+		"202 with a page, had landed":     {reply{status: 202, body: "<html>", landed: true}, 3, 1},
+		"200 with a page, had not landed": {reply{status: 200, body: "<html>"}, 1, 0},
+		"200 with a page, had landed":     {reply{status: 200, body: "<html>", landed: true}, 3, 1},
+		"204, had not landed":             {reply{status: 204}, 1, 0},
+		"204, had landed":                 {reply{status: 204, landed: true}, 3, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{}, func(w *world) {
+				w.backend.behave(times(2, test.fault))
+				w.seal("1", "a")
+				w.wait(time.Second)
+				assert.Zero(t, w.spool.Counts().Delivered)
+				assert.Equal(t, "unexpected_answer", w.lane("1").LastError)
+				entries := w.log.FilterMessage("reports are not delivered").All()
+				require.Len(t, entries, 1, "said at once")
+				assert.Contains(t, entries[0].ContextMap()["advice"], "proxies")
+				w.wait(12 * time.Minute)
+				calls := w.backend.seen()
+				require.Len(t, calls, 3)
+				assert.GreaterOrEqual(t, calls[2].at.Sub(calls[1].at), 5*time.Minute)
+				c := w.spool.Counts()
+				assert.EqualValues(t, 1, c.Delivered)
+				assert.EqualValues(t, 2, c.Ambiguous)
+				assert.Equal(t, test.counted, w.backend.hits())
+			})
+			inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {
+				w.backend.behave(times(2, test.fault))
+				w.seal("1", "a")
+				w.wait(30 * time.Minute)
+				assert.Len(t, w.backend.seen(), 1)
+				assert.EqualValues(t, 1, w.lane("1").Parked)
+				assert.EqualValues(t, 1, w.spool.Counts().Pending)
+				assert.Equal(t, test.parked, w.backend.hits())
+			})
+		})
+	}
+}
+
 func TestRetryAfterIsTheLeastToWait(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		w.backend.behave(times(1, reply{status: 503, header: http.Header{"Retry-After": {"90"}}}))

@@ -61,10 +61,13 @@ func Judge(o Outcome) Verdict {
 	}
 	v := judgeStatus(o.Answer)
 	if v.Kind == Retry || v.Kind == Ambiguous {
-		v.Wait = max(o.Answer.RetryAfter, 0)
+		v.Wait = max(o.Answer.RetryAfter, v.Wait)
 	}
 	return v
 }
+
+// unexpectedAnswer is the code of an answer that is not the backend's.
+const unexpectedAnswer = "unexpected_answer"
 
 // judgeError judges an attempt without an answer. Only what certainly was not written was certainly not
 // counted: a name that does not resolve, a refused connection, a failed TLS handshake.
@@ -78,8 +81,10 @@ func judgeError(err error) Verdict {
 
 func judgeStatus(a *threescale.Answer) Verdict {
 	switch {
-	case a.Status == http.StatusAccepted:
+	case a.Status == http.StatusAccepted && isBackendAcceptance(a):
 		return Verdict{Kind: Delivered, Code: "accepted"}
+	case a.Status < 300:
+		return Verdict{Kind: Ambiguous, Code: unexpectedAnswer, Wait: foreignWait}
 	case a.Status >= 500:
 		return judgeServerError(a.Status)
 	case a.Status >= 300 && a.Status < 400:
@@ -96,7 +101,29 @@ func judgeStatus(a *threescale.Answer) Verdict {
 		// The body did not arrive in time, hence was not read.
 		return Verdict{Kind: Retry, Code: "timeout"}
 	}
-	return Verdict{Kind: Hold, Code: "unexpected_answer"}
+	return Verdict{Kind: Hold, Code: unexpectedAnswer}
+}
+
+// foreignWait is the least time before a report is repeated that was answered with a success that is not the
+// backend's. Whatever answers so does it until an operator changes something, and each repetition may be counted.
+const foreignWait = 5 * time.Minute
+
+// isBackendAcceptance reports whether a 202 is the backend's own: without a body, of the length announced, and no
+// web page (recording report-1). Another 202, and any other success, was answered by something in
+// front of the backend. It says neither that the backend got the report nor that it did not, so it is no delivery,
+// and whether the report was counted is unknown.
+func isBackendAcceptance(a *threescale.Answer) bool {
+	return len(a.Body) == 0 && !a.Truncated && !strings.HasPrefix(strings.ToLower(a.ContentType), "text/html")
+}
+
+// judgeQuestion judges the answer to a question of the prober. A question is never counted, so a success that is not
+// the backend's holds the lane.
+func judgeQuestion(o Outcome) Verdict {
+	v := Judge(o)
+	if o.Answer != nil && o.Answer.Status < 300 {
+		v = Verdict{Kind: Hold, Code: unexpectedAnswer}
+	}
+	return v
 }
 
 // judgeServerError judges 5xx. The listener answers 500 also when its database failed after the report
@@ -110,7 +137,7 @@ func judgeServerError(status int) Verdict {
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return Verdict{Kind: Ambiguous, Code: "gateway"}
 	}
-	return Verdict{Kind: Ambiguous, Code: "unexpected_answer"}
+	return Verdict{Kind: Ambiguous, Code: unexpectedAnswer}
 }
 
 // judgeRefusal judges the statuses that the backend itself refuses a report with. None of them counted
@@ -160,5 +187,5 @@ func judgeBare(status int) Verdict {
 	case http.StatusForbidden:
 		return Verdict{Kind: Hold, Code: "forbidden"}
 	}
-	return Verdict{Kind: Hold, Code: "unexpected_answer"}
+	return Verdict{Kind: Hold, Code: unexpectedAnswer}
 }

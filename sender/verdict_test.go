@@ -91,6 +91,7 @@ func wireOf(r *recording.Recording) string {
 }
 
 func TestVerdictsOnWhatStandsInFrontOfTheBackend(t *testing.T) {
+	foreign := Verdict{Kind: Ambiguous, Code: "unexpected_answer", Wait: 5 * time.Minute}
 	const page = "<html><body><h1>Sorry</h1></body></html>"
 	// A page is an answer with a body nobody expects.
 	html := func(status int, headers ...string) string {
@@ -108,10 +109,18 @@ func TestVerdictsOnWhatStandsInFrontOfTheBackend(t *testing.T) {
 		wire string
 		want Verdict
 	}{
-		"accepted with a page":          {html(202), Verdict{Kind: Delivered, Code: "accepted"}},
-		"accepted, then cut off":        {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf", Verdict{Kind: Delivered, Code: "accepted"}},
-		"200 from a captive portal":     {html(200), Verdict{Kind: Hold, Code: "unexpected_answer"}},
-		"204":                           {"HTTP/1.1 204 X\r\n\r\n", Verdict{Kind: Hold, Code: "unexpected_answer"}},
+		"accepted with a page":          {html(202), foreign},
+		"accepted with an empty page":   {empty(202, "Content-Type: text/html; charset=utf-8\r\n"), foreign},
+		"accepted with a word":          {"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok", foreign},
+		"accepted with a chunked word":  {"HTTP/1.1 202 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", foreign},
+		"accepted, then cut off":        {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf", foreign},
+		"accepted, nothing of 100":      {"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n", foreign},
+		"accepted without a type":       {empty(202), Verdict{Kind: Delivered, Code: "accepted"}},
+		"accepted, empty chunks":        {"HTTP/1.1 202 X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Verdict{Kind: Delivered, Code: "accepted"}},
+		"200 from a captive portal":     {html(200), foreign},
+		"200 empty":                     {empty(200), foreign},
+		"200 told to wait longer":       {html(200, "Retry-After: 400"), Verdict{Kind: Ambiguous, Code: "unexpected_answer", Wait: 400 * time.Second}},
+		"204":                           {"HTTP/1.1 204 X\r\n\r\n", foreign},
 		"redirect":                      {empty(302, "Location: https://elsewhere.example/"), Verdict{Kind: Hold, Code: "redirect"}},
 		"400 page":                      {html(400), Verdict{Kind: Hold, Code: "unexpected_answer"}},
 		"400 empty":                     {empty(400), Verdict{Kind: Hold, Code: "unexpected_answer"}},

@@ -180,7 +180,7 @@ func (s *Sender) sighted(l *lane, now time.Time) {
 // blinded books a question that failed, and returns when the lane may ask again. Refused credentials hold
 // the lane, as they would have for a report. The mutex is held.
 func (s *Sender) blinded(l *lane, now time.Time, f *proof.Failure) time.Time {
-	v := Judge(Outcome{Answer: f.Answer, Err: f.Err})
+	v := judgeQuestion(Outcome{Answer: f.Answer, Err: f.Err})
 	if v.Kind == Hold {
 		s.fail(l, now, v, f.Err)
 		return l.notBefore

@@ -33,6 +33,7 @@ type LateTransaction struct {
 // AccountPage is what became durable together.
 type AccountPage struct {
 	Next     uint64 // what Booked takes, once all of it is booked
+	Sum      uint32 // of the frame that ends at Next: AccountsAgree takes both
 	Accounts []Account
 	Missed   bool // something before or in it could not be read, or was given up to make room
 }

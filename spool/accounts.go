@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 )
 
 const (
@@ -26,9 +25,10 @@ type Accounts struct {
 	from    uint64 // what is before is only looked at, to know where the batches are
 	next    uint64
 	told    uint64 // the last page's Next
-	segment *segment
-	scan    scanner
-	off     int64
+	follow  follower
+	payload []byte // of the frame that is gone over; nil: none is
+	done    int    // bytes of it that were
+	failed  bool   // the last step ended with an error: its page goes on
 
 	live   map[BatchID]recorded
 	cached int // transactions in them
@@ -52,7 +52,7 @@ type recorded struct {
 func (s *Spool) Accounts() *Accounts {
 	return &Accounts{
 		spool: s, from: max(s.batches.booked.Load(), 1), live: make(map[BatchID]recorded), asides: make(map[BatchID][]accounted),
-		parser: newIndex(&tally{}),
+		parser: newIndex(&tally{}), follow: follower{follows: s.batches.log, quarantine: s.quarantine},
 	}
 }
 
@@ -71,7 +71,8 @@ func (s *Spool) Booked(next uint64) {
 func (s *Spool) AccountsEnd() uint64 { return s.batches.log.nextSequence() }
 
 // Next returns the next page, and waits for one until ctx ends. The page is valid until the next call.
-// After an error of the disk it may be called again.
+// After an error of the disk it may be called again, and goes on where it was: nothing is missed for not being
+// readable (I17).
 func (a *Accounts) Next(ctx context.Context) (*AccountPage, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -93,130 +94,88 @@ func (a *Accounts) Next(ctx context.Context) (*AccountPage, error) {
 }
 
 // Close releases the file under the reader.
-func (a *Accounts) Close() error {
-	if a.scan.file == nil {
-		return nil
-	}
-	err := a.scan.file.Close()
-	a.scan.file = nil
-	return err
-}
+func (a *Accounts) Close() error { return a.follow.close() }
 
 // step reads frames until one has something to tell, or everything durable was read. The page has no accounts when the
 // last frames tell nothing.
-func (a *Accounts) step() (bool, error) {
-	log := a.spool.batches.log
-	a.page = AccountPage{Missed: a.page.Missed && a.page.Next == 0}
-	for {
-		if a.segment == nil {
-			first := log.holding(a.next)
-			if first == nil {
-				return false, nil
-			}
-			if err := a.enter(first); err != nil {
-				return false, err
-			}
-		}
-		end, following := log.extent(a.segment)
-		a.scan.size = end // I2
-		if a.off < end {
-			found, err := a.read(following)
-			if found {
-				a.told = a.page.Next
-			}
-			if found || err != nil {
-				return found, err
-			}
+func (a *Accounts) step() (found bool, err error) {
+	if !a.failed {
+		a.page = AccountPage{Missed: a.page.Missed && a.page.Next == 0}
+	}
+	for more := true; more && err == nil && !found; {
+		if a.payload != nil {
+			found, err = a.records()
 			continue
 		}
-		if following == nil {
-			news := a.page.Next > a.told // frames that tell nothing are read, too
-			a.told = max(a.told, a.page.Next)
-			return news, nil
-		}
-		if err := a.enter(following); err != nil {
-			return false, err
-		}
+		more, err = a.advance()
 	}
+	if err == nil && !found {
+		found = a.page.Next > a.told // frames that tell nothing are read, too
+	}
+	if a.failed = err != nil; found {
+		a.told = a.page.Next
+	}
+	return found, err
 }
 
-// enter opens a segment. One that has gone was given up.
-func (a *Accounts) enter(s *segment) error {
-	log := a.spool.batches.log
-	if err := a.Close(); err != nil {
-		return err
-	}
-	begun := a.next != 0 || a.from > 1 // a new reader begins with what there is
-	if begun && s.first > a.next && s.first > a.from {
-		a.page.Missed = true
-	}
-	file, err := log.fs.OpenFile(log.path(s.name()), os.O_RDONLY, 0)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	a.segment, a.off, a.next = s, segmentHead, max(a.next, s.first)
-	a.scan = scanner{file: file, window: a.scan.window[:0]}
-	if err != nil {
-		a.off, _ = log.extent(s)
-		a.page.Missed = a.page.Missed || log.reach(s) > a.from
-	}
-	return nil
-}
-
-// read takes the frame at off. It reports whether it has something to tell.
-func (a *Accounts) read(following *segment) (bool, error) {
-	f, payload, err := a.scan.read(a.off)
+// advance goes on to the next frame. It returns false at the end.
+func (a *Accounts) advance() (more bool, err error) {
+	what, err := a.follow.step(a.next)
+	s := a.follow.segment
 	switch {
-	case errors.Is(err, errNoFrame), errors.Is(err, errBadFrame), errors.Is(err, errBadBody):
-		at, _ := a.scan.resync(a.off+1, a.next, a.spool.batches.log.reach(a.segment))
-		if a.off = at; at < 0 {
-			a.off, _ = a.spool.batches.log.extent(a.segment)
-		}
-		a.page.Missed = true
-		return false, nil
-	case err != nil:
+	case err != nil || what == atEnd:
 		return false, err
+	case what == atSegment || what == atReleased:
+		begun := a.next != 0 || a.from > 1 // a new reader begins with what there is
+		if begun && s.first > a.next && s.first >= a.from || what == atReleased && a.follow.upTo > a.from {
+			a.page.Missed = true // it was given up, also when what follows was booked before its records were lost
+		}
+		a.next = max(a.next, s.first)
+	case what == atDamage:
+		a.page.Missed = true
+	case what == atFrame:
+		if f := a.follow.frame; f.next() > a.next || a.next == f.first {
+			a.payload, a.done = a.follow.payload, 0
+		}
 	}
-	at := a.off
-	a.off += f.size()
-	if f.kind != frameData || f.next() <= a.next && a.next != f.first || following != nil && f.first >= following.first {
-		return false, nil // a footer, or superseded (I6)
-	}
-	a.next = f.next()
-	a.frame(payload, at+frameHead, f.next() > a.from)
-	if f.next() <= a.from {
-		a.page.Accounts, a.page.Missed = a.page.Accounts[:0], false
-		return false, nil
-	}
-	a.page.Next = f.next()
-	return len(a.page.Accounts) > 0 || a.page.Missed, nil
+	return true, nil
 }
 
-// frame goes over the records of a frame.
-func (a *Accounts) frame(payload []byte, base int64, tell bool) {
+// records goes over the records of the frame, from where it was interrupted. It reports whether there is something to
+// tell. After an error nothing of the record that needs what could not be read has happened.
+func (a *Accounts) records() (bool, error) {
+	f := a.follow.frame
+	tell := f.next() > a.from
 	if len(a.parser.lanes) > maxParserLanes {
 		a.parser = newIndex(&tally{})
 	}
-	for rest := payload; len(rest) > 0; {
-		at := int64(len(payload) - len(rest))
-		var body []byte
-		if body, rest = cutRecord(rest); body == nil {
-			a.page.Missed = true
-			return
+	for a.done < len(a.payload) {
+		body, rest := cutRecord(a.payload[a.done:])
+		if body == nil {
+			a.page.Missed = true // its frame holds: it was written so
+			break
 		}
-		r, err := a.parser.parseRecord(body, int(at))
+		r, err := a.parser.parseRecord(body, a.done)
 		if err != nil {
 			a.page.Missed = true
-			continue
+		} else if err := a.record(r, body, a.follow.at+frameHead, tell); err != nil {
+			return false, err
 		}
-		a.record(r, body, base, tell)
+		a.done = len(a.payload) - len(rest)
 	}
 	clear(a.asides)
+	a.payload, a.next = nil, f.next()
+	if !tell {
+		a.page.Accounts, a.page.Missed = a.page.Accounts[:0], false
+		return false, nil
+	}
+	a.page.Next, a.page.Sum = f.next(), f.headSum()
+	return len(a.page.Accounts) > 0 || a.page.Missed, nil
 }
 
-// record follows one record.
-func (a *Accounts) record(r *record, body []byte, base int64, tell bool) {
-	here := recorded{segment: a.segment}
+// record follows one record. What it needs is read before anything is changed.
+func (a *Accounts) record(r *record, body []byte, base int64, tell bool) error {
+	here := recorded{segment: a.follow.segment}
 	if r.entry != nil {
 		here.id, here.offset, here.length = r.entry.id, base+r.entry.offset, int64(r.entry.length)
 	}
@@ -237,10 +196,10 @@ func (a *Accounts) record(r *record, body []byte, base int64, tell bool) {
 		if r.cut != a.cut {
 			a.staged = a.staged[:0]
 		}
-		a.enliven(r.upTo, tell)
+		return a.enliven(r.upTo, tell)
 	case recordTotals:
 		if len(a.staged) > 0 && r.committed >= a.staged[0].id.Position { // the cut's own record is damaged
-			a.enliven(r.committed, tell)
+			return a.enliven(r.committed, tell)
 		}
 	case recordMoved:
 		here.batch = a.live[here.id].batch
@@ -250,30 +209,41 @@ func (a *Accounts) record(r *record, body []byte, base int64, tell bool) {
 		a.begin(here, AccountRequeued, tell)
 	case recordAmbiguous:
 		if tell {
-			if b := a.batch(r.id); b != nil {
+			b, err := a.batch(r.id)
+			if b != nil {
 				a.tell(Account{Kind: AccountAmbiguous, Batch: b})
 			}
+			return err
 		}
 	case recordResolved, recordLost:
-		a.end(r, base, tell)
+		return a.end(r, base, tell)
 	}
+	return nil
 }
 
 // enliven begins the staged batches of a cut.
-func (a *Accounts) enliven(upTo Position, tell bool) {
+func (a *Accounts) enliven(upTo Position, tell bool) error {
+	for i := range a.staged {
+		r := &a.staged[i]
+		if tell && r.batch == nil && r.id.Position == upTo { // its cut began before the place where reading began
+			b, err := a.load(*r)
+			if err != nil {
+				return err
+			}
+			r.batch = b
+		}
+	}
 	for _, r := range a.staged {
 		if r.id.Position == upTo {
 			a.begin(r, AccountSealed, tell)
 		}
 	}
 	a.staged = a.staged[:0]
+	return nil
 }
 
 // begin knows a live batch from now on.
 func (a *Accounts) begin(r recorded, kind AccountKind, tell bool) {
-	if tell && r.batch == nil { // its cut began before the place where reading began
-		r.batch = a.load(r)
-	}
 	b := r.batch
 	if b != nil && a.cached+len(b.Transactions) > cachedTransactions {
 		r.batch = nil
@@ -295,10 +265,13 @@ func (a *Accounts) begin(r recorded, kind AccountKind, tell bool) {
 }
 
 // end forgets a batch, and knows its children.
-func (a *Accounts) end(r *record, base int64, tell bool) {
+func (a *Accounts) end(r *record, base int64, tell bool) error {
 	b := (*Batch)(nil)
 	if tell {
-		b = a.batch(r.id)
+		var err error
+		if b, err = a.batch(r.id); err != nil {
+			return err
+		}
 	}
 	a.cached -= len(a.live[r.id].transactions())
 	delete(a.live, r.id)
@@ -321,17 +294,15 @@ func (a *Accounts) end(r *record, base int64, tell bool) {
 	if tell && b != nil {
 		a.tell(account)
 	}
+	return nil
 }
 
 // children knows the batches inside a record that ended another.
 func (a *Accounts) children(r *record, base int64, account *Account) {
 	for _, e := range r.children {
-		here := recorded{id: e.id, segment: a.segment, offset: base + e.offset, length: int64(e.length)}
-		data := make([]byte, e.length)
-		if err := a.spool.batches.log.readAt(a.segment, data, here.offset); err == nil {
-			if child, _ := cutRecord(data); child != nil {
-				here.batch, _ = a.parser.parseBatch(child)
-			}
+		here := recorded{id: e.id, segment: a.follow.segment, offset: base + e.offset, length: int64(e.length)}
+		if child, _ := cutRecord(a.payload[e.offset:][:e.length]); child != nil {
+			here.batch = a.parse(child)
 		}
 		if here.batch == nil {
 			a.page.Missed = true
@@ -343,27 +314,28 @@ func (a *Accounts) children(r *record, base int64, account *Account) {
 	}
 }
 
-// batch returns a live batch, from memory or from where it was recorded.
-func (a *Accounts) batch(id BatchID) *Batch {
+// batch returns a live batch, from memory or from where it was recorded; nil where there is none to be had.
+func (a *Accounts) batch(id BatchID) (b *Batch, err error) {
 	r, known := a.live[id]
-	if r.batch == nil && known {
-		r.batch = a.load(r)
+	if b = r.batch; b == nil && known {
+		b, err = a.load(r)
 	}
-	if r.batch == nil {
+	if b == nil && err == nil {
 		a.page.Missed = true
 	}
-	return r.batch
+	return b, err
 }
 
-// load reads a batch from where it was recorded; nil when that cannot be read.
-func (a *Accounts) load(r recorded) *Batch {
-	data := make([]byte, r.length)
-	if err := a.spool.batches.log.readAt(r.segment, data, r.offset); err == nil {
-		if body, _ := cutRecord(data); body != nil {
-			return a.parse(body)
-		}
+// load reads a batch from where it was recorded; nil when it is damaged, or was given up.
+func (a *Accounts) load(r recorded) (*Batch, error) {
+	body, err := a.spool.batches.log.record(r.segment, r.offset, r.length)
+	if errors.Is(err, ErrDamaged) || errors.Is(err, errReleased) {
+		return nil, nil
 	}
-	return nil
+	if err != nil {
+		return nil, err
+	}
+	return a.parse(body), nil
 }
 
 // parse reads a batch out of a record, in memory of its own.

@@ -53,5 +53,6 @@ type BatchInfo struct {
 	Attempts        int       // recorded by Attempt
 	Ambiguous       int       // of those, with an unknown outcome
 	Doubts          int       // of those, since the last Pardon
+	Held            bool      // not to be sent, whatever the policy, until an operator decides: see Pardon
 	Attempted       time.Time // the latest; zero: none
 }

@@ -118,3 +118,17 @@ func benchBaseline(b *testing.B, size, group int) {
 	b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64((cpu()-before).Nanoseconds())/events, "cpu-ns/event")
 }
+
+// BenchmarkManifest is what the manifest adds to each group commit.
+func BenchmarkManifest(b *testing.B) {
+	s, _, err := Open(Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	extent := s.journal.log.extentNow()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.manifest.note(journalLog, extent)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/reporterd/reporterd/spool/disk"
 )
@@ -98,9 +100,15 @@ func (l *letters) load(id string) (letterFile, error) {
 	return *f, nil
 }
 
+// maxLetterID bounds an id, in bytes: with its suffix it names a file.
+const maxLetterID = 200
+
 // size returns the size of a letter's file. An id that is no letter's has none, whatever path it spells.
 func (l *letters) size(id string) (int64, error) {
 	if _, ok := batchOfLetter(id + letterSuffix); !ok && !isOriginal(id) || id != filepath.Base(id) {
+		return 0, ErrUnknownLetter
+	}
+	if len(id) > maxLetterID || strings.ContainsRune(id, 0) {
 		return 0, ErrUnknownLetter
 	}
 	f, err := l.fs.OpenFile(l.path(id+letterSuffix), os.O_RDONLY, 0)
@@ -123,9 +131,24 @@ func (l *letters) remove(id string) error {
 	if err != nil {
 		return err
 	}
-	l.count.Add(-1)
-	l.room.free(size)
+	l.refund(id, size)
 	return nil
+}
+
+// absent returns those of the letters that a listing of the directory does not have. Where there is no listing, that is
+// none: a file that cannot be found is not gone when its directory cannot be found either (I17).
+func (l *letters) absent(ids []string) []string {
+	if len(ids) == 0 {
+		return nil
+	}
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(ids, func(id string) bool {
+		_, listed := slices.BinarySearchFunc(entries, id+letterSuffix, func(e disk.Entry, name string) int { return strings.Compare(e.Name, name) })
+		return listed
+	})
 }
 
 func (l *letters) sync() error { return l.fs.SyncDir(filepath.Join(l.root, lettersDir)) }

@@ -72,6 +72,13 @@ func (d *decoder) byte() byte {
 	return b
 }
 
+func (d *decoder) uint32() uint32 {
+	if b := d.bytes(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
 func (d *decoder) uint64() uint64 {
 	if b := d.bytes(8); b != nil {
 		return binary.LittleEndian.Uint64(b)

@@ -25,6 +25,7 @@ type Cut struct {
 	buf     []byte
 	records []logged
 	over    bool
+	held    bool // its batches are kept until an operator decides
 }
 
 // BeginCut starts a cut of everything behind Committed up to and including upTo, which must be durable.
@@ -107,12 +108,25 @@ func (c *Cut) Commit(nothingToReport uint64) error {
 	}
 	c.records = append(c.records, logged{record: r})
 	c.buf = r.append(c.buf)
+	c.holdAll()
 	if err := c.flush(); err != nil {
 		return fmt.Errorf("spool: cut up to %d: %w", c.upTo, err)
 	}
 	c.spool.releaseJournal(c.from, c.upTo)
 	c.spool.tidy()
 	return nil
+}
+
+// holdAll adds to the record that commits the cut, in the same frame, that its batches are held.
+func (c *Cut) holdAll() {
+	for i := range c.batches {
+		if !c.held {
+			return
+		}
+		note := &record{kind: recordNote, id: BatchID{Position: c.upTo, Index: uint32(i)}, doubts: heldBit}
+		c.records = append(c.records, logged{record: note, offset: len(c.buf)})
+		c.buf = note.append(c.buf)
+	}
 }
 
 // account checks that nothing is left out and nothing is in it twice: the law of Counts.
@@ -161,5 +175,5 @@ func (s *Spool) releaseJournal(from, upTo Position) {
 	cut, _ := slices.BinarySearchFunc(j.uncut, upTo+1, func(u uncutMark, p Position) int { return cmp.Compare(u.position, p) })
 	j.uncut = append([]uncutMark(nil), j.uncut[cut:]...)
 	j.mu.Unlock()
-	_ = j.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(upTo)+1 }) // the next cut tries again
+	_ = j.drop(upTo) // the next cut tries again
 }

@@ -8,6 +8,9 @@
 // # Files
 //
 //	lock                       held while a process uses the directory; contains its process id
+//	identity                   32 hexadecimal digits that name the directory
+//	manifest.a, manifest.b     how far the logs go, 512 bytes each: see manifestState
+//	RESTORED                   an operator's word that the directory was restored from a copy
 //	journal/<first>-<try>.seg  accepted events until they are cut
 //	batches/<first>-<try>.seg  sealed batches, attempts, outcomes
 //	batches/spare              the next segment of that log, preallocated: the reserve for draining
@@ -18,8 +21,8 @@
 //
 // first is the sequence number a segment begins with, in twenty digits; try counts segments that begin
 // with the same one. In the journal a sequence number is an event's Position; in the batch log it counts
-// records, in ids it counts ids. Directories are 0700, files 0600. Losing lock, spare or quarantine/
-// loses nothing.
+// records, in ids it counts ids. Directories are 0700, files 0600. Losing lock, spare, identity, a manifest
+// or quarantine/ loses nothing.
 //
 // # Format, version 1
 //
@@ -93,7 +96,8 @@
 //	 9    lost       id
 //	10    moved      uv attempts, uv ambiguous, 1 unanswered, batch
 //	11    note       id, uv ambiguous attempts that nobody decided about, sv latest attempt (Unix nanoseconds);
-//	                 without one, all ambiguous attempts
+//	                 without one, all ambiguous attempts. With 2^31 added the batch is held: it is not sent,
+//	                 whatever the policy, before an operator decides
 //	12    requeued   str id of a dead letter, batch: its events are pending again
 //	13    requeues   uv the count of kind 12, failed ones included; last in every frame since the first
 //	14    account    id, uv number of transactions, and for each: 1 role (1 became a dead letter, 2 delivered
@@ -138,6 +142,23 @@
 //	I16  A segment that says that a dead letter was requeued stays until the letter's file is gone, durably;
 //	     a letter that is found at start although it was requeued is removed. Another frame follows the record
 //	     before any of that.
+//	I17  An error of opening, listing or reading is never taken for damage, and nothing is concluded from it:
+//	     what runs waits and tries again, and a start fails without having changed anything. Damage is what was
+//	     read, twice and through two descriptors, and does not hold; it is set aside durably before anything moves
+//	     past it. A missing file is such an error, unless this process removed it.
+//	I18  The manifest never knows of more than is durable, and of everything that was acknowledged while the
+//	     machine stays up.
+//	I19  Nothing is committed, made or removed in a directory that is not the one that was opened.
+//
+// # The manifest
+//
+// 512 bytes, integers little-endian: "reportmf"; 2 version 1; 1 closed in good order; 1 number of holes; 16
+// identity; 16 of SHA-256(boot id); 8 when the file identity last changed, Unix nanoseconds; 8 when the
+// directory was opened; then 8 each: generation, inode of identity, committed, requeues, accepted, duplicates,
+// delivered, dead, pending, ambiguous, lost, and for each log the first number of its oldest and of its newest
+// segment and the number behind its last entry; for each log 4 try of its oldest and 4 of its newest segment, 4
+// number of segments, 8 bytes of frames in the newest; then for each hole that a start has dealt with 8 first
+// and 8 last record missing of the batch log; zeros; 4 CRC32C of what is before it.
 //
 // # Assumptions
 //

@@ -30,10 +30,9 @@ type entry struct {
 	attempted    int64  // the latest attempt, Unix nanoseconds; 0: none known
 	queued       int32  // its place among its lane's ready ones, plus one; 0: it is set aside
 	flat         bool
-	open         bool  // an attempt was recorded, and nothing about its outcome is known
-	ending       bool  // a record that ends it is on its way
-	lettered     bool  // dead letter files were written for it; owned by whoever set ending
-	unreadable   uint8 // times in a row
+	open         bool // an attempt was recorded, and nothing about its outcome is known
+	ending       bool // a record that ends it is on its way
+	lettered     bool // dead letter files were written for it; owned by whoever set ending
 }
 
 // lane is a list of entries in the order of sealing.
@@ -45,6 +44,8 @@ type lane struct {
 	events      uint64
 	doubtful    int // of count, those with doubts
 	inDoubt     uint64
+	held        int // of count, those that are kept whatever the policy
+	inHeld      uint64
 }
 
 // describe returns the entry of a batch.
@@ -159,7 +160,7 @@ func (e *entry) info() BatchInfo {
 		ID: e.id, Lane: e.lane.key, FlatUsage: e.flat, Transactions: int(e.transactions), Events: e.events,
 		Bytes: int(e.length), OldestTimestamp: e.oldest, NewestTimestamp: e.newest,
 		OldestAccepted: time.Unix(0, e.accepted), Sealed: time.Unix(0, e.sealed),
-		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.doubts), Attempted: e.lastAttempt(),
+		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.doubts &^ heldBit), Held: e.doubts&heldBit != 0, Attempted: e.lastAttempt(),
 	}
 }
 

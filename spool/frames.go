@@ -41,15 +41,14 @@ func ListFrames(ctx context.Context, o InspectOptions, file string, each func(Fr
 	if err != nil {
 		return err
 	}
-	r := replay{log: l, segment: found, limit: limit, found: &Recovery{}, quarantine: s.quarantine}
-	r.visit = func(_ *segment, f frame, offset int64, payload []byte, whole bool) {
+	r := l.replay(found, limit, &Recovery{}, s.quarantine, func(_ *segment, f frame, offset int64, payload []byte, whole bool) {
 		if ctx.Err() != nil {
 			return
 		}
 		if err := each(frameInfo(l.kind, f, offset, payload, whole)); err != nil {
 			cancel(err)
 		}
-	}
+	})
 	err = r.run()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -62,7 +61,7 @@ func ListFrames(ctx context.Context, o InspectOptions, file string, each func(Fr
 
 // find returns a segment by its name, and the first sequence number of the one behind it.
 func (s *Spool) find(file string) (*segmentLog, *segment, uint64, error) {
-	for _, l := range []*segmentLog{s.journal.log, s.batches.log, s.ids.log} {
+	for _, l := range s.logs() {
 		if dir := filepath.Dir(file); dir != "." && dir != l.dir {
 			continue
 		}

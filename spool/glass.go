@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,13 +70,13 @@ func (g *glass) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error
 	file, held := g.files[name]
 	g.mu.Unlock()
 	if held {
-		return &pane{File: file, ctx: g.ctx, held: true}, nil
+		return &pane{File: file, ctx: g.ctx, name: name, held: true}, nil
 	}
 	file, err := g.FS.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &pane{File: file, ctx: g.ctx}, nil
+	return &pane{File: file, ctx: g.ctx, name: name}, nil
 }
 
 // ReadDir implements disk.FS. A directory that is not there is empty.
@@ -159,15 +160,22 @@ func (g *glass) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error)
 type pane struct {
 	disk.File
 	ctx  context.Context
+	name string
 	held bool // closed with the glass
 }
 
-// ReadAt implements io.ReaderAt.
+// ReadAt implements io.ReaderAt. A daemon gives back what it reserved of a segment, which is read as zeros, when it goes
+// on to the next one: a segment that is shorter than when it was listed goes on with zeros.
 func (p *pane) ReadAt(data []byte, off int64) (int, error) {
 	if err := p.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return p.File.ReadAt(data, off)
+	n, err := p.File.ReadAt(data, off)
+	if _, _, segment := parseSegmentName(filepath.Base(p.name)); segment && errors.Is(err, io.EOF) {
+		clear(data[n:])
+		return len(data), nil
+	}
+	return n, err
 }
 
 // WriteAt implements io.WriterAt.

@@ -52,12 +52,16 @@ func writeGolden(t *testing.T, dir string) {
 	appendAll(t, s, append(goldenEvents()[1:], goldenEvents()[0]))
 	cutAll(t, s)
 	lost := s.Batches()
-	require.NoError(t, s.Lose(lost[len(lost)-1].ID))
+	e := s.batches.index.live[lost[len(lost)-1].ID] // as if it were damaged
+	require.NoError(t, s.quarantine.keepRange(s.batches.log, e.segment, e.offset, e.offset+int64(e.length)))
+	require.NoError(t, s.batches.write(&record{kind: recordLost, id: e.id}))
 	require.NoError(t, s.Resolve(s.Batches()[1].ID, Resolution{Dead: []DeadLetter{{
 		Index: 0, Reason: Reason{Code: "metric_invalid", Message: "metric \"a\" is invalid"}, Answer: Answer{Status: 404, Code: "metric_invalid"},
 	}}}))
 	require.NoError(t, s.Close())
-	require.NoError(t, os.Remove(filepath.Join(dir, "lock")))
+	for _, name := range []string{"lock", identityName, manifestNames[0], manifestNames[1]} { // of one directory, in one run of the machine
+		require.NoError(t, os.Remove(filepath.Join(dir, name)))
+	}
 	for _, log := range []string{"batches", "ids"} {
 		require.NoError(t, os.Remove(filepath.Join(dir, log, spareName)))
 	}

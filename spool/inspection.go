@@ -73,12 +73,12 @@ func (o InspectOptions) checked() (InspectOptions, error) {
 // inUse reports whether a process holds the lock. One who may not ask takes it that nobody does.
 func inUse(o InspectOptions) (held bool, holder string, err error) {
 	name := filepath.Join(o.Dir, "lock")
-	held, err = o.FS.Locked(name)
-	if errors.Is(err, fs.ErrPermission) {
-		err = nil
-	}
-	if err != nil {
-		return false, "", fmt.Errorf("spool: data directory: %w", err)
+	for _, target := range []string{name, o.Dir} { // a lock file may have been removed
+		locked, err := o.FS.Locked(target)
+		if err != nil && !errors.Is(err, fs.ErrPermission) && target == name {
+			return false, "", fmt.Errorf("spool: data directory: %w", err)
+		}
+		held = held || err == nil && locked
 	}
 	if held {
 		holder = lockHolder(o.FS, name)
@@ -101,7 +101,7 @@ func (in *Inspection) read(ctx context.Context, o InspectOptions) error {
 	in.spool, in.glass = lookingAt(ctx, o, "journal", "batches")
 	_, err := in.glass.ReadDir(filepath.Join(o.Dir, "journal"))
 	if err == nil {
-		in.Found, err = in.spool.recover()
+		in.Found, _, err = in.spool.recover()
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -118,7 +118,9 @@ func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool,
 		pinned[i] = filepath.Join(o.Dir, pinned[i])
 	}
 	g := newGlass(ctx, o.FS, pinned...)
-	return build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil), g
+	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil)
+	s.quarantine.looking = true
+	return s, g
 }
 
 // Close releases the files. What was asked before stays valid.

@@ -35,6 +35,8 @@ type journal struct {
 	failed error // of the last commit; nil when it was fine
 	size   int64 // bytes of events that are not cut
 	latest int64 // timestamp of any event that was kept since the start, Unix seconds; 0: none was
+
+	retained map[*Pending]Position // from where on the journal is still read
 }
 
 // uncutMark is an id whose only durable place is the journal.
@@ -77,7 +79,7 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), maxFrame/2))
 	}
 	if err := j.admit(len(e.buf)); err != nil {
-		return 0, refused(true, err)
+		return 0, refused(isNoRoom(err), err)
 	}
 	own, leads, waits, duplicates, err := j.place(e)
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +30,8 @@ type letters struct {
 	root  string
 	room  *room
 	count atomic.Int64
+
+	rejected *rejectedQuota // of letters of messages that were never acknowledged
 
 	live func(BatchID) bool // reports whether a batch has yet to end
 
@@ -79,8 +83,7 @@ func (l *letters) put(id string, letter letterFile) error {
 		return errors.Join(err, l.fs.Remove(temporary))
 	}
 	if !l.has(name) {
-		l.count.Add(1)
-		l.room.take(int64(len(data)))
+		l.charge(id, int64(len(data)))
 	}
 	return l.fs.Rename(temporary, name)
 }
@@ -102,8 +105,7 @@ func (l *letters) measure() error {
 			_ = l.fs.Remove(l.path(e.Name))
 			continue
 		}
-		l.count.Add(1)
-		l.room.take(e.Size)
+		l.charge(e.Name, e.Size)
 	}
 	return err
 }
@@ -120,8 +122,7 @@ func (l *letters) withdraw(unmeant func(batch BatchID, letter string) bool) erro
 		}
 		if err = errors.Join(err, l.fs.Remove(l.path(e.Name))); err == nil {
 			withdrawn = true
-			l.count.Add(-1)
-			l.room.free(e.Size)
+			l.refund(e.Name, e.Size)
 		}
 	}
 	if withdrawn {
@@ -157,7 +158,13 @@ func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err e
 			continue
 		}
 		d, err := l.read(e)
-		if err != nil || !q.matches(&d.DeadLetter) {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = l.removed(e.Name, err)
+		}
+		if err != nil && !errors.Is(err, errNoLetter) {
+			return nil, "", fmt.Errorf("spool: dead letter %s: %w", id, err)
+		}
+		if d == nil || !q.matches(&d.DeadLetter) {
 			continue
 		}
 		if len(page) == q.Limit {
@@ -166,6 +173,19 @@ func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err e
 		page = append(page, d.DeadLetter)
 	}
 	return page, "", nil
+}
+
+// removed returns nil when a file that could not be opened was removed since it was listed: its directory can be
+// listed and does not name it.
+func (l *letters) removed(name string, missing error) error {
+	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(entries, func(e disk.Entry) bool { return e.Name == name }) {
+		return missing
+	}
+	return nil
 }
 
 // read reads one letter.

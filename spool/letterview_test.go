@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,4 +50,27 @@ func TestLettersThatAreNotMeantAreNotShown(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page, 1)
 	assert.Equal(t, ids[1], page[0].ID)
+}
+
+// A listing that cannot read a letter says so: one without it would look complete.
+func TestDeadLettersThatCannotBeRead(t *testing.T) {
+	for name, f := range map[string]disktest.Fault{
+		"open": {On: disktest.Open, Err: syscall.EMFILE}, "read": {On: disktest.Read, Err: syscall.EIO},
+		"gone with its directory": {On: disktest.Open, Err: os.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := disktest.New(disktest.Options{})
+			s, _ := open(t, Options{Dir: "data", FS: d})
+			appendAll(t, s, someEvents(3))
+			cutAll(t, s)
+			require.NoError(t, bury(t, s))
+			f.Name = lettersDir
+			d.Inject(f)
+			_, _, err := s.DeadLetters(DeadLetterQuery{})
+			require.ErrorIs(t, err, f.Err)
+			page, _, err := s.DeadLetters(DeadLetterQuery{})
+			require.NoError(t, err)
+			assert.Len(t, page, 1)
+		})
+	}
 }

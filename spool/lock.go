@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,26 +19,48 @@ const (
 )
 
 // lockDir takes the directory for this process, and leaves the process id in the file for whoever finds
-// it locked.
-func lockDir(fs disk.FS, dir string) (io.Closer, error) {
+// it locked. The directory itself is locked as well as the file in it, so that removing the file lets no
+// second process in. A file system that locks no directories leaves it at the file.
+func lockDir(fs disk.FS, dir string) (locks []disk.Held, err error) {
 	name := filepath.Join(dir, "lock")
-	lock, err := fs.Lock(name)
-	for tries := 1; errors.Is(err, disk.ErrLocked) && tries < lockTries; tries++ {
-		time.Sleep(lockPause)
-		lock, err = fs.Lock(name)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, (&presence{held: locks}).close())
+		}
+	}()
+	for _, target := range []string{dir, name} {
+		lock, err := lockPatiently(fs, target)
+		switch {
+		case errors.Is(err, disk.ErrLocked):
+			return locks, fmt.Errorf("spool: data directory %s is in use by process %s: %w", dir, lockHolder(fs, name), err)
+		case err != nil && target == dir:
+			continue
+		case err != nil:
+			return locks, fmt.Errorf("spool: data directory: %w", err)
+		}
+		locks = append(locks, lock)
 	}
-	if errors.Is(err, disk.ErrLocked) {
-		return nil, fmt.Errorf("spool: data directory %s is in use by process %s: %w", dir, lockHolder(fs, name), err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("spool: data directory: %w", err)
+	for _, lock := range locks { // it may have been removed between opening and locking
+		if err := lock.Same(); err != nil {
+			return locks, fmt.Errorf("spool: data directory: %w", err)
+		}
 	}
 	if f, err := fs.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
 		_ = f.Truncate(0) // a courtesy: the lock holds without it
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 		_ = f.Close()
 	}
-	return lock, nil
+	return locks, nil
+}
+
+// lockPatiently passes over a process that only looks.
+func lockPatiently(fs disk.FS, name string) (disk.Held, error) {
+	lock, err := fs.Lock(name)
+	for tries := 1; errors.Is(err, disk.ErrLocked) && tries < lockTries; tries++ {
+		time.Sleep(lockPause)
+		lock, err = fs.Lock(name)
+	}
+	return lock, err
 }
 
 // lockHolder reads the process id, as far as it is to be had.

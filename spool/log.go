@@ -25,6 +25,9 @@ type segmentLog struct {
 	keepSpare    bool // a preallocated file waits to become the next segment
 	room         *room
 	timing       *timing
+	health       health
+	presence     *presence
+	manifest     *manifest
 
 	// file and off are owned by whoever commits: the active segment, nil when there is none, and where
 	// its next frame goes.
@@ -59,6 +62,9 @@ func (l *segmentLog) commit(buf []byte, count uint32, durable func(place)) error
 	if len(buf) > frameHead+maxFrame {
 		return fmt.Errorf("spool: commit to %s: a frame of %d bytes, which nobody would read", l.dir, len(buf))
 	}
+	if err := l.presence.err(); err != nil {
+		return fmt.Errorf("spool: commit to %s: %w", l.dir, err)
+	}
 	at, err := l.put(buf, count)
 	if err != nil {
 		at, err = l.put(buf, count)
@@ -68,10 +74,12 @@ func (l *segmentLog) commit(buf []byte, count uint32, durable func(place)) error
 	}
 	durable(at)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.off += int64(len(buf))
 	l.next = at.first + uint64(count)
 	at.segment.end, at.segment.next = l.off, l.next // I2: readable only now
+	extent := l.extentOf(l.segments)
+	l.mu.Unlock()
+	l.manifest.note(l.kind, extent) // behind the fdatasync and before anybody is told
 	return nil
 }
 
@@ -130,6 +138,9 @@ func (l *segmentLog) makeRoom(n int64) error {
 
 // create makes a new active segment. Its name and head are durable before anything is written to it.
 func (l *segmentLog) create(size int64) error {
+	if err := l.presence.look(); err != nil { // never a file in a directory that took the name
+		return err
+	}
 	s := &segment{first: l.nextSequence(), size: size, end: segmentHead}
 	s.next = s.first
 	if last := l.last(); last != nil && last.first == s.first {

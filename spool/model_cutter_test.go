@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/reporterd/reporterd/event"
@@ -124,7 +125,10 @@ func (s *sealed) add(e *entry) {
 // isFault reports whether an error is one of those that a life is given.
 func isFault(err error) bool {
 	var refused *event.Refused
-	for _, errno := range faultErrors {
+	if errors.Is(err, spool.ErrDamaged) {
+		return false
+	}
+	for _, errno := range slices.Concat(faultErrors, troubleErrors) {
 		if errors.Is(err, errno) {
 			return true
 		}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/reporterd/reporterd/spool"
 )
@@ -23,7 +22,7 @@ func TestModelDamage(t *testing.T) {
 	for seed := first; seed < first+uint64(histories); seed++ {
 		h := runSeed(t, seed, func(ctx context.Context, h *history) {
 			h.shape.faulty, h.shape.quota, h.shape.capacity = false, 0, 0
-			h.digs = true
+			h.digs, h.keeper = true, nil
 			h.runDamaged(ctx)
 		})
 		for _, e := range h.book.entries {
@@ -38,6 +37,7 @@ func TestModelDamage(t *testing.T) {
 
 // runDamaged is a few lives, a clean stop, damage, and a few lives more.
 func (h *history) runDamaged(ctx context.Context) {
+	h.disk.SetCapacity(0) // damage has to be set aside
 	h.live(ctx)
 	h.live(ctx)
 	if h.book.faulty() || !h.open(ctx) {
@@ -137,14 +137,14 @@ func (s *sealed) has(e *entry) bool {
 
 // openDamaged opens the directory after damage, and books what became of the events that were hit.
 func (h *history) openDamaged(ctx context.Context, hit map[*entry]bool) {
-	s, _, err := spool.Open(spool.Options{
-		Dir: "data", FS: h.disk, SegmentBytes: h.shape.segment, DedupeWindow: 24 * time.Hour,
-	})
+	before := h.content()
+	s, found, err := h.startDamaged()
 	if err != nil {
 		h.book.fault("Open after damage: %v", err)
 		return
 	}
 	h.spool = s
+	h.checkQuarantine(found, before)
 	for _, info := range s.Batches() {
 		if _, err := s.Load(info.ID); err != nil {
 			if err := s.Lose(info.ID); err != nil {

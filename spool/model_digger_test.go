@@ -22,6 +22,10 @@ func (q *sender) dig(s *spool.Spool) {
 	done, _ := s.Requeue(ids[q.rng.IntN(2):], time.Time{}) // what it refuses stays dead
 	for _, d := range done {
 		batch, err := s.Load(d.Batch)
+		if err != nil && isTrouble(err) {
+			q.disk.Heal()
+			batch, err = s.Load(d.Batch)
+		}
 		if err != nil {
 			q.complain("Load", err)
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,7 +20,8 @@ var faultErrors = []error{syscall.EIO, syscall.ENOSPC}
 type shape struct {
 	lives      int
 	concurrent bool  // producers, cutter and sender at once; otherwise one step at a time, reproducible
-	faulty     bool  // operations fail
+	faulty     bool  // operations that change the disk fail
+	troubled   bool  // reads, opens and listings fail for a while
 	huge       bool  // some events are huge
 	kills      bool  // now and then only the process dies, and the machine stays up
 	quota      int64 // MaxBytes
@@ -54,10 +56,14 @@ type history struct {
 	disk    platform
 	spool   *spool.Spool // nil between lives, and when opening met the end of the disk
 	crashes int
-	trace   []string // the last operations of the last life that ended
-	harm    string   // what damage was done
-	digs    bool     // dead letters are requeued
-	undone  int      // events that damage made pending again
+	trace   []string    // the last operations of the last life that ended
+	harm    string      // what damage was done
+	digs    bool        // dead letters are requeued
+	undone  int         // events that damage made pending again
+	failed  int         // starts that failed because of trouble
+	keeper  *keeper     // reads the accounts; nil: they are not kept
+	last    bool        // in the last life nothing fails any more
+	garbled atomic.Bool // in this life a read was, or is to be, wrong by a bit
 }
 
 // newHistory returns the history of a seed.
@@ -65,6 +71,9 @@ func newHistory(seed uint64) *history {
 	rng := rand.New(rand.NewPCG(seed, 0x6d6f64656c))
 	h := &history{shape: drawShape(rng), rng: rng, book: newBook()}
 	h.disk = local{disktest.New(disktest.Options{Seed: seed, Capacity: h.shape.capacity})}
+	if h.shape.quota == 0 && rng.IntN(2) == 0 { // a quota makes the spool give accounts up
+		h.keeper = &keeper{book: h.book}
+	}
 	return h
 }
 
@@ -92,9 +101,7 @@ func (h *history) live(ctx context.Context) {
 
 // open starts a life and checks what it finds. It reports whether the disk lived through that.
 func (h *history) open(ctx context.Context) bool {
-	s, _, err := spool.Open(spool.Options{
-		Dir: "data", FS: h.disk, MaxBytes: h.shape.quota, SegmentBytes: h.shape.segment, DedupeWindow: 24 * time.Hour,
-	})
+	s, err := h.start()
 	if err != nil {
 		if !h.disk.Stopped() {
 			h.book.fault("Open: %v", err)
@@ -102,7 +109,7 @@ func (h *history) open(ctx context.Context) bool {
 		return false
 	}
 	h.spool = s
-	st, err := look(ctx, s, h.book)
+	st, err := h.look(ctx)
 	if err != nil {
 		if !h.disk.Stopped() {
 			h.book.fault("after Open: %v", err)
@@ -126,6 +133,13 @@ func (h *history) work(ctx context.Context) {
 		steps = append(steps, func() { p.step(ctx, h.spool) })
 	}
 	steps = append(steps, func() { h.sum() })
+	if h.keeper != nil {
+		h.keeper.rng, h.keeper.disk = h.fork(), h.disk
+		steps = append(steps, func() { h.keeper.step(ctx, h.spool, time.Millisecond) })
+	}
+	if h.shape.troubled {
+		steps = append(steps, h.pester(h.fork()))
+	}
 	if h.shape.concurrent {
 		h.together(steps)
 	} else {
@@ -189,9 +203,12 @@ func (h *history) end(orderly bool) {
 	if !orderly {
 		h.disk.Stop()
 	}
+	if h.keeper != nil {
+		h.keeper.end()
+	}
 	if h.spool != nil {
 		err := h.spool.Close()
-		if err != nil && !h.disk.Stopped() && !h.shape.faulty {
+		if err != nil && !h.disk.Stopped() && !h.shape.faulty && !h.shape.troubled {
 			h.book.fault("Close: %v", err)
 		}
 		h.spool = nil
@@ -204,6 +221,7 @@ func (h *history) end(orderly bool) {
 
 // drain is the last life: nothing fails any more, and everything gets through.
 func (h *history) drain(ctx context.Context) {
+	h.last = true
 	h.disk.SetCapacity(0) // somebody made room; before that, not everything can get through
 	if !h.open(ctx) {
 		return
@@ -228,6 +246,10 @@ func (h *history) drain(ctx context.Context) {
 			break
 		}
 		q.step(h.spool)
+	}
+	if h.keeper != nil && !h.book.faulty() {
+		h.keeper.rng, h.keeper.disk = h.fork(), h.disk
+		h.keeper.balance(ctx, h.spool)
 	}
 	h.probe(ctx)
 	if counts := h.spool.Counts(); counts.Pending != uint64(h.fresh()) {

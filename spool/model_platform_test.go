@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -27,7 +26,8 @@ type platform interface {
 	Stop()
 	Stopped() bool
 	StopAfter(changes int)
-	Inject(disktest.Fault)
+	Inject(disktest.Fault) (lift func())
+	Heal()
 	SetCapacity(int64)
 	Trace() []string
 	// next is the disk of the next life: after a kill the machine went on, otherwise it did not.
@@ -54,6 +54,7 @@ type shared struct {
 	stopped atomic.Bool
 	taking  sync.Mutex // guards heir
 	heir    *shared
+	failing failing
 }
 
 func newShared(t testing.TB, o jetdisk.Options) *shared {
@@ -78,9 +79,11 @@ func (s *shared) Stop() {
 
 func (s *shared) Stopped() bool         { return s.stopped.Load() }
 func (s *shared) StopAfter(changes int) { s.left.Store(int64(changes)) }
-func (s *shared) Inject(disktest.Fault) {}
 func (s *shared) SetCapacity(int64)     {}
 func (s *shared) Trace() []string       { return nil }
+
+func (s *shared) Inject(f disktest.Fault) func() { return s.failing.add(f) }
+func (s *shared) Heal()                          { s.failing.heal() }
 
 func (s *shared) next(bool) platform {
 	s.Stop()
@@ -98,20 +101,38 @@ func (s *shared) OpenFile(name string, flag int, perm os.FileMode) (disk.File, e
 	if flag&os.O_CREATE != 0 {
 		s.change()
 	}
+	if err := s.failing.strike(disktest.Open, name); err != nil {
+		return nil, err
+	}
 	f, err := s.Disk.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}
-	return &sharedFile{f, s}, nil
+	return &sharedFile{f, s, name}, nil
+}
+
+func (s *shared) ReadDir(name string) ([]disk.Entry, error) {
+	if err := s.failing.strike(disktest.ReadDir, name); err != nil {
+		return nil, err
+	}
+	return s.Disk.ReadDir(name)
 }
 
 func (s *shared) Rename(from, to string) error     { s.change(); return s.Disk.Rename(from, to) }
 func (s *shared) Remove(name string) error         { s.change(); return s.Disk.Remove(name) }
-func (s *shared) Lock(n string) (io.Closer, error) { return s.Disk.Lock(n) }
+func (s *shared) Lock(n string) (disk.Held, error) { return s.Disk.Lock(n) }
 
 type sharedFile struct {
 	disk.File
-	of *shared
+	of   *shared
+	name string
+}
+
+func (f *sharedFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.of.failing.strike(disktest.Read, f.name); err != nil {
+		return 0, err
+	}
+	return f.File.ReadAt(p, off)
 }
 
 func (f *sharedFile) Sync() error { f.of.change(); return f.File.Sync() }
@@ -134,6 +155,7 @@ func TestModelOnJetStream(t *testing.T) {
 	for seed := first; seed < first+uint64(fromEnv(t, "REPORTERD_MODEL_JETSTREAM", 12)); seed++ {
 		h := newHistory(seed)
 		h.shape.faulty, h.shape.capacity, h.shape.concurrent, h.digs = false, 0, true, true
+		h.shape.troubled = seed%2 == 0
 		h.disk = newShared(t, jetdisk.Options{JetStream: js, Stream: "M", Prefix: fmt.Sprintf("m.%d", seed), Patience: 5 * time.Second, CacheSize: 64 << 10})
 		h.run(t.Context())
 		if h.spool != nil {

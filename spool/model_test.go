@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -22,18 +24,32 @@ import (
 //   - a cut, a resolution and a requeue happen wholly or not at all;
 //   - the counts are exact, and nothing is lost.
 //
+// In some histories a reader of the accounts books like the ledger: it misses nothing, and its sums are the counts.
+//
 // REPORTERD_MODEL_HISTORIES sets how many histories, REPORTERD_MODEL_SEED the first one's seed. A
 // history is reproducible by its seed when it is not concurrent; otherwise it is one of many like it.
 func TestModel(t *testing.T) {
-	var crashes, events int
-	histories := histories(t, 150)
-	first := uint64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
-	for seed := first; seed < first+uint64(histories); seed++ {
-		h := runSeed(t, seed, func(ctx context.Context, h *history) { h.digs = true; h.run(ctx) })
-		crashes += h.crashes
-		events += len(h.book.entries)
-	}
-	t.Logf("%d histories, %d crashes, %d events", histories, crashes, events)
+	runHistories(t, 150, func(ctx context.Context, h *history) { h.digs = true; h.run(ctx) })
+}
+
+// runHistories runs as many histories as the environment says, on all processors.
+func runHistories(t *testing.T, usual int, run func(context.Context, *history)) {
+	histories, first := int64(histories(t, usual)), int64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
+	var next, crashes, events, failed atomic.Int64
+	t.Run("all", func(t *testing.T) {
+		for range runtime.GOMAXPROCS(0) {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				for n := next.Add(1); n <= histories; n = next.Add(1) {
+					h := runSeed(t, uint64(first+n-1), run)
+					crashes.Add(int64(h.crashes))
+					failed.Add(int64(h.failed))
+					events.Add(int64(len(h.book.entries)))
+				}
+			})
+		}
+	})
+	t.Logf("%d histories, %d crashes, %d starts that failed, %d events", histories, crashes.Load(), failed.Load(), events.Load())
 }
 
 // runSeed runs one history in fake time, and ends the test if it meets a violation.

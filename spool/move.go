@@ -71,11 +71,7 @@ func (b *batches) straggler() *entry {
 // forward copies a live batch to the end of the log, with its attempts. moves is held for writing (I10).
 // A batch that cannot be read stays where it is, for Load to say so.
 func (b *batches) forward(e *entry) error {
-	body, err := b.body(e)
-	if err != nil {
-		return err
-	}
-	batch, err := b.index.parseBatch(body)
+	batch, err := b.batch(e)
 	if err != nil {
 		return err
 	}
@@ -86,7 +82,7 @@ func (b *batches) forward(e *entry) error {
 	buf := appendBatch(nil, recordMoved, 0, &copied, batch.Transactions)
 	copied.offset, copied.length = 0, uint32(len(buf))
 	records := []logged{{record: &record{kind: recordMoved, entry: &copied}}}
-	if copied.attempts > 0 {
+	if copied.attempts > 0 || copied.doubts > 0 {
 		note := &record{kind: recordNote, id: e.id, doubts: copied.doubts, at: copied.attempted}
 		records = append(records, logged{record: note, offset: len(buf)})
 		buf = note.append(buf)

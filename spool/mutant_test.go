@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 
 // TestMutantsApply keeps the mutants in step with the code: each one's text stands there exactly once.
 func TestMutantsApply(t *testing.T) {
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, troubleMutants) {
 		for _, c := range m.changes {
 			source, err := os.ReadFile(c.file)
 			require.NoError(t, err, m.name)
@@ -29,7 +30,7 @@ func TestMutants(t *testing.T) {
 	if os.Getenv("REPORTERD_MUTANTS") == "" {
 		t.Skip("takes minutes: set REPORTERD_MUTANTS=1")
 	}
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, troubleMutants) {
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
 			output, err := m.run(t)
 			var exit *exec.ExitError
@@ -42,7 +43,14 @@ func TestMutants(t *testing.T) {
 }
 
 // judges are the tests of mutants whose occasion is too rare for random histories.
-var judges = map[string]string{"forget where the last cut was": "TestEmptySegmentReplacesNothing"}
+var judges = map[string]string{
+	"forget where the last cut was":          "TestEmptySegmentReplacesNothing",
+	"take a failed read for a torn end":      "TestStartWithAnyFailedReadTakesNothingAway",
+	"go on behind a segment not read":        "TestStartWithAnyFailedReadTakesNothingAway",
+	"give up what failed three times":        "TestRunningReadersWaitForTheDisk",
+	"believe the first reading of damage":    "TestWhatReadsWellTheSecondTimeIsNotDamaged",
+	"pass over damage that is not set aside": "TestDamageThatCannotBeSetAsideStops",
+}
 
 // test names the test that has to notice.
 func (m *mutant) test() string {
@@ -51,6 +59,9 @@ func (m *mutant) test() string {
 	}
 	if m.damage {
 		return "TestModelDamage"
+	}
+	if slices.ContainsFunc(troubleMutants, func(t mutant) bool { return t.name == m.name }) {
+		return "TestModelTrouble"
 	}
 	return "TestModel"
 }

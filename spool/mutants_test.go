@@ -6,7 +6,7 @@ type change struct{ file, old, new string }
 // mutant is one way to break the spool.
 type mutant struct {
 	name    string
-	damage  bool // TestModelDamage has to notice; otherwise TestModel
+	damage  bool // TestModelDamage has to notice; otherwise TestModel, or TestModelTrouble
 	changes []change
 }
 
@@ -64,13 +64,13 @@ var mutants = []mutant{
 		"replay.go", "	if err == nil && f.first == r.next {\n",
 		"	if err == nil && f.first == r.next {\n" +
 			"		if _, _, end := r.scan.read(r.off + f.size()); end != nil && r.limit == math.MaxUint64 && f.kind == frameData {\n" +
-			"			return false\n		}\n		f, payload, err = r.scan.read(r.off)\n",
+			"			return false, nil\n		}\n		f, payload, err = r.scan.read(r.off)\n",
 	}}},
 	{"believe what was superseded", false, []change{{
 		"replay.go", "			limit = l.segments[i+1].first\n", "			limit = math.MaxUint64\n",
 	}}},
 	{"trust the page cache of a killed process", false, []change{{
-		"replay.go", "		err = r.log.syncFile(file)\n", "",
+		"replay.go", "	err = r.log.syncFile(file)\n", "",
 	}}},
 	{"do not wait for an attempt's record", false, []change{{
 		"batches.go", "	return s.batches.note(&record{kind: recordAttempt, id: id, at: at.UnixNano()})\n",
@@ -92,6 +92,22 @@ var mutants = []mutant{
 		"batches.go", "n := b.index.requeued(); n > 0 {", "n := b.index.requeued(); n > 1<<60 {",
 	}, {
 		"spent.go", "	x.requeues = max(x.requeues, uint64(r.entry.id.Position))\n", "",
+	}}},
+	{"take a failed read for a torn end", false, []change{{
+		"reader.go", "	return r.log.trouble(r.segment, r.scan.failed, err)\n", "	return errNoFrame\n",
+	}}},
+	{"go on behind a segment not read", false, []change{{
+		"replay.go", "		if err := r.run(); err != nil {\n", "		if r.run() != nil {\n			continue\n		}\n		if err := error(nil); err != nil {\n",
+	}}},
+	{"give up what failed three times", false, []change{{
+		"load.go", "		if err != nil {\n			return nil, err\n",
+		"		if err != nil {\n			if b.log.health.errors.Load() >= 3 {\n				return nil, ErrDamaged\n			}\n			return nil, err\n",
+	}}},
+	{"believe the first reading of damage", true, []change{{
+		"reader.go", "const readings = 2\n", "const readings = 1\n",
+	}}},
+	{"pass over damage that is not set aside", true, []change{{
+		"quarantine.go", "		return fmt.Errorf(\"%d damaged bytes", "		_ = fmt.Errorf(\"%d damaged bytes",
 	}}},
 	{"requeue without the figures", false, []change{{
 		"spent.go", "	x.tally.requeued(r.entry.events)\n", "",

@@ -35,9 +35,14 @@ func (m SyncMode) String() string {
 
 // Options of Open. Zero values mean what the comments say.
 type Options struct {
+	// RejectedBytes and RejectedLetters bound the dead letters of messages that were never acknowledged; 0: 64 MiB and
+	// 10,000. They never take more than a sixteenth of MaxBytes, beside it.
+	RejectedBytes   int64
+	RejectedLetters int
+
 	Dir          string
 	FS           disk.FS       // nil: disk.OS
-	MaxBytes     int64         // quota of everything under Dir; 0: none
+	MaxBytes     int64         // quota of everything under Dir, but for letters of rejected messages; 0: none
 	MinFreeBytes int64         // what the file system shall keep free
 	SegmentBytes int64         // of the journal; 0: 64 MiB, less on small quotas and disks
 	Sync         SyncMode      // zero: Always
@@ -47,6 +52,10 @@ type Options struct {
 	// Accounted keeps what Spool.Accounts reads until Spool.Booked says that it was booked, or ended batches take up
 	// an eighth of MaxBytes (without a quota, 1 GiB).
 	Accounted bool
+
+	// Trouble, when not nil, is told when something about the directory begins to be wrong while it is open, and
+	// when that is over. It is called by one goroutine at a time and must not block.
+	Trouble func(Trouble)
 }
 
 // withDefaults fills in what is zero.

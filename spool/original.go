@@ -21,6 +21,10 @@ type Original struct {
 	Payload     string `json:"payload"`
 	Base64      bool   `json:"base64,omitempty"` // the payload is no text, and is encoded
 	Cut         int    `json:"cut,omitempty"`    // bytes of the payload that are missing at its end
+
+	// Rejected says that the message was never acknowledged to its sender: a bad plain publish. Its letter has a quota
+	// of its own (Options.RejectedBytes) and keeps the beginning of the payload only.
+	Rejected bool `json:"rejected,omitempty"`
 }
 
 const (
@@ -34,13 +38,17 @@ const (
 // durable, or with an error when there is no room or no way; then nothing is kept. origin tells messages
 // apart, such as STREAM-42: the same message with the same origin is the same letter.
 func (s *Spool) Bury(origin, serviceID string, o Original, payload []byte, why Reason) (id string, err error) {
-	id = originalID(origin, payload)
+	prefix := originalPrefix
+	if o.Rejected {
+		prefix = rejectedPrefix
+	}
+	id = originalID(prefix, origin, payload)
 	o.put(payload)
 	now := time.Now().UTC().Truncate(time.Second)
 	letter := letterFile{DeadLetter: DeadLetter{
 		ServiceID: serviceID, ID: id, Usage: map[string]uint64{}, Reason: why, Original: &o, Timestamp: now, CreatedAt: now,
 	}}
-	if err := s.room.admit(2*int64(len(payload))+4096, s.batches.log.segmentBytes); err != nil {
+	if err := s.admitOriginal(o); err != nil {
 		return "", err
 	}
 	if err = s.letters.put(id, letter); err == nil {
@@ -52,8 +60,21 @@ func (s *Spool) Bury(origin, serviceID string, o Original, payload []byte, why R
 	return id, nil
 }
 
+// admitOriginal returns nil when there is room for the letter of a message. A letter of a rejected one takes none of
+// the quota, and has to leave the watermark of the disk.
+func (s *Spool) admitOriginal(o Original) error {
+	need, reserve := 2*int64(len(o.Payload))+4096, s.batches.log.segmentBytes
+	if !o.Rejected {
+		return s.room.admit(need, reserve)
+	}
+	if left := s.room.diskLeft(); left < need+reserve {
+		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d", left, s.room.minFree)
+	}
+	return s.letters.rejected.admit(need)
+}
+
 // originalID is a file name, whatever the origin.
-func originalID(origin string, payload []byte) string {
+func originalID(prefix, origin string, payload []byte) string {
 	sum := sha256.Sum256(append([]byte(origin+"\x00"), payload...))
 	plain := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_' {
@@ -61,7 +82,7 @@ func originalID(origin string, payload []byte) string {
 		}
 		return '_'
 	}, origin)
-	return originalPrefix + plain[:min(len(plain), 100)] + "-" + hex.EncodeToString(sum[:6])
+	return prefix + plain[:min(len(plain), 100)] + "-" + hex.EncodeToString(sum[:6])
 }
 
 // isOriginal reports whether a letter is that of a message, by its id.
@@ -70,9 +91,13 @@ func isOriginal(id string) bool {
 }
 
 func (o *Original) put(payload []byte) {
-	if len(payload) > maxOriginal {
-		o.Cut = len(payload) - maxOriginal
-		payload = payload[:maxOriginal]
+	most := maxOriginal
+	if o.Rejected {
+		most = maxRejectedPayload
+	}
+	if len(payload) > most {
+		o.Cut = len(payload) - most
+		payload = payload[:most]
 	}
 	if o.Base64 = !utf8.Valid(payload); o.Base64 {
 		o.Payload = base64.StdEncoding.EncodeToString(payload)

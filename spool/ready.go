@@ -105,6 +105,14 @@ func (l *lane) newest(limit int) []*entry {
 
 // doubt sets how many attempts at a batch have an outcome that nobody knows and nobody decided about.
 func (l *lane) doubt(e *entry, doubts uint32) {
+	switch was, is := e.doubts&heldBit != 0, doubts&heldBit != 0; {
+	case is && !was:
+		l.held++
+		l.inHeld += e.events
+	case was && !is:
+		l.held--
+		l.inHeld -= e.events
+	}
 	switch {
 	case e.doubts == 0 && doubts > 0:
 		l.doubtful++
@@ -188,14 +196,37 @@ func (s *Spool) LaneDoubts(key LaneKey) (batches int, events uint64) {
 	return 0, 0
 }
 
+// LaneHeld returns how many live batches of a lane are held, and how many events are in them.
+func (s *Spool) LaneHeld(key LaneKey) (batches int, events uint64) {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lanesMu.Lock()
+	defer x.lanesMu.Unlock()
+	if l := x.lanes[key]; l != nil {
+		return l.held, l.inHeld
+	}
+	return 0, 0
+}
+
+// Held returns the live batches behind a batch that are not to be sent until an operator decides, at most
+// limit, in the order of their ids.
+func (s *Spool) Held(behind BatchID, limit int) []BatchInfo {
+	return s.doubtful(behind, limit, func(e *entry) bool { return e.doubts&heldBit != 0 })
+}
+
 // Doubtful returns the live batches with doubts behind a batch, at most limit, in the order of their ids.
 func (s *Spool) Doubtful(behind BatchID, limit int) []BatchInfo {
+	return s.doubtful(behind, limit, func(e *entry) bool { return e.doubts > 0 })
+}
+
+func (s *Spool) doubtful(behind BatchID, limit int, is func(*entry) bool) []BatchInfo {
 	x := s.batches.index
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var found []BatchInfo
 	for _, e := range x.live {
-		if e.doubts > 0 && e.id.Compare(behind) > 0 {
+		if is(e) && e.id.Compare(behind) > 0 {
 			found = append(found, e.info())
 		}
 	}

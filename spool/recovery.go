@@ -7,24 +7,33 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // Recovery is what Open found.
 type Recovery struct {
 	Counts     Counts
 	Committed  Position
-	Batches    int      // live
-	Torn       []Range  // ends that were never acknowledged, passed over
-	Short      []Range  // what is missing of files that were made longer: what was in it is unknown
-	Damaged    []Range  // set aside in quarantine/
-	Refused    []string // files of another format, set aside, one line each
-	Unanswered int      // batches with an attempt whose outcome nobody saw
-	Unknown    uint64   // events in them, counted as ambiguous
-	Lost       uint64   // events found lost by this recovery, also when an earlier one said so of the same damage
-	Undone     uint64   // events that had been counted delivered or dead, and are pending again
+	Batches    int       // live
+	Torn       []Range   // ends that were never acknowledged, passed over
+	Short      []Range   // what is missing of files that were made longer: what was in it is unknown
+	Damaged    []Range   // set aside in quarantine/
+	Refused    []string  // files of another format, set aside, one line each
+	Unanswered int       // batches with an attempt whose outcome nobody saw
+	Unknown    uint64    // events in them, counted as ambiguous
+	Lost       uint64    // events found lost by this recovery, also when an earlier one said so of the same damage
+	Undone     uint64    // events that had been counted delivered or dead, and are pending again
+	Missing    []Missing // what was durable and is gone, as the manifest and the numbers tell
+	Exact      bool      // the manifest was current: Lost is all that was lost; otherwise it may be more
+	Rebuilt    bool      // the manifest or one of its two files was missing or damaged
+	Copied     bool      // the directory is a copy of the one that was used before
+	Restored   bool      // the operator said that it was restored
+	Held       uint64    // events that are kept until an operator decides, because of this recovery
+	Identity   string    // of the directory, in hexadecimal; empty: the disk keeps none
 	Took       time.Duration
 }
 
@@ -55,9 +64,18 @@ func (r *Recovery) Lines() []string {
 		lines = append(lines, fmt.Sprintf("%s: %d bytes damaged at offset %d, kept in %s/", d.File, d.Bytes, d.Offset, quarantineDir))
 	}
 	lines = append(lines, r.Refused...)
-	if r.Lost > 0 {
+	for _, m := range r.Missing {
+		lines = append(lines, m.String())
+	}
+	if r.Rebuilt {
+		lines = append(lines, "the manifest is missing or damaged and is made anew: of what else is missing only the logs tell")
+	}
+	if r.Lost > 0 && len(r.Missing) > 0 && !r.Exact {
+		lines = append(lines, fmt.Sprintf("at least %d events lost: what was written last before the machine stopped is not known", r.Lost))
+	} else if r.Lost > 0 {
 		lines = append(lines, fmt.Sprintf("%d events lost to damage", r.Lost))
 	}
+	lines = append(lines, r.heldLines()...)
 	if r.Undone > 0 {
 		lines = append(lines, fmt.Sprintf("%d events were counted as delivered or dead, the record is damaged, they are pending again", r.Undone))
 	}
@@ -67,39 +85,80 @@ func (r *Recovery) Lines() []string {
 	return lines
 }
 
+// heldLines say what is kept until an operator decides, and why.
+func (r *Recovery) heldLines() (lines []string) {
+	switch {
+	case r.Copied:
+		lines = append(lines, "the directory is a copy of the one that was used before: what it has not delivered may have been delivered by the original")
+	case r.Restored:
+		lines = append(lines, RestoredName+" was found: the directory was restored from a copy")
+	}
+	if r.Held > 0 {
+		lines = append(lines, fmt.Sprintf("%d events are parked and not sent until you decide: list them with GET /api/v1/parked, then POST /api/v1/parked/ID/resend, counted or bury", r.Held))
+	}
+	return lines
+}
+
 // recover rebuilds everything in RAM from disk: batches, then ids, then what of the journal is behind the
 // last cut.
-func (s *Spool) recover() (*Recovery, error) {
-	found := &Recovery{}
+func (s *Spool) recover() (*Recovery, *remembered, error) {
+	known, err := s.manifest.load() // before the logs, which may grow while they are looked into
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.originOf(&known); err != nil {
+		return nil, nil, err
+	}
+	found := &Recovery{Exact: known.exact, Copied: known.copied, Restored: known.restored != ""}
+	err = s.readLogs(&known, found)
+	return found, &known, err
+}
+
+// readLogs reads the logs one after the other, and compares each with what the manifest remembers.
+func (s *Spool) readLogs(known *remembered, found *Recovery) error {
 	for _, dir := range []string{"journal", "batches", "ids", lettersDir, quarantineDir} {
-		if err := s.fs.MkdirAll(filepath.Join(s.dir, dir), 0o700); err != nil {
-			return nil, fmt.Errorf("spool: data directory: %w", err)
+		if err := makeDir(s.fs, filepath.Join(s.dir, dir)); err != nil {
+			return err
 		}
 	}
 	if err := s.syncNames(); err != nil {
-		return nil, fmt.Errorf("spool: data directory: %w", err)
+		return fmt.Errorf("spool: data directory: %w", err)
 	}
 	if err := errors.Join(s.quarantine.measure(), s.letters.measure()); err != nil {
-		return nil, fmt.Errorf("spool: data directory: %w", err)
+		return fmt.Errorf("spool: data directory: %w", err)
 	}
 	if err := s.batches.log.open(0, s.quarantine, found, s.batches.replay); err != nil {
-		return nil, err
+		return err
 	}
+	s.compareBatches(known, found)
 	s.batches.index.settle()
 	if err := s.letters.withdraw(s.batches.index.unmeant); err != nil {
-		return nil, fmt.Errorf("spool: dead letters: %w", err)
+		return fmt.Errorf("spool: dead letters: %w", err)
 	}
 	for _, letter := range s.batches.index.spentLetters() {
 		s.letters.claimed[letter] = true // until settle has removed it
 	}
 	if err := s.ids.log.open(0, s.quarantine, found, s.ids.visit); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.replayJournal(found); err != nil {
-		return nil, err
+		return err
 	}
+	s.compareJournal(known, found)
 	s.settle(found)
-	return found, nil
+	return nil
+}
+
+// makeDir makes a directory, or says what to do where it cannot.
+func makeDir(to disk.FS, dir string) error {
+	err := to.MkdirAll(dir, 0o700)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("spool: data directory: %s is a file where a directory has to be: move it away and start again: %w", dir, err)
+	case err != nil:
+		return fmt.Errorf("spool: data directory: %w", err)
+	}
+	return nil
 }
 
 // syncNames makes the names of the directories durable, and what an earlier life left undecided.

@@ -20,7 +20,8 @@ const tornBytes = 512
 type visit func(s *segment, f frame, offset int64, payload []byte, whole bool)
 
 // open lists the segments of a log and replays them: every frame that was acknowledged, and none that was
-// superseded (I6). It streams, and fails only when the directory cannot be read.
+// superseded (I6). It streams, and fails when something cannot be read or set aside (I17): then nothing is known of what
+// comes after, and a log that went on from here would supersede it.
 func (l *segmentLog) open(from uint64, q *quarantine, found *Recovery, visit visit) error {
 	if err := l.list(q, found); err != nil {
 		return fmt.Errorf("spool: read %s: %w", l.dir, err)
@@ -38,7 +39,7 @@ func (l *segmentLog) open(from uint64, q *quarantine, found *Recovery, visit vis
 			s.end, s.next = s.size, limit // wholly behind: it is about to be removed
 			continue
 		}
-		r := replay{log: l, segment: s, limit: limit, found: found, quarantine: q, visit: visit}
+		r := l.replay(s, limit, found, q, visit)
 		if err := r.run(); err != nil {
 			return fmt.Errorf("spool: read %s: %w", l.dir, err)
 		}
@@ -58,13 +59,19 @@ func (l *segmentLog) list(q *quarantine, found *Recovery) error {
 		first, try, ok := parseSegmentName(e.Name)
 		if !ok {
 			if e.Name == spareName {
-				_ = l.fs.Remove(l.path(spareName)) // made anew: what is in it is anybody's guess
+				_ = l.fs.Remove(l.path(spareName)) // made anew: what is in it is unknown
 			}
 			continue
 		}
 		s := &segment{first: first, try: try, size: e.Size, end: segmentHead, next: first}
-		if l.foreign(s) {
-			l.setAside(s, q, found)
+		foreign, err := l.foreign(s)
+		if err == nil && foreign {
+			err = l.setAside(s, q, found)
+		}
+		if err != nil {
+			return err
+		}
+		if foreign {
 			continue
 		}
 		l.room.take(s.size)
@@ -76,74 +83,93 @@ func (l *segmentLog) list(q *quarantine, found *Recovery) error {
 	return nil
 }
 
-func (l *segmentLog) foreign(s *segment) bool {
-	head := make([]byte, segmentHead)
-	if s.size < segmentHead || l.readAt(s, head, 0) != nil {
-		return false
+// foreign reports whether the head of a file says that it is of another version or another log.
+func (l *segmentLog) foreign(s *segment) (bool, error) {
+	if s.size < segmentHead {
+		return false, nil
 	}
-	return checkHead(head, l.kind) == headForeign
+	head := make([]byte, segmentHead)
+	if err := l.readAt(s, head, 0); err != nil {
+		return false, err
+	}
+	return checkHead(head, l.kind) == headForeign || s.misnamed(head, l.kind), nil
 }
 
-func (l *segmentLog) setAside(s *segment, q *quarantine, found *Recovery) {
-	kept, err := q.keepFile(l, s.name())
+func (l *segmentLog) setAside(s *segment, q *quarantine, found *Recovery) error {
+	why := l.whyForeign(s)
+	kept, err := q.keepFile(l, s)
 	if err != nil {
-		kept = "where it is: " + err.Error()
-	} else {
-		q.add(s.size)
+		return err
 	}
-	found.Refused = append(found.Refused, fmt.Sprintf("%s: written by another version of reporterd, not read, kept %s", filepath.Join(l.dir, s.name()), kept))
+	found.Refused = append(found.Refused, fmt.Sprintf("%s: %s, not read, kept %s", filepath.Join(l.dir, s.name()), why, kept))
+	return nil
 }
 
 // replay reads one segment at start.
 type replay struct {
-	log        *segmentLog
-	segment    *segment
+	reader
 	limit      uint64 // the next segment's first: what is here from there on was superseded
 	found      *Recovery
 	quarantine *quarantine
 	visit      visit
 
-	scan scanner
 	off  int64
 	next uint64
 
 	closed bool // a footer was read
 }
 
-// run reads the segment. A file that cannot even be opened is no damage: somebody has to see to it, and
-// meanwhile nothing of it must be given up.
+func (l *segmentLog) replay(s *segment, limit uint64, found *Recovery, q *quarantine, visit visit) *replay {
+	return &replay{reader: reader{log: l, segment: s}, limit: limit, found: found, quarantine: q, visit: visit}
+}
+
+// run reads the segment. Until all of it was read, and what is damaged set aside, nothing of the file or of what is
+// known of it is changed: an error ends the start, and the next one finds the same (I17).
 func (r *replay) run() error {
 	s := r.segment
-	file, err := r.log.fs.OpenFile(r.log.path(s.name()), os.O_RDWR, 0)
+	if err := r.open(r.log, s, s.size); err != nil {
+		return err
+	}
+	defer func() { _ = r.close() }() // opened for reading
+	r.next, r.off = s.first, min(segmentHead, s.size)
+	for more := true; more && r.next < r.limit; {
+		var err error
+		if more, err = r.step(); err != nil {
+			return err
+		}
+	}
+	made, err := r.checkHead()
 	if err != nil {
 		return err
 	}
-	r.next, r.off = s.first, min(segmentHead, s.size)
-	r.scan = scanner{file: file, size: s.size}
-	for r.next < r.limit && r.step() {
-	}
-	made := r.checkHead()
 	s.end, s.next = max(r.off, segmentHead), r.next
 	if r.limit == math.MaxUint64 {
-		r.finish(file, made)
-		// A process that was killed leaves in the page cache what it did not live to sync. From here on it
-		// counts as accepted, so it has to be as durable as what was acknowledged (I2).
-		err = r.log.syncFile(file)
+		return r.settle(made)
 	}
-	return errors.Join(err, file.Close())
+	return nil
 }
 
 // checkHead reports a damaged head of a segment that holds something. It costs nothing but is worth
 // knowing. made is how many bytes the file was made with; 0: unknown.
-func (r *replay) checkHead() (made int64) {
-	head := make([]byte, segmentHead)
-	if r.log.readAt(r.segment, head, 0) == nil && checkHead(head, r.log.kind) == headFine {
-		return reserved(head)
-	}
-	if r.next > r.segment.first {
+func (r *replay) checkHead() (made int64, err error) {
+	state, made, err := r.head(r.log.kind)
+	if err == nil && state != headFine && r.next > r.segment.first {
 		r.found.Damaged = append(r.found.Damaged, r.span(0, segmentHead))
 	}
-	return 0
+	return made, err
+}
+
+// settle ends the newest segment, and makes it durable.
+func (r *replay) settle(made int64) error {
+	file, err := r.log.fs.OpenFile(r.log.path(r.segment.name()), os.O_RDWR, 0)
+	if err != nil {
+		return r.log.trouble(r.segment, span{}, err)
+	}
+	r.finish(file, made)
+	// A process that was killed leaves in the page cache what it did not live to sync. From here on it
+	// counts as accepted, so it has to be as durable as what was acknowledged (I2).
+	err = r.log.syncFile(file)
+	return errors.Join(err, file.Close())
 }
 
 // finish closes the newest segment, of which nobody knows whether the process that wrote it was done: with
@@ -168,41 +194,52 @@ func (r *replay) finish(file disk.File, made int64) {
 }
 
 // step takes one frame, or passes over damage. It returns false at the end.
-func (r *replay) step() bool {
-	f, payload, err := r.scan.read(r.off)
+func (r *replay) step() (more bool, err error) {
+	f, payload, err := r.read(r.off)
 	if err == nil && f.first == r.next {
-		return r.take(f, payload)
+		return r.take(f, payload), nil
 	}
 	if err == nil && (f.first >= r.limit || f.kind == frameFooter && f.first > r.next) {
-		return r.gap(f)
+		return r.gap(f), nil
 	}
 	if err == nil && f.first > r.next { // a frame before it is gone without a trace
-		return r.take(f, payload)
+		return r.take(f, payload), nil
+	}
+	if err != nil && !inFile(err) {
+		return false, err
 	}
 	bad := f
 	if !errors.Is(err, errBadBody) || bad.first != r.next {
 		bad, payload = frame{}, nil
 	}
-	payload = slices.Clone(payload)
-	at, written := r.scan.resync(r.off+1, r.next, r.limit)
-	r.segment.torn = r.segment.torn || written
+	return r.pass(bad, slices.Clone(payload), errors.Is(err, errNoFrame))
+}
+
+// pass judges what is no frame, by what is behind it. bad is the head of a frame whose payload does not hold, if there
+// is one; empty says that there was nothing at all.
+func (r *replay) pass(bad frame, payload []byte, empty bool) (more bool, err error) {
+	at, written, err := r.resync(r.off+1, r.next, r.limit)
+	if err != nil {
+		return false, err
+	}
 	switch {
 	case at >= 0:
-		r.damage(r.off, at, bad, payload)
+		err = r.damage(r.off, at, bad, payload)
 		r.off = at
-		return true
-	case r.limit != math.MaxUint64: // whatever is missing before the next segment was acknowledged
-		r.damage(r.off, r.segment.size, bad, payload)
+		more = true
+	case r.limit != math.MaxUint64: // what is missing before the next segment was acknowledged
+		err = r.damage(r.off, r.segment.size, bad, payload)
 		r.next = r.limit
 	case r.log.kind == journalLog && bad.kind == frameData && !torn(payload, r.off+frameHead):
-		r.damage(r.off, r.off+bad.size(), bad, payload)
+		err = r.damage(r.off, r.off+bad.size(), bad, payload)
 		r.next, r.off = bad.next(), r.off+bad.size()
-	case written || !errors.Is(err, errNoFrame):
+	case written || !empty:
 		// I13: nothing valid behind it, so it was never acknowledged: a torn end.
 		r.segment.torn = true
 		r.found.Torn = append(r.found.Torn, r.span(r.off, r.segment.size))
 	}
-	return false
+	r.segment.torn = r.segment.torn || written
+	return more, err
 }
 
 // torn reports whether a payload at an offset of its file has a sector that was never written: reserved
@@ -242,15 +279,18 @@ func (r *replay) gap(f frame) bool {
 	return false
 }
 
-// damage books a range that held something that was acknowledged.
-func (r *replay) damage(from, to int64, bad frame, payload []byte) {
+// damage sets a range aside that held something that was acknowledged, then books it.
+func (r *replay) damage(from, to int64, bad frame, payload []byte) error {
+	if err := r.quarantine.keepRange(r.log, r.segment, from, to); err != nil {
+		return err
+	}
 	span := r.span(from, to)
 	span.Events = uint64(bad.count)
 	r.found.Damaged = append(r.found.Damaged, span)
-	r.quarantine.keepRange(r.log, r.segment, from, to)
 	if bad.kind == frameData && payload != nil {
 		r.visit(r.segment, bad, from, payload, false)
 	}
+	return nil
 }
 
 func (r *replay) span(from, to int64) Range {

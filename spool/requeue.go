@@ -164,12 +164,16 @@ func (s *Spool) sweepSpent() {
 	if len(spent) == 0 || s.batches.append(nil, nil) != nil {
 		return
 	}
-	var gone []string
+	var gone, missing []string
 	for _, letter := range spent {
-		if err := s.letters.remove(letter); err == nil || errors.Is(err, ErrUnknownLetter) {
+		switch err := s.letters.remove(letter); {
+		case err == nil:
 			gone = append(gone, letter)
+		case errors.Is(err, ErrUnknownLetter):
+			missing = append(missing, letter)
 		}
 	}
+	gone = append(gone, s.letters.absent(missing)...)
 	if len(gone) == 0 || s.letters.sync() != nil {
 		return
 	}

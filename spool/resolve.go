@@ -2,6 +2,7 @@ package spool
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -195,8 +196,9 @@ func (r *Resolution) check(e *entry) error {
 	return nil
 }
 
-// Lose ends a batch that cannot be read: its bytes go to quarantine/, its events are counted as lost. It
-// returns once that is durable.
+// Lose ends a batch that is damaged: its bytes go to quarantine/, its events are counted as lost. It returns once that
+// is durable. It reads the batch again first, and changes nothing when that works (ErrNotDamaged) or when the disk says
+// nothing (I17).
 func (s *Spool) Lose(id BatchID) error {
 	b := s.batches
 	b.moves.RLock()
@@ -205,10 +207,24 @@ func (s *Spool) Lose(id BatchID) error {
 	if err != nil {
 		return err
 	}
-	s.quarantine.keepRange(b.log, e.segment, e.offset, e.offset+int64(e.length))
-	if err := b.write(&record{kind: recordLost, id: id}); err != nil {
+	if err = s.lost(e); err != nil {
 		b.release(e)
 		return fmt.Errorf("spool: lose batch %s: %w", id, err)
 	}
 	return nil
+}
+
+// lost sets a damaged batch aside, then records that it is lost.
+func (s *Spool) lost(e *entry) error {
+	b := s.batches
+	switch _, err := b.batch(e); {
+	case err == nil:
+		return ErrNotDamaged
+	case !errors.Is(err, ErrDamaged):
+		return err
+	}
+	if err := s.quarantine.keepRange(b.log, e.segment, e.offset, e.offset+int64(e.length)); err != nil {
+		return err
+	}
+	return b.write(&record{kind: recordLost, id: e.id})
 }

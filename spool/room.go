@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -57,13 +58,25 @@ func (r *room) diskLeft() int64 {
 	return r.disk - (r.used.Load() - r.since) - r.minFree
 }
 
+// noRoom is the error of what would fit if there were more room. Delivering makes some, and so does whoever looks after
+// the disk; every other error is trouble with the disk itself.
+type noRoom struct{ error }
+
+// Unwrap returns the cause.
+func (e noRoom) Unwrap() error { return e.error }
+
+func isNoRoom(err error) bool {
+	var full noRoom
+	return errors.As(err, &full)
+}
+
 // admit returns nil when need bytes can be allocated and as much as reserve is left for draining.
 func (r *room) admit(need, reserve int64) error {
 	if left := r.left(); left < need+reserve {
 		if r.quota > 0 && r.quota-r.used.Load() < need+reserve {
-			return fmt.Errorf("spool: quota of %d bytes is used up (%d in use, %d kept for draining)", r.quota, r.used.Load(), reserve)
+			return noRoom{fmt.Errorf("spool: quota of %d bytes is used up (%d in use, %d kept for draining)", r.quota, r.used.Load(), reserve)}
 		}
-		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d (%d kept for draining)", left, r.minFree, reserve)
+		return noRoom{fmt.Errorf("spool: disk has %d bytes left above the watermark of %d (%d kept for draining)", left, r.minFree, reserve)}
 	}
 	return nil
 }

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
 const (
 	windowBytes   = 256 << 10 // what a scanner reads ahead
-	sectorBytes   = 4 << 10   // what a scanner passes over when it cannot be read
-	readTries     = 3         // a disk may hiccup; what fails three times is gone
 	resyncEffort  = 8         // times the file's size, in bytes checksummed while looking for a frame
 	maxEmptyBytes = 16 << 10
 )
@@ -30,12 +27,16 @@ type scanner struct {
 	size   int64 // nothing is read at or behind this offset
 	window []byte
 	at     int64 // offset of the window
+	failed span  // what could not be read, after an error
 }
+
+// span is a part of a file.
+type span struct{ at, bytes int64 }
 
 // view returns n bytes at off, valid until the next call.
 func (s *scanner) view(off, n int64) ([]byte, error) {
 	if off+n > s.size {
-		return nil, io.EOF
+		return nil, errNoFrame
 	}
 	if off >= s.at && off+n <= s.at+int64(len(s.window)) {
 		return s.window[off-s.at:][:n], nil
@@ -45,36 +46,21 @@ func (s *scanner) view(off, n int64) ([]byte, error) {
 		s.window = make([]byte, want)
 	}
 	s.window, s.at = s.window[:want], off
-	if err := s.fill(); err != nil {
-		s.window = s.window[:0]
-		if want > n { // the trouble may lie behind what is asked for
-			s.window = s.window[:n]
-			if s.fill() == nil {
-				return s.window, nil
-			}
-			s.window = s.window[:0]
-		}
+	err := readFull(s.file, s.window, off)
+	if err != nil && want > n { // what cannot be read may lie behind what is asked for
+		s.window = s.window[:n]
+		err = readFull(s.file, s.window, off)
+	}
+	if err != nil {
+		s.window, s.failed = s.window[:0], span{off, n}
 		return nil, err
 	}
 	return s.window[:n], nil
 }
 
-func (s *scanner) fill() (err error) {
-	for range readTries {
-		var n int
-		if n, err = s.file.ReadAt(s.window, s.at); n == len(s.window) {
-			return nil
-		}
-	}
-	return err
-}
-
 // read returns the frame at off. I3: nothing is handed out whose checksum does not hold.
 func (s *scanner) read(off int64) (frame, []byte, error) {
 	head, err := s.view(off, frameHead)
-	if errors.Is(err, io.EOF) {
-		return frame{}, nil, errNoFrame
-	}
 	if err != nil {
 		return frame{}, nil, err
 	}
@@ -85,10 +71,10 @@ func (s *scanner) read(off int64) (frame, []byte, error) {
 		}
 		return frame{}, nil, errBadFrame
 	}
-	whole, err := s.view(off, f.size())
-	if errors.Is(err, io.EOF) {
+	if off+f.size() > s.size {
 		return f, nil, errBadFrame
 	}
+	whole, err := s.view(off, f.size())
 	if err != nil {
 		return f, nil, err
 	}
@@ -98,17 +84,16 @@ func (s *scanner) read(off int64) (frame, []byte, error) {
 	return f, whole[frameHead:], errBadBody
 }
 
-// resync looks for the next sound frame behind off whose sequence numbers lie in [low, high]. It returns
+// resync looks for the next sound frame at or behind off whose sequence numbers lie in [low, high]. It returns
 // its offset, or -1, and whether there is anything but zeros between. The effort is bounded, since a
-// producer chooses the bytes of its events.
-func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool) {
+// producer chooses the bytes of its events. An error says that some of it could not be read.
+func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool, err error) {
 	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
 	effort := resyncEffort * s.size
 	for off+frameHead <= s.size && effort > 0 {
 		chunk, err := s.peek(off)
 		if err != nil {
-			off, written = off+sectorBytes, true
-			continue
+			return -1, written, err
 		}
 		written = written || !zero(chunk)
 		i := bytes.Index(chunk, magic)
@@ -117,29 +102,35 @@ func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool) {
 			continue
 		}
 		off += int64(i)
-		fits, cost := s.fits(off, low, high)
-		if fits {
-			return off, true
+		fits, cost, err := s.fits(off, low, high)
+		if fits || err != nil {
+			return off, true, err
 		}
 		effort -= cost
 		off++
 	}
-	return -1, written
+	return -1, written, nil
 }
 
 // fits reports whether a sound frame with numbers in [low, high] is at off, and how many bytes it took to
 // see. The numbers are looked at first: a forger has to know them.
-func (s *scanner) fits(off int64, low, high uint64) (ok bool, cost int64) {
+func (s *scanner) fits(off int64, low, high uint64) (ok bool, cost int64, err error) {
 	head, err := s.view(off, frameHead)
+	if errors.Is(err, errNoFrame) {
+		return false, frameHead, nil
+	}
 	if err != nil {
-		return false, frameHead
+		return false, frameHead, err
 	}
 	f, ok := parseFrame(head)
 	if !ok || f.first < low || f.next() > high || off+f.size() > s.size {
-		return false, 0
+		return false, 0, nil
 	}
 	_, _, err = s.read(off)
-	return err == nil, f.size()
+	if inFile(err) {
+		return false, f.size(), nil
+	}
+	return err == nil, f.size(), err
 }
 
 // peek returns what is at hand from off on, at least a head, reading ahead only when there is less: looking
@@ -148,10 +139,7 @@ func (s *scanner) peek(off int64) ([]byte, error) {
 	if left := s.at + int64(len(s.window)) - off; off >= s.at && left >= frameHead {
 		return s.window[off-s.at:], nil
 	}
-	if chunk, err := s.view(off, min(windowBytes, s.size-off)); err == nil {
-		return chunk, nil
-	}
-	return s.view(off, min(sectorBytes, s.size-off)) // the trouble may lie further on
+	return s.view(off, min(windowBytes, s.size-off))
 }
 
 // zero reports whether all bytes are zero.

@@ -26,7 +26,7 @@ const (
 	idsLog     logKind = 3
 )
 
-// segment is one file of a log. size, end, next and ended are guarded by segmentLog.mu.
+// segment is one file of a log. size, end, next, released and ended are guarded by segmentLog.mu.
 type segment struct {
 	first uint64 // sequence number it begins with
 	try   uint32 // how many segments before it began with the same one
@@ -35,6 +35,8 @@ type segment struct {
 	end  int64  // frames up to here are durable and may be read
 	next uint64 // sequence number behind those frames
 	torn bool   // bytes behind end are not zero: they are left alone
+
+	released bool // nothing in it is needed any more, and its file may be gone
 
 	ended uint64 // batch log: a sequence number behind the record that ended its last batch; 0: unknown
 
@@ -90,4 +92,10 @@ func checkHead(src []byte, kind logKind) headState {
 		return headForeign
 	}
 	return headFine
+}
+
+// misnamed reports whether a sound head says another number than the name: the file is a copy of another one.
+func (s *segment) misnamed(head []byte, kind logKind) bool {
+	return checkHead(head, kind) == headFine &&
+		(binary.LittleEndian.Uint64(head[16:]) != s.first || binary.LittleEndian.Uint32(head[12:]) != s.try)
 }

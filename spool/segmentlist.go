@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 )
 
@@ -49,7 +48,7 @@ func ListSegments(ctx context.Context, o InspectOptions, each func(Segment) erro
 		return err
 	}
 	s, _ := lookingAt(ctx, o)
-	for _, l := range []*segmentLog{s.journal.log, s.batches.log, s.ids.log} {
+	for _, l := range s.logs() {
 		if err := l.list(s.quarantine, &Recovery{}); err != nil {
 			return fmt.Errorf("spool: read %s: %w", l.dir, err)
 		}
@@ -75,7 +74,7 @@ func ListSegments(ctx context.Context, o InspectOptions, each func(Segment) erro
 // describe walks over the heads of a segment's frames.
 func (l *segmentLog) describe(s *segment) (Segment, error) {
 	d := Segment{File: filepath.Join(l.dir, s.name()), First: s.first, Next: s.first, Size: s.size, State: SegmentOpen}
-	file, err := l.fs.OpenFile(l.path(s.name()), os.O_RDONLY, 0)
+	file, err := l.openSegment(s)
 	if errors.Is(err, fs.ErrNotExist) {
 		d.State = SegmentGone
 		return d, nil
@@ -86,8 +85,8 @@ func (l *segmentLog) describe(s *segment) (Segment, error) {
 	defer func() { _ = file.Close() }()
 	head := make([]byte, frameHead)
 	for d.Bytes = min(segmentHead, s.size); d.Bytes+frameHead <= s.size; {
-		if n, err := file.ReadAt(head, d.Bytes); n < len(head) {
-			return d, err
+		if err := readFull(file, head, d.Bytes); err != nil {
+			return d, l.trouble(s, span{d.Bytes, frameHead}, err)
 		}
 		f, ok := parseFrame(head)
 		if !ok {

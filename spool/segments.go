@@ -1,6 +1,13 @@
 package spool
 
-import "os"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
 
 // nextSequence returns the sequence number of the next frame: everything below it is durable.
 func (l *segmentLog) nextSequence() uint64 {
@@ -19,9 +26,9 @@ func (l *segmentLog) last() *segment {
 	return l.segments[len(l.segments)-1]
 }
 
-// extent returns how far a segment may be read, and the one behind it, if there is one. When there is,
-// nothing more will come to the first.
-func (l *segmentLog) extent(s *segment) (end int64, following *segment) {
+// extent returns how far a segment may be read, the sequence number behind what is there, and the segment behind it, if
+// there is one. When there is, nothing more will come to the first.
+func (l *segmentLog) extent(s *segment) (end int64, reach uint64, following *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, candidate := range l.segments {
@@ -34,14 +41,14 @@ func (l *segmentLog) extent(s *segment) (end int64, following *segment) {
 			break
 		}
 	}
-	return s.end, following
+	return s.end, s.next, following
 }
 
-// reach returns the sequence number behind what may be read of a segment.
-func (l *segmentLog) reach(s *segment) uint64 {
+// wasReleased reports whether nothing in a segment is needed any more: then its file may be missing.
+func (l *segmentLog) wasReleased(s *segment) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return s.next
+	return s.released
 }
 
 // remaining returns how many bytes still fit into the newest segment.
@@ -79,8 +86,16 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 			return nil
 		}
 		oldest := l.segments[0]
+		left := l.extentOf(l.segments[1:])
 		l.mu.Unlock()
-		if err := l.fs.Remove(l.path(oldest.name())); err != nil && !os.IsNotExist(err) {
+		if err := l.presence.look(); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		oldest.released = true
+		l.mu.Unlock()
+		l.manifest.note(l.kind, left) // before it goes, so that it is not missed
+		if err := l.remove(oldest.name()); err != nil {
 			return err
 		}
 		if err := l.syncDir(); err != nil {
@@ -91,6 +106,15 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 		l.room.free(oldest.size)
 		l.mu.Unlock()
 	}
+}
+
+// remove deletes a file of the log. One that is missing is gone only if its directory is there to say so.
+func (l *segmentLog) remove(name string) error {
+	err := l.fs.Remove(l.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = l.fs.ReadDir(filepath.Join(l.root, l.dir))
+	}
+	return err
 }
 
 // succeeded reports whether a segment behind the oldest one has a frame. mu is held.
@@ -116,33 +140,51 @@ func (l *segmentLog) takeSpare(size int64) int64 {
 }
 
 // refillSpare makes the spare file when there is none: the reserve that lets draining go on when the
-// disk is full. Where there is no room for it, it is tried again later, and meanwhile no event is taken.
-func (l *segmentLog) refillSpare() bool {
+// disk is full. Where it cannot be made, it is tried again later, and meanwhile no event is taken.
+func (l *segmentLog) refillSpare() error {
 	if !l.keepSpare || l.hasSpare() { // by far the usual case
-		return true
+		return nil
 	}
 	l.filling.Lock()
 	defer l.filling.Unlock()
 	if l.hasSpare() {
-		return true
+		return nil
+	}
+	if err := l.presence.look(); err != nil {
+		return l.noSpare(err)
 	}
 	size := l.segmentBytes
 	file, err := l.fs.OpenFile(l.path(spareName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if errors.Is(err, syscall.EISDIR) && l.fs.Remove(l.path(spareName)) == nil { // an empty directory
+		file, err = l.fs.OpenFile(l.path(spareName), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	}
 	if err != nil {
-		return false
+		return l.noSpare(err)
 	}
 	l.room.take(size)
 	if err := file.Allocate(size); err != nil {
 		_ = file.Close()
 		_ = l.fs.Remove(l.path(spareName))
 		l.room.free(size)
-		return false
+		return l.noSpare(err)
 	}
 	_ = file.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.spare = size
-	return true
+	return nil
+}
+
+// noSpare says why the spare file cannot be made: only some of the reasons are that the disk is full.
+func (l *segmentLog) noSpare(err error) error {
+	name := filepath.Join(l.dir, spareName)
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return noRoom{fmt.Errorf("spool: disk is full: no reserve for draining: %w", err)}
+	case errors.Is(err, syscall.EISDIR):
+		return fmt.Errorf("spool: %s: is a directory: move it away: %w", name, err)
+	}
+	return fmt.Errorf("spool: %s, the reserve for draining, cannot be made: %w", name, err)
 }
 
 func (l *segmentLog) hasSpare() bool {

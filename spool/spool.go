@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,8 +16,11 @@ import (
 type Position uint64
 
 var (
-	// ErrDamaged is returned by Load when the batch cannot be read back as it was written.
+	// ErrDamaged is returned by Load when the batch was read, twice, and is not what was written. An error of reading is a
+	// *ReadError instead, as often as it happens.
 	ErrDamaged = errors.New("damaged on disk")
+	// ErrNotDamaged is returned by Lose for a batch that can be read.
+	ErrNotDamaged = errors.New("not damaged")
 	// ErrUnknownBatch is returned for a batch that is not live: resolved, lost, or never cut.
 	ErrUnknownBatch = errors.New("no such live batch")
 	// ErrUnknownSegment is returned for a segment that is not there.
@@ -33,57 +35,80 @@ const closeTimeout = 5 * time.Second
 // Spool is a data directory, open and locked. All methods may be called concurrently, except that there
 // is one Tail and one Cut at a time.
 type Spool struct {
-	fs         disk.FS
-	dir        string
-	mode       SyncMode
-	lock       io.Closer
-	closing    sync.Once
-	room       *room
-	tally      *tally
-	timing     *timing
-	quarantine *quarantine
-	letters    *letters
-	journal    *journal
-	batches    *batches
-	ids        *ids
+	fs          disk.FS
+	dir         string
+	mode        SyncMode
+	presence    *presence // nil: it is only looked into
+	manifest    *manifest // nil: the disk keeps nothing that is not synced
+	closing     sync.Once
+	stopKeeping func()
+	room        *room
+	tally       *tally
+	timing      *timing
+	quarantine  *quarantine
+	letters     *letters
+	journal     *journal
+	batches     *batches
+	ids         *ids
 }
 
 // Open locks the directory, makes it if need be, and recovers what is in it. It fails when the directory
-// cannot be used (another process has it, no permission), never for what it finds in the logs.
+// cannot be used (another process has it, no permission), or when something in it cannot be read or set aside (I17):
+// then nothing was given up, and it can be tried again. It never fails for what it has read in the logs.
 func Open(o Options) (*Spool, *Recovery, error) {
 	start := time.Now()
 	if o.FS == nil {
 		o.FS = disk.OS{}
 	}
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("spool: data directory: %w", err)
+	if err := makeDir(o.FS, o.Dir); err != nil {
+		return nil, nil, err
 	}
-	lock, err := lockDir(o.FS, o.Dir)
+	locks, err := lockDir(o.FS, o.Dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	s := build(o.withDefaults(), lock)
-	found, err := s.recover()
+	here := &presence{held: locks}
+	s := build(o.withDefaults(), here)
+	found, err := s.begin(o.Trouble)
 	if err != nil {
-		return nil, nil, errors.Join(err, lock.Close())
+		return nil, nil, errors.Join(err, here.close())
 	}
 	found.Took = time.Since(start)
 	return s, found, nil
 }
 
+// begin recovers what is in the directory, and keeps it from then on.
+func (s *Spool) begin(tell func(Trouble)) (*Recovery, error) {
+	found, known, err := s.recover()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.watchAll(); err != nil {
+		return nil, err
+	}
+	if err := s.adopt(known, found); err != nil {
+		return nil, err
+	}
+	s.startKeeping(tell)
+	return found, nil
+}
+
 // build puts the parts together; nothing is read yet.
-func build(o Options, lock io.Closer) *Spool {
-	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, lock: lock, tally: &tally{}, timing: newTiming()}
+func build(o Options, here *presence) *Spool {
+	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, presence: here, tally: &tally{}, timing: newTiming(), stopKeeping: func() {}}
+	if o.FS.Boot() != "" {
+		s.manifest = &manifest{fs: o.FS, dir: o.Dir, mode: o.Sync, tally: s.tally}
+	}
 	s.room = &room{fs: o.FS, dir: o.Dir, quota: o.MaxBytes, minFree: o.MinFreeBytes}
 	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, room: s.room}
 	s.letters = &letters{
-		fs: o.FS, root: o.Dir, room: s.room, claimed: make(map[string]bool), ending: make(map[BatchID]bool),
+		fs: o.FS, root: o.Dir, room: s.room, rejected: newRejectedQuota(o), claimed: make(map[string]bool), ending: make(map[BatchID]bool),
 		live: func(id BatchID) bool { return s.batches.known(id) == nil },
 	}
 	part := func(dir string, kind logKind, bytes int64, spare bool) *segmentLog {
 		return &segmentLog{
 			fs: o.FS, root: o.Dir, dir: dir, kind: kind, segmentBytes: max(bytes, leastSegment), sync: o.Sync,
-			keepSpare: spare, room: s.room, timing: s.timing,
+			keepSpare: spare, room: s.room, timing: s.timing, presence: here, manifest: s.manifest,
 		}
 	}
 	s.batches = &batches{log: part("batches", batchesLog, o.SegmentBytes/4, true), index: newIndex(s.tally), tally: s.tally, wake: make(chan struct{}, 1)}
@@ -94,6 +119,9 @@ func build(o Options, lock io.Closer) *Spool {
 		s.batches.spare = accountsSpare
 	}
 	s.batches.groups = grouper{mu: &s.batches.mu, prefix: totalsBytes}
+	if s.manifest != nil {
+		s.manifest.index = s.batches.index
+	}
 	s.journal = &journal{
 		log: part("journal", journalLog, o.SegmentBytes, false), tally: s.tally, timing: s.timing, maxIDs: o.MaxIDs,
 		admit: s.admit, wake: make(chan struct{}, 1), flight: make(map[mark]*group),
@@ -111,8 +139,8 @@ func build(o Options, lock io.Closer) *Spool {
 // aside, and the next segment of the batch log exists already.
 func (s *Spool) admit(bytes int) error {
 	for _, log := range [...]*segmentLog{s.batches.log, s.ids.log} {
-		if !log.refillSpare() {
-			return errors.New("spool: disk is full: no reserve for draining")
+		if err := log.refillSpare(); err != nil {
+			return err
 		}
 	}
 	s.journal.mu.Lock()
@@ -135,10 +163,13 @@ func (s *Spool) Counts() Counts { return s.tally.snapshot() }
 // less, the gap at the end of a segment would make it ready for events smaller than any.
 const readyBytes = 4 << 10
 
-// Ready returns nil when the spool can accept and commit events, otherwise why not. After a failure of
-// the disk it tries it with a small file.
+// Ready returns nil when the spool can accept, commit and read events, otherwise why not. After a failure of
+// the disk it tries it with a small file, or with what could not be read.
 func (s *Spool) Ready() error {
-	if err := s.admit(readyBytes); err != nil {
+	if err := s.presence.err(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.admit(readyBytes), s.Unreadable()); err != nil {
 		return err
 	}
 	s.journal.mu.Lock()
@@ -157,6 +188,21 @@ func (s *Spool) Ready() error {
 		return errors.Join(failed, err)
 	}
 	return nil
+}
+
+// Unreadable returns why something in the logs cannot be read at the moment; nil: all can, as far as is known. What failed
+// is tried again for it, with growing pauses of 100 ms to 5 s.
+func (s *Spool) Unreadable() (err error) {
+	for _, l := range s.logs() {
+		if why := l.unreadable(); why != nil {
+			err = errors.Join(err, fmt.Errorf("spool: %w", why))
+		}
+	}
+	return err
+}
+
+func (s *Spool) logs() [3]*segmentLog {
+	return [...]*segmentLog{s.journal.log, s.batches.log, s.ids.log}
 }
 
 // probe finds out whether the disk takes a file again.
@@ -180,9 +226,14 @@ func (s *Spool) Close() (err error) {
 func (s *Spool) close() error {
 	done := make(chan error, 1)
 	go func() { // ends with the disk's answers; nobody waits longer than the bound
+		s.stopKeeping()
 		s.ids.mu.Lock()
 		defer s.ids.mu.Unlock()
-		done <- errors.Join(s.journal.close(), s.batches.close(), s.ids.log.close(), s.lock.Close())
+		err := errors.Join(s.journal.close(), s.batches.close(), s.ids.log.close())
+		if s.presence.look() == nil { // else another directory may stand under the name
+			err = errors.Join(err, s.manifest.close([3]logExtent{s.journal.log.extentNow(), s.batches.log.extentNow(), s.ids.log.extentNow()}))
+		}
+		done <- errors.Join(err, s.presence.close())
 	}()
 	select {
 	case err := <-done:

@@ -3,9 +3,7 @@ package spool
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/reporterd/reporterd/event"
@@ -42,24 +40,21 @@ func (g *Group) Events(yield func(*event.Event) bool) {
 
 // Tail reads the journal behind the last committed cut, as it grows. It is for one goroutine.
 type Tail struct {
-	spool   *Spool
-	next    Position // the next one to hand out
-	segment *segment
-	scan    scanner
-	off     int64
-	bad     int // times the frame at off could not be read because of the disk
-	group   Group
+	spool  *Spool
+	next   Position // the next one to hand out
+	follow follower
+	group  Group
 }
 
 // Tail returns a reader that starts behind the last committed cut: the same way through the disk after a
 // restart and in normal running. There is one tail at a time.
 func (s *Spool) Tail() *Tail {
-	return &Tail{spool: s, next: s.Committed() + 1}
+	return &Tail{spool: s, next: s.Committed() + 1, follow: follower{follows: s.journal.log, quarantine: s.quarantine}}
 }
 
 // Next returns the next group that is durable, waiting for one until ctx ends. The group is valid until
-// the next call. After an error of the disk it may be called again: what cannot be read three times in a
-// row is booked as lost, and passed over.
+// the next call. After an error of the disk it may be called again, and goes on where it was: nothing is passed over for
+// not being readable (I17). What was read and is damaged is set aside, booked as lost, and passed over.
 func (t *Tail) Next(ctx context.Context) (*Group, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -81,86 +76,36 @@ func (t *Tail) Next(ctx context.Context) (*Group, error) {
 }
 
 // Close releases the file under the tail.
-func (t *Tail) Close() error {
-	if t.scan.file == nil {
-		return nil
-	}
-	err := t.scan.file.Close()
-	t.scan.file, t.segment = nil, nil
-	return err
-}
+func (t *Tail) Close() error { return t.follow.close() }
 
 // step finds the next group, or reports that everything durable was handed out.
 func (t *Tail) step() (found bool, err error) {
 	for {
-		if t.segment == nil {
-			if err := t.enter(t.spool.journal.log.holding(uint64(t.next))); err != nil || t.segment == nil {
-				return false, err
-			}
-		}
-		end, following := t.spool.journal.log.extent(t.segment)
-		t.scan.size = end // I2: only what is durable
-		if t.off < end {
-			if found, err := t.read(); found || err != nil {
-				return found, err
-			}
-			continue
-		}
-		if following == nil {
-			return false, nil
-		}
-		if err := t.enter(following); err != nil {
+		what, err := t.follow.step(uint64(t.next))
+		switch {
+		case err != nil || what == atEnd:
 			return false, err
+		case what == atDamage && t.follow.upTo > 0:
+			t.lose(Position(t.follow.upTo))
+		case what == atFrame:
+			f := t.follow.frame
+			if f.next() <= uint64(t.next) {
+				continue
+			}
+			t.lose(Position(f.first))
+			if t.take(f, t.follow.payload) {
+				return true, nil
+			}
 		}
 	}
 }
 
-// enter opens a segment. One that has gone was cut in the meantime, or taken away by hand.
-func (t *Tail) enter(s *segment) error {
-	if s == nil {
-		return nil
+// lose books what is missing before a position as lost.
+func (t *Tail) lose(before Position) {
+	if before > t.next {
+		t.spool.lose(t.next, before-1)
+		t.next = before
 	}
-	log := t.spool.journal.log
-	file, err := log.fs.OpenFile(log.path(s.name()), os.O_RDONLY, 0)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := t.Close(); err != nil {
-		return err
-	}
-	t.segment, t.off = s, segmentHead
-	t.scan = scanner{file: file, window: t.scan.window[:0]}
-	if err != nil {
-		t.off, _ = log.extent(s)
-	}
-	return nil
-}
-
-// read takes the frame at off, if it is one that was not handed out.
-func (t *Tail) read() (found bool, err error) {
-	f, payload, err := t.scan.read(t.off)
-	switch {
-	case err == nil:
-		t.bad = 0
-	case errors.Is(err, errNoFrame), errors.Is(err, errBadFrame), errors.Is(err, errBadBody):
-		t.resync()
-		return false, nil
-	default:
-		if t.bad++; t.bad < readTries {
-			return false, err
-		}
-		t.resync()
-		return false, nil
-	}
-	t.off += f.size()
-	if f.kind != frameData || f.next() <= uint64(t.next) {
-		return false, nil
-	}
-	if Position(f.first) > t.next {
-		t.spool.lose(t.next, Position(f.first)-1)
-		t.next = Position(f.first)
-	}
-	return t.take(f, payload), nil
 }
 
 // take makes the group of a frame, from next on.
@@ -176,24 +121,4 @@ func (t *Tail) take(f frame, payload []byte) bool {
 	}
 	t.next = t.group.Last + 1
 	return true
-}
-
-// resync passes over damage that appeared after recovery: to the next sound frame, or the end of what is
-// durable in the segment. What lies between is set aside and booked as lost.
-func (t *Tail) resync() {
-	t.bad = 0
-	log := t.spool.journal.log
-	end, _ := log.extent(t.segment)
-	next := log.reach(t.segment)
-	from := t.off
-	if at, _ := t.scan.resync(t.off+1, uint64(t.next), next); at >= 0 {
-		t.off = at
-	} else {
-		t.off = end
-		if next > uint64(t.next) {
-			t.spool.lose(t.next, Position(next)-1)
-			t.next = Position(next)
-		}
-	}
-	t.spool.quarantine.keepRange(log, t.segment, from, t.off)
 }

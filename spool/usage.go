@@ -17,6 +17,10 @@ type Usage struct {
 	Sync             SyncMode
 	Latest           int64 // the latest timestamp of an event kept since the start, Unix seconds; 0: none was
 	Commits          Commits
+	ReadErrors       map[string]uint64 // files that could not be opened or read since the start, by log
+	Unreadable       error             // why something cannot be read at the moment; nil: all can, as far as is known
+	Replaced         bool              // the directory or its lock is not the one that was opened: nothing is accepted
+	ManifestFailing  bool              // the manifest cannot be written; nothing else is affected
 }
 
 // Usage returns a snapshot.
@@ -24,12 +28,15 @@ func (s *Spool) Usage() Usage {
 	u := Usage{
 		Bytes: s.room.used.Load(), QuotaBytes: s.room.quota,
 		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
-		Sync: s.mode, Commits: s.timing.snapshot(),
+		Sync: s.mode, Commits: s.timing.snapshot(), ReadErrors: make(map[string]uint64),
 	}
-	for _, l := range []*segmentLog{s.journal.log, s.batches.log, s.ids.log} {
+	u.Replaced, u.ManifestFailing = s.presence.err() != nil, s.manifest.trouble() != nil
+	for _, l := range s.logs() {
 		n, _ := l.files()
 		u.Segments += n
+		u.ReadErrors[l.dir] = l.health.errors.Load()
 	}
+	u.Unreadable = s.Unreadable()
 	s.journal.mu.Lock()
 	u.UncutBytes, u.Latest = s.journal.size, s.journal.latest
 	if s.journal.known != nil {

@@ -65,7 +65,8 @@ type verification struct {
 	spool   *Spool
 	each    func(FileReport) error
 	verdict Verdict
-	done    int64 // bytes of files that are finished
+	known   remembered // what the manifest said before the logs were read
+	done    int64      // bytes of files that are finished
 	total   int64
 }
 
@@ -91,8 +92,12 @@ func Verify(ctx context.Context, o InspectOptions, each func(FileReport) error) 
 }
 
 func (v *verification) run() error {
-	logs := []*segmentLog{v.spool.journal.log, v.spool.batches.log, v.spool.ids.log}
+	logs := v.spool.logs()
 	found := &Recovery{}
+	var err error
+	if v.known, err = v.spool.manifest.load(); err != nil {
+		return err
+	}
 	for _, l := range logs {
 		if err := l.list(v.spool.quarantine, found); err != nil {
 			return fmt.Errorf("spool: read %s: %w", l.dir, err)
@@ -102,8 +107,9 @@ func (v *verification) run() error {
 		}
 	}
 	for _, line := range found.Refused {
-		name, _, _ := strings.Cut(line, ":")
-		if err := v.report(FileReport{File: name, State: StateForeign, Detail: "written by another version of reporterd"}); err != nil {
+		name, why, _ := strings.Cut(line, ": ")
+		why, _, _ = strings.Cut(why, ",")
+		if err := v.report(FileReport{File: name, State: StateForeign, Detail: why}); err != nil {
 			return err
 		}
 	}
@@ -127,6 +133,12 @@ func (v *verification) log(l *segmentLog) error {
 		if err != nil {
 			return err
 		}
+		if i == 0 {
+			v.begins(l, &r)
+		}
+		if limit == lastSegment {
+			v.completes(l, &r)
+		}
 		if reached > 0 && s.first > reached {
 			r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d are missing before it", reached, s.first-1)
 		}
@@ -141,7 +153,7 @@ func (v *verification) log(l *segmentLog) error {
 		v.progress(s.size)
 		v.done += s.size
 	}
-	return nil
+	return v.absent(l)
 }
 
 // segment verifies one file. An end that seems unfinished while a daemon may be writing it is looked at again.
@@ -169,13 +181,12 @@ func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport
 	found := &Recovery{}
 	report := FileReport{File: filepath.Join(l.dir, s.name()), State: StateFine, Bytes: s.size, First: s.first, Next: s.first}
 	copied := &segment{first: s.first, try: s.try, size: s.size, end: segmentHead, next: s.first}
-	r := replay{log: l, segment: copied, limit: limit, found: found, quarantine: v.spool.quarantine}
-	r.visit = func(_ *segment, f frame, offset int64, _ []byte, whole bool) {
+	r := l.replay(copied, limit, found, v.spool.quarantine, func(_ *segment, f frame, offset int64, _ []byte, whole bool) {
 		if whole {
 			report.Frames++
 		}
 		v.progress(offset + f.size())
-	}
+	})
 	err := r.run()
 	if v.ctx.Err() != nil {
 		return report, found, v.ctx.Err()
@@ -192,24 +203,28 @@ func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport
 		report.Missing = found.Short[0].Bytes
 	}
 	if limit != lastSegment && copied.next >= limit {
-		report.Superseded = l.superseded(copied, r.off)
+		if report.Superseded, err = l.superseded(copied, r.off); err != nil {
+			return report, found, fmt.Errorf("spool: %w", err)
+		}
 	}
 	report.judge()
 	return report, found, nil
 }
 
 // superseded returns how many bytes of frames lie behind an offset that a later segment replaced.
-func (l *segmentLog) superseded(s *segment, off int64) (bytes int64) {
-	file, err := l.fs.OpenFile(l.path(s.name()), 0, 0)
-	if err != nil {
-		return 0
+func (l *segmentLog) superseded(s *segment, off int64) (bytes int64, err error) {
+	var r reader
+	if err := r.open(l, s, s.size); err != nil {
+		return 0, err
 	}
-	defer func() { _ = file.Close() }()
-	scan := scanner{file: file, size: s.size}
+	defer func() { _ = r.close() }() // opened for reading
 	for {
-		f, _, err := scan.read(off)
-		if err != nil || f.kind != frameData {
-			return bytes
+		f, _, err := r.read(off)
+		if inFile(err) || err == nil && f.kind != frameData {
+			return bytes, nil
+		}
+		if err != nil {
+			return bytes, err
 		}
 		off, bytes = off+f.size(), bytes+f.size()
 	}

@@ -97,7 +97,7 @@ func TestVerifyOfAnEndInFlight(t *testing.T) {
 	assert.True(t, verdict.InUse)
 	assert.Zero(t, verdict.Damaged)
 
-	require.NoError(t, s.lock.Close())
+	require.NoError(t, s.presence.close())
 	reports, verdict = verify(t, o)
 	assert.Equal(t, StateTorn, reports["journal/"+name].State)
 	assert.Zero(t, verdict.Damaged)
@@ -163,6 +163,8 @@ func TestVerifyOfSupersededAndForeignFiles(t *testing.T) {
 	again := filepath.Join(o.Dir, names[1][:len(names[1])-len("0000.seg")]+"0001.seg")
 	data, err := os.ReadFile(filepath.Join(o.Dir, names[1]))
 	require.NoError(t, err)
+	first, _, _ := parseSegmentName(filepath.Base(again))
+	(&segment{first: first, try: 1, size: int64(len(data))}).putHead(data, journalLog)
 	require.NoError(t, os.WriteFile(again, data, 0o600))
 	foreign := &segment{first: 99}
 	head := make([]byte, segmentHead)

@@ -44,6 +44,21 @@ func (x *alertTrial) brokenDisk() {
 	assert.Equal(x.t, s.Events.Accepted, s.Events.Delivered, "what was acknowledged is delivered")
 }
 
+// unreadableDisk: the directory of sealed batches is moved away for a while. What was acknowledged waits.
+func (x *alertTrial) unreadableDisk() {
+	x.begin()
+	require.Equal(x.t, http.StatusAccepted, x.daemon.offer(hit("1001", "bulk1")).status)
+	x.daemon.drained(20 * time.Second)
+	batches := filepath.Join(x.settings.dataDir(), "batches")
+	require.NoError(x.t, os.Rename(batches, batches+".away"))
+	require.Equal(x.t, http.StatusAccepted, x.daemon.offer(hit("1001", "bulk1")).status)
+	x.fire("DiskUnreadable")
+	require.NoError(x.t, os.Rename(batches+".away", batches))
+	x.clear("DiskUnreadable")
+	s := x.daemon.drained(20 * time.Second)
+	assert.Equal(x.t, s.Events.Accepted, s.Events.Delivered, "what was acknowledged is delivered")
+}
+
 // crowd: somebody opens connections and says nothing.
 func (x *alertTrial) crowd() {
 	x.settings.set("limits.max_connections", 4)

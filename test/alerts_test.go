@@ -48,6 +48,7 @@ var alertTrials = map[string]func(*alertTrial){
 	"ClockSkew":                (*alertTrial).wrongClock,
 	"AuthorizeBlind":           (*alertTrial).blindAuthorizations,
 	"DiskFailing NATSDropping": (*alertTrial).brokenDisk,
+	"DiskUnreadable":           (*alertTrial).unreadableDisk,
 	"FileDescriptors":          (*alertTrial).descriptors,
 	"NATSAway NATSUnsynced":    (*alertTrial).messages,
 }

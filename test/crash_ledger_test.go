@@ -18,6 +18,7 @@ func TestCrashLedger(t *testing.T) {
 	seed := uint64(number(t, seedVariable, int(time.Now().UnixNano()%1_000_000)))
 	t.Logf("%d kills (%s), seed %d (%s)", kills, crashLedgerVariable, seed, seedVariable)
 	h := newHistory(t, seed)
+	h.calm = true
 	compared := 0
 	for n := 1; n <= kills && !t.Failed(); n++ {
 		h.live()

@@ -58,6 +58,14 @@ func launch(t testing.TB, configFile string, args ...string) *daemon {
 	return &daemon{process: reporterd(t, append([]string{"serve", "--config", configFile}, args...)...)}
 }
 
+// launchWith starts a daemon in a process that executed a line of shell before, and does not wait for it.
+func launchWith(t testing.TB, line, configFile string, args ...string) *daemon {
+	t.Helper()
+	cmd := command(t, append([]string{"serve", "--config", configFile}, args...)...)
+	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", line + `; exec "$@"`, "sh"}, cmd.Args...)
+	return &daemon{process: start(t, cmd)}
+}
+
 // ready waits for the listeners and for /readyz.
 func (d *daemon) ready() {
 	d.t.Helper()

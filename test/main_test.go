@@ -7,6 +7,8 @@
 //
 //	REPORTERD_CRASH_CYCLES=300   kills in the crash test (default 12)
 //	REPORTERD_CLUSTER_KILLS=100  kills of replicas in the cluster test (default none)
+//	REPORTERD_FAULTS=1           a machine that fails for seconds: system calls (strace), descriptors, directories
+//	REPORTERD_FAULTS=full        every cell of the matrix of failing system calls (an hour; make soak)
 //	REPORTERD_SEED=…             repeats one crash history's decisions
 //	REPORTERD_NODE_CLIENT=1      npm's client (node, and `npm ci` in clients/node)
 //	REPORTERD_MUTANTS=1          daemons broken on purpose, which the crash test has to find out

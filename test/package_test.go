@@ -123,7 +123,7 @@ func TestPackage(t *testing.T) {
 	t.Log(d.install(old + ".deb"))
 	assert.Equal(t, "reporterd:reporterd 700\n", d.do("stat", "-c", "%U:%G %a", "/var/lib/reporterd"))
 	assert.Equal(t, "root:reporterd 640\n", d.do("stat", "-c", "%U:%G %a", "/etc/reporterd/reporterd.yaml"))
-	assert.Equal(t, "root:root 700\n", d.do("stat", "-c", "%U:%G %a", "/etc/reporterd/credentials"))
+	assert.Equal(t, "root:reporterd 750\n", d.do("stat", "-c", "%U:%G %a", "/etc/reporterd/tokens"))
 	assert.FileExists(t, d.path("/usr/share/man/man1/reporterd-serve.1.gz"))
 	assert.FileExists(t, d.path("/usr/share/bash-completion/completions/reporterd"))
 	assert.Contains(t, d.do("reporterd", "config", "check", "--config", "/etc/reporterd/reporterd.yaml"), "fine")

@@ -21,6 +21,7 @@ type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once the process is gone and its output is read
+	output []io.Closer   // the ends of its pipes that are read here
 
 	mu        sync.Mutex // guards what follows
 	stdout    bytes.Buffer
@@ -36,6 +37,7 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	require.NoError(t, err)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
+	p.output = []io.Closer{stdout, stderr}
 	require.NoError(t, cmd.Start())
 	go p.follow(stdout, stderr)
 	t.Cleanup(func() {
@@ -149,6 +151,13 @@ func (p *process) exit(within time.Duration) int {
 	p.t.Helper()
 	eventually(p.t, within, "the process exits", p.gone)
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// stopReading closes the pipes that the process writes its output to: from now on each write of it fails with EPIPE.
+func (p *process) stopReading() {
+	for _, end := range p.output {
+		_ = end.Close()
+	}
 }
 
 // tail returns the last n lines.

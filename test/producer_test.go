@@ -20,6 +20,7 @@ type workload struct {
 	targets atomic.Pointer[[]string] // base URLs of traffic listeners; nil: nobody is there
 	enough  atomic.Bool              // no further requests
 	unsure  bool                     // a 503 may have been kept in part: replicas share what they keep
+	rest    time.Duration            // of a producer behind each request; 0: none
 	done    sync.WaitGroup
 }
 
@@ -78,6 +79,9 @@ func (p *producer) run(ctx context.Context) {
 		}
 		p.sent++
 		p.deliver(ctx, newRequest(p.rand, name))
+		if p.rest > 0 {
+			pause(ctx, p.rest)
+		}
 	}
 }
 

@@ -112,8 +112,13 @@ func TestReconcile(t *testing.T) {
 	}
 	assert.Equal(t, uint64(5+3+11+13), b.usage().counters().hits(), "nothing was sent twice")
 
+	status, _ = compared(t, config, "--service", "9999")
+	assert.Equal(t, 2, status, "a service that neither side has is wrong usage")
+
 	// Without a daemon the ledger is read where it lies.
 	d.stop()
+	status, _ = compared(t, config, "--service", "9999")
+	assert.Equal(t, 2, status)
 	status, offline := compared(t, config)
 	assert.Equal(t, 3, status)
 	assert.ElementsMatch(t, []string{

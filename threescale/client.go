@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type ClientOptions struct {
 	URL       string         // scheme, host and perhaps a path; no credentials, query or fragment
 	Timeout   time.Duration  // for one whole attempt, connecting and reading included; 0: 10 s
 	RootCAs   *x509.CertPool // nil: the system's
+	Trust     *Trust         // in place of RootCAs, where they may change; nil: they do not
 	MaxConns  int            // connections at a time; 0: 8
 	UserAgent string         // "": reporterd
 
@@ -39,7 +41,8 @@ type Client struct {
 	base      *url.URL
 	timeout   time.Duration
 	userAgent string
-	transport http.RoundTripper
+	options   ClientOptions
+	current   atomic.Pointer[dialer]
 }
 
 // NewClient checks the options; it does not connect.
@@ -48,16 +51,19 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("threescale: backend url: %w", err)
 	}
-	c := &Client{base: base, timeout: o.Timeout, userAgent: o.UserAgent, transport: o.Transport}
+	c := &Client{base: base, timeout: o.Timeout, userAgent: o.UserAgent, options: o}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
 	if c.userAgent == "" {
 		c.userAgent = "reporterd"
 	}
-	if c.transport == nil {
-		c.transport = newTransport(o)
+	roots := o.roots()
+	transport := o.Transport
+	if transport == nil {
+		transport = newTransport(o, roots)
 	}
+	c.current.Store(&dialer{roots, transport})
 	return c, nil
 }
 
@@ -83,7 +89,7 @@ func parseBase(s string) (*url.URL, error) {
 
 // newTransport speaks HTTP/1.1 only: the backend does, and every rule about what may have been written
 // is about one request at a time on a connection.
-func newTransport(o ClientOptions) *http.Transport {
+func newTransport(o ClientOptions, roots *x509.CertPool) *http.Transport {
 	conns := o.MaxConns
 	if conns <= 0 {
 		conns = 8
@@ -91,7 +97,7 @@ func newTransport(o ClientOptions) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialMetered,
-		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
 		DisableCompression:     true,
@@ -105,7 +111,7 @@ func newTransport(o ClientOptions) *http.Transport {
 
 // CloseIdle closes the connections that no call is using.
 func (c *Client) CloseIdle() {
-	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+	if t, ok := c.via().(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }
@@ -165,7 +171,7 @@ func (c *Client) attempt(ctx context.Context, method, target string, header http
 	if err != nil {
 		return nil, nil, &TransportError{Err: err}
 	}
-	res, err := c.transport.RoundTrip(req)
+	res, err := c.via().RoundTrip(req)
 	if err != nil {
 		return nil, nil, &TransportError{Written: sent.written(), Err: err}
 	}

@@ -122,7 +122,7 @@ func TestConnectionsAreKept(t *testing.T) {
 }
 
 func TestIdleConnectionsAreGivenUpBeforeTheBackendDoes(t *testing.T) {
-	transport := newTransport(ClientOptions{})
+	transport := newTransport(ClientOptions{}, nil)
 	assert.Less(t, transport.IdleConnTimeout, 20*time.Second, "recording keepalive-idle-timeout")
 	assert.Positive(t, transport.IdleConnTimeout)
 }

@@ -45,12 +45,12 @@ func (t RawTransaction) application() (Application, error) {
 	switch {
 	case present(id) && present(key):
 		return Application{}, AuthenticationError()
-	case id.Kind() == String && id.Text() == "":
-		return Application{}, ApplicationNotFound("")
+	case id.Kind() == String && (id.Text() == "" || TooLong(id.Text())):
+		return Application{}, ApplicationNotFound(id.Text())
 	case id.Kind() == String:
 		return Application{ID: id.Text()}, nil
-	case key.Kind() == String && key.Text() == "":
-		return Application{}, UserKeyInvalid("")
+	case key.Kind() == String && (key.Text() == "" || TooLong(key.Text())):
+		return Application{}, UserKeyInvalid(key.Text())
 	case key.Kind() == String:
 		return Application{UserKey: key.Text()}, nil
 	}
@@ -127,7 +127,7 @@ func increment(metric string, v Value) (uint64, error) {
 // isMetric reports whether a name can be written into usage[…] so that it comes out the same: brackets
 // end a name early, on some versions of the backend's parser even the opening one.
 func isMetric(name string) bool {
-	return name != "" && !strings.ContainsAny(name, "[]")
+	return name != "" && !strings.ContainsAny(name, "[]") && !TooLong(name)
 }
 
 // responseCode returns what the backend takes for a code: exactly three digits, not below 100

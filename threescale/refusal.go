@@ -13,7 +13,7 @@ func refusal(status int, code, text string) *Error {
 
 // ApplicationNotFound means: no application has this id (recording auth-unknown-app).
 func ApplicationNotFound(id string) *Error {
-	return refusal(404, CodeApplicationNotFound, `application with id="`+id+`" was not found`)
+	return refusal(404, CodeApplicationNotFound, `application with id="`+Shortened(id)+`" was not found`)
 }
 
 // ApplicationIDMissing means: neither app_id nor user_key (recordings auth-missing-app, report-missing-app).
@@ -23,7 +23,7 @@ func ApplicationIDMissing() *Error {
 
 // UserKeyInvalid means: no application has this key (recording auth-userkey-bad).
 func UserKeyInvalid(key string) *Error {
-	return refusal(403, CodeUserKeyInvalid, `user key "`+key+`" is invalid`)
+	return refusal(403, CodeUserKeyInvalid, `user key "`+Shortened(key)+`" is invalid`)
 }
 
 // UserKeyMissing means: the service identifies by user_key only (recording auth-appid-on-userkey-service).
@@ -37,18 +37,18 @@ func AuthenticationError() *Error {
 
 // MetricInvalid means: the service has no such metric (recordings auth-unknown-metric, report-bad-metric).
 func MetricInvalid(metric string) *Error {
-	return refusal(404, CodeMetricInvalid, `metric "`+metric+`" is invalid`)
+	return refusal(404, CodeMetricInvalid, `metric "`+Shortened(metric)+`" is invalid`)
 }
 
 // UsageValueInvalid means: not a whole number (recordings auth-negative-usage, report-nonnumeric).
 func UsageValueInvalid(metric, value string) *Error {
-	return refusal(403, CodeUsageValueInvalid, `usage value "`+value+`" for metric "`+metric+`" is invalid`)
+	return refusal(403, CodeUsageValueInvalid, `usage value "`+Shortened(value)+`" for metric "`+Shortened(metric)+`" is invalid`)
 }
 
 // UsageValueEmpty means: no text, or only white space, or something nested (recordings
 // auth-empty-usage-value, auth-usage-nested, report-usage-array).
 func UsageValueEmpty(metric string) *Error {
-	return refusal(403, CodeUsageValueInvalid, `usage value for metric "`+metric+`" can not be empty`)
+	return refusal(403, CodeUsageValueInvalid, `usage value for metric "`+Shortened(metric)+`" can not be empty`)
 }
 
 // UsageNotHash means: usage without brackets on a GET call; answered without a body (recording
@@ -63,24 +63,24 @@ func CredentialsRequired() *Error {
 
 // ProviderKeyInvalid means: unknown (recordings auth-bad-provider-key-with-service, report-bad-provider-key).
 func ProviderKeyInvalid(key string) *Error {
-	return refusal(403, CodeProviderKeyInvalid, `provider key "`+key+`" is invalid`)
+	return refusal(403, CodeProviderKeyInvalid, `provider key "`+Shortened(key)+`" is invalid`)
 }
 
 // ProviderKeyInvalidOrServiceMissing means: without a service id, and unknown or without a default service
 // (no recording of it).
 func ProviderKeyInvalidOrServiceMissing(key string) *Error {
-	return refusal(403, CodeProviderKeyInvalidOrServiceMissing, `provider key "`+key+`" invalid and/or service ID missing`)
+	return refusal(403, CodeProviderKeyInvalidOrServiceMissing, `provider key "`+Shortened(key)+`" invalid and/or service ID missing`)
 }
 
 // ServiceTokenInvalid means: token and service do not belong together (recording auth-bad-token).
 func ServiceTokenInvalid(token, serviceID string) *Error {
-	return refusal(403, CodeServiceTokenInvalid, `service token "`+token+`" or service id "`+serviceID+`" is invalid`)
+	return refusal(403, CodeServiceTokenInvalid, `service token "`+Shortened(token)+`" or service id "`+Shortened(serviceID)+`" is invalid`)
 }
 
 // ServiceIDInvalid means: not a service of this provider (recording
 // auth-provider-key-other-tenants-service).
 func ServiceIDInvalid(id string) *Error {
-	return refusal(403, CodeServiceIDInvalid, `service id "`+id+`" is invalid`)
+	return refusal(403, CodeServiceIDInvalid, `service id "`+Shortened(id)+`" is invalid`)
 }
 
 // ServiceIDMissing means: a token alone (recordings auth-missing-service-id, report-missing-service-id).
@@ -92,7 +92,7 @@ func NotValidData() *Error { return refusal(422, CodeNotValidData, "all data mus
 // ContentTypeInvalid means: a report that is no form; mediaType without parameters, in lower case (recording
 // report-json).
 func ContentTypeInvalid(mediaType string) *Error {
-	return refusal(400, CodeContentTypeInvalid, "invalid Content-Type: "+mediaType)
+	return refusal(400, CodeContentTypeInvalid, "invalid Content-Type: "+Shortened(mediaType))
 }
 
 // TransactionsBlank means: none were sent (recording report-blank).

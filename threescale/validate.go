@@ -13,6 +13,8 @@ type FieldError struct {
 	Detail string
 }
 
+const tooLong = "must have at most 255 characters"
+
 // CredentialsRoom is what a batch keeps free for service id and credentials, in bytes as encoded:
 // configured tokens may change between sealing a batch and sending it. They take two parameters.
 const CredentialsRoom = 4 << 10
@@ -57,6 +59,10 @@ func (a Application) validate(list []FieldError) []FieldError {
 		return append(list, FieldError{"app_id", "must be valid UTF-8"})
 	case !utf8.ValidString(a.UserKey):
 		return append(list, FieldError{"user_key", "must be valid UTF-8"})
+	case TooLong(a.ID):
+		return append(list, FieldError{"app_id", tooLong})
+	case TooLong(a.UserKey):
+		return append(list, FieldError{"user_key", tooLong})
 	}
 	return list
 }
@@ -83,6 +89,8 @@ func (inc Increment) fault() string {
 		return "the metric has no name"
 	case !utf8.ValidString(inc.Metric):
 		return "must be valid UTF-8"
+	case TooLong(inc.Metric):
+		return tooLong
 	case strings.ContainsAny(inc.Metric, "[]"):
 		return "a metric's name has no brackets"
 	case strings.Trim(inc.Metric, rubySpace) != inc.Metric:

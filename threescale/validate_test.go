@@ -63,8 +63,17 @@ func TestValidateTakesTheEdgesOfTheWindow(t *testing.T) {
 }
 
 func TestValidateRefusesWhatDoesNotFitIntoAReport(t *testing.T) {
+	long := valid()
+	long.Application.ID = strings.Repeat("é", MaxName)
+	assert.Nil(t, long.Validate(someday))
+	long.Application.ID += "e"
+	assert.Equal(t, []FieldError{{"app_id", "must have at most 255 characters"}}, long.Validate(someday))
+
 	big := valid()
-	big.Application.ID = strings.Repeat("é", MaxBody/6)
+	big.Usage = nil
+	for i := range 4000 {
+		big.Usage = append(big.Usage, Increment{fmt.Sprint(strings.Repeat("é", 250), i), 1})
+	}
 	assert.Equal(t, "usage", big.Validate(someday)[0].Field)
 
 	many := valid()

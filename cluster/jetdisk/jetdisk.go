@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,13 +235,23 @@ func (d *Disk) Free(string) (free, total int64, err error) {
 	return d.free, d.o.MaxBytes, nil
 }
 
-// nothing is a lock: who owns a disk has it all.
+// nothing is a lock, or a name: who owns a disk has it all, and the fence refuses everybody else's changes.
 type nothing struct{}
 
 func (nothing) Close() error { return nil }
 
+func (nothing) Same() error { return nil }
+
+func (nothing) Identity() (disk.Identity, error) { return disk.Identity{}, nil }
+
 // Lock implements disk.FS. Opening the disk was the lock.
-func (d *Disk) Lock(string) (io.Closer, error) { return nothing{}, nil }
+func (d *Disk) Lock(string) (disk.Held, error) { return nothing{}, nil }
+
+// Hold implements disk.FS. No name can be taken by another while the disk is owned.
+func (d *Disk) Hold(string) (disk.Held, error) { return nothing{}, nil }
+
+// Boot implements disk.FS. What is not synced ends with the process.
+func (d *Disk) Boot() string { return "" }
 
 // Locked implements disk.FS.
 func (d *Disk) Locked(string) (bool, error) { return false, nil }

@@ -15,13 +15,13 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-func newAuthorizer(o Options, journal authorize.Journal, k *proofKeeper, pending func(add func(authorize.Usage)) error) (*authorize.Authorizer, error) {
+func newAuthorizer(o Options, journal authorize.Journal, k *proofKeeper, pending func() authorize.Backlog) (*authorize.Authorizer, error) {
 	client, err := threescale.NewClient(o.Authorizations)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
 	}
 	a := o.Authorize
-	a.Services, a.Client, a.Journal, a.Pending, a.OnProof = o.Services, client, journal, pending, k.confirmed
+	a.Services, a.Client, a.Journal, a.Pending, a.OnProof, a.OnDenial = o.Services, client, journal, pending, k.confirmed, k.denied
 	a.Log = o.Log.Named("authorize")
 	return authorize.New(a), nil
 }
@@ -49,17 +49,14 @@ type savedAnswers struct {
 	spool      *spool.Spool
 }
 
-// begin reads the usage on disk before any of it is sent, where authorizations were asked for in an earlier life or always is
-// set, and takes up what that life knew. Usage that cannot be read counts against limits once it is delivered.
+// begin has the usage on disk counted, where authorizations were asked for in an earlier life or always is set, and takes up
+// what that life knew. It is read beside everything else, from before any of it is sent; until it is read authorizations wait.
 func (s *savedAnswers) begin() {
 	asked := authorized(s.dir)
 	if !asked && !s.always {
 		return
 	}
-	if err := s.authorizer.Load(); err != nil {
-		s.log.Warn("cannot read the usage on disk: it counts against limits once it is delivered", zap.Error(err))
-		return
-	}
+	s.authorizer.Follow()
 	if asked {
 		s.restore()
 	}
@@ -93,7 +90,7 @@ func (s *savedAnswers) remove() {
 
 // save keeps what is known for the next start, once nothing is taken in or sent any more.
 func (s *savedAnswers) save() {
-	if !authorized(s.dir) {
+	if !authorized(s.dir) || !s.authorizer.Loaded() {
 		return
 	}
 	name := s.name()

@@ -63,8 +63,10 @@ func reports(s sender.Stats) console.Reports {
 func space(u spool.Usage) console.Spool {
 	return console.Spool{
 		Bytes: u.Bytes, Quota: u.QuotaBytes, Free: u.FreeBytes, Quarantined: u.QuarantinedBytes,
+		Replaced: number(u.Replaced), Unkept: number(u.ManifestFailing),
 		Batches: u.Batches, Segments: u.Segments, OldestAge: u.OldestAge, Sync: u.Sync.String(),
 		DeadLetters: u.DeadLetters, IDs: u.IDs, Fsyncs: u.Commits.Fsyncs,
+		ReadErrors: u.ReadErrors, Unreadable: u.Unreadable != nil,
 	}
 }
 
@@ -99,4 +101,12 @@ func Authorizations(a authorize.Stats) console.Authorize {
 		Reported: a.Reported, Refused: a.Refused, Unbilled: a.Unbilled,
 		Overshoot: a.Overshoot, Unseen: a.Unseen, OldestAge: a.OldestAge,
 	}
+}
+
+// number counts one thing that is so or not.
+func number(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }

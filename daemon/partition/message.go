@@ -8,6 +8,7 @@ type Message struct {
 	ID        string // Nats-Msg-Id
 	Type      string // Content-Type
 	Payload   []byte
+	Rejected  bool   // a plain publish: it was never acknowledged to its sender
 	Code      string // why it became none
 	Detail    string
 }

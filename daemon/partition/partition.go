@@ -45,6 +45,10 @@ type Options struct {
 	// earlier life or not.
 	AlwaysAuthorize bool
 
+	// SendOnStop is for how long a stop sends what was not tried yet, at most; 0: it does not, since the partition goes on
+	// elsewhere.
+	SendOnStop time.Duration
+
 	// Parents is the metric hierarchy of a service as the portal has it; nil, or an empty answer: it is not known there.
 	Parents func(service string) map[string]string
 
@@ -66,20 +70,30 @@ type Partition struct {
 	parked      parkedOperations
 	answers     savedAnswers
 	parents     func(service string) map[string]string
+	unreadable  unreadable
+	sendOnStop  time.Duration
 
-	group  lifecycle.Group
-	ending context.Context    // ends when the partition begins to stop
-	end    context.CancelFunc // ends ending
+	batching *lifecycle.Part
+	group    lifecycle.Group    // what runs beside the batcher
+	ending   context.Context    // ends when the partition begins to stop
+	end      context.CancelFunc // ends ending
 }
 
 // ErrStopping is why a partition that was told to stop is not ready.
 var ErrStopping = errors.New("stopping")
 
-// ErrOptions is wrapped by an error of Open that is about its options; any other is about the disk.
-var ErrOptions = errors.New("options")
+// OptionsError is an error of Open that is about its options; any other is about the disk.
+type OptionsError struct{ Err error }
+
+// Error is the error without a word about its kind.
+func (e *OptionsError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *OptionsError) Unwrap() error { return e.Err }
 
 // Open opens the spool, and returns once it was read and every part is made. Nothing runs before Start.
 func Open(o Options) (*Partition, error) {
+	o.Spool.Trouble = logDirectory(o.Log.Named("spool"))
 	s, found, err := spool.Open(o.Spool)
 	if err != nil {
 		return nil, err
@@ -87,20 +101,20 @@ func Open(o Options) (*Partition, error) {
 	logRecovery(o.Log.Named("spool"), found)
 	p, err := assemble(o, s)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w%w", ErrOptions, err), s.Close())
+		return nil, errors.Join(&OptionsError{err}, s.Close())
 	}
 	return p, nil
 }
 
 func assemble(o Options, s *spool.Spool) (*Partition, error) {
-	p := &Partition{log: o.Log, dir: o.Dir, spool: s, parents: o.Parents}
+	p := &Partition{log: o.Log, dir: o.Dir, spool: s, parents: o.Parents, sendOnStop: o.SendOnStop}
+	p.unreadable = unreadable{log: o.Log.Named("spool"), why: s.Unreadable}
 	p.ending, p.end = context.WithCancel(context.Background())
 	var err error
 	if p.proofs, err = newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof); err != nil {
 		return nil, err
 	}
-	usage := pendingUsage{spool: s, dir: o.Dir}
-	if p.authorizer, err = newAuthorizer(o, s, p.proofs, usage.each); err != nil {
+	if p.authorizer, err = newAuthorizer(o, s, p.proofs, backlogOf(o.Log.Named("authorize"), s, o.Dir)); err != nil {
 		return nil, err
 	}
 	p.answers = savedAnswers{always: o.AlwaysAuthorize, log: o.Log.Named("authorize"), dir: o.Dir, authorizer: p.authorizer, spool: s}
@@ -125,18 +139,27 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 // any of it is sent, where authorizations were asked for then.
 func (p *Partition) Start(context.Context) error {
 	p.answers.begin()
+	p.group.Go("watch for read errors", p.unreadable.watch)
 	p.group.Go("ledger", p.ledger.run)
 	p.group.Go("sender", p.sender.Run)
 	p.group.Go("prober", p.proofs.run)
-	p.group.Go("batcher", p.batcher.Run)
+	p.group.Go("pending usage", p.authorizer.Run)
+	p.batching = lifecycle.Start(p.batcher.Run)
 	return nil
 }
 
-// Stop makes the last cut and waits for the answers of the reports in flight, then books them. An error says that there was no
+// Stop makes the last cut, sends what was not tried yet for SendOnStop at most, and waits for the answers of the reports in
+// flight, then books them. While the backend is away the sending is over with the first failure. An error says that there was no
 // last cut, or that ctx ended first; what was acknowledged is on disk either way.
 func (p *Partition) Stop(ctx context.Context) error {
 	p.end()
-	return p.group.Stop(ctx)
+	cut := p.batching.Stop(ctx)
+	if p.sendOnStop > 0 {
+		bounded, cancel := context.WithTimeout(ctx, p.sendOnStop)
+		_ = p.sender.Tried(bounded, p.spool.Readable()) // what is left goes out after the next start
+		cancel()
+	}
+	return errors.Join(cut, p.group.Stop(ctx))
 }
 
 // Close gives the spool up, after Stop. clean says that nothing failed: then the answers to authorizations are kept for the
@@ -205,7 +228,7 @@ func (p *Partition) Pending() uint64 { return p.spool.Counts().Pending }
 
 // Reject keeps a message that can never be taken as a dead letter. It returns once the letter is durable.
 func (p *Partition) Reject(m Message) error {
-	_, err := p.spool.Bury(m.Origin, m.ServiceID, spool.Original{Subject: m.Subject, ID: m.ID, ContentType: m.Type}, m.Payload,
+	_, err := p.spool.Bury(m.Origin, m.ServiceID, spool.Original{Subject: m.Subject, ID: m.ID, ContentType: m.Type, Rejected: m.Rejected}, m.Payload,
 		spool.Reason{Code: m.Code, Message: m.Detail})
 	return err
 }
@@ -218,6 +241,22 @@ func logTrouble(log *zap.Logger) func(batcher.Trouble) {
 			return
 		}
 		log.Info("batches are sealed again", zap.Duration("after", t.Lasted.Round(time.Millisecond)), zap.Int("failures", t.Failures))
+	}
+}
+
+// logDirectory logs that something is wrong with the data directory when it begins, and that it is over when it is.
+func logDirectory(log *zap.Logger) func(spool.Trouble) {
+	return func(t spool.Trouble) {
+		switch {
+		case t.Err != nil && t.What == spool.TroubleDirectory:
+			log.Error("the data directory was removed or replaced: requests are answered 503 and nothing is sent until the same one is back; otherwise restart", zap.Error(t.Err))
+		case t.Err != nil:
+			log.Error("cannot write the manifest: accepting and sending go on, and a start after a crash knows less of what is missing", zap.Error(t.Err))
+		case t.What == spool.TroubleDirectory:
+			log.Warn("the data directory is back: requests are accepted again")
+		default:
+			log.Info("the manifest is written again")
+		}
 	}
 }
 

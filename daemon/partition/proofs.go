@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/threescale"
@@ -52,9 +53,15 @@ func newProofKeeper(log *zap.Logger, dir string, client threescale.ClientOptions
 	return k, nil
 }
 
-// confirmed notes what the backend's answer to an authorization proved.
-func (k *proofKeeper) confirmed(service string, c threescale.Credentials, a threescale.Application, metrics []string) {
-	k.proofs.Prove(proof.Scope{ServiceID: service, Credentials: c}, a, metrics, time.Now())
+// confirmed notes what the backend's answer to an authorization proved that was asked for at asked.
+func (k *proofKeeper) confirmed(service string, c threescale.Credentials, a threescale.Application, metrics []string, asked time.Time) {
+	k.proofs.Prove(proof.Scope{ServiceID: service, Credentials: c}, a, metrics, asked)
+}
+
+// denied notes that the backend denied an application or a metric to a client.
+func (k *proofKeeper) denied(service string, c threescale.Credentials, a threescale.Application, d authorize.Denial) {
+	refusal := proof.Refusal{Status: d.Status, Code: d.Code, Text: d.Text}
+	k.proofs.Deny(proof.Scope{ServiceID: service, Credentials: c}, a, d.Metric, refusal, time.Now())
 }
 
 // run asks and saves until ctx ends.

@@ -63,6 +63,9 @@ func laneNews(p *partition.Partition) []byte {
 	return data
 }
 
+// KeepsLedger is false: replicas keep none.
+func (r *Replica) KeepsLedger() bool { return false }
+
 // Ledger is nil: replicas keep none.
 func (r *Replica) Ledger() *ledger.Ledger { return nil }
 

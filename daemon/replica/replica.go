@@ -70,7 +70,7 @@ func Open(o Options) (*Replica, error) {
 	}
 	var err error
 	if r.fallback, err = partition.NewFallback(o.Partition, r); err != nil {
-		return nil, fmt.Errorf("%w%w", partition.ErrOptions, err)
+		return nil, &partition.OptionsError{Err: err}
 	}
 	return r, nil
 }

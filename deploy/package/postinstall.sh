@@ -8,8 +8,15 @@ configure) [ -n "$2" ] && upgrade=1 || upgrade= ;;
 *) exit 0 ;;
 esac
 rm -f /var/lib/reporterd/EMPTY # see preremove.sh
-chown root:reporterd /etc/reporterd/reporterd.yaml
-chmod 0640 /etc/reporterd/reporterd.yaml
+# The package manager made the files with their owners; what an administrator made of them since, or removed, stays so.
+# Tokens of versions before this one were credentials of the unit: where the configuration still reads them there, they
+# stay available, until it names files of /etc/reporterd/tokens.
+dropin=/etc/systemd/system/reporterd.service.d
+if [ -n "$upgrade" ] && [ -d /etc/reporterd/credentials ] && [ ! -e "$dropin/credentials.conf" ] &&
+  grep -qs '^[^#]*/run/credentials/reporterd.service/' /etc/reporterd/reporterd.yaml; then
+  mkdir -p "$dropin"
+  printf '[Service]\nLoadCredential=reporterd:/etc/reporterd/credentials\n' >"$dropin/credentials.conf"
+fi
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload || :
   if [ -n "$upgrade" ]; then

@@ -5,6 +5,7 @@ if [ -d /run/systemd/system ]; then
 fi
 [ "$1" = purge ] || exit 0
 rm -rf /etc/reporterd
+rm -f /etc/systemd/system/reporterd.service.d/credentials.conf # see postinstall.sh
 dir=/var/lib/reporterd
 if [ -d "$dir" ]; then
   if [ -e "$dir/EMPTY" ]; then

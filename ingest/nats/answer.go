@@ -25,14 +25,13 @@ func (b *Bus) done(taken []*message, duplicates int) {
 	}
 }
 
-// refuse ends a message that can never be taken: whoever waits is told, else it is kept as a dead letter.
+// refuse ends a message that can never be taken and is not a stream's: who waits for an answer is told, else it is
+// kept as a dead letter.
 func (b *Bus) refuse(m *message, r *ingest.Refusal) {
 	b.counters.refused(r.Status)
 	switch {
 	case m.reply != "":
 		b.decline(m, r)
-	case m.stream != nil:
-		b.terminate(m, r)
 	case !b.graves.offer(grave{m, r}):
 		b.counters.unkept.Add(1)
 	}

@@ -54,6 +54,9 @@ func Open(o Options) (*Bus, error) {
 	if o.Patience == 0 {
 		o.Patience = 5 * time.Second
 	}
+	if len(o.Inboxes) == 0 {
+		o.Inboxes = DefaultInboxes
+	}
 	b := &Bus{
 		options: o, log: o.Log, subject: subject, graves: make(graves, maxGraves), asking: make(chan struct{}, maxAsking),
 		requests: newQueue(), publishs: newQueue(), stream: newQueue(),

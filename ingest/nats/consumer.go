@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/reporterd/reporterd/ingest"
 	"go.uber.org/zap"
 )
 
@@ -126,14 +125,10 @@ func (b *Bus) postpone(m *message, delay time.Duration) {
 	}
 }
 
-// terminate ends a message that can never be taken, once it is kept as a dead letter.
-func (b *Bus) terminate(m *message, r *ingest.Refusal) {
-	if b.bury(m, r) != nil {
-		b.postpone(m, letterRetry)
-		return
-	}
+// terminate ends a message of which no event could be taken. All of it is kept as dead letters.
+func (b *Bus) terminate(m *message) {
 	b.held.release([]*message{m})
-	if m.stream.TermWithReason(code(r.Status)) == nil { // else it comes again, and is the same letter
+	if m.stream.TermWithReason("kept as dead letters") == nil { // else it comes again, and its letters are the same
 		b.counters.terminated.Add(1)
 	}
 }

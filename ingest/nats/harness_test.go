@@ -78,7 +78,9 @@ type rig struct {
 	dir     string
 	server  *embedded.Server
 	client  *nats.Conn
-	mu      sync.Mutex // guards letters and noRoom
+	asked   []ingestnats.Question // of the bus that open opens
+	ingest  ingest.Options        // of its handler, beside services and journal
+	mu      sync.Mutex            // guards letters and noRoom
 	letters []ingestnats.Letter
 	noRoom  error
 }
@@ -113,9 +115,11 @@ func newRig(t *testing.T, stream string) *rig {
 // open opens the bus, which the test's end stops.
 func (r *rig) open(stream string) {
 	r.t.Helper()
-	handler := ingest.NewHandler(ingest.Options{Services: []ingest.Service{{ID: "1001"}, {ID: "a.b"}}, Journal: r.memory})
+	r.ingest.Services, r.ingest.Journal = []ingest.Service{{ID: "1001"}, {ID: "a.b"}}, r.memory
+	handler := ingest.NewHandler(r.ingest)
 	b, err := ingestnats.Open(ingestnats.Options{
 		URL: "nats://" + r.server.Address(), Subject: "usage.>", Stream: stream, Durable: "reporterd", Handler: handler, Letters: r.keep,
+		Asked: r.asked,
 	})
 	require.NoError(r.t, err)
 	r.Bus = b

@@ -61,13 +61,27 @@ func (b *Bus) delivered(msg jetstream.Msg) (m *message, times uint64) {
 	return m, at.NumDelivered
 }
 
+// part is what is kept of a message of a stream of which not every event can be taken. Each part has an origin of its
+// own, which is the same when the message is delivered again.
+func (m *message) part(r ingest.Rejected) *message {
+	p := *m
+	p.Body = r.Payload
+	if r.First > 0 || r.Offset > 0 {
+		p.origin += "-" + strconv.Itoa(r.First) + "-" + strconv.Itoa(r.Offset)
+	}
+	if r.Type != "" {
+		p.ContentType = r.Type
+	}
+	return &p
+}
+
 // letter is what is kept of a message that can never be taken.
 func (m *message) letter(r *ingest.Refusal) Letter {
 	if m.origin == "" {
 		m.origin = strconv.FormatInt(m.came.UnixNano(), 36)
 	}
 	return Letter{
-		Origin: m.origin, ServiceID: m.ServiceID, Subject: m.subject, ID: m.marked, Type: m.ContentType,
+		Origin: m.origin, ServiceID: m.ServiceID, Subject: m.subject, ID: m.marked, Type: m.ContentType, Rejected: m.stream == nil,
 		Payload: m.Body, Code: code(r.Status), Detail: r.Detail,
 	}
 }

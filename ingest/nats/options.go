@@ -26,6 +26,7 @@ type Options struct {
 	Login    Login
 	TLS      *tls.Config // nil: as the servers want it
 	Asked    []Question  // what requests may ask besides
+	Inboxes  []string    // prefixes of the subjects that answers may go to; none: DefaultInboxes
 	Version  string      // of this program, for nats micro ls
 	Handler  *ingest.Handler
 	Letters  Letters
@@ -52,6 +53,7 @@ type Letter struct {
 	ID        string // Nats-Msg-Id
 	Type      string // Content-Type
 	Payload   []byte
+	Rejected  bool   // a plain publish: it was never acknowledged to its sender
 	Code      string // why: invalid_message, malformed_message, message_too_large, message_type
 	Detail    string
 }

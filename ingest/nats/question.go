@@ -46,6 +46,10 @@ func (b *Bus) hear(q Question, subject Subject, r micro.Request) {
 	if m.reply == "" {
 		return // nobody wants to know
 	}
+	if !b.answerable(m.reply) {
+		b.refuseReply(m)
+		return
+	}
 	select {
 	case b.asking <- struct{}{}:
 	default:

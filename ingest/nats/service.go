@@ -50,6 +50,10 @@ func (b *Bus) handle(r micro.Request) {
 		}
 		return
 	}
+	if !b.answerable(m.reply) {
+		b.refuseReply(m)
+		return
+	}
 	if !b.requests.offer(m) {
 		b.decline(m, busy)
 	}

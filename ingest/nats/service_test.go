@@ -3,9 +3,12 @@ package nats_test
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/reporterd/reporterd/event"
 	ingestnats "github.com/reporterd/reporterd/ingest/nats"
@@ -141,4 +144,44 @@ func TestSubjects(t *testing.T) {
 		_, err := ingestnats.ParseSubject(pattern)
 		assert.Error(t, err, pattern)
 	}
+}
+
+// An answer is published with the daemon's rights: a request must not choose where to.
+func TestAnswersGoToInboxesOnly(t *testing.T) {
+	r := newRig(t, "")
+	r.stop(r.Bus)
+	r.asked = []ingestnats.Question{{Name: "authorize", Subject: "authorize.>", Path: "/v1/authorize", Handler: http.NotFoundHandler()}}
+	r.open("")
+	js := r.jet()
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other.>"}})
+	require.NoError(t, err)
+	_, err = js.Publish(t.Context(), "other.1", []byte("kept"))
+	require.NoError(t, err)
+	heard, err := r.client.SubscribeSync(">")
+	require.NoError(t, err)
+	replies := []string{
+		"$JS.API.STREAM.PURGE.OTHER", "$SYS.REQ.ACCOUNT.PING", "reporterd.disk.0.f.boom", "usage.1001", "usage.9", "authorize.1001", "other.2",
+		"_INBOX", "_INBOX.", "_INBOX..x", "_INBOX.*", "_INBOX.>", "_INBOXES.x", "x._INBOX.y",
+	}
+	for _, subject := range []string{"usage.1001", "usage.9", "authorize.1001"} { // taken, refused, asked
+		for _, reply := range replies {
+			require.NoError(t, r.client.PublishRequest(subject, reply, []byte(one)))
+		}
+	}
+	r.eventually("all are counted", func() bool { return r.Stats().Refused["reply_subject"] == 3*uint64(len(replies)) })
+	assert.JSONEq(t, `{"accepted":1,"duplicates":0}`, string(r.ask("usage.1001", "", one).Data), "an inbox is answered")
+	assert.Equal(t, 1, r.count(), "what cannot be answered is not taken: its sender repeats it")
+	r.stop(r.Bus)
+	require.NoError(t, r.client.Flush())
+	for {
+		m, err := heard.NextMsg(50 * time.Millisecond)
+		if err != nil {
+			break
+		}
+		if strings.HasPrefix(m.Subject, "_INBOX.") {
+			continue // the client's own
+		}
+		assert.Equal(t, one, string(m.Data), "only the test publishes to %s", m.Subject)
+	}
+	assert.Equal(t, uint64(1), r.left("OTHER"))
 }

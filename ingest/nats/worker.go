@@ -21,6 +21,7 @@ type worker struct {
 	bundle *ingest.Bundle
 	group  []*message
 	taken  []*message // of the group, in the bundle
+	partly []*message // of the group, from a stream: not every event of theirs can be taken
 }
 
 // employ starts n workers, which end once the queue is closed and empty.
@@ -41,21 +42,28 @@ func (w *worker) run() {
 		if len(w.taken) > 0 {
 			w.append()
 		}
+		for _, m := range w.partly {
+			w.salvage(m)
+		}
 		clear(w.group)
 		clear(w.taken)
+		clear(w.partly)
 	}
 }
 
 // read puts the group into the bundle, without those that can never be taken.
 func (w *worker) read() {
 	w.bundle.Reset()
-	w.taken = w.taken[:0]
+	w.taken, w.partly = w.taken[:0], w.partly[:0]
 	for _, m := range w.group {
 		events, refused := w.bundle.Add(m.Message)
 		switch {
 		case refused == nil:
 			m.events = events
 			w.taken = append(w.taken, m)
+		case m.stream != nil:
+			w.bus.counters.refused(refused.Status)
+			w.partly = append(w.partly, m)
 		default:
 			w.bus.refuse(m, refused)
 		}

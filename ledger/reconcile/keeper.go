@@ -242,6 +242,10 @@ func span(text string, now time.Time) (time.Duration, error) {
 }
 
 func statusOf(err error) int {
+	var unknown *UnknownService
+	if errors.As(err, &unknown) {
+		return http.StatusNotFound
+	}
 	if portal.FaultOf(err) != "" {
 		return http.StatusBadGateway
 	}

@@ -40,6 +40,13 @@ type Report struct {
 	Missed        bool            `json:"missed"` // the ledger may have less than what happened
 }
 
+// UnknownService is a service that was asked for, and that neither the portal nor the ledger has.
+type UnknownService struct{ ID string }
+
+func (u *UnknownService) Error() string {
+	return fmt.Sprintf("service %q: neither the portal nor the ledger has it", u.ID)
+}
+
 // Run compares. It asks the portal one call at a time; ctx ends it early with ctx's error, and so does an answer that
 // makes the rest pointless, such as a token that is not known.
 func Run(ctx context.Context, o Options) (*Report, error) {
@@ -65,6 +72,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		b, err := collect(ctx, o, id, since, now)
 		if err != nil {
 			return nil, fmt.Errorf("reconcile: service %s: %w", id, err)
+		}
+		if b.Unknown[""] != "" && len(b.Rows) == 0 {
+			return nil, &UnknownService{id}
 		}
 		cells, fates := Judge(b, o.Rules)
 		r.Cells, r.Batches = append(r.Cells, cells...), append(r.Batches, fates...)

@@ -122,33 +122,28 @@ func (p *Proofs) known(k key, now int64) record {
 	return r
 }
 
-// Prove notes what an authorization has just proved: the application, and the metrics, which may be none.
-// It is for the authorize path as well: a proof from there is free.
-func (p *Proofs) Prove(s Scope, a threescale.Application, metrics []string, now time.Time) {
+// Prove notes what an authorization that was asked for at asked has proved: the application, and the metrics,
+// which may be none. It is for the authorize path as well: a proof from there is free. A denial that came after
+// asked stands: the answer may be older than what was denied.
+func (p *Proofs) Prove(s Scope, a threescale.Application, metrics []string, asked time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.prove(p.application(s, a), now)
+	p.prove(p.application(s, a), asked)
 	for _, m := range metrics {
-		p.prove(p.metric(s, m), now)
+		p.prove(p.metric(s, m), asked)
 	}
 }
 
 // prove is Prove for one subject. Lives differ by a tenth, so that what was proved together is not asked
 // for together again. mu is held.
-func (p *Proofs) prove(k key, now time.Time) {
+func (p *Proofs) prove(k key, asked time.Time) {
 	life := int64(p.life / time.Second)
-	r := p.known(k, now.Unix())
-	r.until = uint32(now.Unix() + life - int64(k[0])*life/2560)
+	r := p.known(k, asked.Unix())
+	if int64(r.denied) > asked.Unix() {
+		return
+	}
+	r.until = uint32(asked.Unix() + life - int64(k[0])*life/2560)
 	r.unaskable, r.refusal = 0, nil
-	p.put(k, r)
-}
-
-// deny notes that the backend has just said that it does not know a subject.
-func (p *Proofs) deny(k key, refusal Refusal, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	r := p.records[k]
-	r.until, r.unaskable, r.denied, r.refusal = 0, 0, uint32(now.Unix()), &refusal
 	p.put(k, r)
 }
 

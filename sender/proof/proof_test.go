@@ -182,3 +182,47 @@ func BenchmarkOpinion(b *testing.B) {
 		}
 	}
 }
+
+// TestADenialEndsTheProofAtOnce: denials come from a client, a question or a report. An answer that was asked for before does not bring it back.
+func TestADenialEndsTheProofAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{})
+		bare := func(id string) *threescale.Transaction { return &threescale.Transaction{Application: app(id)} }
+		p.Prove(scope, app("a"), []string{"hits"}, time.Now())
+		asked := time.Now()
+		wait(2 * time.Second)
+		p.Deny(scope, app("a"), "", absent, time.Now())
+		assert.Equal(t, Waiting, standing(p, bare("a"), 0).Standing)
+		wait(time.Second)
+		p.Prove(scope, app("a"), nil, asked)
+		wait(2 * time.Minute)
+		assert.Equal(t, Unknown, standing(p, bare("a"), 0).Standing, "it was proven before it was denied")
+
+		p.Prove(scope, app("b"), []string{"hits"}, time.Now())
+		p.Deny(scope, app("b"), "hits", Refusal{Status: 404, Code: threescale.CodeMetricInvalid}, time.Now())
+		assert.Equal(t, Proven, standing(p, bare("b"), 0).Standing)
+		assert.Equal(t, Waiting, standing(p, hits("b"), 0).Standing)
+
+		p.Revoke(scope, app("b"), "")
+		assert.Equal(t, Unknown, standing(p, bare("b"), 0).Standing)
+		assert.True(t, p.wasProven(p.keyOf(scope, Question{Application: app("b")})))
+	})
+}
+
+// TestDenialsThatSayNothing: of names that are not remembered, and of another kind than the call had.
+func TestDenialsThatSayNothing(t *testing.T) {
+	p := New(Options{})
+	now := time.Now()
+	p.Prove(scope, app("a"), nil, now)
+	p.Prove(scope, threescale.Application{UserKey: "k"}, nil, now)
+	for i := range 1000 {
+		p.Deny(scope, app(fmt.Sprint("wrong", i)), "", absent, now)
+	}
+	p.Deny(scope, app("a"), "", Refusal{Status: 403, Code: threescale.CodeUserKeyInvalid}, now)
+	p.Deny(scope, threescale.Application{UserKey: "k"}, "", absent, now)
+	p.Deny(scope, app("a"), "", Refusal{Status: 409, Code: threescale.CodeLimitsExceeded}, now)
+	assert.Equal(t, 2, p.Len())
+	for _, a := range []threescale.Application{app("a"), {UserKey: "k"}} {
+		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: a}, 0).Standing)
+	}
+}

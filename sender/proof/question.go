@@ -29,19 +29,21 @@ func (p *Proofs) ask(ctx context.Context, c *threescale.Client, s Scope, q Quest
 		p.cannotAsk(p.keyOf(s, q), time.Now())
 		return nil
 	}
+	asked := time.Now()
 	answer, err := c.Authorize(ctx, call)
 	if err != nil {
 		return &Failure{Err: err}
 	}
 	if q.Metric != "" && denied(answer) && answer.Code != threescale.CodeLimitsExceeded {
 		// The denial came before the metrics were looked at. With no_body they are looked at first.
-		p.Prove(s, q.Application, nil, time.Now())
+		p.Prove(s, q.Application, nil, asked)
 		call.Options.NoBody = true
+		asked = time.Now()
 		if answer, err = c.Authorize(ctx, call); err != nil {
 			return &Failure{Err: err}
 		}
 	}
-	return p.learn(s, q, answer, call.Options.NoBody, time.Now())
+	return p.learn(s, q, answer, call.Options.NoBody, asked)
 }
 
 func (p *Proofs) keyOf(s Scope, q Question) key {
@@ -53,21 +55,22 @@ func (p *Proofs) keyOf(s Scope, q Question) key {
 	return p.application(s, q.Application)
 }
 
-// learn notes what an answer proves.
-func (p *Proofs) learn(s Scope, q Question, a *threescale.Authorization, bare bool, now time.Time) *Failure {
+// learn notes what the answer to a question that was put at asked proves.
+func (p *Proofs) learn(s Scope, q Question, a *threescale.Authorization, bare bool, asked time.Time) *Failure {
+	now := time.Now()
 	switch {
 	case a.Status == http.StatusOK && genuine(a, bare), denied(a):
 		var metrics []string
 		if q.Metric != "" {
 			metrics = []string{q.Metric}
 		}
-		p.Prove(s, q.Application, metrics, now)
+		p.Prove(s, q.Application, metrics, asked)
 	case bare && a.Status == http.StatusNotFound && genuine(a, bare):
 		// The code is lost with the body; the application was proved a moment ago, so it is the metric.
 		text := threescale.MetricInvalid(q.Metric)
 		p.deny(p.keyOf(s, q), Refusal{Status: text.Status, Code: text.Code, Text: text.Text}, now)
 	case a.Code == threescale.CodeMetricInvalid && q.Metric != "":
-		p.Prove(s, q.Application, nil, now)
+		p.Prove(s, q.Application, nil, asked)
 		p.deny(p.keyOf(s, q), Refusal{Status: a.Status, Code: a.Code, Text: a.Text}, now)
 	case a.Code == threescale.CodeBadRequest, a.Code == threescale.CodeNotValidData:
 		p.cannotAsk(p.keyOf(s, q), now) // it does not like the name, and would not another time

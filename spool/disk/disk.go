@@ -14,8 +14,12 @@ import (
 	"os"
 )
 
-// ErrLocked is wrapped by the error of FS.Lock when another process has the lock.
-var ErrLocked = errors.New("locked by another process")
+var (
+	// ErrLocked is wrapped by the error of FS.Lock when another process has the lock.
+	ErrLocked = errors.New("locked by another process")
+	// ErrReplaced is wrapped by the error of Held.Same when the name is gone or stands for another file.
+	ErrReplaced = errors.New("removed or replaced")
+)
 
 // FS is a file system. All methods may be called concurrently. Names are paths as for package os, and
 // errors are *os.PathError or wrap the errno (ENOSPC, EROFS, EIO), so errors.Is works on them.
@@ -35,10 +39,32 @@ type FS interface {
 	// Free returns the bytes available to this process and the size of the file system holding name.
 	Free(name string) (free, total int64, err error)
 	// Lock takes an exclusive lock that ends with the process or with Close. When another process has
-	// it, the error wraps ErrLocked.
-	Lock(name string) (io.Closer, error)
+	// it, the error wraps ErrLocked. A directory that exists is locked itself; any other name is made a file.
+	Lock(name string) (Held, error)
 	// Locked reports whether a process has the lock, without taking it and without making the file.
 	Locked(name string) (bool, error)
+	// Hold keeps a file or directory identified until Close, so that another one that takes its name later
+	// can be told from it.
+	Hold(name string) (Held, error)
+	// Boot names the run of the machine since it was started: while the name is the same, what was written
+	// and not synced is still there. It is empty where nothing outlives the process without Sync.
+	Boot() string
+}
+
+// Held is a file or directory that was found under a name. Its methods may be called concurrently.
+type Held interface {
+	io.Closer
+	// Same returns nil while the name stands for what is held. When the name is gone or stands for
+	// something else the error wraps ErrReplaced; after any other error it is not known.
+	Same() error
+	// Identity returns what a copy of the file would not share.
+	Identity() (Identity, error)
+}
+
+// Identity tells a file from a copy of it. The zero value is unknown.
+type Identity struct {
+	Inode   uint64
+	Changed int64 // when the file's contents, name or owner last changed, Unix nanoseconds
 }
 
 // Entry is one file of a directory.

@@ -3,9 +3,9 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // OS is the operating system's file system. Its zero value is ready for use.
@@ -67,10 +67,13 @@ func (OS) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Lock opens the file, making it if need be, and takes an advisory lock on it. The lock ends with the
-// process, however it ends.
-func (OS) Lock(name string) (io.Closer, error) {
+// Lock opens the file, making it if need be, or the directory, and takes an advisory lock on it. The lock
+// ends with the process, however it ends.
+func (OS) Lock(name string) (Held, error) {
 	f, err := os.OpenFile(filepath.Clean(name), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, syscall.EISDIR) {
+		f, err = os.Open(filepath.Clean(name))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +81,47 @@ func (OS) Lock(name string) (io.Closer, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	return f, nil
+	return &held{f}, nil
+}
+
+// Hold opens a file or directory: while it is open its inode is not given to another.
+func (OS) Hold(name string) (Held, error) {
+	f, err := os.Open(filepath.Clean(name))
+	if err != nil {
+		return nil, err
+	}
+	return &held{f}, nil
+}
+
+// held is an open file or directory.
+type held struct{ *os.File }
+
+// Same compares the inode of the open file with the one that the name leads to.
+func (h *held) Same() error {
+	now, err := os.Stat(h.Name())
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("%s: %w: no such file or directory", h.Name(), ErrReplaced)
+	}
+	if err != nil {
+		return err
+	}
+	opened, err := h.Stat()
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(now, opened) {
+		return fmt.Errorf("%s: %w: the name stands for another one now", h.Name(), ErrReplaced)
+	}
+	return nil
+}
+
+// Identity asks fstat.
+func (h *held) Identity() (Identity, error) {
+	info, err := h.Stat()
+	if err != nil {
+		return Identity{}, err
+	}
+	return identityOf(info), nil
 }
 
 // Locked asks for a shared lock and gives it back at once: a process that wants the lock at that moment may

@@ -3,8 +3,31 @@ package disk
 import (
 	"errors"
 	"os"
+	"strings"
+	"sync"
 	"syscall"
 )
+
+// identityOf reads what stat says.
+func identityOf(info os.FileInfo) Identity {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return Identity{}
+	}
+	return Identity{Inode: stat.Ino, Changed: stat.Ctim.Nano()}
+}
+
+// bootID is read once: it does not change while a process lives.
+var bootID = sync.OnceValue(func() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return unknownBoot()
+	}
+	return strings.TrimSpace(string(id))
+})
+
+// Boot returns the kernel's boot id.
+func (OS) Boot() string { return bootID() }
 
 // datasync makes bytes and size durable, without the times.
 func datasync(f *os.File) error {

@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"crypto/rand"
 	"errors"
 	"math"
 	"os"
@@ -22,6 +23,9 @@ func flock(f *os.File, how int) error {
 	}
 	return err
 }
+
+// unknownBoot is a name that no other process has.
+func unknownBoot() string { return "unknown-" + rand.Text() }
 
 // Free asks statfs; what is kept for root does not count as free.
 func (OS) Free(name string) (free, total int64, err error) {

@@ -111,20 +111,22 @@ func badGranularity(g Granularity) error {
 
 // after is n calendar periods after t; the last day of a month that is too short.
 func (s *Span) after(t time.Time, n int) time.Time {
-	months := 0
+	months, clock := 0, clockOf(t)
+	if y, m, d := t.Date(); t.Equal(BeginningOfDay(y, m, d, s.Zone)) {
+		clock = time.Date(y, m, d, 0, 0, 0, 0, time.UTC) // also where the day begins at one o'clock
+	}
 	switch s.Period {
 	case "year":
 		months = 12 * n
 	case "month":
 		months = n
 	case "week":
-		return t.AddDate(0, 0, 7*n)
+		return wall(clock.AddDate(0, 0, 7*n), s.Zone)
 	default:
-		return t.AddDate(0, 0, n)
+		return wall(clock.AddDate(0, 0, n), s.Zone)
 	}
-	first := time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, s.Zone).AddDate(0, months, 0)
-	day := min(t.Day(), first.AddDate(0, 1, -1).Day())
-	return time.Date(first.Year(), first.Month(), day, t.Hour(), t.Minute(), t.Second(), 0, s.Zone)
+	first := time.Date(clock.Year(), clock.Month()+time.Month(months), 1, clock.Hour(), clock.Minute(), clock.Second(), 0, time.UTC)
+	return wall(first.AddDate(0, 0, min(clock.Day(), first.AddDate(0, 1, -1).Day())-1), s.Zone)
 }
 
 // readBounds reads a range from since to until.
@@ -149,10 +151,10 @@ func (s *Span) readBounds(params url.Values) error {
 	return err
 }
 
-var layouts = []string{
-	time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05",
-	"2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02", "20060102",
-}
+var (
+	zoned   = []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 MST"}
+	unzoned = []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02", "20060102"}
+)
 
 // zoneAbbreviation is what time.Parse would take for any zone with an offset it does not know.
 var zoneAbbreviation = regexp.MustCompile(` [A-Z]{3,}$`)
@@ -164,9 +166,14 @@ func Moment(text string, zone *time.Location) (time.Time, error) {
 		text = utc + "Z"
 	}
 	if !zoneAbbreviation.MatchString(text) {
-		for _, layout := range layouts {
+		for _, layout := range zoned {
 			if t, err := time.ParseInLocation(layout, text, zone); err == nil {
 				return t.In(zone), nil
+			}
+		}
+		for _, layout := range unzoned {
+			if t, err := time.Parse(layout, text); err == nil {
+				return wall(t, zone), nil
 			}
 		}
 	}
@@ -193,18 +200,23 @@ func (s *Span) divide(unlimited bool) error {
 }
 
 // start is the beginning of the bucket that holds t, by the local calendar.
-func (s *Span) start(t time.Time) time.Time {
+func (s *Span) start(t time.Time) (begin time.Time) {
 	y, m, d := t.Date()
 	switch s.Granularity {
 	case Month:
-		return time.Date(y, m, 1, 0, 0, 0, 0, s.Zone)
+		begin = BeginningOfDay(y, m, 1, s.Zone)
 	case Day:
-		return time.Date(y, m, d, 0, 0, 0, 0, s.Zone)
+		begin = BeginningOfDay(y, m, d, s.Zone)
 	case SixHours:
-		return time.Date(y, m, d, t.Hour()/6*6, 0, 0, 0, s.Zone)
+		begin = wall(time.Date(y, m, d, t.Hour()/6*6, 0, 0, 0, time.UTC), s.Zone)
+	default:
+		_, offset := t.Zone()
+		return t.Add(-time.Duration((t.Unix()+int64(offset))%3600) * time.Second).Truncate(time.Second)
 	}
-	_, offset := t.Zone()
-	return t.Add(-time.Duration((t.Unix()+int64(offset))%3600) * time.Second).Truncate(time.Second)
+	if next := s.next(begin); !next.After(t) { // the clocks went back over the edge: the bucket behind it had begun
+		return next
+	}
+	return begin
 }
 
 // next is the beginning of the bucket behind the one that begins at t.
@@ -212,11 +224,11 @@ func (s *Span) next(t time.Time) time.Time {
 	y, m, d := t.Date()
 	switch s.Granularity {
 	case Month:
-		return time.Date(y, m+1, 1, 0, 0, 0, 0, s.Zone)
+		return BeginningOfDay(y, m+1, 1, s.Zone)
 	case Day:
-		return time.Date(y, m, d+1, 0, 0, 0, 0, s.Zone)
+		return BeginningOfDay(y, m, d+1, s.Zone)
 	case SixHours:
-		return time.Date(y, m, d, t.Hour()/6*6+6, 0, 0, 0, s.Zone)
+		return wall(time.Date(y, m, d, t.Hour()/6*6+6, 0, 0, 0, time.UTC), s.Zone)
 	}
 	return t.Add(time.Hour)
 }

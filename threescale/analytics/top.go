@@ -65,14 +65,14 @@ func calendar(period string, t time.Time) (begin, end time.Time) {
 	y, m, d := t.Date()
 	switch period {
 	case "year":
-		return time.Date(y, 1, 1, 0, 0, 0, 0, t.Location()), time.Date(y+1, 1, 1, 0, 0, 0, 0, t.Location())
+		return BeginningOfDay(y, 1, 1, t.Location()), BeginningOfDay(y+1, 1, 1, t.Location())
 	case "month":
-		return time.Date(y, m, 1, 0, 0, 0, 0, t.Location()), time.Date(y, m+1, 1, 0, 0, 0, 0, t.Location())
+		return BeginningOfDay(y, m, 1, t.Location()), BeginningOfDay(y, m+1, 1, t.Location())
 	case "week":
 		d -= (int(t.Weekday()) + 6) % 7 // to Monday
-		return time.Date(y, m, d, 0, 0, 0, 0, t.Location()), time.Date(y, m, d+7, 0, 0, 0, 0, t.Location())
+		return BeginningOfDay(y, m, d, t.Location()), BeginningOfDay(y, m, d+7, t.Location())
 	}
-	return time.Date(y, m, d, 0, 0, 0, 0, t.Location()), time.Date(y, m, d+1, 0, 0, 0, 0, t.Location())
+	return BeginningOfDay(y, m, d, t.Location()), BeginningOfDay(y, m, d+1, t.Location())
 }
 
 // rank orders applications by their sums. Those that the catalogue does not know (any more) are left out, as the

@@ -33,6 +33,9 @@ type Options struct {
 	// does. Otherwise it is synced first (sync_interval always).
 	Lazy bool
 	Log  *zap.Logger // nil: none
+
+	// MaxConnections is how many clients may be connected, the daemon included; 0: as many as nats-server lets.
+	MaxConnections int
 }
 
 // Server is a running server.
@@ -53,7 +56,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		o.Log = zap.NewNop()
 	}
 	s, err := server.NewServer(&server.Options{
-		ServerName: "reporterd", Host: host, Port: port, MaxPayload: maxPayload,
+		ServerName: "reporterd", Host: host, Port: port, MaxPayload: maxPayload, MaxConn: o.MaxConnections,
 		JetStream: true, StoreDir: o.StoreDir, JetStreamMaxStore: o.MaxStore, SyncAlways: !o.Lazy,
 		NoSigs: true, DisableJetStreamBanner: true,
 	})

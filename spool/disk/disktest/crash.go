@@ -14,6 +14,7 @@ func (d *Disk) Crash() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stopped = true
+	d.bringBack()
 	l := drawLuck(d.rng)
 	names := maps.Clone(d.durable)
 	for _, n := range d.pending {
@@ -27,11 +28,13 @@ func (d *Disk) Crash() *Disk {
 		i := names[name]
 		if copies[i] == nil {
 			m := i.torn(d.rng, l, len(i.pending))
-			copies[i] = &inode{dir: i.dir, now: m, safe: m.clone(), reserved: min(i.reserved, m.size)}
+			copies[i] = &inode{dir: i.dir, now: m, safe: m.clone(), reserved: min(i.reserved, m.size), latent: maps.Clone(i.latent)}
 		}
 		names[name] = copies[i]
 	}
-	return d.next(names, maps.Clone(names), nil)
+	n := d.next(names, maps.Clone(names), nil)
+	n.boots++
+	return n
 }
 
 // Kill ends the process but not the machine, as kill -9 does: the next life sees everything that was
@@ -40,6 +43,7 @@ func (d *Disk) Kill() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stopped = true
+	d.bringBack()
 	copies := map[*inode]*inode{}
 	copied := func(i *inode) *inode {
 		if i != nil && copies[i] == nil {
@@ -72,7 +76,9 @@ func (d *Disk) next(names, durable map[string]*inode, pending []naming) *Disk {
 		durable:  durable,
 		pending:  pending,
 		open:     map[*inode]int{},
-		locks:    map[string]bool{},
+		locks:    map[*inode]bool{},
+		away:     map[string]*shelf{},
+		boots:    d.boots,
 	}
 }
 

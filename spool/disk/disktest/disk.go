@@ -13,6 +13,11 @@
 //     "fsyncgate", 2018).
 //   - Writes may be short, space may run out (by Options.Capacity, or injected), any operation may fail
 //     without effect or although it took effect (Inject), and durable bits may flip (Flip).
+//   - Opens, reads and listings may fail for a while (Inject), a range may be unreadable until it is
+//     written again (Latent), a file or a directory may be away for a while (MoveAway). These faults lie
+//     over data that stays as it was: once they are lifted (Heal), every byte is there.
+//   - A drive may lie: report a write that it did not do or did elsewhere, or return a bit that is wrong
+//     only this time (Lie).
 //
 // A disk has one life. Crash and Kill end it and return the next one's disk; every handle and every
 // call of the ended life fails with ErrStopped from then on, so a goroutine left over from a dead
@@ -23,10 +28,10 @@ package disktest
 
 import (
 	"errors"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path"
+	"strconv"
 	"sync"
 	"syscall"
 
@@ -54,11 +59,14 @@ type Disk struct {
 	durable  map[string]*inode // what a crash certainly leaves
 	pending  []naming          // name changes that no SyncDir has made durable, in order
 	open     map[*inode]int    // handles per file: an unlinked file keeps its space until they close
-	locks    map[string]bool
+	locks    map[*inode]bool
+	away     map[string]*shelf // what MoveAway took, by name
 	faults   []*Fault
-	changes  int // operations so far that could change the disk
-	stopAt   int // the value of changes at which the power fails; 0: never
+	lies     []string // what lying operations did
+	changes  int      // operations so far that could change the disk
+	stopAt   int      // the value of changes at which the power fails; 0: never
 	stopped  bool
+	boots    int // crashes before this life; set once
 	trace    trace
 }
 
@@ -73,7 +81,8 @@ func New(o Options) *Disk {
 		names:    map[string]*inode{"/": root, ".": root},
 		durable:  map[string]*inode{"/": root, ".": root},
 		open:     map[*inode]int{},
-		locks:    map[string]bool{},
+		locks:    map[*inode]bool{},
+		away:     map[string]*shelf{},
 	}
 }
 
@@ -111,7 +120,7 @@ func (d *Disk) Free(name string) (free, total int64, err error) {
 }
 
 // Lock implements disk.FS. The lock ends with Close and with the disk's life.
-func (d *Disk) Lock(name string) (io.Closer, error) {
+func (d *Disk) Lock(name string) (disk.Held, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
@@ -120,7 +129,7 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 		return nil, err
 	}
 	err = f.run(func() error {
-		if d.locks[name] {
+		if d.locks[d.names[name]] {
 			return pathError("lock", name, disk.ErrLocked)
 		}
 		if d.names[name] == nil {
@@ -128,14 +137,64 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 				return err
 			}
 		}
-		d.locks[name] = true
+		d.locks[d.names[name]] = true
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &lock{d: d, name: name}, nil
+	return &lock{held{d: d, name: name, node: d.names[name]}}, nil
 }
+
+// Hold implements disk.FS.
+func (d *Disk) Hold(name string) (disk.Held, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name = path.Clean(name)
+	f, err := d.start(Open, name)
+	if err == nil {
+		err = f.err
+	}
+	if err == nil && d.names[name] == nil {
+		err = pathError("open", name, os.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &held{d: d, name: name, node: d.names[name]}, nil
+}
+
+// Boot implements disk.FS: Crash begins another one, Kill does not.
+func (d *Disk) Boot() string { return "boot " + strconv.Itoa(d.boots) }
+
+// held is a file or directory that was found under a name.
+type held struct {
+	d    *Disk
+	name string
+	node *inode
+}
+
+// Same implements disk.Held.
+func (h *held) Same() error {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	f, err := h.d.start(Stat, h.name)
+	switch {
+	case err != nil:
+		return err
+	case f.err != nil:
+		return f.err
+	case h.d.names[h.name] != h.node:
+		return pathError("stat", h.name, disk.ErrReplaced)
+	}
+	return nil
+}
+
+// Identity implements disk.Held. A simulated disk does not tell.
+func (h *held) Identity() (disk.Identity, error) { return disk.Identity{}, nil }
+
+// Close implements io.Closer.
+func (h *held) Close() error { return nil }
 
 // Locked implements disk.FS.
 func (d *Disk) Locked(name string) (bool, error) {
@@ -146,20 +205,17 @@ func (d *Disk) Locked(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return d.locks[name], f.run(func() error { return nil })
+	return d.locks[d.names[name]], f.run(func() error { return nil })
 }
 
-// lock is a held lock.
-type lock struct {
-	d    *Disk
-	name string
-}
+// lock is a held lock: on a file, whatever names the file has meanwhile.
+type lock struct{ held }
 
 // Close releases the lock.
 func (l *lock) Close() error {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
-	delete(l.d.locks, l.name)
+	delete(l.d.locks, l.node)
 	return nil
 }
 
@@ -167,19 +223,35 @@ func (l *lock) Close() error {
 // caller holds mu.
 func (d *Disk) used() int64 {
 	var sum int64
+	for _, i := range d.inodes() {
+		sum += i.occupied()
+	}
+	return sum
+}
+
+// inodes returns every file that has a name in this life, was moved away or is open, in no order. The caller
+// holds mu.
+func (d *Disk) inodes() []*inode {
+	all := make([]*inode, 0, len(d.names))
 	seen := make(map[*inode]bool, len(d.names))
-	for _, i := range d.names {
+	add := func(i *inode) {
 		if !seen[i] {
 			seen[i] = true
-			sum += i.occupied()
+			all = append(all, i)
+		}
+	}
+	for _, i := range d.names {
+		add(i)
+	}
+	for _, s := range d.away {
+		for _, i := range s.names {
+			add(i)
 		}
 	}
 	for i := range d.open {
-		if !seen[i] {
-			sum += i.occupied()
-		}
+		add(i)
 	}
-	return sum
+	return all
 }
 
 // room returns how many bytes a file may grow by. The caller holds mu.

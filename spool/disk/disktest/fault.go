@@ -24,6 +24,7 @@ const (
 	SyncDir
 	Free
 	Lock
+	Stat
 
 	// Changing are those that may change the disk.
 	Changing = Create | Write | Sync | Truncate | Allocate | Rename | Remove | Mkdir | SyncDir
@@ -32,13 +33,13 @@ const (
 var opNames = map[Op]string{
 	Open: "open", Create: "create", Read: "read", Write: "write", Sync: "sync", Truncate: "truncate",
 	Allocate: "allocate", Rename: "rename", Remove: "remove", Mkdir: "mkdir", ReadDir: "readdir",
-	SyncDir: "syncdir", Free: "free", Lock: "lock",
+	SyncDir: "syncdir", Free: "free", Lock: "lock", Stat: "stat",
 }
 
 // String returns the operation's name, as errors carry it; of a set, the names joined by "|".
 func (o Op) String() string {
 	var names []string
-	for bit := Op(1); bit <= Lock; bit <<= 1 {
+	for bit := Op(1); bit <= Stat; bit <<= 1 {
 		if o&bit != 0 {
 			names = append(names, opNames[bit])
 		}
@@ -49,28 +50,32 @@ func (o Op) String() string {
 // Extent is how much of a failed operation happened all the same.
 type Extent uint8
 
-// The extents. Some is drawn from the disk's seed: a prefix of a write, a subset of what a Sync or a
-// SyncDir was to make durable; what cannot be done by halves is done or not.
+// The extents. Some is drawn from the disk's seed: a prefix of a write or a read, a subset of what a Sync
+// or a SyncDir was to make durable; what cannot be done by halves is done or not.
 const (
 	Nothing Extent = iota
 	Some
 	All
 )
 
-// Fault makes operations fail.
+// Fault makes operations fail, or lie. It is not written into the files: once it is lifted, every byte reads
+// as if it had never been there, except for what a failed or lying operation did.
 type Fault struct {
 	On     Op      // which operations
 	Name   string  // only on paths that contain this; empty: on any
+	From   int64   // reads and writes: only those that touch a byte of the file in [From, To)
+	To     int64   // 0: anywhere in the file
 	Err    error   // what they return, in an *os.PathError; nil: EIO
 	Landed Extent  // what happens although the error is returned
+	Lie    Lie     // they return success instead of Err
 	Skip   int     // so many matching operations pass first
 	Times  int     // so many fail then; 0: one; negative: all, until Heal
 	Chance float64 // each of those fails with this probability only; 0: surely
 }
 
-// Inject adds a fault. Faults are asked in the order they were added; the first that strikes decides.
-// They end with the life of the disk.
-func (d *Disk) Inject(f Fault) {
+// Inject adds a fault, and returns the function that lifts it. Faults are asked in the order they were added;
+// the first that strikes decides. They end with the life of the disk.
+func (d *Disk) Inject(f Fault) (lift func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if f.Err == nil {
@@ -80,13 +85,23 @@ func (d *Disk) Inject(f Fault) {
 		f.Times = 1
 	}
 	d.faults = append(d.faults, &f)
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		f.Times = 0
+	}
 }
 
-// Heal takes all faults away. Pages that a failed Sync dropped stay dropped.
+// Heal makes the disk well: it takes all faults away, mends latent sectors and brings back what was moved
+// away. Pages that a failed Sync dropped stay dropped, and what a lie wrote stays written.
 func (d *Disk) Heal() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.faults = nil
+	d.bringBack()
+	for _, i := range d.inodes() {
+		i.latent = nil
+	}
 }
 
 // StopAfter lets n more changing operations happen; the next one finds the power gone.
@@ -114,6 +129,7 @@ func (d *Disk) Stopped() bool {
 type failure struct {
 	err    error
 	extent Extent
+	lie    Lie
 }
 
 // run does an operation that cannot be done by halves, or not, or reports an error for it either way.
@@ -129,7 +145,10 @@ func (f failure) run(do func() error) error {
 
 // start is how every operation begins: it says whether the disk still lives and which fault strikes.
 // The caller holds mu.
-func (d *Disk) start(op Op, name string) (failure, error) {
+func (d *Disk) start(op Op, name string) (failure, error) { return d.startAt(op, name, 0, 0) }
+
+// startAt is start of a read or write of the bytes in [from, to). The caller holds mu.
+func (d *Disk) startAt(op Op, name string, from, to int64) (failure, error) {
 	if op&Changing != 0 && !d.stopped {
 		d.changes++
 		d.stopped = d.stopAt > 0 && d.changes >= d.stopAt
@@ -137,13 +156,17 @@ func (d *Disk) start(op Op, name string) (failure, error) {
 	if d.stopped {
 		return failure{}, pathError(op.String(), name, ErrStopped)
 	}
-	f := d.strike(op, name)
+	f := d.strike(op, name, from, to)
 	if f == nil {
 		d.trace.add(op, name, "")
 		return failure{}, nil
 	}
+	if f.Lie != Honest {
+		d.trace.add(op, name, f.Lie.String())
+		return failure{lie: f.Lie}, nil
+	}
 	extent := f.Landed
-	if extent == Some && op&(Write|Sync|SyncDir) == 0 {
+	if extent == Some && op&(Read|Write|Sync|SyncDir) == 0 {
 		extent = Nothing
 		if d.rng.IntN(2) == 0 {
 			extent = All
@@ -154,9 +177,12 @@ func (d *Disk) start(op Op, name string) (failure, error) {
 }
 
 // strike returns the first fault that hits the operation, or nil. The caller holds mu.
-func (d *Disk) strike(op Op, name string) *Fault {
+func (d *Disk) strike(op Op, name string, from, to int64) *Fault {
 	for _, f := range d.faults {
 		if f.On&op == 0 || !strings.Contains(name, f.Name) || f.Times == 0 {
+			continue
+		}
+		if f.To > 0 && (op&(Read|Write) == 0 || to <= f.From || from >= f.To) {
 			continue
 		}
 		if f.Skip > 0 {

@@ -67,8 +67,11 @@ type handle struct {
 }
 
 // begin is how every operation on an open file begins. The caller holds mu.
-func (h *handle) begin(op Op, writes bool) (failure, error) {
-	f, err := h.d.start(op, h.name)
+func (h *handle) begin(op Op, writes bool) (failure, error) { return h.beginAt(op, writes, 0, 0) }
+
+// beginAt is begin of a read or write of the bytes in [from, to). The caller holds mu.
+func (h *handle) beginAt(op Op, writes bool, from, to int64) (failure, error) {
+	f, err := h.d.startAt(op, h.name, from, to)
 	switch {
 	case err != nil:
 		return f, err
@@ -84,25 +87,40 @@ func (h *handle) begin(op Op, writes bool) (failure, error) {
 func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.begin(Read, false)
+	f, err := h.beginAt(Read, false, off, off+int64(len(p)))
 	if err != nil {
 		return 0, err
 	}
+	if f.err == nil && h.node.unreadable(off, min(off+int64(len(p)), h.node.now.size)) {
+		f.err = pathError("read", h.name, syscall.EIO)
+		h.d.trace.add(Read, h.name, "latent sector error")
+	}
 	if f.err != nil {
-		return 0, f.err
+		return h.readFailing(p, off, f)
 	}
 	n := h.node.now.read(p, off)
+	if f.lie == Garbled && n > 0 {
+		p[h.d.rng.IntN(n)] ^= 1 << h.d.rng.IntN(8)
+	}
 	if n < len(p) {
 		return n, io.EOF
 	}
 	return n, nil
 }
 
+// readFailing reads what a failing read reads: nothing, or a prefix. The caller holds mu.
+func (h *handle) readFailing(p []byte, off int64, f failure) (int, error) {
+	if f.extent != Some || len(p) == 0 {
+		return 0, f.err
+	}
+	return h.node.now.read(p[:h.d.rng.IntN(len(p))], off), f.err
+}
+
 // WriteAt implements io.WriterAt. A full disk takes what fits.
 func (h *handle) WriteAt(p []byte, off int64) (int, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.begin(Write, true)
+	f, err := h.beginAt(Write, true, off, off+int64(len(p)))
 	if err != nil {
 		return 0, err
 	}
@@ -176,6 +194,10 @@ func (h *handle) endSync(upTo uint64, f failure) error {
 		n = int(upTo - h.node.synced)
 	}
 	switch {
+	case f.lie == Phantom:
+		h.d.phantom(h.name, h.node, n)
+	case f.lie == Misdirected:
+		h.d.misdirect(h.name, h.node, n)
 	case f.err == nil || f.extent == All:
 		h.node.settle(n)
 	case f.extent == Some:
@@ -222,8 +244,12 @@ func (h *handle) Allocate(size int64) error {
 func (h *handle) Size() (int64, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	if h.d.stopped {
-		return 0, pathError("stat", h.name, ErrStopped)
+	f, err := h.begin(Stat, false)
+	if err == nil {
+		err = f.err
+	}
+	if err != nil {
+		return 0, err
 	}
 	return h.node.now.size, nil
 }

@@ -1,5 +1,10 @@
 package disktest
 
+import (
+	"maps"
+	"math"
+)
+
 // sector is what a drive writes wholly or not at all, in bytes.
 const sector = 512
 
@@ -85,6 +90,8 @@ type inode struct {
 	pending  []change // what leads from safe to now, unless a failed Sync dropped some of it
 	synced   uint64   // how many changes were taken from pending since the file was made
 	reserved int64    // bytes that Allocate made sure of
+
+	latent map[int64]bool // sectors that cannot be read until they are written again
 }
 
 // occupied returns the bytes of the disk's capacity that the file takes.
@@ -100,6 +107,7 @@ func (i *inode) growth(end int64) int64 {
 // write puts p at off, in the page cache only.
 func (i *inode) write(off int64, p []byte) {
 	i.now.write(off, p)
+	i.rewrite(off, off+int64(len(p)))
 	i.now.size = max(i.now.size, off+int64(len(p)))
 	i.pending = append(i.pending, change{off: off, data: append([]byte{}, p...), size: i.now.size})
 }
@@ -110,6 +118,7 @@ func (i *inode) resize(n int64) {
 		i.reserved = min(i.reserved, n)
 	}
 	i.now.cut(n)
+	i.rewrite(roundUp(n), math.MaxInt64)
 	i.now.size = n
 	i.pending = append(i.pending, change{off: n, size: n})
 }
@@ -138,5 +147,6 @@ func (i *inode) clone() *inode {
 	c := *i
 	c.now, c.safe = i.now.clone(), i.safe.clone()
 	c.pending = append([]change(nil), i.pending...)
+	c.latent = maps.Clone(i.latent)
 	return &c
 }

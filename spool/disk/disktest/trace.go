@@ -23,7 +23,7 @@ type step struct {
 
 // add remembers an operation; reads are left out.
 func (t *trace) add(op Op, name, err string) {
-	if op&(Read|Free) != 0 && err == "" {
+	if op&(Read|Free|Stat) != 0 && err == "" {
 		return
 	}
 	t.ring[t.n%traced] = step{op, name, err}

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"math"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/config"
+)
+
+// What the daemon opens itself, beside connections of others.
+const (
+	// storeFiles are for the store and the runtime: of each of three logs the segment that is written, the next,
+	// the spare and a reader, their directories while they are synced, the ledger, the lock, dead letters, a
+	// quarantine copy, the listeners, the log, epoll.
+	storeFiles = 48
+
+	// natsFiles are for the embedded server: its listener, streams and consumers. natsConnections is ours to others.
+	natsFiles, natsConnections = 48, 8
+
+	// portalConnections are to the admin portal, and for a diagnosis.
+	portalConnections = 8
+
+	// sandboxConnections are what the daemon itself opens to the sandbox, and a few for people.
+	sandboxConnections = authorizationConnections + probeConnections + portalConnections + 32
+)
+
+// divideDescriptors bounds the listeners so that the store always finds a descriptor, and says the numbers. The Go runtime
+// has raised the soft limit to the hard one before main began, and gives child processes the old one.
+func divideDescriptors(log *zap.Logger, c *config.Config, sandboxed bool) access.Connections {
+	wish := access.Connections{Traffic: c.Limits.MaxConnections, Admin: c.Limits.MaxAdminConnections, NATS: -1, Sandbox: -1}
+	reserved := storeFiles + 2*c.Sender.MaxInFlight + authorizationConnections + probeConnections + portalConnections
+	if c.NATS.Embedded {
+		wish.NATS = c.Limits.MaxNATSConnections
+		reserved += natsFiles
+	}
+	if c.NATS.URL != "" || c.NATS.Embedded {
+		reserved += natsConnections
+	}
+	if sandboxed {
+		wish.Sandbox = sandboxConnections
+	}
+	d := access.Divide(descriptorLimit(), reserved, wish)
+	log.Info("file descriptors", zap.Int("limit", d.Limit), zap.Int("reserved", d.Reserved), zap.Int("traffic", d.Bound.Traffic),
+		zap.Int("admin", d.Bound.Admin), zap.Int("nats", d.Bound.NATS), zap.Int("sandbox", d.Bound.Sandbox))
+	for _, l := range []struct {
+		key         string
+		wish, bound int
+	}{
+		{"limits.max_connections", wish.Traffic, d.Bound.Traffic}, {"limits.max_admin_connections", wish.Admin, d.Bound.Admin},
+		{"limits.max_nats_connections", wish.NATS, d.Bound.NATS},
+	} {
+		if l.wish > l.bound {
+			log.Warn("fewer connections are allowed than configured: raise the limit of open files (LimitNOFILE, ulimit -n)",
+				zap.String("key", l.key), zap.Int("configured", l.wish), zap.Int("allowed", l.bound), zap.Int("limit", d.Limit))
+		}
+	}
+	return d.Bound
+}
+
+// mostDescriptors stands for a limit that is none.
+const mostDescriptors = 1 << 20
+
+// descriptorLimit is how many descriptors the process may have.
+func descriptorLimit() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 // what kernels begin with; it does not fail on Linux
+	}
+	return int(min(limit.Cur, mostDescriptors, math.MaxInt32))
+}

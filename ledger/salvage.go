@@ -1,0 +1,223 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+const (
+	salvageRows  = 20_000
+	salvageBytes = 16 << 20
+)
+
+// salvaged is what could be taken out of a damaged file.
+type salvaged struct {
+	Rows, Batches, Names int
+	Lost                 int // values and pages that do not hold
+}
+
+// salvage copies all of a damaged file that holds into a new one, which is durable when it returns. Where the state does not
+// hold it fails: it is not known then what is booked. Nothing may write the file meanwhile.
+func salvage(ctx context.Context, from, to string) (found salvaged, err error) {
+	file, err := os.Open(from)
+	if err != nil {
+		return found, err
+	}
+	defer func() { _ = file.Close() }()
+	s := &salvager{names: make(map[string]uint32), numbers: make(map[uint32]string)}
+	w := walker{ctx: ctx, lenient: true, value: s.first}
+	if err := w.walk(file); err != nil {
+		return found, err
+	}
+	if !s.in.known && s.in.state.next == 0 || s.bad != nil {
+		return found, errState
+	}
+	db, err := bbolt.Open(to, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: true})
+	if err != nil {
+		return found, err
+	}
+	defer func() {
+		if closing := db.Close(); err == nil {
+			err = closing
+		}
+	}()
+	s.db = db
+	if err := db.Update(makeBuckets); err != nil {
+		return found, err
+	}
+	s.lost = w.lost
+	if err := s.keepNames(); err != nil {
+		return found, err
+	}
+	w = walker{ctx: ctx, lenient: true, value: s.second}
+	if err := w.walk(file); err != nil {
+		return found, err
+	}
+	if err := s.end(); err != nil {
+		return found, err
+	}
+	return salvaged{Rows: s.rows, Batches: s.batches, Names: len(s.known), Lost: s.lost}, nil
+}
+
+// salvager copies what holds. It is for one goroutine.
+type salvager struct {
+	in      inspection
+	bad     error             // of the state
+	names   map[string]uint32 // kind and text
+	numbers map[uint32]string // kind and text
+	known   map[uint32]string // as numbers: those that agree
+	db      *bbolt.DB
+
+	pending             []element // of the buckets of the same index
+	buckets             []string
+	size                int
+	rows, batches, lost int
+	evidence            int64
+}
+
+// first reads the state and the names.
+func (s *salvager) first(bucket string, key, value []byte) error {
+	switch {
+	case key == nil:
+	case bucket == string(bucketMeta):
+		if err := s.in.meta(string(key), value); err != nil && string(key) == string(keyState) {
+			s.bad = err
+		}
+	case bucket == string(bucketNames) && len(value) == 4:
+		s.names[string(key)] = binary.BigEndian.Uint32(value)
+	case bucket == string(bucketNumbers) && len(key) == 5:
+		s.numbers[binary.BigEndian.Uint32(key[1:])] = string(key[:1]) + string(value)
+	}
+	return nil
+}
+
+// keepNames writes the names whose two records agree.
+func (s *salvager) keepNames() error {
+	s.known = make(map[uint32]string)
+	for number, name := range s.numbers {
+		if s.names[name] == number {
+			s.known[number] = name
+			continue
+		}
+		s.lost++
+	}
+	for _, number := range slices.Sorted(maps.Keys(s.known)) {
+		name := []byte(s.known[number])
+		at := binary.BigEndian.AppendUint32(nil, number)
+		if err := s.add(bucketNames, name, at); err != nil {
+			return err
+		}
+		if err := s.add(bucketNumbers, append(name[:1:1], at...), name[1:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// second copies the rows and the batches that hold.
+func (s *salvager) second(bucket string, key, value []byte) error {
+	if key == nil || bucket != string(bucketDays) && bucket != string(bucketBatches) {
+		return nil
+	}
+	plain, err := unseal(key, value, s.in.state.sealed)
+	if err != nil || !s.holds(bucket, key, plain) {
+		s.lost++
+		return nil
+	}
+	sealed := seal(nil, key, plain)
+	if bucket == string(bucketDays) {
+		s.rows++
+		return s.add(bucketDays, bytes.Clone(key), sealed)
+	}
+	s.batches++
+	s.evidence += int64(len(sealed))
+	return s.add(bucketBatches, bytes.Clone(key), sealed)
+}
+
+// holds reports whether a value can be read and all names in it are known.
+func (s *salvager) holds(bucket string, key, plain []byte) bool {
+	if bucket == string(bucketBatches) {
+		var r batchRow
+		if isRepeat(key) {
+			d := reader{data: plain}
+			return d.unsigned() > 0 && !d.bad
+		}
+		return len(key) > 4 && r.decode(plain) && s.known[r.service] != "" && r.known(s.known)
+	}
+	if len(key) != 12 {
+		return false
+	}
+	app, all := binary.BigEndian.Uint32(key[8:]), true
+	err := eachCell(plain, func(c *cell) { all = all && s.known[c.metric] != "" })
+	return err == nil && all && s.known[binary.BigEndian.Uint32(key[4:])] != "" && (app == 0 || s.known[app] != "")
+}
+
+// known reports whether all numbers of a batch's uses have names.
+func (r *batchRow) known(names map[uint32]string) bool {
+	for _, u := range r.uses {
+		if names[u.app] == "" {
+			return false
+		}
+		for _, s := range u.shares {
+			if names[s.metric] == "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *salvager) add(bucket, key, value []byte) error {
+	s.pending, s.buckets = append(s.pending, element{key: key, value: value}), append(s.buckets, string(bucket))
+	if s.size += len(key) + len(value); len(s.pending) < salvageRows && s.size < salvageBytes {
+		return nil
+	}
+	return s.flush()
+}
+
+func (s *salvager) flush() error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		for i, e := range s.pending {
+			b := tx.Bucket([]byte(s.buckets[i]))
+			b.FillPercent = 0.9 // mostly in order
+			if err := b.Put(e.key, e.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.pending, s.buckets, s.size = s.pending[:0], s.buckets[:0], 0
+	return err
+}
+
+// end writes the state, and makes all of it durable.
+func (s *salvager) end() error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	most := s.in.state.numbers
+	for number := range s.numbers {
+		if s.known[number] != "" {
+			most = max(most, uint64(number))
+		}
+	}
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		if err := tx.Bucket(bucketNumbers).SetSequence(most); err != nil {
+			return err
+		}
+		s.in.state.missed, s.in.state.sealed, s.in.state.evidence = true, true, s.evidence
+		return s.in.state.write(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return s.db.Sync()
+}

@@ -1,0 +1,70 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// headSum is the checksum of a frame's head. The head holds the payload's checksum, so that two frames with the same sum have
+// the same sequence numbers and the same records.
+func (f frame) headSum() uint32 {
+	var head [frameHead]byte
+	f.put(head[:])
+	return binary.LittleEndian.Uint32(head[28:])
+}
+
+// Agreement is what the batch log says of a place that a reader remembers.
+type Agreement uint8
+
+// The answers of AccountsAgree.
+const (
+	PlaceHolds   Agreement = iota // the log has the same frame there
+	PlaceUnknown                  // the frame was removed meanwhile, or cannot be told: nothing speaks against the place
+	PlaceDiffers                  // the log ends before it, or has other records there: it lost its end, or is another one
+)
+
+// AccountsAgree holds a place that Accounts told (AccountPage.Next and Sum) against the log as it is now. Records behind a
+// lost end get the numbers of those that were lost, so the number alone does not tell. It reads the heads of one segment's
+// frames. An error is the disk's: nothing follows from it, and the call can be repeated.
+func (s *Spool) AccountsAgree(next uint64, sum uint32) (Agreement, error) {
+	if next <= 1 {
+		return PlaceHolds, nil
+	}
+	log := s.batches.log
+	if next > log.nextSequence() {
+		return PlaceDiffers, nil
+	}
+	segment := log.holding(next - 1)
+	if segment == nil || segment.first >= next {
+		return PlaceUnknown, nil
+	}
+	end, _, following := log.extent(segment)
+	file, err := log.openSegment(segment)
+	if errors.Is(err, errReleased) {
+		return PlaceUnknown, nil // removed just now
+	}
+	if err != nil {
+		return PlaceUnknown, fmt.Errorf("spool: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	head := make([]byte, frameHead)
+	for off := int64(segmentHead); off+frameHead <= end; {
+		if err := readFull(file, head, off); err != nil {
+			return PlaceUnknown, fmt.Errorf("spool: %w", log.trouble(segment, span{off, frameHead}, err))
+		}
+		f, ok := parseFrame(head)
+		if !ok {
+			return PlaceUnknown, nil // damage; Accounts tells it
+		}
+		off += f.size()
+		if f.kind != frameData || f.next() < next {
+			continue
+		}
+		if f.next() == next && f.headSum() == sum && (following == nil || f.first < following.first) {
+			return PlaceHolds, nil
+		}
+		return PlaceDiffers, nil
+	}
+	return PlaceDiffers, nil
+}

@@ -1,0 +1,86 @@
+package disktest
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// shelf is what MoveAway took off the disk.
+type shelf struct {
+	names   map[string]*inode
+	durable map[string]*inode
+	pending []naming
+}
+
+// MoveAway takes a file, or a directory with everything in it, out of this life's sight, as mv or umount do:
+// its names do not exist, and another file or directory can be made in their place. Open files stay usable and
+// locks stay held. It ends with MoveBack, Heal and with the disk's life, and reports whether there was such a
+// name.
+func (d *Disk) MoveAway(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name = path.Clean(name)
+	if d.names[name] == nil || name == path.Dir(name) {
+		return false
+	}
+	d.trace.add(Rename, name, "moved away")
+	d.away[name] = d.shelve(name)
+	return true
+}
+
+// MoveBack undoes MoveAway. What was made in the same place meanwhile is gone, as what was written below a
+// mount point is while the file system is mounted.
+func (d *Disk) MoveBack(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.bringOneBack(path.Clean(name))
+}
+
+// bringBack undoes every MoveAway, a directory before what was taken out of it. The caller holds mu.
+func (d *Disk) bringBack() {
+	for _, name := range slices.Sorted(maps.Keys(d.away)) {
+		d.bringOneBack(name)
+	}
+}
+
+// bringOneBack undoes one MoveAway. The caller holds mu.
+func (d *Disk) bringOneBack(name string) {
+	s := d.away[name]
+	if s == nil {
+		return
+	}
+	d.trace.add(Rename, name, "moved back")
+	delete(d.away, name)
+	d.shelve(name)
+	maps.Copy(d.names, s.names)
+	maps.Copy(d.durable, s.durable)
+	d.pending = append(d.pending, s.pending...)
+}
+
+// shelve removes a name, all names below it and what is to become durable of them. The caller holds mu.
+func (d *Disk) shelve(name string) *shelf {
+	within := func(n string) bool { return n == name || strings.HasPrefix(n, name+"/") }
+	s := &shelf{names: extract(d.names, within), durable: extract(d.durable, within)}
+	d.pending = slices.DeleteFunc(d.pending, func(n naming) bool {
+		if !slices.ContainsFunc(n, func(e entry) bool { return within(e.name) }) {
+			return false
+		}
+		s.pending = append(s.pending, n)
+		return true
+	})
+	return s
+}
+
+// extract moves the entries with some names into a map of their own.
+func extract(names map[string]*inode, which func(string) bool) map[string]*inode {
+	taken := map[string]*inode{}
+	for name, i := range names {
+		if which(name) {
+			taken[name] = i
+			delete(names, name)
+		}
+	}
+	return taken
+}

@@ -1,0 +1,86 @@
+package spool
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/reporterd/reporterd/spool/disk"
+)
+
+// identityName is the file that names the directory: 128 random bits in hexadecimal, made once, durably,
+// before the first event is accepted.
+const identityName = "identity"
+
+// directoryID reads the directory's identity. It is zero when there is none, or none that can be understood.
+func directoryID(files disk.FS, dir string) (id [16]byte, file disk.Identity, err error) {
+	path := filepath.Join(dir, identityName)
+	data, err := readFile(files, path, 64)
+	if errors.Is(err, fs.ErrNotExist) {
+		return id, file, nil
+	}
+	if err != nil {
+		return id, file, fmt.Errorf("spool: read %s: %w", identityName, err)
+	}
+	held, err := files.Hold(path)
+	if err == nil {
+		file, err = held.Identity()
+		err = errors.Join(err, held.Close())
+	}
+	if err != nil {
+		return id, file, fmt.Errorf("spool: read %s: %w", identityName, err)
+	}
+	if raw, err := hex.DecodeString(strings.TrimSpace(string(data))); err == nil && len(raw) == len(id) {
+		copy(id[:], raw)
+	}
+	return id, file, nil
+}
+
+// newDirectoryID gives the directory a new identity. It returns once that is durable.
+func (s *Spool) newDirectoryID() (id [16]byte, file disk.Identity, err error) {
+	_, _ = rand.Read(id[:]) // never fails
+	made, err := replaceFile(s.fs, s.mode, filepath.Join(s.dir, identityName), []byte(hex.EncodeToString(id[:])+"\n"))
+	if err == nil {
+		err = made.Close()
+	}
+	if err != nil {
+		return id, file, fmt.Errorf("spool: write %s: %w", identityName, err)
+	}
+	return directoryID(s.fs, s.dir)
+}
+
+// isCopy reports whether the directory is a copy of the one that the manifest in it was written for: the file
+// with its identity is another one. Both marks have to differ, so that neither a file system that numbers its
+// files anew at each mount nor a chown makes a copy of the original.
+func (r *remembered) isCopy() bool {
+	if !r.known || r.file == (disk.Identity{}) || r.fileNow == (disk.Identity{}) {
+		return false
+	}
+	return r.identity == r.id && r.file.Inode != r.fileNow.Inode && r.file.Changed != r.fileNow.Changed
+}
+
+// originOf finds out whether the directory is the one it was at the last start, a copy of it, or restored.
+func (s *Spool) originOf(r *remembered) (err error) {
+	if s.manifest == nil {
+		return nil
+	}
+	if r.id, r.fileNow, err = directoryID(s.fs, s.dir); err != nil {
+		return err
+	}
+	r.copied = r.isCopy()
+	word, err := readFile(s.fs, filepath.Join(s.dir, RestoredName), 64)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("spool: read %s: %w", RestoredName, err)
+	}
+	if r.restored = strings.TrimSpace(string(word)); r.restored != restoredResendWord {
+		r.restored = restoredParkWord
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package spool
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/crc32"
+
+	"github.com/reporterd/reporterd/spool/disk"
+)
+
+const (
+	manifestBytes = 512 // one sector: written whole or not at all
+	manifestMagic = "reportmf"
+	manifestVer   = 1
+	manifestHoles = 8 // of the batch log's, the newest
+)
+
+// logExtent is how far one log goes.
+type logExtent struct {
+	first, last       uint64 // first sequence number of its oldest and newest segment
+	firstTry, lastTry uint32
+	segments          uint32
+	next              uint64 // the sequence number behind the last durable one
+	end               int64  // bytes of frames in the newest segment
+}
+
+// manifestState is what one file of the manifest says.
+type manifestState struct {
+	generation uint64
+	identity   [16]byte      // of the directory
+	boot       [16]byte      // the run of the machine in which it was written
+	file       disk.Identity // of the file identity, as it was found at the start
+	closed     bool          // by Close: nothing came after it
+	at         int64         // when the directory was opened, Unix nanoseconds
+	logs       [3]logExtent  // by logKind, less one
+	committed  Position
+	requeues   uint64
+	counts     Counts
+	holes      []hole // records that are missing of the batch log, and that a start has dealt with
+}
+
+// hole is a range of sequence numbers that are missing, first to last.
+type hole struct{ first, last uint64 }
+
+// numbers lists the fields of fixed size in their order on disk.
+func (s *manifestState) numbers() [20]*uint64 {
+	c := &s.counts
+	return [20]*uint64{
+		&s.generation, &s.file.Inode, (*uint64)(&s.committed), &s.requeues,
+		&c.Accepted, &c.Duplicates, &c.Delivered, &c.Dead, &c.Pending, &c.Ambiguous, &c.Lost,
+		&s.logs[0].first, &s.logs[0].last, &s.logs[0].next,
+		&s.logs[1].first, &s.logs[1].last, &s.logs[1].next,
+		&s.logs[2].first, &s.logs[2].last, &s.logs[2].next,
+	}
+}
+
+// put encodes the state into dst, which has manifestBytes.
+func (s *manifestState) put(dst []byte) {
+	clear(dst)
+	b := append(dst[:0], manifestMagic...)
+	b = binary.LittleEndian.AppendUint16(b, manifestVer)
+	b = append(b, bit(s.closed), byte(len(s.holes)))
+	b = append(append(b, s.identity[:]...), s.boot[:]...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.file.Changed))
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.at))
+	for _, n := range s.numbers() {
+		b = binary.LittleEndian.AppendUint64(b, *n)
+	}
+	for i := range s.logs {
+		l := &s.logs[i]
+		b = binary.LittleEndian.AppendUint32(b, l.firstTry)
+		b = binary.LittleEndian.AppendUint32(b, l.lastTry)
+		b = binary.LittleEndian.AppendUint32(b, l.segments)
+		b = binary.LittleEndian.AppendUint64(b, uint64(l.end))
+	}
+	for _, h := range s.holes {
+		b = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b, h.first), h.last)
+	}
+	binary.LittleEndian.PutUint32(dst[manifestBytes-4:], crc32.Checksum(dst[:manifestBytes-4], castagnoli))
+}
+
+// parse decodes what put wrote. It reports whether the bytes hold (I3) and are of this version.
+func (s *manifestState) parse(src []byte) bool {
+	if len(src) < manifestBytes || string(src[:8]) != manifestMagic ||
+		binary.LittleEndian.Uint32(src[manifestBytes-4:]) != crc32.Checksum(src[:manifestBytes-4], castagnoli) ||
+		binary.LittleEndian.Uint16(src[8:]) != manifestVer {
+		return false
+	}
+	s.closed = src[10] == 1
+	holes := min(int(src[11]), manifestHoles)
+	copy(s.identity[:], src[12:])
+	copy(s.boot[:], src[28:])
+	d := decoder{data: src[44 : manifestBytes-4]}
+	s.file.Changed, s.at = int64(d.uint64()), int64(d.uint64())
+	for _, n := range s.numbers() {
+		*n = d.uint64()
+	}
+	for i := range s.logs {
+		l := &s.logs[i]
+		l.firstTry, l.lastTry, l.segments = d.uint32(), d.uint32(), d.uint32()
+		l.end = int64(d.uint64())
+	}
+	for range holes {
+		s.holes = append(s.holes, hole{d.uint64(), d.uint64()})
+	}
+	return d.err == nil
+}
+
+// bootOf returns the run of the machine, in sixteen bytes.
+func bootOf(fs disk.FS) (b [16]byte) {
+	sum := sha256.Sum256([]byte(fs.Boot()))
+	copy(b[:], sum[:])
+	return b
+}

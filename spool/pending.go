@@ -1,0 +1,126 @@
+package spool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/reporterd/reporterd/event"
+)
+
+// Pending is what was accepted and had no end at one moment: the live batches, and the events of the journal behind
+// the last cut. It is read beside everything else: appends, cuts and outcomes go on. Until Close the journal keeps
+// the segments that are still to be read. It is for one goroutine.
+type Pending struct {
+	Batches []BatchInfo // live then; read them with Load
+
+	spool      *Spool
+	next, last Position // of the journal: still to be read
+	follow     follower
+	group      Group
+}
+
+// Pending looks at what is pending now. It waits for nothing. Close it.
+func (s *Spool) Pending() *Pending {
+	p := &Pending{spool: s, follow: follower{follows: s.journal.log, quarantine: s.quarantine}}
+	s.journal.retain(p, s.Committed()+1) // first: what a later cut releases stays
+	for tries := 0; ; tries++ {
+		cut := s.Committed()
+		p.Batches, p.next, p.last = s.Batches(), cut+1, s.Readable()
+		if s.Committed() == cut || tries == maxCutTries {
+			return p
+		}
+	}
+}
+
+// maxCutTries bounds how often Pending looks again because a cut came between: cuts are seconds apart.
+const maxCutTries = 1000
+
+// Next returns the next events of the journal, and io.EOF behind the last. It does not wait for new ones. After another
+// error it can be called again, and goes on where it was. Bytes that do not hold are passed over:
+// the reader that cuts the journal books them as lost.
+func (p *Pending) Next(ctx context.Context) (*Group, error) {
+	for p.next <= p.last {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		found, err := p.step()
+		if err != nil {
+			return nil, fmt.Errorf("spool: read pending events: %w", err)
+		}
+		if found {
+			return &p.group, nil
+		}
+	}
+	return nil, io.EOF
+}
+
+// Close lets the journal go, and releases the file that is open.
+func (p *Pending) Close() error {
+	err := p.follow.close()
+	p.spool.journal.retain(p, 0)
+	upTo := p.spool.Committed()
+	return errors.Join(err, p.spool.journal.drop(upTo))
+}
+
+// step takes one step of the reader.
+func (p *Pending) step() (found bool, err error) {
+	what, err := p.follow.step(uint64(p.next))
+	switch {
+	case err != nil:
+		return false, err
+	case what == atEnd: // the disk lost the rest
+		p.next = p.last + 1
+	case what == atFrame:
+		return p.take(p.follow.frame, p.follow.payload), nil
+	case p.follow.upTo > 0: // released, or damaged: the reader that cuts the journal books what is lost
+		p.next = max(p.next, Position(p.follow.upTo))
+	}
+	return false, nil
+}
+
+// take makes the group of a frame, if it holds events that are still to be read.
+func (p *Pending) take(f frame, payload []byte) bool {
+	if f.next() <= uint64(p.next) || len(payload) < groupPrefix {
+		return false
+	}
+	first := max(p.next, Position(f.first))
+	p.group = Group{
+		First: first, Last: Position(f.next() - 1), Count: int(f.next() - uint64(first)),
+		Accepted: time.Unix(0, int64(binary.LittleEndian.Uint64(payload))),
+		payload:  payload[groupPrefix:], skip: int(uint64(first) - f.first),
+		spool: p.spool, scratch: event.Event{Transaction: p.group.scratch.Transaction},
+	}
+	p.next = p.group.Last + 1
+	return first <= p.last
+}
+
+// retain keeps the events from a position on for a reader; 0 ends that.
+func (j *journal) retain(p *Pending, from Position) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if from == 0 {
+		delete(j.retained, p)
+		return
+	}
+	if j.retained == nil {
+		j.retained = make(map[*Pending]Position)
+	}
+	j.retained[p] = from
+}
+
+// drop removes the segments with nothing behind upTo, but what is retained. What cannot be removed is tried again
+// after the next cut.
+func (j *journal) drop(upTo Position) error {
+	keep := uint64(math.MaxUint64)
+	j.mu.Lock()
+	for _, from := range j.retained {
+		keep = min(keep, uint64(from))
+	}
+	j.mu.Unlock()
+	return j.log.dropWhile(func(oldest *segment) bool { return oldest.next <= min(uint64(upTo)+1, keep) })
+}

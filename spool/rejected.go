@@ -1,0 +1,76 @@
+package spool
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+)
+
+// The bounds of dead letters of rejected messages, where Options say nothing else.
+const (
+	defaultRejectedBytes   = 64 << 20
+	defaultRejectedLetters = 10_000
+
+	// rejectedPart is which part of Options.MaxBytes these letters may take at most.
+	rejectedPart = 16
+
+	// maxRejectedPayload is how much of such a message is kept, in bytes.
+	maxRejectedPayload = 8 << 10
+)
+
+// rejectedPrefix begins the ids of letters of messages that were never acknowledged to their senders.
+const rejectedPrefix = originalPrefix + "rejected-"
+
+// rejectedQuota is the quota of dead letters of rejected messages. It is apart from that of the spool, so that a producer of
+// bad messages takes no room from events.
+type rejectedQuota struct {
+	maxBytes   int64
+	maxLetters int64
+
+	bytes, letters atomic.Int64
+}
+
+func newRejectedQuota(o Options) *rejectedQuota {
+	s := &rejectedQuota{maxBytes: o.RejectedBytes, maxLetters: int64(o.RejectedLetters)}
+	if s.maxBytes == 0 {
+		s.maxBytes = defaultRejectedBytes
+	}
+	if s.maxLetters == 0 {
+		s.maxLetters = defaultRejectedLetters
+	}
+	if o.MaxBytes > 0 {
+		s.maxBytes = min(s.maxBytes, o.MaxBytes/rejectedPart)
+	}
+	return s
+}
+
+// admit returns nil when one more letter of so many bytes fits.
+func (s *rejectedQuota) admit(need int64) error {
+	letters, bytes := s.letters.Load(), s.bytes.Load()
+	if letters >= s.maxLetters || bytes+need > s.maxBytes {
+		return fmt.Errorf("spool: %d dead letters of rejected messages take %d bytes: at most %d and %d are kept", letters, bytes, s.maxLetters, s.maxBytes)
+	}
+	return nil
+}
+
+// charge counts a new letter's file, in that quota or in the room.
+func (l *letters) charge(id string, size int64) {
+	l.count.Add(1)
+	if !strings.HasPrefix(id, rejectedPrefix) {
+		l.room.take(size)
+		return
+	}
+	l.rejected.letters.Add(1)
+	l.rejected.bytes.Add(size)
+}
+
+// refund takes that back.
+func (l *letters) refund(id string, size int64) {
+	l.count.Add(-1)
+	if !strings.HasPrefix(id, rejectedPrefix) {
+		l.room.free(size)
+		return
+	}
+	l.rejected.letters.Add(-1)
+	l.rejected.bytes.Add(-size)
+}

@@ -1,0 +1,73 @@
+package test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// installed puts the binary, the unit and a configuration into a Debian that has booted, as the package would.
+func (b *booted) installed(config string) {
+	b.t.Helper()
+	copied := func(from, to string, mode os.FileMode) {
+		text, err := os.ReadFile(from)
+		require.NoError(b.t, err)
+		require.NoError(b.t, os.WriteFile(b.path(to), text, mode))
+	}
+	b.must("useradd", "--system", "--user-group", "--home-dir", "/var/lib/reporterd", "--no-create-home", "reporterd")
+	b.must("install", "-d", "-m", "0755", "/etc/reporterd")
+	b.must("install", "-d", "-m", "0750", "-g", "reporterd", "/etc/reporterd/tokens")
+	copied(binary(b.t), "/usr/bin/reporterd", 0o755)
+	copied("../deploy/systemd/reporterd.service", "/etc/systemd/system/reporterd.service", 0o644)
+	require.NoError(b.t, os.WriteFile(b.path("/etc/reporterd/reporterd.yaml"), []byte(config), 0o644))
+	b.must("systemctl", "daemon-reload")
+}
+
+// property is one of the unit's, such as NRestarts.
+func (b *booted) property(name string) string {
+	b.t.Helper()
+	return strings.TrimSpace(b.must("systemctl", "show", "--value", "--property="+name, "reporterd"))
+}
+
+// TestRestarts: under systemd and the unit as it is shipped, a token file that comes after the start, an abort and a quit,
+// which end as a panic does, are restarted until the daemon is ready; a configuration that is wrong is not.
+func TestRestarts(t *testing.T) {
+	if os.Getenv(packagesVariable) == "" {
+		t.Skipf("boots a Debian with systemd (root, mmdebstrap, systemd-nspawn): %s=1", packagesVariable)
+	}
+	d := newCleanDebian(t)()
+	backend := sandbox(t)
+	b, ok := d.boot()
+	if !ok {
+		return
+	}
+	config := "data_dir: /var/lib/reporterd\nlisten: \"127.0.0.1:0\"\nadmin: {listen: \"127.0.0.1:0\"}\nbackend: {url: \"" + backend.url +
+		"\"}\nspool: {max_bytes: 256MiB, min_free_bytes: 0B}\nservices: [{id: \"1001\", token_file: /etc/reporterd/tokens/1001}]\n"
+	b.installed(config)
+	require.Error(t, b.in("systemctl", "start", "reporterd").Run(), "there is no token yet")
+	eventually(t, 30*time.Second, "it is tried again", func() bool { return b.property("NRestarts") != "0" })
+	assert.Equal(t, "1", b.property("ExecMainStatus"))
+	require.NoError(t, os.WriteFile(b.path("/etc/reporterd/tokens/1001"), []byte("stoken1001\n"), 0o644))
+	service := b.listening()
+	service.send(hit("1001", "app2"))
+	service.drained(20 * time.Second)
+
+	for _, signal := range []string{"ABRT", "QUIT"} {
+		before := b.property("NRestarts")
+		b.must("systemctl", "kill", "--signal="+signal, "reporterd")
+		eventually(t, 30*time.Second, "restarted after "+signal, func() bool { return b.property("NRestarts") != before })
+		b.listening()
+	}
+
+	assert.Contains(t, b.must("reporterd", "config", "check"), "/etc/reporterd/reporterd.yaml: fine, 1 service", "the file that is read by default")
+	assert.NotContains(t, b.must("journalctl", "--unit=reporterd", "--output=cat", "--priority=warning"), "listening")
+	require.NoError(t, os.WriteFile(b.path("/etc/reporterd/reporterd.yaml"), []byte(config+"lisen: x\n"), 0o644))
+	b.must("systemctl", "kill", "--signal=KILL", "reporterd")
+	eventually(t, 30*time.Second, "it is left stopped", func() bool { return b.property("SubState") == "failed" })
+	assert.Equal(t, "78", b.property("ExecMainStatus"))
+	assert.Contains(t, b.must("journalctl", "--unit=reporterd", "--output=cat", "--priority=err"), "lisen: unknown key; did you mean listen?")
+}
