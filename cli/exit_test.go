@@ -86,7 +86,7 @@ func TestExitStatusTable(t *testing.T) {
 	unit, err := os.ReadFile("../deploy/systemd/reporterd.service")
 	require.NoError(t, err)
 	assert.Contains(t, string(unit), "\nRestartPreventExitStatus=78\n")
-	for _, file := range []string{"../README.md", "../../docs/configuration.md"} {
+	for _, file := range []string{"../README.md", "../docs/configuration.md"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.Regexp(t, `exit status[^\n]* 78`, string(text), file)

@@ -67,14 +67,13 @@ underscores), the environment beats the file, the file beats the defaults.`,
 	return cmd
 }
 
-// serveStatus logs why the daemon could not run, for programs that read its log. What is wrong with the configuration is printed
-// in plain words instead, as config check prints it.
+// serveStatus logs why the daemon could not run, for programs that read its log. A configuration that is wrong in itself is
+// printed in plain words instead, as config check prints it.
 func serveStatus(log *zap.Logger, err error) error {
-	var configuration *daemon.ConfigurationError
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &configuration):
+	}
+	if errors.As(err, new(*daemon.ConfigurationError)) && config.FaultOf(err) != config.Awaited {
 		return unusable(err)
 	}
 	log.Error("exiting", zap.Error(err))

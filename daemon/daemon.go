@@ -54,6 +54,9 @@ func misconfigured(err error) error {
 	return &ConfigurationError{err}
 }
 
+// errStarting is why a daemon that has not opened its listeners yet is not ready.
+var errStarting = errors.New("starting: events are not taken yet")
+
 // daemon is one lifetime.
 type daemon struct {
 	log       *zap.Logger
@@ -71,8 +74,9 @@ type daemon struct {
 	manager   *serviceManager
 	group     lifecycle.Group // what runs beside the engine
 
-	ending context.Context    // ends when the daemon begins to stop
-	end    context.CancelFunc // ends ending
+	started atomic.Bool        // events are taken
+	ending  context.Context    // ends when the daemon begins to stop
+	end     context.CancelFunc // ends ending
 }
 
 // Run is the daemon from its first listener to its last report. It returns once ctx has ended and everything was stopped, with
@@ -119,6 +123,7 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	}
 	d.listeners.traffic.gate.open(d.handler)
 	d.listeners.traffic.express.SetExpress(d.engine.FastPath)
+	d.started.Store(true)
 	d.group.Go("watch for reloads", d.watch(reload))
 	d.manager.begin(d.statusLine)
 	d.log.Info("ready", zap.Duration("after", time.Since(d.begun).Round(time.Millisecond)))
@@ -237,7 +242,13 @@ func (d *daemon) ready() error {
 	if d.ending.Err() != nil {
 		return partition.ErrStopping
 	}
-	return d.engine.Ready()
+	if err := d.engine.Ready(); err != nil {
+		return err
+	}
+	if !d.started.Load() {
+		return errStarting
+	}
+	return nil
 }
 
 // flush returns once what was accepted before is sealed and was tried, or ctx ends, or the daemon stops.
