@@ -244,7 +244,7 @@ func examine(ctx context.Context, s *screen, p *portal.Client, c *config.Config,
 		return ctx.Err()
 	}
 	if ill {
-		return failed(nil)
+		return logged()
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func failed(err error) error {
 	return &failure{statusFailed, err}
 }
 
-// logged is a failure that the log has told already.
+// logged is a failure that was told already, in the log or in the command's own words.
 func logged() error { return &failure{statusFailed, nil} }
 
 func newRoot() *cobra.Command {

@@ -136,3 +136,10 @@ func TestAParkedBatchLeavesNothingBehind(t *testing.T) {
 		assert.Empty(t, c.sender.wards)
 	})
 }
+
+// A flush, and a stop, do not wait for a batch that is parked before it was ever tried.
+func TestAParkedBatchIsNotWaitedFor(t *testing.T) {
+	s := &Sender{options: Options{OnAmbiguous: RetryAmbiguous}}
+	assert.True(t, s.waits(&spool.BatchInfo{}))
+	assert.False(t, s.waits(&spool.BatchInfo{Held: true}))
+}

@@ -88,8 +88,12 @@ func (s *Sender) untried(upTo spool.Position) (waiting bool, progress <-chan str
 }
 
 // waits reports whether a batch was not tried yet, and is not behind one that was in vain. An attempt is
-// recorded before it is made, so the first is under way while there is one and it flies.
+// recorded before it is made, so the first is under way while there is one and it flies. A parked batch is not tried
+// before an operator has decided.
 func (s *Sender) waits(b *spool.BatchInfo) bool {
+	if s.parks(b) {
+		return false
+	}
 	l, ok := s.lanes[b.Lane]
 	if !ok {
 		return b.Attempts == 0

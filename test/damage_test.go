@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,12 +47,13 @@ func TestDamage(t *testing.T) {
 		name   string
 		sealed bool
 		damage func(t *testing.T, dir string)
-		lost   bool // how much is missing is known; of a shortened file nobody knows what was in the rest
+		lost   bool // how much is missing is known
+		parked bool // what may have been delivered is not sent before an operator decides
 	}{
-		{"a flipped bit in the journal", false, func(t *testing.T, dir string) { flip(t, dir, "journal", "bulk25") }, true},
-		{"a flipped bit in a sealed batch", true, func(t *testing.T, dir string) { flip(t, dir, "batches", "bulk25") }, true},
-		{"a truncated journal segment", false, func(t *testing.T, dir string) { truncate(t, dir, "journal") }, false},
-		{"a truncated batch segment", true, func(t *testing.T, dir string) { truncate(t, dir, "batches") }, false},
+		{"a flipped bit in the journal", false, func(t *testing.T, dir string) { flip(t, dir, "journal", "bulk25") }, true, false},
+		{"a flipped bit in a sealed batch", true, func(t *testing.T, dir string) { flip(t, dir, "batches", "bulk25") }, true, false},
+		{"a truncated journal segment", false, func(t *testing.T, dir string) { truncate(t, dir, "journal") }, true, false},
+		{"a truncated batch segment", true, func(t *testing.T, dir string) { truncate(t, dir, "batches") }, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := sandbox(t)
@@ -59,6 +61,9 @@ func TestDamage(t *testing.T) {
 			acknowledgedAndKilled(t, s, c.sealed)
 			c.damage(t, s.dataDir())
 			d := serve(t, s.set("backend.url", b.url))
+			if c.parked {
+				resendParked(t, d)
+			}
 			st := d.drained(20 * time.Second)
 			t.Logf("%d acknowledged; status %+v", damageRequests*damageEvents, st.Events)
 			t.Logf("log:\n%s", troubles(d))
@@ -68,16 +73,34 @@ func TestDamage(t *testing.T) {
 			if c.lost {
 				assert.Positive(t, st.Events.Lost, "what was hit is counted")
 				assert.EqualValues(t, damageRequests*damageEvents, st.Events.Accepted)
-				assert.NotEmpty(t, filesIn(t, s.dataDir(), "quarantine"), "and set aside")
 			}
-			assert.NotEmpty(t, troubles(d), "somebody is told")
-			if !c.lost {
+			if strings.HasPrefix(c.name, "a flipped bit") {
+				assert.NotEmpty(t, filesIn(t, s.dataDir(), "quarantine"), "and set aside")
+			} else {
 				assert.Contains(t, troubles(d), "short", "a file that was shortened is not taken for one that was being written")
 			}
+			assert.NotEmpty(t, troubles(d), "the log says it")
 			d.stop()
 			d = serve(t, s)
 			assert.Equal(t, st.Events, d.status().Events, "the figures survive a restart")
 		})
+	}
+}
+
+// resendParked expects that usage is parked, that a flush does not wait for it, and that none of it was sent; then it has all of
+// it sent.
+func resendParked(t *testing.T, d *daemon) {
+	t.Helper()
+	d.flush()
+	require.Positive(t, d.status().Events.Pending, "what may have been delivered is kept")
+	for range damageRequests * damageEvents {
+		page := read[struct{ Parked []struct{ ID string } }](t, mustCall(t, http.StatusOK, http.MethodGet, d.admin+"/api/v1/parked", nil))
+		if len(page.Parked) == 0 {
+			return
+		}
+		for _, p := range page.Parked {
+			mustCall(t, http.StatusOK, http.MethodPost, d.admin+"/api/v1/parked/"+p.ID+"/resend", nil)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func TestWithoutALedger(t *testing.T) {
 		status int
 		kept   int // files set aside
 	}{
-		"a directory": {func(file string) error { return os.MkdirAll(filepath.Join(file, "x"), 0o700) }, http.StatusNotImplemented, 0},
+		"a directory": {func(file string) error { return os.MkdirAll(filepath.Join(file, "x"), 0o700) }, http.StatusServiceUnavailable, 0},
 		"no database": {func(file string) error { return os.WriteFile(file, make([]byte, 1<<16), 0o600) }, http.StatusOK, 1},
 		"a torn file": {func(file string) error { return os.WriteFile(file, []byte("x"), 0o600) }, http.StatusOK, 1},
 	} {

@@ -59,11 +59,11 @@ func TestServiceManager(t *testing.T) {
 	d := &daemon{process: start(t, cmd)}
 	d.ready()
 	eventually(t, 10*time.Second, "READY", func() bool { return strings.Contains(m.all(), "READY=1\n") })
-	assert.Contains(t, m.all(), "STATUS=0 events on the way\n")
+	assert.Contains(t, m.all(), "STATUS=0 events pending\n")
 	eventually(t, 10*time.Second, "it lives", func() bool { return strings.Count(m.all(), "WATCHDOG=1\n") >= 2 })
 	b.failReports(fault{Status: 503})
 	d.send(hit("1001", "app1"), hit("1001", "app2"))
-	eventually(t, 10*time.Second, "what it does", func() bool { return strings.Contains(m.all(), "STATUS=2 events on the way") })
+	eventually(t, 10*time.Second, "what it does", func() bool { return strings.Contains(m.all(), "STATUS=2 events pending") })
 	mustCall(t, http.StatusOK, http.MethodPost, d.admin+"/-/reload", nil)
 	eventually(t, 10*time.Second, "it reloads, and is ready again", func() bool {
 		_, after, found := strings.Cut(m.all(), "RELOADING=1\nMONOTONIC_USEC=")
