@@ -15,8 +15,9 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// troubleErrors are what reads, opens and listings fail with for a while.
-var troubleErrors = []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EROFS, os.ErrNotExist}
+// troubleErrors are what reads, opens and listings fail with for a while, and what the spool says while a directory is
+// moved away.
+var troubleErrors = []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EROFS, os.ErrNotExist, spool.ErrReplaced}
 
 // TestModelTrouble is TestModel on a disk whose reads, opens, listings and sizes fail for a while, whose
 // sectors cannot be read for a while, from which files and directories vanish and to which they come back, at
