@@ -102,6 +102,9 @@ func (h *history) pester(rng *rand.Rand) func() {
 	return func() {
 		if rng.IntN(3) == 0 {
 			h.disk.Heal()
+			if _, simulated := h.disk.(local); simulated { // until the spool has looked at its directories again
+				<-time.After(2 * time.Second)
+			}
 			return
 		}
 		time.AfterFunc(h.spell(rng), h.trouble(rng, false))
