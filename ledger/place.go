@@ -12,7 +12,9 @@ import (
 // Anchor holds the place where the ledger stopped reading against the batch log, and tells the spool from where on it reads.
 // A log that lost its end (a disk that lied, a backup) gives the numbers of lost records to other ones, so the place has a
 // checksum. Where the log differs, reading goes on from the newest place that agrees, or from the end of a log that is
-// shorter than what was booked, and the ledger is marked: usage that is sealed again is counted again.
+// shorter than what was booked, and the ledger is marked: usage that is sealed again is counted again. Where the spool's
+// manifest tells that records are missing, their numbers are not used again: reading goes on where it was, and the ledger is
+// marked.
 //
 // An error is the disk's. Anchor may be called again then; Run does so by itself.
 func (l *Ledger) Anchor(s *spool.Spool) error {
@@ -24,11 +26,11 @@ func (l *Ledger) Anchor(s *spool.Spool) error {
 	if err != nil {
 		return err
 	}
-	place, err := l.placeIn(s, &now)
+	place, lost, err := l.placeIn(s, &now)
 	if err != nil {
 		return err
 	}
-	if place != now.next {
+	if place != now.next || lost && !now.missed {
 		if err := l.moveTo(s, &now, place); err != nil {
 			return err
 		}
@@ -40,29 +42,32 @@ func (l *Ledger) Anchor(s *spool.Spool) error {
 	return nil
 }
 
-// placeIn returns where reading goes on.
-func (l *Ledger) placeIn(s *spool.Spool, now *state) (uint64, error) {
+// placeIn returns where reading goes on, and whether the log lost records before that.
+func (l *Ledger) placeIn(s *spool.Spool, now *state) (place uint64, lost bool, err error) {
 	if now.next <= 1 {
-		return now.next, nil
+		return now.next, false, nil
 	}
 	if len(now.marks) == 0 { // of an older version
-		return min(now.next, s.AccountsEnd()), nil
+		return min(now.next, s.AccountsEnd()), false, nil
 	}
 	end, shorter := s.AccountsEnd(), now.next > s.AccountsEnd()
 	for i := len(now.marks) - 1; i >= 0; i-- {
 		m := now.marks[i]
 		agrees, err := s.AccountsAgree(m.next, m.sum)
 		if err != nil {
-			return 0, fmt.Errorf("ledger: %w", err)
+			return 0, false, fmt.Errorf("ledger: %w", err)
 		}
-		if agrees != spool.PlaceDiffers {
+		if agrees == spool.PlaceMissing && m.next == now.next { // the next records have higher numbers
+			return now.next, true, nil
+		}
+		if agrees == spool.PlaceHolds || agrees == spool.PlaceUnknown {
 			if i+1 < len(now.marks) && shorter {
 				break
 			}
-			return m.next, nil
+			return m.next, false, nil
 		}
 	}
-	return end, nil
+	return end, true, nil
 }
 
 // moveTo gives the ledger another place, and marks it.

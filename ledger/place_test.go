@@ -33,7 +33,10 @@ func (h *history) total() (f Figures) {
 // TestLogWithoutItsEnd: what is sealed again behind a lost end is counted again, and the ledger says that it is not to be
 // trusted; what it had booked is not booked a second time.
 func TestLogWithoutItsEnd(t *testing.T) {
-	for name, again := range map[string]bool{"shorter than what was booked": false, "its numbers are used again": true} {
+	for name, c := range map[string]struct{ again, manifest bool }{
+		"shorter than what was booked": {false, true}, "more is written behind the lost end": {true, true},
+		"shorter, and no manifest": {false, false}, "its numbers are used again": {true, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHistory(t, 5)
 			first := h.appended("a", "b")
@@ -46,7 +49,12 @@ func TestLogWithoutItsEnd(t *testing.T) {
 			assert.EqualValues(t, 5, booked.Accepted)
 			require.False(t, h.ledger.Stats().Missed)
 			h.loseEnd(200)
-			if again { // before the ledger looks, as many records as were lost
+			if !c.manifest {
+				for _, name := range []string{"manifest.a", "manifest.b"} {
+					require.NoError(t, os.Remove(filepath.Join(h.dir, name)))
+				}
+			}
+			if c.again { // before the ledger looks, as many records as were lost
 				s, _, err := spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, Accounted: true})
 				require.NoError(t, err)
 				h.spool = s

@@ -22,6 +22,7 @@ const (
 	PlaceHolds   Agreement = iota // the log has the same frame there
 	PlaceUnknown                  // the frame was removed meanwhile, or cannot be told: nothing speaks against the place
 	PlaceDiffers                  // the log ends before it, or has other records there: it lost its end, or is another one
+	PlaceMissing                  // the log lost the frame, and its numbers are not used again: reading can go on there
 )
 
 // AccountsAgree holds a place that Accounts told (AccountPage.Next and Sum) against the log as it is now. Records behind a
@@ -36,10 +37,19 @@ func (s *Spool) AccountsAgree(next uint64, sum uint32) (Agreement, error) {
 		return PlaceDiffers, nil
 	}
 	segment := log.holding(next - 1)
-	if segment == nil || segment.first >= next {
+	if segment == nil {
 		return PlaceUnknown, nil
 	}
-	end, _, following := log.extent(segment)
+	if segment.first >= next {
+		if log.oldestFirst() < next { // segments are removed oldest first: this one was not removed
+			return PlaceMissing, nil
+		}
+		return PlaceUnknown, nil
+	}
+	end, reach, following := log.extent(segment)
+	if reach < next && following == nil {
+		return PlaceMissing, nil // the manifest knows of records behind the last one that is here
+	}
 	file, err := log.openSegment(segment)
 	if errors.Is(err, errReleased) {
 		return PlaceUnknown, nil // removed just now

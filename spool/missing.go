@@ -45,7 +45,7 @@ func (l *segmentLog) holes() (found []hole) {
 // compareBatches finds what the batch log lost, as the manifest and the numbers tell. When its end is gone, the
 // totals of the manifest count, and the sequence numbers go on behind those that were seen (I6). It runs
 // after the batch log was read and before the journal is.
-func (s *Spool) compareBatches(r *remembered, found *Recovery) {
+func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
 	l := s.batches.log
 	short := r.known && r.logs[batchesLog-1].next > l.next
 	if short {
@@ -62,7 +62,9 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) {
 		}
 	}
 	if short {
-		s.distrustEnd(l, found)
+		if err := s.distrustEnd(l, found); err != nil {
+			return err
+		}
 	}
 	s.tally.move(func(c *Counts) {
 		if (r.copied || r.restored != "") && !r.closed {
@@ -73,11 +75,12 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) {
 			c.Accepted = max(c.Accepted, r.counts.Accepted)
 		}
 	})
+	return nil
 }
 
 // compareJournal finds what the journal lost. It runs after the journal was read: Accepted was known, so all
 // of it is counted already.
-func (s *Spool) compareJournal(r *remembered, found *Recovery) {
+func (s *Spool) compareJournal(r *remembered, found *Recovery) error {
 	l := s.journal.log
 	from, reached := uint64(s.batches.index.position())+1, uint64(1)
 	l.mu.Lock()
@@ -91,19 +94,23 @@ func (s *Spool) compareJournal(r *remembered, found *Recovery) {
 	l.mu.Unlock()
 	if low := max(reached, from); next > low {
 		found.Missing = append(found.Missing, Missing{Log: l.dir, First: low, Last: next - 1, Exact: r.exact})
-		s.distrustEnd(l, found)
+		if err := s.distrustEnd(l, found); err != nil {
+			return err
+		}
 	}
 	if ids := s.ids.log; r.known && r.logs[idsLog-1].next > ids.next {
 		found.Missing = append(found.Missing, Missing{Log: ids.dir, First: ids.next, Last: r.logs[idsLog-1].next - 1, Exact: r.exact})
-		s.distrustEnd(ids, found)
+		return s.distrustEnd(ids, found)
 	}
+	return nil
 }
 
-// distrustEnd takes a torn end for damage, since it held what was durable: it is kept in quarantine/.
-func (s *Spool) distrustEnd(l *segmentLog, found *Recovery) {
+// distrustEnd takes a torn end for damage, since it held what was durable: it is kept in quarantine/. It returns once that is
+// durable. An error ends the start: without the copy nothing may be written behind the torn end (I17).
+func (s *Spool) distrustEnd(l *segmentLog, found *Recovery) error {
 	last := l.last()
 	if last == nil {
-		return
+		return nil
 	}
 	kept := found.Torn[:0]
 	for _, t := range found.Torn {
@@ -112,11 +119,14 @@ func (s *Spool) distrustEnd(l *segmentLog, found *Recovery) {
 			continue
 		}
 		if t.File == filepath.Join(l.dir, last.name()) {
-			s.quarantine.keepRange(l, last, t.Offset, t.Offset+t.Bytes)
+			if err := s.quarantine.keepRange(l, last, t.Offset, t.Offset+t.Bytes); err != nil {
+				return fmt.Errorf("spool: read %s: %w", l.dir, err)
+			}
 		}
 		found.Damaged = append(found.Damaged, t)
 	}
 	found.Torn = kept
+	return nil
 }
 
 // whyForeign says why a file that was set aside is none of this log's.

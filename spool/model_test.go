@@ -32,6 +32,9 @@ func TestModel(t *testing.T) {
 	runHistories(t, 150, func(ctx context.Context, h *history) { h.digs = true; h.run(ctx) })
 }
 
+// progressEvery is after how many histories a long run says how far it is.
+const progressEvery = 5000
+
 // runHistories runs as many histories as the environment says, on all processors.
 func runHistories(t *testing.T, usual int, run func(context.Context, *history)) {
 	histories, first := int64(histories(t, usual)), int64(fromEnv(t, "REPORTERD_MODEL_SEED", 1))
@@ -45,6 +48,10 @@ func runHistories(t *testing.T, usual int, run func(context.Context, *history)) 
 					crashes.Add(int64(h.crashes))
 					failed.Add(int64(h.failed))
 					events.Add(int64(len(h.book.entries)))
+					if n%progressEvery == 0 {
+						fmt.Fprintf(os.Stderr, "%s: %d of %d histories, %d crashes, %d starts that failed, %d events\n", // t.Log shows it at the end only
+							t.Name(), n, histories, crashes.Load(), failed.Load(), events.Load())
+					}
 				}
 			})
 		}

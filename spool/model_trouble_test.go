@@ -15,8 +15,9 @@ import (
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
-// troubleErrors are what reads, opens and listings fail with for a while.
-var troubleErrors = []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EROFS, os.ErrNotExist}
+// troubleErrors are what reads, opens and listings fail with for a while, and what the spool says while a directory is
+// moved away.
+var troubleErrors = []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EROFS, os.ErrNotExist, spool.ErrReplaced}
 
 // TestModelTrouble is TestModel on a disk whose reads, opens, listings and sizes fail for a while, whose
 // sectors cannot be read for a while, from which files and directories vanish and to which they come back, at
@@ -101,6 +102,9 @@ func (h *history) pester(rng *rand.Rand) func() {
 	return func() {
 		if rng.IntN(3) == 0 {
 			h.disk.Heal()
+			if _, simulated := h.disk.(local); simulated { // until the spool has looked at its directories again
+				<-time.After(2 * time.Second)
+			}
 			return
 		}
 		time.AfterFunc(h.spell(rng), h.trouble(rng, false))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/reporterd/reporterd/spool/disk"
@@ -24,7 +25,8 @@ type quarantine struct {
 	root    string
 	room    *room
 	bytes   atomic.Int64
-	looking bool // nothing is set aside: this only looks at a directory
+	looking bool       // nothing is set aside: this only looks at a directory
+	keeping sync.Mutex // held while one range is copied: two readers may come upon the same damage
 }
 
 func (q *quarantine) path(name string) string { return filepath.Join(q.root, quarantineDir, name) }
@@ -36,6 +38,8 @@ func (q *quarantine) keepRange(l *segmentLog, s *segment, from, to int64) error 
 	if q.looking || to <= from {
 		return nil
 	}
+	q.keeping.Lock()
+	defer q.keeping.Unlock()
 	err := q.keep(name, l, s, from, to)
 	if err == nil {
 		err = q.fs.SyncDir(filepath.Join(q.root, quarantineDir))

@@ -130,7 +130,9 @@ func (s *Spool) readLogs(known *remembered, found *Recovery) error {
 	if err := s.batches.log.open(0, s.quarantine, found, s.batches.replay); err != nil {
 		return err
 	}
-	s.compareBatches(known, found)
+	if err := s.compareBatches(known, found); err != nil {
+		return err
+	}
 	s.batches.index.settle()
 	if err := s.letters.withdraw(s.batches.index.unmeant); err != nil {
 		return fmt.Errorf("spool: dead letters: %w", err)
@@ -144,7 +146,9 @@ func (s *Spool) readLogs(known *remembered, found *Recovery) error {
 	if err := s.replayJournal(found); err != nil {
 		return err
 	}
-	s.compareJournal(known, found)
+	if err := s.compareJournal(known, found); err != nil {
+		return err
+	}
 	s.settle(found)
 	return nil
 }

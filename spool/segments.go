@@ -26,6 +26,16 @@ func (l *segmentLog) last() *segment {
 	return l.segments[len(l.segments)-1]
 }
 
+// oldestFirst returns the first sequence number of the oldest segment; 0: there is none.
+func (l *segmentLog) oldestFirst() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.segments) == 0 {
+		return 0
+	}
+	return l.segments[0].first
+}
+
 // extent returns how far a segment may be read, the sequence number behind what is there, and the segment behind it, if
 // there is one. When there is, nothing more will come to the first.
 func (l *segmentLog) extent(s *segment) (end int64, reach uint64, following *segment) {

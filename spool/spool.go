@@ -86,6 +86,9 @@ func (s *Spool) begin(tell func(Trouble)) (*Recovery, error) {
 	if err := s.watchAll(); err != nil {
 		return nil, err
 	}
+	if err := s.presence.look(); err != nil { // it went away meanwhile: what was found may be of another directory
+		return nil, err
+	}
 	if err := s.adopt(known, found); err != nil {
 		return nil, err
 	}
