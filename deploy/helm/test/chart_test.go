@@ -268,3 +268,47 @@ func TestRefusedValues(t *testing.T) {
 		}
 	}
 }
+
+// TestTheChartFollowsTheConfiguration: probes and Prometheus speak as the admin listener does, and what is written stays so.
+func TestTheChartFollowsTheConfiguration(t *testing.T) {
+	const secure = "{admin: {tls: {cert_file: /c, key_file: /k}, tokens_file: /o}, auth: {tokens_file: /p}}"
+	r := render(t, "config: "+secure+"\nserviceMonitor: {enabled: true}\n")
+	c := r.stateful.Spec.Template.Spec.Containers[0]
+	for name, probe := range map[string]*core.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe} {
+		if probe.HTTPGet.Scheme != core.URISchemeHTTPS {
+			t.Errorf("%s: %s", name, probe.HTTPGet.Scheme)
+		}
+	}
+	if text := fmt.Sprint(r.monitor); !strings.Contains(text, "scheme:https") {
+		t.Error(text)
+	}
+	for values, want := range map[string]string{
+		"config: {insecure: false}":             "insecure: false",
+		"config: {insecure: true}":              "insecure: true",
+		"config: {}":                            "insecure: true",
+		"config: {auth: null, admin: null}":     "insecure: true",
+		"config: {services: [{id: \"0012\"}]}":  `id: "0012"`,
+		"config: {auth: {tokens_file: /run/x}}": "insecure: true",
+		"config: {stop_delay: 7s, admin: {}}":   "stop_delay: 7s",
+		"config: {log: {level: debug}}":         "level: debug",
+		"config: {stop_delay: 34500ms}":         "stop_delay: 34500ms",
+		"config: {stop_delay: 1h, stop_timeout: 1m30s}\nterminationGracePeriodSeconds: 3695": "stop_timeout: 1m30s",
+		"config: " + secure: "insecure: false",
+	} {
+		if text := render(t, values).config; !strings.Contains(text, want) {
+			t.Errorf("%s: %s", values, text)
+		}
+	}
+	for values, want := range map[string]string{
+		"config: {services: [{id: 12}]}":               "id",
+		"config: {stop_timeout: 2m}":                   "terminationGracePeriodSeconds: 60: a stop may take config.stop_delay and config.stop_timeout together, and 5 seconds to close its files: set at least 130",
+		"config: {stop_delay: 36s}":                    "set at least 61",
+		"config: {stop_timeout: 20}":                   "config.stop_timeout: \"20\": expected a duration such as 20s or 1m30s",
+		"config: {admin: {listen: 127.0.0.1:9}}":       "config.admin.listen",
+		"config: {admin: {tls: {client_ca_file: /x}}}": "client_ca_file",
+	} {
+		if _, err := files(values); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", values, err)
+		}
+	}
+}

@@ -14,11 +14,44 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
-{{/* A sidecar's traffic stays in its pod; everybody's admin listener is for the kubelet and Prometheus. */}}
+{{/* A sidecar's traffic stays in its pod; every admin listener is for the kubelet and Prometheus. */}}
 {{- define "reporterd.config" -}}
+{{- include "reporterd.refuse" . }}
 {{- $listen := ternary "127.0.0.1:7070" "0.0.0.0:7070" (eq .Values.kind "Sidecar") }}
-{{- $set := dict "data_dir" "/var/lib/reporterd" "listen" $listen "insecure" (not (and (dig "auth" "tokens_file" "" .Values.config) (dig "admin" "tokens_file" "" .Values.config))) "admin" (dict "listen" "0.0.0.0:7071") }}
-{{- toYaml (mergeOverwrite (deepCopy .Values.config) $set) }}
+{{- $config := deepCopy .Values.config }}
+{{- range $key, $value := .Values.config }}{{ if kindIs "invalid" $value }}{{ $_ := unset $config $key }}{{ end }}{{ end }}
+{{- $asked := and (dig "auth" "tokens_file" "" $config) (dig "admin" "tokens_file" "" $config) }}
+{{- $set := dict "data_dir" "/var/lib/reporterd" "listen" $listen "admin" (dict "listen" "0.0.0.0:7071") }}
+{{- if not (hasKey $config "insecure") }}{{ $_ := set $set "insecure" (not $asked) }}{{ end }}
+{{- toYaml (mergeOverwrite $config $set) }}
+{{- end }}
+
+{{/* What is written in the values and would not work: refused with the reason, before anything is installed. */}}
+{{- define "reporterd.refuse" -}}
+{{- $admin := get .Values.config "admin" | default dict }}
+{{- if hasKey $admin "listen" }}{{ fail "config.admin.listen is set by the chart (0.0.0.0:7071): leave it out" }}{{ end }}
+{{- if get (get $admin "tls" | default dict) "client_ca_file" }}{{ fail "config.admin.tls.client_ca_file: the probes of the kubelet show no certificate: protect the admin listener with config.admin.tokens_file" }}{{ end }}
+{{- $delay := include "reporterd.seconds" (list "stop_delay" (get .Values.config "stop_delay" | default "0s")) | float64 }}
+{{- $timeout := include "reporterd.seconds" (list "stop_timeout" (get .Values.config "stop_timeout" | default "20s")) | float64 }}
+{{- $least := add (ceil (addf $delay $timeout)) 5 }}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (int $least) }}{{ fail (printf "terminationGracePeriodSeconds: %d: a stop may take config.stop_delay and config.stop_timeout together, and 5 seconds to close its files: set at least %d" (int .Values.terminationGracePeriodSeconds) (int $least)) }}{{ end }}
+{{- end }}
+
+{{/* A duration of the configuration, such as 1m30s, in seconds. */}}
+{{- define "reporterd.seconds" -}}
+{{- $name := index . 0 }}{{ $text := index . 1 | toString }}
+{{- if not (regexMatch "^([0-9]+(\\.[0-9]+)?(h|ms|m|s))+$" $text) }}{{ fail (printf "config.%s: %q: expected a duration such as 20s or 1m30s" $name $text) }}{{ end }}
+{{- $sum := 0.0 }}
+{{- range regexFindAll "[0-9]+(\\.[0-9]+)?(h|ms|m|s)" $text -1 }}
+{{- $unit := regexFind "[a-z]+" . }}
+{{- $sum = addf $sum (mulf (trimSuffix $unit . | float64) (get (dict "h" 3600.0 "m" 60.0 "s" 1.0 "ms" 0.001) $unit)) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
+{{/* How the probes and Prometheus speak to the admin listener. */}}
+{{- define "reporterd.scheme" -}}
+{{- $tls := get (get .Values.config "admin" | default dict) "tls" | default dict }}{{ ternary "HTTPS" "HTTP" (not (empty (get $tls "cert_file"))) }}
 {{- end }}
 
 {{- define "reporterd.container" -}}
@@ -34,10 +67,10 @@ ports:
     {{- end }}
   - name: admin
     containerPort: 7071
-{{- /* Recovery reads the spool once, however large: it gets ten minutes before anybody kills it. */}}
-startupProbe: {httpGet: {path: /livez, port: admin}, periodSeconds: 2, failureThreshold: 300}
-livenessProbe: {httpGet: {path: /livez, port: admin}, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 6}
-readinessProbe: {httpGet: {path: /readyz, port: admin}, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2}
+{{- /* Recovery reads the spool once, however large: it gets ten minutes before the kubelet kills it. */}}
+startupProbe: {httpGet: {path: /livez, port: admin, scheme: {{ include "reporterd.scheme" . }}}, periodSeconds: 2, failureThreshold: 300}
+livenessProbe: {httpGet: {path: /livez, port: admin, scheme: {{ include "reporterd.scheme" . }}}, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 6}
+readinessProbe: {httpGet: {path: /readyz, port: admin, scheme: {{ include "reporterd.scheme" . }}}, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -83,7 +116,7 @@ spec:
   securityContext:
     seccompProfile: {type: RuntimeDefault}
     {{- if eq .Values.kind "DaemonSet" }}
-    {{- /* The node's directory is root's, and nobody but root could write to it. Without capabilities it is little more. */}}
+    {{- /* The node's directory is root's, and only root could write to it. Without capabilities it is little more. */}}
     runAsUser: 0
     {{- else }}
     runAsNonRoot: true
