@@ -18,7 +18,7 @@ type application struct {
 	references atomic.Int64 // remembered answers that point here, and questions on their way
 
 	mu       sync.Mutex // guards what follows; held for a decision, never while waiting
-	tallies  []tally
+	usages   []metricUsage
 	limits   []limit // in the order of the backend's answers
 	plan     string
 	children []threescale.MetricChildren // of the hierarchy extension
@@ -29,54 +29,54 @@ type application struct {
 	// Room for what most applications have, next to the rest: a decision about one that was not asked
 	// about for a while waits for memory more than for anything else.
 	limitRoom [4]limit
-	tallyRoom [1]tally
+	usageRoom [1]metricUsage
 }
 
-// of returns the tally of a metric, a new one if need be. The mutex is held.
-func (app *application) of(m *metric, flat bool) *tally {
-	for i := range app.tallies {
-		if t := &app.tallies[i]; t.metric == m && t.flat == flat {
+// usageOfLocked returns the metricUsage of a metric, a new one if need be. The mutex is held.
+func (app *application) usageOfLocked(m *metric, flat bool) *metricUsage {
+	for i := range app.usages {
+		if t := &app.usages[i]; t.metric == m && t.flat == flat {
 			return t
 		}
 	}
-	if app.tallies == nil {
-		app.tallies = app.tallyRoom[:0]
+	if app.usages == nil {
+		app.usages = app.usageRoom[:0]
 	}
 	m.used.Store(true)
-	app.tallies = append(app.tallies, tally{metric: m, flat: flat})
-	return &app.tallies[len(app.tallies)-1]
+	app.usages = append(app.usages, metricUsage{metric: m, flat: flat})
+	return &app.usages[len(app.usages)-1]
 }
 
 // change is what happens to usage: how much each figure of a slot grows by one of it.
 type change struct {
-	accepted, pending, doubtful int64
-	delivered                   bool // counts as delivered just now
+	accepted, pending, unresolved int64
+	delivered                     bool // counts as delivered just now
 }
 
 // The ways of usage through the daemon.
 var (
 	accept   = change{accepted: 1, pending: 1}
 	withdraw = change{accepted: -1, pending: -1} // refused by the journal, or a dead letter
-	send     = change{doubtful: 1}
-	unsend   = change{doubtful: -1} // the backend certainly did not count it
-	deliver  = change{pending: -1, doubtful: -1, delivered: true}
+	send     = change{unresolved: 1}
+	unsend   = change{unresolved: -1} // the backend certainly did not count it
+	deliver  = change{pending: -1, unresolved: -1, delivered: true}
 	count    = change{pending: -1, delivered: true} // it was not sent: somebody said that it is counted
 )
 
-// book applies a change to usage with a timestamp. The mutex is held.
-func (app *application) book(u threescale.Usage, flat bool, timestamp int64, c change, clk *clock, now int64) {
+// bookLocked applies a change to usage with a timestamp. The mutex is held.
+func (app *application) bookLocked(u threescale.Usage, flat bool, timestamp int64, c change, clk *clock, now int64) {
 	cal := clk.at(now)
 	at := cal
 	if floor(timestamp) != cal.minute {
 		at = newCalendar(timestamp)
 	}
 	for _, inc := range u {
-		app.add(app.of(app.service.follow(inc.Metric), flat), int64(min(inc.Value, threescale.MaxValue)), c, at, cal, now)
+		app.addLocked(app.usageOfLocked(app.service.follow(inc.Metric), flat), int64(min(inc.Value, threescale.MaxValue)), c, at, cal, now)
 	}
 }
 
-func (app *application) add(t *tally, amount int64, c change, at, cal *calendar, now int64) {
-	if c.doubtful != 0 {
+func (app *application) addLocked(t *metricUsage, amount int64, c change, at, cal *calendar, now int64) {
+	if c.unresolved != 0 {
 		app.moves++
 	}
 	for p := range threescale.Period(periods) {
@@ -86,8 +86,8 @@ func (app *application) add(t *tally, amount int64, c change, at, cal *calendar,
 		}
 		s.accepted += c.accepted * amount
 		s.pending += c.pending * amount
-		if c.doubtful != 0 {
-			moving.doubtful += c.doubtful * amount
+		if c.unresolved != 0 {
+			moving.unresolved += c.unresolved * amount
 		}
 		if c.delivered {
 			moving.delivered(amount, now)
@@ -95,14 +95,14 @@ func (app *application) add(t *tally, amount int64, c change, at, cal *calendar,
 	}
 }
 
-// idle reports whether the application can be forgotten: no answer points here, and nothing of it is
+// idleLocked reports whether the application can be forgotten: no answer points here, and nothing of it is
 // missing from the backend's counters. The mutex is held.
-func (app *application) idle(now int64) bool {
+func (app *application) idleLocked(now int64) bool {
 	if app.references.Load() > 0 {
 		return false
 	}
-	for i := range app.tallies {
-		if !app.tallies[i].idle(now) {
+	for i := range app.usages {
+		if !app.usages[i].idle(now) {
 			return false
 		}
 	}
@@ -113,8 +113,8 @@ func (app *application) idle(now int64) bool {
 // than the last changes nothing. The reports of a period that is not the one running here are for the
 // other side of a turn, and tell nothing of this one.
 //
-// before are the tallies at the time of asking. It returns the most by which a counter rose above what was expected: usage of others.
-func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *clock, before []tally) (others int64) {
+// before are the usages at the time of asking. It returns the most by which a counter rose above what was expected: usage of others.
+func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *clock, before []metricUsage) (others int64) {
 	app.service.learn(st.Hierarchy, now)
 	app.mu.Lock()
 	defer app.mu.Unlock()
@@ -144,17 +144,17 @@ func (app *application) learn(st *threescale.Status, asked, now time.Time, clk *
 			}
 			continue
 		}
-		others = max(others, l.learn(u.CurrentValue, app.tallies, before, cal, now))
+		others = max(others, l.learn(u.CurrentValue, app.usages, before, cal, now))
 	}
 	return others
 }
 
 // maxCalm bounds the wait for reports in flight.
-const maxCalm = 500 * time.Millisecond
+const maxQuiescentWait = 500 * time.Millisecond
 
-// calm waits, if nothing was learnt yet, until no report with usage of the application is in flight, or
+// waitQuiescent waits, if nothing was learnt yet, until no report with usage of the application is in flight, or
 // ctx ends.
-func (app *application) calm(ctx context.Context) {
+func (app *application) waitQuiescent(ctx context.Context) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for app.open() {
@@ -166,8 +166,8 @@ func (app *application) calm(ctx context.Context) {
 	}
 }
 
-// told reports whether an answer about the application was learnt.
-func (app *application) told() bool {
+// learned reports whether an answer about the application was learnt.
+func (app *application) learned() bool {
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	return !app.asked.IsZero()
@@ -177,23 +177,23 @@ func (app *application) told() bool {
 func (app *application) open() bool {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	return app.asked.IsZero() && app.doubtful()
+	return app.asked.IsZero() && app.hasUnresolvedLocked()
 }
 
-func (app *application) doubtful() bool {
-	for i := range app.tallies {
-		if app.tallies[i].moving[threescale.Eternity].doubtful != 0 {
+func (app *application) hasUnresolvedLocked() bool {
+	for i := range app.usages {
+		if app.usages[i].moving[threescale.Eternity].unresolved != 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// snapshot returns a copy of the tallies, and a number for settled.
-func (app *application) snapshot() ([]tally, uint64) {
+// snapshot returns a copy of the usages, and a number for settled.
+func (app *application) snapshot() ([]metricUsage, uint64) {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	copied := slices.Clone(app.tallies)
+	copied := slices.Clone(app.usages)
 	for i := range copied {
 		copied[i].ahead = slices.Clone(copied[i].ahead)
 	}
@@ -205,7 +205,7 @@ func (app *application) snapshot() ([]tally, uint64) {
 func (app *application) settled(moves uint64) bool {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	return !app.asked.IsZero() || app.moves == moves && !app.doubtful()
+	return !app.asked.IsZero() || app.moves == moves && !app.hasUnresolvedLocked()
 }
 
 // unlearnt is the start of a limit whose counter nobody has told yet.

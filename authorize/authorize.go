@@ -5,7 +5,7 @@
 // application, application key (absent, empty, or which), referrer, redirect and endpoint; in memory
 // that is one keyed hash, no key is kept in clear (entry.go). Limits are not part of an answer. They
 // belong to the application, whatever key it shows, and every call is held against them anew
-// (limit.go), with all usage that was accepted here (tally.go) up the hierarchy of metrics as far as
+// (limit.go), with all usage that was accepted here (metricusage.go) up the hierarchy of metrics as far as
 // the backend tells it (hierarchy.go).
 //
 // With this daemon as the only reporter a limit of N grants N. With others, what they use is seen at the
@@ -15,7 +15,7 @@
 // the worker has not counted yet, is seen with the second; usage of one application by id here and by user key there counts
 // apart until it is delivered; a worker more than a minute behind its 202 is taken for one that threw
 // the report away; and where a metric without a limit lies between two that have one, what the lower uses
-// weighs on the upper from the second answer on (place.go).
+// weighs on the upper from the second answer on (hierarchyprobe.go).
 //
 // Usage that was pending before the first authorization of a life is read beside everything else (backlog.go). Until all
 // of it is counted calls wait, and then the Mode answers: it errs on the side of denying, but for Allow.

@@ -71,7 +71,7 @@ func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
 	refused := &event.Refused{RetryAfter: 5 * time.Second, Err: err}
 	if errors.As(err, &refused) && r.booked != nil {
 		r.booked.mu.Lock()
-		r.booked.book(r.usage, r.options.FlatUsage, r.now.Unix(), withdraw, &a.clock, time.Now().Unix())
+		r.booked.bookLocked(r.usage, r.options.FlatUsage, r.now.Unix(), withdraw, &a.clock, time.Now().Unix())
 		r.booked.mu.Unlock()
 	}
 	if a.options.Mode == Allow {

@@ -205,7 +205,7 @@ func (a *Authorizer) loadReport(b Backlog, r PendingReport) error {
 	if _, missing := l.reports[r.Batch]; missing {
 		delete(l.reports, r.Batch)
 		for i := range transactions {
-			a.countEarlier(r, i, lane, &transactions[i], now)
+			a.countEarlierLocked(r, i, lane, &transactions[i], now)
 		}
 	}
 	return nil
@@ -227,15 +227,15 @@ func (a *Authorizer) claim(batch string, lane Lane, list iter.Seq2[*threescale.T
 		if i == r.Transactions {
 			return
 		}
-		a.countEarlier(r, i, lane, t, now)
+		a.countEarlierLocked(r, i, lane, t, now)
 		i++
 	}
 }
 
-// countEarlier counts one transaction of a report. loading.mu is held.
-func (a *Authorizer) countEarlier(r PendingReport, i int, lane Lane, t *threescale.Transaction, now int64) {
+// countEarlierLocked counts one transaction of a report. loading.mu is held.
+func (a *Authorizer) countEarlierLocked(r PendingReport, i int, lane Lane, t *threescale.Transaction, now int64) {
 	a.bookEarlier(lane, t, accept, now)
-	if r.Attempted && a.ledger.doubt(r.Batch, i) {
+	if r.Attempted && a.ledger.markUnresolved(r.Batch, i) {
 		a.bookEarlier(lane, t, send, now)
 	}
 }
@@ -253,12 +253,12 @@ func (a *Authorizer) bookEarlier(l Lane, t *threescale.Transaction, c change, no
 	totals := room[:0]
 	for i := range app.limits {
 		limit := &app.limits[i]
-		limit.total(app.tallies, cal) // turns a period that is over
-		totals = append(totals, limit.base+limit.accepted(app.tallies, cal))
+		limit.total(app.usages, cal) // turns a period that is over
+		totals = append(totals, limit.base+limit.accepted(app.usages, cal))
 	}
-	app.book(t.Usage, l.FlatUsage, timeOf(t, now), c, a.ledger.clock, now)
+	app.bookLocked(t.Usage, l.FlatUsage, timeOf(t, now), c, a.ledger.clock, now)
 	for i := range app.limits {
-		app.limits[i].base = totals[i] - app.limits[i].accepted(app.tallies, cal)
+		app.limits[i].base = totals[i] - app.limits[i].accepted(app.usages, cal)
 	}
 }
 

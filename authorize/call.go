@@ -39,7 +39,7 @@ func (a *Authorizer) read(c *call, r *http.Request) error {
 		c.options = threescale.ParseOptions(header[0])
 	}
 	c.noBody = c.options.NoBody
-	if credentials, id, ok := c.quick(r.URL.RawQuery); ok {
+	if credentials, id, ok := c.readFastPath(r.URL.RawQuery); ok {
 		var err error
 		if c.door, err = a.configured.Load().open(id, credentials, a.options.Passthrough); err != nil {
 			return err

@@ -84,7 +84,7 @@ func (a *Authorizer) decide(r *reply) bool {
 	if app.gone {
 		return false
 	}
-	a.weigh(r, app)
+	a.weighLocked(r, app)
 	return true
 }
 
@@ -102,7 +102,7 @@ func (a *Authorizer) undecided(r *reply) {
 			defer app.mu.Unlock()
 		}
 		if r.err = a.resolve(r, a.services.of(id)); r.err == nil && r.code == "" {
-			a.reserve(r, app)
+			a.reserveLocked(r, app)
 		}
 	}
 }
@@ -132,13 +132,13 @@ func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 	return nil
 }
 
-// weigh holds the call against the limits, and counts the usage of an authrep that passes. The
+// weighLocked holds the call against the limits, and counts the usage of an authrep that passes. The
 // application's mutex is held.
-func (a *Authorizer) weigh(r *reply, app *application) {
+func (a *Authorizer) weighLocked(r *reply, app *application) {
 	cal := a.moment(r)
 	r.calendar, r.plan, r.children = cal, app.plan, app.children
 	for i := range app.limits {
-		r.reports = append(r.reports, app.limits[i].report(app.tallies, cal))
+		r.reports = append(r.reports, app.limits[i].report(app.usages, cal))
 	}
 	if r.code == "" && r.exceeds() {
 		r.deny(threescale.CodeLimitsExceeded, "usage limits are exceeded")
@@ -149,7 +149,7 @@ func (a *Authorizer) weigh(r *reply, app *application) {
 	for i := range r.reports {
 		r.reports[i].shown = below(r.reports[i].metric, r.asked, r.reports[i].current)
 	}
-	a.reserve(r, app)
+	a.reserveLocked(r, app)
 }
 
 // moment returns the calendar that a call is held against. Between its looking up and the application's mutex,
@@ -197,9 +197,9 @@ func find(list []amount, m *metric) *amount {
 	return nil
 }
 
-// reserve counts the usage of the call, which is to be kept. The application's mutex is held; it is nil when
+// reserveLocked counts the usage of the call, which is to be kept. The application's mutex is held; it is nil when
 // too many are followed.
-func (a *Authorizer) reserve(r *reply, app *application) {
+func (a *Authorizer) reserveLocked(r *reply, app *application) {
 	cal := a.moment(r)
 	now := r.now.Unix()
 	for i := range r.asked {
@@ -208,7 +208,7 @@ func (a *Authorizer) reserve(r *reply, app *application) {
 			continue
 		}
 		if app != nil {
-			app.add(app.of(x.metric, r.options.FlatUsage), x.value, accept, cal, cal, now)
+			app.addLocked(app.usageOfLocked(x.metric, r.options.FlatUsage), x.value, accept, cal, cal, now)
 		}
 		r.usage = append(r.usage, threescale.Increment{Metric: x.name, Value: uint64(x.value)})
 	}

@@ -25,7 +25,7 @@ type metric struct {
 	children atomic.Pointer[[]string] // as last told; nil: never
 	seen     atomic.Int64             // Unix nanoseconds of the last answer that proved it; 0: none
 	denied   atomic.Int64             // of the last answer that denied it; 0: none
-	used     atomic.Bool              // there are tallies of it
+	used     atomic.Bool              // there are usages of it
 }
 
 func newMetric(name string) *metric {
@@ -74,9 +74,9 @@ type service struct {
 	rest    *metric     // stands for those beyond maxUnproven
 	used    atomic.Bool // it is configured, or has an application
 
-	mu      sync.RWMutex // guards what follows
-	metrics map[string]*metric
-	beliefs map[pair]belief // see place.go
+	mu         sync.RWMutex // guards what follows
+	metrics    map[string]*metric
+	inferences map[edge]inference // see hierarchyprobe.go
 }
 
 func newService() *service {
@@ -101,7 +101,7 @@ func (s *service) metric(name string) *metric {
 		return m
 	}
 	if len(s.metrics) >= maxMetrics {
-		s.clear()
+		s.clearLocked()
 	}
 	m := newMetric(name)
 	if len(s.metrics) < maxMetrics {
@@ -110,9 +110,9 @@ func (s *service) metric(name string) *metric {
 	return m
 }
 
-// clear makes room: it forgets the names of which nothing is known but that answers denied them. The mutex is
+// clearLocked makes room: it forgets the names of which nothing is known but that answers denied them. The mutex is
 // held.
-func (s *service) clear() {
+func (s *service) clearLocked() {
 	for name, m := range s.metrics {
 		if m.denied.Load() != 0 && m.seen.Load() == 0 && !m.used.Load() {
 			delete(s.metrics, name)
@@ -190,7 +190,7 @@ func (s *services) of(key identity) *service {
 		return found
 	}
 	if len(s.byKey) >= maxServices {
-		s.clear()
+		s.clearLocked()
 	}
 	found = newService()
 	if len(s.byKey) < maxServices {
@@ -199,8 +199,8 @@ func (s *services) of(key identity) *service {
 	return found
 }
 
-// clear makes room: it forgets the services that were only asked for. The mutex is held.
-func (s *services) clear() {
+// clearLocked makes room: it forgets the services that were only asked for. The mutex is held.
+func (s *services) clearLocked() {
 	for key, one := range s.byKey {
 		if !one.used.Load() {
 			delete(s.byKey, key)

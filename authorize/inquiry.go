@@ -25,8 +25,8 @@ type inquiry struct {
 	begun   time.Time // when the backend was asked, last
 
 	question *threescale.AuthorizeCall
-	followed *application // not forgotten before the answer is taken; nil: it was not followed
-	before   []tally      // of it at begun
+	followed *application  // not forgotten before the answer is taken; nil: it was not followed
+	before   []metricUsage // of it at begun
 }
 
 // unsettled lists the metrics of a call that can exist and are not known not to, which mode none never knows.
@@ -76,12 +76,12 @@ func (i *inquiry) release() {
 func (i *inquiry) inquire(ctx context.Context) (answer *threescale.Authorization, err error) {
 	app := i.ledger.find(identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application))
 	i.followed = app
-	patience, cancel := context.WithTimeout(ctx, maxCalm)
+	patience, cancel := context.WithTimeout(ctx, maxQuiescentWait)
 	defer cancel()
 	for range maxFirst {
 		var moves uint64
 		if app != nil {
-			app.calm(patience)
+			app.waitQuiescent(patience)
 			i.before, moves = app.snapshot()
 		}
 		i.begun = time.Now()
@@ -202,7 +202,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	id := identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application)
 	e.application = i.ledger.refer(id, i.service)
 	i.service = e.application.service // where its metrics are looked for, should there be no room for services
-	first := !e.application.told()
+	first := !e.application.learned()
 	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock, i.before))
 	e.oauth, e.keys = st.Application, st.AppKeys
 	if i.call.door.serviceID != "" {
@@ -224,7 +224,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 		i.service.metric(name).seen.Store(now.UnixNano())
 	}
 	i.prove(i.metrics)
-	i.place(ctx, answer, first)
+	i.probeHierarchy(ctx, answer, first)
 }
 
 func (i *inquiry) prove(metrics []string) {

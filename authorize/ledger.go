@@ -57,8 +57,8 @@ type ledger struct {
 	swept     atomic.Int64 // Unix seconds of the last sweep
 	untracked atomic.Uint64
 
-	mu       sync.Mutex        // guards doubtful
-	doubtful map[string][]bool // of a batch, by index: what was sent, and may be counted
+	mu         sync.Mutex        // guards doubtful
+	unresolved map[string][]bool // of a batch, by index: what was sent, and may be counted
 }
 
 // followed is how many applications are followed for each answer that may be remembered: usage that is
@@ -67,7 +67,7 @@ const followed = 4
 
 func (l *ledger) init(entries int, clk *clock) {
 	l.clock, l.most = clk, int64(max(entries, 1000))*followed
-	l.doubtful = make(map[string][]bool)
+	l.unresolved = make(map[string][]bool)
 	l.loading.done = make(chan struct{})
 	l.loading.wanted = make(chan struct{})
 	for i := range l.shards {
@@ -135,7 +135,7 @@ func (l *ledger) sweep(now int64) {
 		sh.mu.Lock()
 		for id, app := range sh.applications {
 			app.mu.Lock()
-			if app.idle(now) {
+			if app.idleLocked(now) {
 				app.gone = true
 				delete(sh.applications, id)
 				l.size.Add(-1)
@@ -150,7 +150,7 @@ func (l *ledger) sweep(now int64) {
 func (a *Authorizer) book(l Lane, t *threescale.Transaction, c change, now int64) {
 	if app := a.enter(l, t); app != nil {
 		defer app.mu.Unlock()
-		app.book(t.Usage, l.FlatUsage, timeOf(t, now), c, a.ledger.clock, now)
+		app.bookLocked(t.Usage, l.FlatUsage, timeOf(t, now), c, a.ledger.clock, now)
 	}
 }
 
@@ -171,26 +171,26 @@ func timeOf(t *threescale.Transaction, now int64) int64 {
 	return t.Timestamp
 }
 
-// doubt notes that a transaction of a batch may be counted, and reports whether that is new.
-func (l *ledger) doubt(batch string, index int) bool {
+// markUnresolved notes that a transaction of a batch may be counted, and reports whether that is new.
+func (l *ledger) markUnresolved(batch string, index int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sent := l.doubtful[batch]
+	sent := l.unresolved[batch]
 	if index < len(sent) && sent[index] {
 		return false
 	}
 	sent = append(sent, make([]bool, max(0, index+1-len(sent)))...)
 	sent[index] = true
-	l.doubtful[batch] = sent
+	l.unresolved[batch] = sent
 	return true
 }
 
-// trust ends doubt, and returns which transactions it was about.
-func (l *ledger) trust(batch string) (sent []bool) {
+// clearUnresolved ends that, and returns which transactions it was about.
+func (l *ledger) clearUnresolved(batch string) (sent []bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sent = l.doubtful[batch]
-	delete(l.doubtful, batch)
+	sent = l.unresolved[batch]
+	delete(l.unresolved, batch)
 	return sent
 }
 
@@ -205,7 +205,7 @@ func (a *Authorizer) Sending(batch string, l Lane, list iter.Seq2[int, *threesca
 	defer a.ledger.gate.RUnlock()
 	now := time.Now().Unix()
 	for i, t := range list {
-		if a.ledger.doubt(batch, i) {
+		if a.ledger.markUnresolved(batch, i) {
 			a.book(l, t, send, now)
 		}
 	}
@@ -221,7 +221,7 @@ func (a *Authorizer) Settled(batch string, l Lane, list iter.Seq2[*threescale.Tr
 	defer a.ledger.gate.RUnlock()
 	now := time.Now().Unix()
 	a.claim(batch, l, list, now)
-	sent := a.ledger.trust(batch)
+	sent := a.ledger.clearUnresolved(batch)
 	i := 0
 	for t, o := range list {
 		doubted := i < len(sent) && sent[i]

@@ -23,14 +23,14 @@ type limit struct {
 
 // total is what counts against the limit now. A period that has just begun has nothing but what was
 // accepted here.
-func (l *limit) total(tallies []tally, now *calendar) int64 {
+func (l *limit) total(tallies []metricUsage, now *calendar) int64 {
 	if l.start != now.start[l.period] {
 		l.start, l.base = now.start[l.period], 0
 	}
 	return max(0, l.base+l.accepted(tallies, now))
 }
 
-func (l *limit) accepted(tallies []tally, now *calendar) (sum int64) {
+func (l *limit) accepted(tallies []metricUsage, now *calendar) (sum int64) {
 	for i := range tallies {
 		if tallies[i].weighs(l.metric) {
 			sum += tallies[i].running(l.period, now).accepted
@@ -39,10 +39,10 @@ func (l *limit) accepted(tallies []tally, now *calendar) (sum int64) {
 	return sum
 }
 
-// sums are what the tallies hold against one limit.
-type sums struct{ accepted, pending, doubtful, lately int64 }
+// sums are what the usages hold against one limit.
+type sums struct{ accepted, pending, unresolved, lately int64 }
 
-func (l *limit) sums(tallies []tally, now *calendar, at time.Time) (s sums) {
+func (l *limit) sums(tallies []metricUsage, now *calendar, at time.Time) (s sums) {
 	for i := range tallies {
 		t := &tallies[i]
 		if !t.weighs(l.metric) {
@@ -51,7 +51,7 @@ func (l *limit) sums(tallies []tally, now *calendar, at time.Time) (s sums) {
 		running, moving := t.running(l.period, now), &t.moving[l.period]
 		s.accepted += running.accepted
 		s.pending += running.pending
-		s.doubtful += moving.doubtful
+		s.unresolved += moving.unresolved
 		s.lately += moving.lately(at.Unix())
 	}
 	return s
@@ -59,7 +59,7 @@ func (l *limit) sums(tallies []tally, now *calendar, at time.Time) (s sums) {
 
 // learn takes the backend's value of the counter. The true total lies between
 //
-//	low  = value + pending - doubtful           what was never sent cannot be in value
+//	low  = value + pending - unresolved           what was never sent cannot be in value
 //	high = value + pending + delivered lately   nothing else of ours can be missing from it
 //
 // and what was expected is moved only as far as it must be to lie there. As long as this daemon is the
@@ -68,8 +68,8 @@ func (l *limit) sums(tallies []tally, now *calendar, at time.Time) (s sums) {
 // much the total rose: usage of others that came to light.
 //
 // The first answer has no expectation to correct. Then what was pending when it was asked for, as the
-// tallies before say, counts as not in value, and everything older as counted.
-func (l *limit) learn(value int64, tallies, before []tally, now *calendar, at time.Time) (others int64) {
+// usages before say, counts as not in value, and everything older as counted.
+func (l *limit) learn(value int64, tallies, before []metricUsage, now *calendar, at time.Time) (others int64) {
 	s := l.sums(tallies, now, at)
 	if l.start == unlearnt {
 		then := l.sums(before, now, at)
@@ -77,7 +77,7 @@ func (l *limit) learn(value int64, tallies, before []tally, now *calendar, at ti
 		return 0
 	}
 	expected := l.total(tallies, now)
-	low, high := value+s.pending-s.doubtful, value+s.pending+s.lately
+	low, high := value+s.pending-s.unresolved, value+s.pending+s.lately
 	learnt := min(max(expected, low), max(low, high))
 	l.base = learnt - s.accepted
 	return learnt - expected
@@ -95,7 +95,7 @@ type report struct {
 }
 
 // report returns the limit as it stands.
-func (l *limit) report(tallies []tally, now *calendar) report {
+func (l *limit) report(tallies []metricUsage, now *calendar) report {
 	total := l.total(tallies, now)
 	return report{
 		metric: l.metric, period: l.period, max: l.max, current: total, shown: total,

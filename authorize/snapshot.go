@@ -112,7 +112,7 @@ func (app *application) save(id string, service int, cal *calendar) savedApplica
 	out := savedApplication{Service: service, ID: id, Plan: app.plan, Children: app.children, Asked: app.asked}
 	for i := range app.limits {
 		l := &app.limits[i]
-		total := l.total(app.tallies, cal)
+		total := l.total(app.usages, cal)
 		out.Limits = append(out.Limits, savedLimit{l.metric.name, l.period, l.max, l.start, total})
 	}
 	return out
@@ -200,7 +200,7 @@ func (app *application) restore(saved *savedApplication, cal *calendar, now time
 		}
 		l := limit{metric: app.service.metric(one.Metric), period: one.Period, max: one.Max, start: one.Start}
 		if one.Start == cal.start[one.Period] {
-			l.base = one.Total - l.accepted(app.tallies, cal)
+			l.base = one.Total - l.accepted(app.usages, cal)
 		}
 		app.limits = append(app.limits, l)
 	}

@@ -18,7 +18,7 @@ func (w *world) slowly(query string, meanwhile func()) *reply {
 	w.t.Helper()
 	r := new(reply)
 	r.authrep = true
-	credentials, id, ok := r.quick(query)
+	credentials, id, ok := r.readFastPath(query)
 	require.True(w.t, ok)
 	var err error
 	r.door, err = w.configured.Load().open(id, credentials, false)
@@ -82,14 +82,14 @@ func TestClockGoesBack(t *testing.T) {
 	hits := app.service.metric("hits")
 	total := func(p threescale.Period, now int64) int64 {
 		l := limit{metric: hits, period: p, start: unlearnt}
-		return l.total(app.tallies, clk.at(now))
+		return l.total(app.usages, clk.at(now))
 	}
 	use := func(n uint64, now int64) {
-		app.book(threescale.Usage{{Metric: "hits", Value: n}}, false, now, accept, &clk, now)
+		app.bookLocked(threescale.Usage{{Metric: "hits", Value: n}}, false, now, accept, &clk, now)
 	}
 	right := time.Date(2027, 2, 27, 23, 30, 5, 0, time.UTC).Unix()
 	for _, ahead := range []int64{3600, 86400, 40 * 86400} {
-		app.tallies = nil
+		app.usages = nil
 		use(5, right+ahead)
 		for i := range int64(10) {
 			use(1, right+i)
@@ -102,9 +102,9 @@ func TestClockGoesBack(t *testing.T) {
 		assert.EqualValues(t, 5, total(threescale.Day, right+ahead))
 		assert.EqualValues(t, 5, total(threescale.Minute, right+ahead+20), "a late look")
 	}
-	app.tallies = nil
+	app.usages = nil
 	use(5, right+25)
-	app.book(threescale.Usage{{Metric: "hits", Value: 1}}, false, right+56, accept, &clk, right+56) // the next minute
-	use(2, right+50)                                                                                // taken a moment before
+	app.bookLocked(threescale.Usage{{Metric: "hits", Value: 1}}, false, right+56, accept, &clk, right+56) // the next minute
+	use(2, right+50)                                                                                      // taken a moment before
 	assert.EqualValues(t, 1, total(threescale.Minute, right+57), "whoever comes late does not turn a period back")
 }

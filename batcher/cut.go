@@ -38,14 +38,14 @@ func (b *Batcher) cut() error {
 // seal writes the window's batches and commits them: before that they do not exist, from then on the
 // journal up to here does not. All of them are as old as the window's first event. fills says how full
 // each is.
-func (b *Batcher) seal(now time.Time) (fills []fullness, err error) {
+func (b *Batcher) seal(now time.Time) (fills []fillStats, err error) {
 	c, err := b.spool.BeginCut(b.read)
 	if err != nil {
 		return nil, err
 	}
 	for _, q := range b.window.queues {
 		err := b.caps.split(headCost(q.LaneKey), q.transactions, func(run []spool.Transaction, total cost) error {
-			fills = append(fills, b.caps.fullness(len(run), total))
+			fills = append(fills, b.caps.fillStats(len(run), total))
 			return c.Add(&spool.Batch{
 				Lane: q.LaneKey, FlatUsage: q.flat, OldestAccepted: b.accepted, Sealed: now, Transactions: run,
 			})

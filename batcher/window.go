@@ -32,7 +32,7 @@ type window struct {
 
 	open    map[key]int       // the transaction of a queue that still takes usage
 	metrics map[string]string // one copy of each name
-	usage   slab
+	usage   arena
 
 	transactions int
 	events       uint64 // with usage

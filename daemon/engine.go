@@ -35,7 +35,7 @@ type engine interface {
 
 	// Authorizations returns what answers a call; nil: it is no authorization.
 	Authorizations(method, path string) http.Handler
-	// FastPath answers an authorization from memory, if it can; see authorize.Authorizer.Express.
+	// FastPath answers an authorization from memory, if it can; see authorize.Authorizer.FastPath.
 	FastPath(dst []byte, path, query, options string) (answer []byte, ok bool)
 	// Reject keeps a message that can never be taken as a dead letter. It returns once the letter is durable.
 	Reject(m partition.Message) error

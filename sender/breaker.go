@@ -25,19 +25,19 @@ type breaker struct {
 	several   bool      // there were others
 }
 
-// alive books that the backend answered something. The mutex is held.
-func (s *Sender) alive(now time.Time) {
+// backendAnsweredLocked records that the backend answered something. The mutex is held.
+func (s *Sender) backendAnsweredLocked(now time.Time) {
 	b := &s.breaker
 	if b.open {
 		s.log.Info("the backend answers again", zap.Duration("lasted", now.Sub(b.since)), zap.Int("failures", b.streak))
 		for _, l := range s.lanes { // they need not wait for what their own backoff says
-			if l.trouble.kind != Hold && (l.trouble.exists() || l.blind.exists()) {
+			if l.trouble.kind != Hold && (l.trouble.exists() || l.probing.exists()) {
 				soon := now.Add(jitter(time.Second))
 				if soon.Before(l.floor) {
 					soon = l.floor
 				}
-				if soon.Before(l.notBefore) || l.blind.exists() {
-					s.hasten(l, soon)
+				if soon.Before(l.notBefore) || l.probing.exists() {
+					s.hastenLocked(l, soon)
 				}
 			}
 		}
@@ -46,8 +46,8 @@ func (s *Sender) alive(now time.Time) {
 	*b = breaker{answered: now}
 }
 
-// silent books that a lane got no answer, or one that says to come back later. The mutex is held.
-func (s *Sender) silent(l *lane, now time.Time) {
+// backendSilentLocked records that a lane got no answer, or one that says to come back later. The mutex is held.
+func (s *Sender) backendSilentLocked(l *lane, now time.Time) {
 	b := &s.breaker
 	if b.streak++; b.streak == 1 {
 		b.first = l

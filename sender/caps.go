@@ -28,7 +28,7 @@ type size struct{ transactions, params, bytes int }
 
 // size measures the report that would be sent.
 func (d *delivery) size() size {
-	c, _ := d.opening()
+	c, _ := d.credentialsNow()
 	total := size{transactions: len(d.fresh)}
 	total.params, total.bytes = threescale.HeadCost(d.batch.Lane.ServiceID, c)
 	for n, i := range d.fresh {

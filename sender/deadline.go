@@ -81,10 +81,10 @@ func (d *delivery) delay(at time.Time) string {
 		return fmt.Sprintf("it was %v old already when it was sealed into a batch, at %s", age(sealed), instant(sealed))
 	case l != nil && l.trouble.exists():
 		return fmt.Sprintf("reports of its service have failed since %s (%s)", instant(l.trouble.since), l.trouble.code)
-	case l != nil && l.blind.exists():
-		return fmt.Sprintf("3scale has not said since %s whether its application exists (%s)", instant(l.blind.since), l.blind.code)
-	case d.wards[d.batch.ID] != nil:
-		return "it waited for 3scale to confirm its application and metrics since " + instant(d.wards[d.batch.ID].since)
+	case l != nil && l.probing.exists():
+		return fmt.Sprintf("3scale has not said since %s whether its application exists (%s)", instant(l.probing.since), l.probing.code)
+	case d.probations[d.batch.ID] != nil:
+		return "it waited for 3scale to confirm its application and metrics since " + instant(d.probations[d.batch.ID].since)
 	case d.tried:
 		return "an earlier attempt failed"
 	}

@@ -21,10 +21,10 @@ type delivery struct {
 	began time.Time
 	sent  time.Time // when the call was made
 
-	fresh []int        // indices of the transactions that are sent
-	stale []int        // of those too old to be
-	early []int        // of those too far ahead to be sent yet
-	late  map[int]bool // of those sent, the ones that are too old for their own timestamp
+	fresh           []int        // indices of the transactions that are sent
+	stale           []int        // of those too old to be
+	futureTimestamp []int        // of those too far ahead to be sent yet
+	late            map[int]bool // of those sent, the ones that are too old for their own timestamp
 }
 
 // attempt makes one attempt at one batch and settles what came of it. Whatever keeps it from being made
@@ -43,8 +43,8 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 	}
 	d := &delivery{Sender: s, lane: l, batch: b, tried: tried, began: now}
 	d.sort()
-	if len(d.early) > 0 {
-		d.postpone(ctx)
+	if len(d.futureTimestamp) > 0 {
+		d.deferUntilValid(ctx)
 		return
 	}
 	if len(d.fresh) == 0 {
@@ -64,7 +64,7 @@ func (d *delivery) sort() {
 	for i := range d.batch.Transactions {
 		at := d.batch.Transactions[i].Timestamp
 		if at > newest {
-			d.early = append(d.early, i)
+			d.futureTimestamp = append(d.futureTimestamp, i)
 			continue
 		}
 		if at == 0 || at >= oldest {
@@ -87,7 +87,7 @@ func (d *delivery) restamped(i int) bool { return d.late[i] }
 
 // send makes the call, once it is on disk that it will be made, and settles the answer.
 func (d *delivery) send(ctx context.Context) {
-	c, ok := d.opening()
+	c, ok := d.credentialsNow()
 	if !ok {
 		d.setback(d.lane, d.began, Verdict{Kind: Hold, Code: noCredentials}, nil)
 		return
@@ -105,16 +105,18 @@ func (d *delivery) send(ctx context.Context) {
 	v := Judge(o)
 	d.counts.answered(v, answer, d.sent, time.Now())
 	d.weigh(v)
-	if current, _ := d.opening(); v.Kind == Hold && current != c {
+	if current, _ := d.credentialsNow(); v.Kind == Hold && current != c {
 		v = Verdict{Kind: Retry, Code: v.Code} // a reload came in between: what was said is about other credentials
 	}
 	d.settle(ctx, v, o)
 }
 
-// opening returns what opens the lane now.
-func (d *delivery) opening() (threescale.Credentials, bool) { return d.Sender.opening(d.batch.Lane) }
+// credentialsNow returns what opens the lane now.
+func (d *delivery) credentialsNow() (threescale.Credentials, bool) {
+	return d.Sender.credentialsOf(d.batch.Lane)
+}
 
-func (s *Sender) opening(k spool.LaneKey) (threescale.Credentials, bool) {
+func (s *Sender) credentialsOf(k spool.LaneKey) (threescale.Credentials, bool) {
 	if !k.Credentials.IsZero() {
 		return k.Credentials, true
 	}
@@ -196,7 +198,7 @@ func (d *delivery) resolve(ctx context.Context, r spool.Resolution) bool {
 	d.options.Settled(d.batch, r)
 	d.counts.resolved(d.batch, r)
 	d.mu.Lock()
-	d.discharge(d.batch.ID)
+	d.releaseLocked(d.batch.ID)
 	d.mu.Unlock()
 	d.count(r.Dead)
 	return true

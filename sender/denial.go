@@ -9,7 +9,7 @@ import (
 // and all other batches, do not send it together with other applications. Where the refusal leaves open which
 // application it is about, since keys are removed from its text, all that can be meant are asked for again.
 func (d *delivery) revoke(a *threescale.Answer) {
-	c, ok := d.opening()
+	c, ok := d.credentialsNow()
 	if d.options.Proofs == nil || !ok {
 		return
 	}

@@ -9,11 +9,11 @@ import (
 // lane is what goes out for one service with one set of credentials. A lane in trouble waits by itself
 // and sends one report at a time, so it delays nobody else. The Sender's mutex guards it.
 type lane struct {
-	key    spool.LaneKey
-	busy   bool              // has live batches
-	head   []spool.BatchInfo // live batches that are not set aside, the earliest deadline first
-	fresh  []spool.BatchInfo // of a lane with a backlog, the latest ones, the last first
-	flying map[spool.BatchID]struct{}
+	key      spool.LaneKey
+	busy     bool              // has live batches
+	head     []spool.BatchInfo // live batches that are not set aside, the earliest deadline first
+	fresh    []spool.BatchInfo // of a lane with a backlog, the latest ones, the last first
+	inFlight map[spool.BatchID]struct{}
 
 	allowance int    // how many may be in flight; grows with each delivery, one in trouble
 	picked    uint64 // when it was last, in picks
@@ -25,15 +25,15 @@ type lane struct {
 	recovered time.Time // when the last trouble ended
 	answered  time.Time // when a report got through last
 
-	blind     blindness
-	asking    int // sets of questions under way
-	wondering int // batches set aside for want of an answer
+	probing       probeTrouble
+	asking        int // sets of questions under way
+	awaitingProof int // batches set aside for want of an answer
 
-	dead tally
+	dead logLimiter
 }
 
 func newLane(key spool.LaneKey) *lane {
-	return &lane{key: key, flying: make(map[spool.BatchID]struct{}), allowance: 1}
+	return &lane{key: key, inFlight: make(map[spool.BatchID]struct{}), allowance: 1}
 }
 
 // trouble is what keeps a lane from delivering. Its zero value: nothing does.
@@ -57,10 +57,10 @@ const freshAfter = 10 * time.Second
 // ready returns the batch that may be tried now, or nil: the one with the earliest deadline, and of a
 // lane with a backlog now and then the latest one, which would otherwise wait until all is drained.
 func (l *lane) ready(now time.Time) *spool.BatchInfo {
-	if now.Before(l.notBefore) || len(l.flying) >= l.allowance || l.wondering >= mostQuestioning {
+	if now.Before(l.notBefore) || len(l.inFlight) >= l.allowance || l.awaitingProof >= mostQuestioning {
 		return nil
 	}
-	if l.trouble.exists() && (len(l.flying) > 0 || l.asking > 0) {
+	if l.trouble.exists() && (len(l.inFlight) > 0 || l.asking > 0) {
 		return nil
 	}
 	if l.picks%freshShare == freshShare-1 && !l.trouble.exists() {
@@ -76,18 +76,18 @@ func (l *lane) idle() *spool.BatchInfo { return l.first(l.head) }
 
 func (l *lane) first(batches []spool.BatchInfo) *spool.BatchInfo {
 	for i := range batches {
-		if _, flying := l.flying[batches[i].ID]; !flying {
+		if _, flying := l.inFlight[batches[i].ID]; !flying {
 			return &batches[i]
 		}
 	}
 	return nil
 }
 
-// before reports whether a lane is served before another: the one with fewer reports in flight, and of
+// servedBefore reports whether a lane is served before another: the one with fewer reports in flight, and of
 // equals the one that waited longer.
-func (l *lane) before(other *lane) bool {
-	if len(l.flying) != len(other.flying) {
-		return len(l.flying) < len(other.flying)
+func (l *lane) servedBefore(other *lane) bool {
+	if len(l.inFlight) != len(other.inFlight) {
+		return len(l.inFlight) < len(other.inFlight)
 	}
 	return l.picked < other.picked
 }
@@ -139,7 +139,7 @@ func (l *lane) state() State {
 	switch {
 	case l.trouble.kind == Hold:
 		return Held
-	case l.trouble.exists(), l.blind.exists() && l.wondering > 0:
+	case l.trouble.exists(), l.probing.exists() && l.awaitingProof > 0:
 		return Retrying
 	case len(l.head) > 0 && l.head[0].Sealed.Before(l.recovered):
 		return Draining
@@ -169,11 +169,11 @@ type LaneStatus struct {
 func (l *lane) status() LaneStatus {
 	s := LaneStatus{
 		ServiceID: l.key.ServiceID, PassedOn: !l.key.Credentials.IsZero(),
-		State: l.state(), InFlight: len(l.flying),
+		State: l.state(), InFlight: len(l.inFlight),
 		LastError: l.trouble.code, Failures: l.trouble.failures, Since: l.trouble.since, NextAttempt: l.notBefore,
 	}
-	if s.LastError == "" && l.blind.exists() && l.wondering > 0 {
-		s.LastError, s.Failures, s.Since, s.NextAttempt = l.blind.code, l.blind.failures, l.blind.since, l.blind.notBefore
+	if s.LastError == "" && l.probing.exists() && l.awaitingProof > 0 {
+		s.LastError, s.Failures, s.Since, s.NextAttempt = l.probing.code, l.probing.failures, l.probing.since, l.probing.notBefore
 	}
 	return s
 }

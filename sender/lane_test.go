@@ -32,9 +32,9 @@ func waiting(n int) *lane {
 // fly picks a batch as the Sender does, and returns how many are in flight.
 func fly(l *lane, now time.Time) int {
 	if b := l.ready(now); b != nil {
-		l.flying[b.ID] = struct{}{}
+		l.inFlight[b.ID] = struct{}{}
 	}
-	return len(l.flying)
+	return len(l.inFlight)
 }
 
 func TestLaneMayHaveOneMoreInFlightAfterEachDelivery(t *testing.T) {
@@ -43,7 +43,7 @@ func TestLaneMayHaveOneMoreInFlightAfterEachDelivery(t *testing.T) {
 		for range 9 {
 			fly(l, start)
 		}
-		assert.Len(t, l.flying, min(want+1, 3))
+		assert.Len(t, l.inFlight, min(want+1, 3))
 		l.succeed(start, 3)
 	}
 }
@@ -52,7 +52,7 @@ func TestLaneInTroubleWaitsAndThenTriesItsOldestAlone(t *testing.T) {
 	l := waiting(3)
 	l.allowance = 3
 	require.Equal(t, 1, fly(l, start))
-	delete(l.flying, l.head[0].ID)
+	delete(l.inFlight, l.head[0].ID)
 	l.fail(Verdict{Kind: Retry, Code: "unavailable"}, start, after(time.Second), always)
 	assert.Equal(t, Retrying, l.state())
 	assert.Nil(t, l.ready(after(10*time.Second)))
@@ -94,18 +94,18 @@ func TestLanesTakeTurns(t *testing.T) {
 		s.lanes[l.key] = l
 	}
 	for range 4 {
-		l, b := s.pick(start)
+		l, b := s.pickLocked(start)
 		require.NotNil(t, b)
 		s.picks++
 		l.picked = s.picks
-		l.flying[b.ID] = struct{}{}
-		s.flying++
+		l.inFlight[b.ID] = struct{}{}
+		s.inFlight++
 	}
 	for _, l := range s.lanes {
-		assert.GreaterOrEqual(t, len(l.flying), 1)
-		assert.LessOrEqual(t, len(l.flying), 2)
+		assert.GreaterOrEqual(t, len(l.inFlight), 1)
+		assert.LessOrEqual(t, len(l.inFlight), 2)
 	}
-	_, b := s.pick(start)
+	_, b := s.pickLocked(start)
 	assert.Nil(t, b, "no room is left")
 }
 
@@ -121,14 +121,14 @@ func TestManySickLanesLeaveRoomForAHealthyOne(t *testing.T) {
 	}
 	served := map[string]bool{}
 	for {
-		l, b := s.pick(start)
+		l, b := s.pickLocked(start)
 		if b == nil {
 			break
 		}
-		l.flying[b.ID] = struct{}{}
-		s.flying++
+		l.inFlight[b.ID] = struct{}{}
+		s.inFlight++
 		if l.trouble.exists() {
-			s.sick++
+			s.inTrouble++
 		}
 		served[l.key.ServiceID] = true
 	}

@@ -68,7 +68,7 @@ func (d *delivery) weigh(v Verdict) {
 	}
 	switch v.Kind {
 	case Delivered:
-		full := d.flying >= d.limit.room() || len(d.lane.flying) >= d.share()
+		full := d.inFlight >= d.limit.room() || len(d.lane.inFlight) >= d.share()
 		d.limit.answered(d.sent, time.Now(), len(d.fresh), full)
 	case Retry, Ambiguous:
 		d.limit.decrease(d.sent, time.Now(), overload)

@@ -31,13 +31,13 @@ type Fate uint8
 
 // The fates.
 const (
-	Resend  Fate = iota + 1 // it was not counted: send it again
-	Counted                 // it was counted: done
-	Bury                    // make dead letters of it
+	Resend   Fate = iota + 1 // it was not counted: send it again
+	Counted                  // it was counted: done
+	MakeDead                 // make dead letters of it
 )
 
-// unresolved is the reason of a transaction that somebody gave up on.
-var unresolved = spool.Reason{
+// unresolvedReason is the reason of a transaction that somebody gave up on.
+var unresolvedReason = spool.Reason{
 	Code:    "ambiguous",
 	Message: "a report with it was sent and its outcome is unknown: the backend may have counted it",
 }
@@ -69,7 +69,7 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 	s.counts.resolved(b, r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.discharge(id)
+	s.releaseLocked(id)
 	return nil
 }
 
@@ -78,13 +78,13 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.Resolution {
 	d := &delivery{Sender: s, batch: b, began: attempted}
 	d.sort()
-	d.fresh = append(d.fresh, d.early...) // there are none: what is early is in no report
+	d.fresh = append(d.fresh, d.futureTimestamp...) // there are none: what is early is in no report
 	r := spool.Resolution{}
 	if fate == Counted {
 		r = d.taken()
 	} else {
 		for _, i := range d.fresh {
-			r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: unresolved})
+			r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: unresolvedReason})
 		}
 	}
 	for _, i := range d.stale {
@@ -98,7 +98,7 @@ func (s *Sender) parkedNow(id spool.BatchID) (spool.BatchInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
-		if _, flying := l.flying[id]; flying {
+		if _, flying := l.inFlight[id]; flying {
 			return spool.BatchInfo{}, false // its outcome is about to be recorded
 		}
 	}

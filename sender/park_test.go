@@ -21,7 +21,7 @@ func TestAmbiguousBatchesAreParkedUntilSomebodyDecides(t *testing.T) {
 		"sent again, had not landed": {Resend, false, 2, 2, 0},
 		"sent again, had landed":     {Resend, true, 4, 2, 0},
 		"counted, had landed":        {Counted, true, 2, 2, 0},
-		"buried, had not landed":     {Bury, false, 0, 0, 2},
+		"buried, had not landed":     {MakeDead, false, 0, 0, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {
@@ -133,7 +133,7 @@ func TestAParkedBatchLeavesNothingBehind(t *testing.T) {
 		require.NoError(t, c.sender.Unpark(parked[0].ID, Counted))
 		c.sender.mu.Lock()
 		defer c.sender.mu.Unlock()
-		assert.Empty(t, c.sender.wards)
+		assert.Empty(t, c.sender.probations)
 	})
 }
 

@@ -1,7 +1,6 @@
 package sender
 
 import (
-	"context"
 	"time"
 
 	"go.uber.org/zap"
@@ -11,194 +10,221 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-const (
-	probationWait   = 10 * time.Second // that a batch waits for its questions before its proven part leaves
-	probationSplits = 8                // of a batch in parts; deeper ones wait until all is decided
-	urgency         = 10 * time.Minute // before a transaction is too old to be sent: no time for questions
-	mostQuestioning = 32               // batches of one lane that wait for answers at a time
-)
-
-// examination divides the transactions of a batch by what is known of their applications and metrics.
-type examination struct {
-	slices    []spool.Slice // of transactions whose metrics do not stand alike
-	proven    []int
-	waiting   []int // denied, but not for long enough; or not settled
-	unknown   []int
-	alone     []int
-	dead      []spool.DeadLetter
-	questions []proof.Question
-	at        time.Time // when to look at those waiting again
+// probation is a batch in probation. It is kept as long as the batch lives; nothing of it is on disk, since
+// all of it is found out again. The Sender's mutex guards it.
+type probation struct {
+	lane   *lane
+	since  time.Time // examined first
+	due    time.Time // look at it again; zero: it is not set aside
+	asking int       // sets of questions of it that are under way: it may ask again before the first is answered
+	wanted bool      // it waits for answers, rather than for time to pass
 }
 
-// examine asks the proofs about every transaction that would be sent.
-func (d *delivery) examine(s proof.Scope) *examination {
-	x := &examination{}
-	q := d.options.Proofs.Inquire(s, d.batch.Sealed, d.began)
-	for _, i := range d.fresh {
-		o := q.Opinion(&d.batch.Transactions[i].Transaction)
-		if x.slice(q, i, &d.batch.Transactions[i], len(d.batch.Transactions), o) {
-			continue
-		}
-		switch o.Standing {
-		case proof.Proven:
-			x.proven = append(x.proven, i)
-		case proof.Waiting, proof.Unknown:
-			x.waits(o, i)
-		case proof.Unaskable:
-			x.alone = append(x.alone, i)
-		case proof.Refused:
-			x.dead = append(x.dead, buried(i, o.Refusal))
-		}
-		x.questions = append(x.questions, o.Questions...)
-	}
-	return x
-}
-
-// clean reports whether everything is proven. That a transaction has a proven part is not enough.
-func (x *examination) clean() bool {
-	return len(x.waiting)+len(x.unknown)+len(x.alone)+len(x.dead) == 0
-}
-
-// lonely reports whether nothing in the batch is proven, and nothing is known to be bad: it may travel as
-// it is if it is about one application.
-func (x *examination) lonely(tried bool) bool {
-	return len(x.alone) > 0 && len(x.proven)+len(x.dead) == 0 && (tried || len(x.waiting)+len(x.unknown) == 0)
-}
-
-// admitted reports whether the batch may be sent as it is: everything in it is proven, or it is about one
-// application only. Otherwise it was set aside, or divided. A batch that was attempted before was proven
-// then, and may have been counted: it is not divided because the proofs ran out or were lost, so that a
-// repetition is one.
-func (d *delivery) admitted(ctx context.Context) bool {
-	c, ok := d.opening()
-	if d.options.Proofs == nil || !ok {
-		return true
-	}
-	s := proof.Scope{ServiceID: d.batch.Lane.ServiceID, Credentials: c}
-	x := d.examine(s)
-	if x.clean() {
-		d.renew(s, x)
-		return true
-	}
-	w := d.ward()
-	if d.hurried(d.fresh) {
-		x.alone = append(x.alone, x.unknown...)
-		x.unknown = nil
-	} else if len(x.unknown) > 0 {
-		switch blind := d.blind(); {
-		case blind && !d.tried:
-			x.alone = append(x.alone, x.unknown...)
-			x.unknown = nil
-		case d.tried, d.began.Before(w.since.Add(d.probationWait())):
-			d.ask(s, x, w)
-			return false
-		}
-	}
-	if x.lonely(d.tried) && d.single() {
-		d.name(s)
-		return true
-	}
-	d.part(ctx, s, x, w)
-	return false
-}
-
-// probationWait is how long questions are waited for; what was waited for before can wait longer.
-func (d *delivery) probationWait() time.Duration {
-	return probationWait << min(d.batch.ID.Splits(), 3)
-}
-
-// hurried reports whether one of the transactions will soon be too old to be sent.
-func (d *delivery) hurried(indices []int) bool {
-	soon := d.began.Add(d.options.ExpiredMargin + urgency - threescale.MaxPast).Unix()
-	for _, i := range indices {
-		if at := d.batch.Transactions[i].Timestamp; at != 0 && at < soon && !d.restamped(i) {
-			return true
-		}
-	}
-	return false
-}
-
-// blind reports whether reports get through and questions have not for a while, so that waiting would be
-// in vain. When it is time to ask again, one of its batches does. As long as no report got through
-// either, one batch is divided to find out, and no other.
-func (d *delivery) blind() bool {
+// probation returns the batch's probation, and makes one if need be.
+func (d *delivery) probation() *probation {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	b := &d.lane.blind
-	if !b.lasting() || d.lane.trouble.exists() || !d.began.Before(b.notBefore) {
-		return false
+	w := d.probations[d.batch.ID]
+	if w == nil {
+		w = &probation{lane: d.lane, since: d.began}
+		d.probations[d.batch.ID] = w
 	}
-	if d.lane.answered.After(b.since) || d.single() {
-		return true
-	}
-	first := !b.trial
-	b.trial = true
-	return first
+	return w
 }
 
-// single reports whether what would be sent is about one application.
-func (d *delivery) single() bool {
-	for _, i := range d.fresh {
-		if d.batch.Transactions[i].Application != d.batch.Transactions[d.fresh[0]].Application {
-			return false
+// ask puts the batch's questions and sets it aside until they are answered, or until the wait is over.
+//
+// Parts that were divided before get half of the lane's places only: when more is unknown than can be asked about,
+// what comes new is looked at all the same, and its proven part goes on.
+func (d *delivery) ask(s proof.Scope, x *examination, w *probation) {
+	d.mu.Lock()
+	calm := !d.lane.probing.exists() && !d.lane.trouble.exists() // else they would be looked at in vain
+	if calm && d.batch.ID.Splits() > 0 && !w.wanted && d.lane.awaitingProof >= mostQuestioning/2 {
+		defer d.mu.Unlock()
+		d.setAsideLocked(d.batch.ID, w, d.began.Add(probationWait+jitter(probationWait)), false)
+		return
+	}
+	questions, put, due := x.questions, true, latest(w.since, d.began.Add(-d.probationWait()/2)).Add(d.probationWait())
+	if b := &d.lane.probing; b.exists() || d.lane.trouble.exists() {
+		questions = questions[:min(1, len(questions))] // as any other attempt of a lane in trouble: one call
+		from := b.notBefore
+		if d.breaker.open {
+			from = latest(from, d.breaker.notBefore)
+		}
+		if put = d.lane.asking == 0 && !d.began.Before(from); !put {
+			due = latest(from, d.began.Add(time.Second))
+		} else if d.breaker.open { // one call at a time, over all lanes
+			d.breaker.notBefore = latest(d.breaker.notBefore, d.began.Add(time.Second))
 		}
 	}
-	return true
-}
-
-// name tells the proofs that unproven applications and metrics are about to be named in a report.
-func (d *delivery) name(s proof.Scope) {
-	for _, i := range d.fresh {
-		d.options.Proofs.Name(s, &d.batch.Transactions[i].Transaction, d.began)
+	d.setAsideLocked(d.batch.ID, w, due, true)
+	put = put && len(questions) > 0
+	if put {
+		w.asking++
+		d.lane.asking++
 	}
-	d.counts.alone.Add(1)
+	d.mu.Unlock()
+	if put && !d.options.Prober.Ask(s, questions, func(f *proof.Failure) { d.answered(d.batch.ID, w, s.Credentials, f) }) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		w.asking-- // there is no room: the batch comes back when its wait is over
+		d.lane.asking--
+	}
 }
 
-// renew asks for what will soon not be proven any more.
-func (d *delivery) renew(s proof.Scope, x *examination) {
+// linger sets the batch aside until time has passed, or its questions are answered.
+func (d *delivery) linger(s proof.Scope, x *examination, w *probation) {
 	if len(x.questions) > 0 {
-		d.options.Prober.Ask(s, x.questions, nil)
+		d.mu.Lock()
+		w.since = d.began
+		d.mu.Unlock()
+		d.ask(s, x, w)
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if x.at.IsZero() {
+		x.at = d.began.Add(time.Second)
+	}
+	d.setAsideLocked(d.batch.ID, w, x.at, false)
+}
+
+// setAsideLocked takes a batch out of its lane until a moment. The mutex is held.
+func (s *Sender) setAsideLocked(id spool.BatchID, w *probation, due time.Time, wanted bool) {
+	if wanted && !w.wanted {
+		w.lane.awaitingProof++
+	}
+	w.due, w.wanted = due, wanted
+	s.spool.SetAside(id)
+	if s.nextProbation.IsZero() || due.Before(s.nextProbation) {
+		s.nextProbation = due
 	}
 }
 
-// part ends the batch in parts: what was refused for long enough is dead, what is proven goes on
-// together, what cannot be proven goes on by application, and the rest waits apart.
-func (d *delivery) part(ctx context.Context, s proof.Scope, x *examination, w *ward) {
-	rest := append(append([]int(nil), x.waiting...), x.unknown...)
-	gained := len(x.proven) + len(x.alone) + len(x.dead)
-	if len(rest) > 0 && (gained == 0 || d.tried && len(x.alone) == 0 || d.batch.ID.Splits() >= probationSplits) {
-		d.linger(s, x, w)
-		return
+// recallLocked puts a batch back into its lane. The mutex is held.
+func (s *Sender) recallLocked(id spool.BatchID, w *probation) {
+	if w.wanted {
+		w.lane.awaitingProof--
 	}
-	r := spool.Resolution{Dead: x.dead, Slices: x.slices}
-	if err := r.Apply(d.batch); err != nil {
-		d.log.Error("a batch is not divided as it was meant to be", zap.Error(err))
-		d.linger(s, x, w)
-		return
-	}
-	for _, child := range [][]int{x.proven, rest} {
-		if len(child) > 0 {
-			r.Children = append(r.Children, child)
-		}
-	}
-	r.Children = append(r.Children, d.byApplication(x.alone, spool.MaxChildren-len(r.Children))...)
-	d.resolve(ctx, r)
+	w.due, w.wanted = time.Time{}, false
+	s.spool.Recall(id)
 }
 
-// byApplication divides transactions into at most so many groups, none of which shares an application
-// with another. Groups of several applications are divided again when their turn comes.
-func (d *delivery) byApplication(indices []int, most int) [][]int {
-	seen := make(map[threescale.Application]int)
-	for _, i := range indices {
-		a := d.batch.Transactions[i].Application
-		if _, known := seen[a]; !known {
-			seen[a] = len(seen)
+// recallDueLocked puts back what was set aside until now. The mutex is held.
+func (s *Sender) recallDueLocked(now time.Time) {
+	if s.nextProbation.IsZero() || now.Before(s.nextProbation) {
+		return
+	}
+	s.nextProbation = time.Time{}
+	for id, w := range s.probations {
+		switch {
+		case w.due.IsZero():
+		case !w.due.After(now):
+			s.recallLocked(id, w)
+		case s.nextProbation.IsZero() || w.due.Before(s.nextProbation):
+			s.nextProbation = w.due
 		}
 	}
-	groups := make([][]int, min(most, len(seen)))
-	for _, i := range indices {
-		n := seen[d.batch.Transactions[i].Application] % len(groups)
-		groups[n] = append(groups[n], i)
+}
+
+// releaseLocked forgets a batch that is no more. The mutex is held.
+func (s *Sender) releaseLocked(id spool.BatchID) {
+	if w := s.probations[id]; w != nil {
+		if w.wanted {
+			w.lane.awaitingProof--
+		}
+		delete(s.probations, id)
 	}
-	return groups
+}
+
+// answered ends the questions of a batch, which is then looked at again: at once, or after a failure when
+// the lane may ask again.
+func (s *Sender) answered(id spool.BatchID, w *probation, asked threescale.Credentials, f *proof.Failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, l := time.Now(), w.lane
+	w.asking--
+	l.asking--
+	due := now
+	switch current, ok := s.credentialsOf(l.key); {
+	case f == nil:
+		s.probeOKLocked(l, now)
+	case !ok || current != asked: // a reload came in between: what was said is about other credentials
+	default:
+		due = s.probeFailingLocked(l, now, f)
+	}
+	if s.probations[id] == w && !w.due.IsZero() {
+		w.due = due
+		if s.nextProbation.IsZero() || due.Before(s.nextProbation) {
+			s.nextProbation = due
+		}
+	}
+	s.progressedLocked()
+	s.poke()
+}
+
+// probeOKLocked books a question that was answered: the backend is there, and the credentials open the service.
+// The mutex is held.
+func (s *Sender) probeOKLocked(l *lane, now time.Time) {
+	s.backendAnsweredLocked(now)
+	if b := l.probing; b.logged {
+		s.log.Info("questions are answered again", zap.String("service_id", l.key.ServiceID), zap.String("after", b.code),
+			zap.Duration("lasted", now.Sub(b.since)), zap.Int("failures", b.failures))
+	}
+	l.probing = probeTrouble{}
+	if l.trouble.kind == Hold {
+		s.recoverLocked(l, now)
+	}
+}
+
+// probeFailingLocked books a question that failed, and returns when the lane may ask again. Refused credentials hold
+// the lane, as they would have for a report. The mutex is held.
+func (s *Sender) probeFailingLocked(l *lane, now time.Time, f *proof.Failure) time.Time {
+	v := judgeQuestion(Outcome{Answer: f.Answer, Err: f.Err})
+	if v.Kind == Hold {
+		s.failLocked(l, now, v, f.Err)
+		return l.notBefore
+	}
+	s.backendSilentLocked(l, now)
+	b := &l.probing
+	if !b.exists() || !s.breaker.open && now.Sub(b.notBefore) > probationWait {
+		b.since, b.failures = now, 0 // nobody asked for a while: what failed then says nothing about now
+	}
+	b.failures++
+	b.code, b.latest = v.Code, now
+	b.notBefore = now.Add(s.backoff.delay(b.failures, v.Wait))
+	if b.failures == 2 && !b.logged {
+		b.logged = true
+		s.log.Warn("the backend does not say which applications it knows: what is not proven waits, then travels alone",
+			zap.String("service_id", l.key.ServiceID), zap.String("code", v.Code), zap.Time("since", b.since), zap.Error(f.Err))
+	}
+	if b.lasting() && !l.trouble.exists() {
+		return now // reports get through: it travels alone
+	}
+	return b.notBefore
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// probeTrouble is what keeps a lane's questions from being answered. Its zero value: nothing does.
+type probeTrouble struct {
+	code      string
+	since     time.Time // of the first failure
+	latest    time.Time // of the last
+	notBefore time.Time // no question earlier
+	failures  int       // in a row
+	logged    bool
+	trial     bool // a batch was divided to see whether reports get through
+}
+
+func (b *probeTrouble) exists() bool { return b.failures > 0 }
+
+// lasting reports whether questions went on failing for so long that nobody waits for the end of it.
+func (b *probeTrouble) lasting() bool {
+	return b.exists() && b.latest.Sub(b.since) >= probationWait
 }

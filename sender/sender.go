@@ -104,17 +104,17 @@ type Sender struct {
 
 	caps caps
 
-	mu       sync.Mutex // guards what follows, the lanes included
-	lanes    map[spool.LaneKey]*lane
-	wards    map[spool.BatchID]*ward
-	nextWard time.Time // when one of them is due; zero: none waits for time to pass
-	limit    limit
-	breaker  breaker
-	flying   int // attempts under way
-	sick     int // of them, those of lanes in trouble
-	full     full
-	picks    uint64
-	progress chan struct{} // closed and replaced whenever an attempt came to an end
+	mu            sync.Mutex // guards what follows, the lanes included
+	lanes         map[spool.LaneKey]*lane
+	probations    map[spool.BatchID]*probation
+	nextProbation time.Time // when one of them is due; zero: none waits for time to pass
+	limit         limit
+	breaker       breaker
+	inFlight      int // attempts under way
+	inTrouble     int // of them, those of lanes in trouble
+	full          full
+	picks         uint64
+	progress      chan struct{} // closed and replaced whenever an attempt came to an end
 }
 
 // New returns a Sender that does nothing before Run. credentials gives what is configured for a service
@@ -126,13 +126,13 @@ func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string
 	o = o.withDefaults()
 	return &Sender{
 		spool: s, client: c, credentials: credentials, log: log, options: o,
-		backoff:  backoff{Base: o.BackoffBase, Max: max(o.BackoffMax, o.BackoffBase)},
-		wake:     make(chan struct{}, 1),
-		lanes:    make(map[spool.LaneKey]*lane),
-		wards:    make(map[spool.BatchID]*ward),
-		limit:    newLimit(o.MaxInFlight),
-		progress: make(chan struct{}),
-		counts:   newCounts(),
+		backoff:    backoff{Base: o.BackoffBase, Max: max(o.BackoffMax, o.BackoffBase)},
+		wake:       make(chan struct{}, 1),
+		lanes:      make(map[spool.LaneKey]*lane),
+		probations: make(map[spool.BatchID]*probation),
+		limit:      newLimit(o.MaxInFlight),
+		progress:   make(chan struct{}),
+		counts:     newCounts(),
 	}
 }
 
@@ -173,28 +173,28 @@ func (s *Sender) launch(ctx context.Context) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.recallDue(now)
-	s.refresh()
+	s.recallDueLocked(now)
+	s.refreshLocked()
 	for ctx.Err() == nil {
-		l, b := s.pick(now)
+		l, b := s.pickLocked(now)
 		if b == nil {
 			break
 		}
-		s.takeOff(ctx, l, *b, now)
+		s.startAttemptLocked(ctx, l, *b, now)
 	}
-	return s.nextAttempt(now)
+	return s.nextAttemptLocked(now)
 }
 
-// pick returns the batch to try next: of the lanes that may, the one with the fewest reports in flight,
+// pickLocked returns the batch to try next: of the lanes that may, the one with the fewest reports in flight,
 // and of these the one that waited longest. Lanes in trouble share half of the room, so that many of
 // them cannot keep a healthy one waiting; and while the breaker is open they share one call. The mutex is
 // held.
-func (s *Sender) pick(now time.Time) (best *lane, b *spool.BatchInfo) {
-	if s.flying >= s.limit.room() {
+func (s *Sender) pickLocked(now time.Time) (best *lane, b *spool.BatchInfo) {
+	if s.inFlight >= s.limit.room() {
 		return nil, nil
 	}
 	for _, l := range s.lanes {
-		if l.trouble.exists() && !s.maySick(now) || best != nil && !l.before(best) {
+		if l.trouble.exists() && !s.mayTryTroubledLocked(now) || best != nil && !l.servedBefore(best) {
 			continue
 		}
 		if candidate := l.ready(now); candidate != nil {
@@ -204,56 +204,56 @@ func (s *Sender) pick(now time.Time) (best *lane, b *spool.BatchInfo) {
 	return best, b
 }
 
-// maySick reports whether one more lane in trouble may try. The mutex is held.
-func (s *Sender) maySick(now time.Time) bool {
+// mayTryTroubledLocked reports whether one more lane in trouble may try. The mutex is held.
+func (s *Sender) mayTryTroubledLocked(now time.Time) bool {
 	if s.breaker.open {
-		return s.sick == 0 && !now.Before(s.breaker.notBefore)
+		return s.inTrouble == 0 && !now.Before(s.breaker.notBefore)
 	}
-	return s.sick < max(1, s.limit.room()/2)
+	return s.inTrouble < max(1, s.limit.room()/2)
 }
 
-// takeOff starts a goroutine for one attempt. It ends by itself, and Run waits for it. The mutex is held.
-func (s *Sender) takeOff(ctx context.Context, l *lane, b spool.BatchInfo, now time.Time) {
+// startAttemptLocked starts a goroutine for one attempt. It ends by itself, and Run waits for it. The mutex is held.
+func (s *Sender) startAttemptLocked(ctx context.Context, l *lane, b spool.BatchInfo, now time.Time) {
 	s.picks++
 	l.picked = s.picks
 	l.picks++
-	l.flying[b.ID] = struct{}{}
-	s.flying++
-	s.fill(now)
+	l.inFlight[b.ID] = struct{}{}
+	s.inFlight++
+	s.fillLocked(now)
 	sick := l.trouble.exists()
 	if sick {
-		s.sick++
+		s.inTrouble++
 	}
 	s.flights.Go(func() {
 		s.attempt(ctx, l, b.ID, b.Attempts > 0, now)
-		s.land(l, b.ID, sick)
+		s.endAttempt(l, b.ID, sick)
 	})
 }
 
-// land ends an attempt, whatever came of it.
-func (s *Sender) land(l *lane, id spool.BatchID, sick bool) {
+// endAttempt ends an attempt, whatever came of it.
+func (s *Sender) endAttempt(l *lane, id spool.BatchID, sick bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(l.flying, id)
-	s.flying--
-	s.fill(time.Now())
+	delete(l.inFlight, id)
+	s.inFlight--
+	s.fillLocked(time.Now())
 	if sick {
-		s.sick--
+		s.inTrouble--
 	}
-	s.progressed()
+	s.progressedLocked()
 	s.poke()
 }
 
-// progressed wakes those who wait for attempts to end. The mutex is held.
-func (s *Sender) progressed() {
+// progressedLocked wakes those who wait for attempts to end. The mutex is held.
+func (s *Sender) progressedLocked() {
 	close(s.progress)
 	s.progress = make(chan struct{})
 }
 
-// nextAttempt is the earliest moment at which a waiting lane may try, or a batch in probation is due; zero
+// nextAttemptLocked is the earliest moment at which a waiting lane may try, or a batch in probation is due; zero
 // if nothing waits for time to pass. The mutex is held.
-func (s *Sender) nextAttempt(now time.Time) (next time.Time) {
-	next = s.nextWard
+func (s *Sender) nextAttemptLocked(now time.Time) (next time.Time) {
+	next = s.nextProbation
 	for _, l := range s.lanes {
 		at := l.notBefore
 		if l.trouble.exists() && s.breaker.open && s.breaker.notBefore.After(at) {
@@ -288,24 +288,24 @@ func (s *Sender) Kick(serviceID string) {
 	now := time.Now()
 	for _, l := range s.lanes {
 		if l.key.ServiceID == serviceID {
-			s.hasten(l, now)
+			s.hastenLocked(l, now)
 		}
 	}
 	s.poke()
 }
 
-// hasten lets a lane try from a moment on. The mutex is held.
-func (s *Sender) hasten(l *lane, at time.Time) {
-	l.notBefore, l.blind.notBefore = at, at
-	if l.wondering == 0 {
+// hastenLocked lets a lane try from a moment on. The mutex is held.
+func (s *Sender) hastenLocked(l *lane, at time.Time) {
+	l.notBefore, l.probing.notBefore = at, at
+	if l.awaitingProof == 0 {
 		return
 	}
-	for _, w := range s.wards {
+	for _, w := range s.probations {
 		if w.lane == l && w.wanted && !w.due.IsZero() && w.asking == 0 {
 			w.due = at
 		}
 	}
-	if s.nextWard.IsZero() || at.Before(s.nextWard) {
-		s.nextWard = at
+	if s.nextProbation.IsZero() || at.Before(s.nextProbation) {
+		s.nextProbation = at
 	}
 }

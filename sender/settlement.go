@@ -27,7 +27,7 @@ func (s *Sender) lose(ctx context.Context, l *lane, id spool.BatchID, damage err
 	s.log.Error("sealed batch is damaged, its events are lost", zap.String("service_id", l.key.ServiceID),
 		zap.Stringer("batch", id), zap.Error(damage))
 	s.mu.Lock()
-	s.discharge(id)
+	s.releaseLocked(id)
 	s.mu.Unlock()
 }
 
@@ -80,17 +80,17 @@ const diskMax = 5 * time.Second
 func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fail(l, began, v, cause)
+	s.failLocked(l, began, v, cause)
 }
 
-// fail is setback for those who hold the mutex.
-func (s *Sender) fail(l *lane, began time.Time, v Verdict, cause error) {
+// failLocked is setback for those who hold the mutex.
+func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 	switch {
 	case v.Code == noCredentials, v.Code == badDisk: // nobody was asked
 	case v.Kind == Hold:
-		s.alive(time.Now()) // somebody answered
+		s.backendAnsweredLocked(time.Now()) // somebody answered
 	default:
-		s.silent(l, time.Now())
+		s.backendSilentLocked(l, time.Now())
 	}
 	l.fail(v, began, time.Now(), func(failures int) time.Duration {
 		if v.Kind == Hold {
@@ -120,12 +120,12 @@ func (s *Sender) recovered(l *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.answered = time.Now()
-	s.alive(l.answered)
-	s.recover(l, time.Now())
+	s.backendAnsweredLocked(l.answered)
+	s.recoverLocked(l, time.Now())
 }
 
-// recover ends a lane's trouble, if there is any. The mutex is held.
-func (s *Sender) recover(l *lane, now time.Time) {
+// recoverLocked ends a lane's trouble, if there is any. The mutex is held.
+func (s *Sender) recoverLocked(l *lane, now time.Time) {
 	ended := l.succeed(now, s.share())
 	if !ended.logged {
 		return

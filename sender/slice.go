@@ -8,15 +8,15 @@ import (
 // share is a part of a transaction, and what is known of its metrics.
 type share struct {
 	spool.Slice
-	about proof.Opinion
+	about proof.Assessment
 	most  uint64 // events that can have had one of its metrics: each added at least 1
 }
 
 // slice divides a transaction whose metrics do not stand alike, so that one bad metric does not take the
 // usage of its good neighbours with it, and reports whether it did. n is how many transactions the batch
 // has. A transaction with fewer events than parts is not divided.
-func (x *examination) slice(q *proof.Inquest, i int, t *spool.Transaction, n int, o proof.Opinion) bool {
-	if t.Events < 2 || len(t.Usage) < 2 || o.Standing == proof.Proven || o.Standing == proof.Unaskable {
+func (x *examination) slice(q *proof.Lookup, i int, t *spool.Transaction, n int, o proof.Assessment) bool {
+	if t.Events < 2 || len(t.Usage) < 2 || o.State == proof.Proven || o.State == proof.Unaskable {
 		return false
 	}
 	shares := sharesOf(i, t, q.Metrics(&t.Transaction))
@@ -28,11 +28,11 @@ func (x *examination) slice(q *proof.Inquest, i int, t *spool.Transaction, n int
 	for _, s := range shares {
 		at := n + len(x.slices)
 		x.slices = append(x.slices, s.Slice)
-		switch s.about.Standing {
+		switch s.about.State {
 		case proof.Proven:
 			x.proven = append(x.proven, at)
 		case proof.Refused:
-			x.dead = append(x.dead, buried(at, s.about.Refusal))
+			x.dead = append(x.dead, refusedLetter(at, s.about.Refusal))
 		default:
 			x.waits(s.about, at)
 		}
@@ -42,20 +42,20 @@ func (x *examination) slice(q *proof.Inquest, i int, t *spool.Transaction, n int
 
 // sharesOf divides transaction number i: what is proven stays together, and so does what may come to be;
 // what is refused is apart, each with its own reason.
-func sharesOf(i int, t *spool.Transaction, opinions []proof.Opinion) (shares []share) {
+func sharesOf(i int, t *spool.Transaction, opinions []proof.Assessment) (shares []share) {
 	var proven, pending share
 	var refused []share
 	for m, about := range opinions {
 		to := &pending
-		switch about.Standing {
+		switch about.State {
 		case proof.Proven:
 			to = &proven
 		case proof.Refused:
 			refused = append(refused, share{})
 			to = &refused[len(refused)-1]
 		}
-		if len(to.Metrics) == 0 || about.Standing > to.about.Standing ||
-			about.Standing == to.about.Standing && about.At.Before(to.about.At) {
+		if len(to.Metrics) == 0 || about.State > to.about.State ||
+			about.State == to.about.State && about.At.Before(to.about.At) {
 			to.about = about
 		}
 		to.Metrics = append(to.Metrics, t.Usage[m].Metric)
@@ -84,8 +84,8 @@ func count(shares []share, events uint32) {
 }
 
 // waits notes what has to wait: for an answer, or for time to pass.
-func (x *examination) waits(o proof.Opinion, at int) {
-	if o.Standing == proof.Unknown {
+func (x *examination) waits(o proof.Assessment, at int) {
+	if o.State == proof.Unknown {
 		x.unknown = append(x.unknown, at)
 		return
 	}
@@ -95,8 +95,8 @@ func (x *examination) waits(o proof.Opinion, at int) {
 	}
 }
 
-// buried is the dead letter of what the backend denies knowing.
-func buried(i int, r proof.Refusal) spool.DeadLetter {
+// refusedLetter is the dead letter of what the backend denies knowing.
+func refusedLetter(i int, r proof.Refusal) spool.DeadLetter {
 	return spool.DeadLetter{
 		Index: i, Reason: spool.Reason{Code: r.Code, Message: r.Text}, Answer: spool.Answer{Status: r.Status, Code: r.Code},
 	}

@@ -35,7 +35,7 @@ func TestALaneWhoseQuestionsTookLong(t *testing.T) {
 		defer c.sender.mu.Unlock()
 		for _, l := range c.sender.lanes {
 			assert.Zero(t, l.asking)
-			assert.Zero(t, l.wondering)
+			assert.Zero(t, l.awaitingProof)
 		}
 	})
 }

@@ -25,7 +25,7 @@ type Stats struct {
 	BreakerOpen  bool                // the backend is away, and lanes in trouble share one call at a time
 	Alone        uint64              // reports about one application that nothing vouched for
 	Restamped    Restamped
-	Dead         map[string]Buried // what became dead letters, by the code of the reason; at most maxReasons, and "other"
+	Dead         map[string]DeadLettered // what became dead letters, by the code of the reason; at most maxReasons, and "other"
 
 	Services map[string]Ended // events that came to their end, by configured service; of all others: ""
 	Latest   int64            // the latest timestamp of a delivered transaction, Unix seconds; 0: none was
@@ -41,8 +41,8 @@ type Answered struct {
 	Status  string // of those the backend and gateways are known for, the number; "2xx" to "5xx" and "other" for the rest; "none" without an answer
 }
 
-// Buried is what became dead letters.
-type Buried struct{ Transactions, Events uint64 }
+// DeadLettered is what became dead letters.
+type DeadLettered struct{ Transactions, Events uint64 }
 
 // Ended is how many events came to which end.
 type Ended struct{ Delivered, Dead uint64 }
@@ -58,7 +58,7 @@ type counts struct {
 
 	mu      sync.Mutex // guards what follows
 	answers map[Answered]uint64
-	dead    map[string]Buried
+	dead    map[string]DeadLettered
 	ended   map[string]Ended
 	latest  int64
 	skew    time.Duration
@@ -66,7 +66,7 @@ type counts struct {
 
 func newCounts() *counts {
 	return &counts{
-		seconds: histogram.New(0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30), answers: make(map[Answered]uint64), dead: make(map[string]Buried), ended: make(map[string]Ended),
+		seconds: histogram.New(0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30), answers: make(map[Answered]uint64), dead: make(map[string]DeadLettered), ended: make(map[string]Ended),
 	}
 }
 
@@ -100,13 +100,13 @@ func (c *counts) resolved(b *spool.Batch, r spool.Resolution) {
 	for i := range r.Dead {
 		events := uint64(b.Transactions[r.Dead[i].Index].Events)
 		ended.Dead += events
-		c.bury(r.Dead[i].Reason.Code, events)
+		c.countDeadLocked(r.Dead[i].Reason.Code, events)
 	}
 	c.ended[service] = ended
 }
 
-// bury counts a dead letter. mu is held.
-func (c *counts) bury(code string, events uint64) {
+// countDeadLocked counts a dead letter. mu is held.
+func (c *counts) countDeadLocked(code string, events uint64) {
 	if _, known := c.dead[code]; !known && len(c.dead) >= maxReasons {
 		code = "other"
 	}
@@ -154,14 +154,14 @@ type full struct {
 	total time.Duration
 }
 
-// fill notes that the number in flight or the room for them changed. The mutex is held.
-func (s *Sender) fill(now time.Time) {
+// fillLocked notes that the number in flight or the room for them changed. The mutex is held.
+func (s *Sender) fillLocked(now time.Time) {
 	f := &s.full
 	if !f.since.IsZero() {
 		f.total += now.Sub(f.since)
 		f.since = time.Time{}
 	}
-	if s.flying > 0 && s.flying >= s.limit.room() {
+	if s.inFlight > 0 && s.inFlight >= s.limit.room() {
 		f.since = now
 	}
 }
@@ -183,7 +183,7 @@ func (s *Sender) Stats() Stats {
 	c.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fill(time.Now())
-	st.InFlight, st.Limit, st.Saturated, st.BreakerOpen = s.flying, s.limit.room(), s.full.total, s.breaker.open
+	s.fillLocked(time.Now())
+	st.InFlight, st.Limit, st.Saturated, st.BreakerOpen = s.inFlight, s.limit.room(), s.full.total, s.breaker.open
 	return st
 }

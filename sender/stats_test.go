@@ -27,7 +27,7 @@ func TestFiguresAreBoundedWhateverTheBackendSays(t *testing.T) {
 		c.resolved(b, spool.Resolution{Dead: []spool.DeadLetter{{Reason: spool.Reason{Code: fmt.Sprint("made_up_", i)}}}})
 	}
 	assert.Len(t, c.dead, maxReasons+1)
-	assert.Equal(t, Buried{Transactions: 100 - maxReasons, Events: 3 * (100 - maxReasons)}, c.dead["other"])
+	assert.Equal(t, DeadLettered{Transactions: 100 - maxReasons, Events: 3 * (100 - maxReasons)}, c.dead["other"])
 }
 
 // Services with credentials of their reporter's own are nobody's in particular.

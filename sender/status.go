@@ -9,10 +9,10 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// refresh brings the heads of the lanes up to what the spool has. Only as many batches are looked at as
+// refreshLocked brings the heads of the lanes up to what the spool has. Only as many batches are looked at as
 // could be in flight, so that a long outage costs no memory here. The mutex is held: a batch leaves
 // flying only under it, so what is settled meanwhile cannot be picked again.
-func (s *Sender) refresh() {
+func (s *Sender) refreshLocked() {
 	for _, l := range s.lanes {
 		l.head, l.fresh, l.busy = nil, nil, false
 	}
@@ -29,7 +29,7 @@ func (s *Sender) refresh() {
 		}
 	}
 	for key, l := range s.lanes {
-		if !l.busy && len(l.flying) == 0 && l.asking == 0 && !key.Credentials.IsZero() {
+		if !l.busy && len(l.inFlight) == 0 && l.asking == 0 && !key.Credentials.IsZero() {
 			delete(s.lanes, key)
 		}
 	}
@@ -98,14 +98,14 @@ func (s *Sender) waits(b *spool.BatchInfo) bool {
 	if !ok {
 		return b.Attempts == 0
 	}
-	if _, flying := l.flying[b.ID]; flying {
+	if _, flying := l.inFlight[b.ID]; flying {
 		return b.Attempts <= 1
 	}
-	if w := s.wards[b.ID]; w != nil && !w.due.IsZero() {
+	if w := s.probations[b.ID]; w != nil && !w.due.IsZero() {
 		about := w.asking > 0 || !w.due.After(time.Now()) // it is about to be looked at
-		return about && !l.trouble.exists() && !l.blind.exists()
+		return about && !l.trouble.exists() && !l.probing.exists()
 	}
-	return b.Attempts == 0 && !l.trouble.exists() && !l.blind.exists()
+	return b.Attempts == 0 && !l.trouble.exists() && !l.probing.exists()
 }
 
 // Lanes returns every lane with something to deliver, and those of configured services that had some
@@ -113,9 +113,9 @@ func (s *Sender) waits(b *spool.BatchInfo) bool {
 func (s *Sender) Lanes() []LaneStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refresh()
+	s.refreshLocked()
 	questioned := make(map[*lane]int)
-	for _, w := range s.wards {
+	for _, w := range s.probations {
 		if !w.due.IsZero() {
 			questioned[w.lane]++
 		}

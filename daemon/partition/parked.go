@@ -83,7 +83,7 @@ func parkedBatch(info *spool.BatchInfo, b *spool.Batch) console.Parked {
 	return shown
 }
 
-var fates = map[string]sender.Fate{console.Resend: sender.Resend, console.Counted: sender.Counted, console.Bury: sender.Bury}
+var fates = map[string]sender.Fate{console.Resend: sender.Resend, console.Counted: sender.Counted, console.Bury: sender.MakeDead}
 
 func (p *parkedOperations) settle(text, fate string) error {
 	id, err := spool.ParseBatchID(text)

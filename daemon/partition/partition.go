@@ -189,9 +189,9 @@ func (p *Partition) Authorizations(method, path string) http.Handler {
 	return p.authorizer.Handler(method, path)
 }
 
-// FastPath answers an authorization from memory; see authorize.Authorizer.Express.
+// FastPath answers an authorization from memory; see authorize.Authorizer.FastPath.
 func (p *Partition) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
-	return p.authorizer.Express(dst, path, query, options)
+	return p.authorizer.FastPath(dst, path, query, options)
 }
 
 // Apply puts services and their credentials in force, and tries the lanes of each at once: what held them may be mended. It

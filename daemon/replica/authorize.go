@@ -21,7 +21,7 @@ func (r *Replica) Authorizations(method, path string) http.Handler {
 }
 
 // FastPath answers an authorization from memory where this replica owns the partition of its service; see
-// authorize.Authorizer.Express. A call that names its service in an unusual way takes the other path.
+// authorize.Authorizer.FastPath. A call that names its service in an unusual way takes the other path.
 func (r *Replica) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	service, ok := plainService(query)
 	node := r.node.Load()

@@ -19,7 +19,7 @@ func (p *Proofs) Deny(s Scope, a threescale.Application, metric string, refusal 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, known := p.records[k]; known {
-		p.put(k, r.refused(refusal, now))
+		p.putLocked(k, r.refused(refusal, now))
 	}
 }
 
@@ -44,7 +44,7 @@ func (p *Proofs) Revoke(s Scope, a threescale.Application, metric string) {
 	defer p.mu.Unlock()
 	if r, known := p.records[k]; known && r.until > 0 {
 		r.until = 1 // long ago: its question goes before those about names that were never proven
-		p.put(k, r)
+		p.putLocked(k, r)
 	}
 }
 
@@ -52,7 +52,7 @@ func (p *Proofs) Revoke(s Scope, a threescale.Application, metric string) {
 func (p *Proofs) deny(k key, refusal Refusal, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.put(k, p.records[k].refused(refusal, now))
+	p.putLocked(k, p.records[k].refused(refusal, now))
 }
 
 // refused is the record after a denial.

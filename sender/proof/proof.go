@@ -20,16 +20,16 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Standing is what is known of a transaction's application and metrics.
-type Standing uint8
+// State is what is known of a transaction's application and metrics.
+type State uint8
 
-// The standings, from the best to the worst.
+// The states, from the best to the worst.
 const (
-	Proven    Standing = iota // may share a report with others that are
-	Waiting                   // denied or unsettled so far; not before Opinion.At can there be more to say
-	Unknown                   // nothing is known that still counts: ask
-	Unaskable                 // reports take this name, authorizations do not: may travel, alone
-	Refused                   // denied for longer than the backend remembers absence: will never be taken
+	Proven    State = iota // may share a report with others that are
+	Waiting                // denied or unsettled so far; not before Assessment.At can there be more to say
+	Unknown                // nothing is known that still counts: ask
+	Unaskable              // reports take this name, authorizations do not: may travel, alone
+	Refused                // denied for longer than the backend remembers absence: will never be taken
 )
 
 // Defaults of Options.
@@ -98,10 +98,10 @@ func New(o Options) *Proofs {
 	return p
 }
 
-// known is what is remembered of a subject. What was noted more than a moment after now was noted before the clock
+// knownLocked is what is remembered of a subject. What was noted more than a moment after now was noted before the clock
 // went back, nobody knows how long ago: a denial condemns nothing then, and all else counts from now on for as long
 // as it would have. mu is held.
-func (p *Proofs) known(k key, now int64) record {
+func (p *Proofs) knownLocked(k key, now int64) record {
 	r, life, late := p.records[k], int64(p.life/time.Second), now+int64(freshDenial/time.Second)
 	was := r
 	if int64(r.denied) > late {
@@ -117,7 +117,7 @@ func (p *Proofs) known(k key, now int64) record {
 		r.unaskable = uint32(now + life)
 	}
 	if r != was {
-		p.put(k, r)
+		p.putLocked(k, r)
 	}
 	return r
 }
@@ -128,23 +128,23 @@ func (p *Proofs) known(k key, now int64) record {
 func (p *Proofs) Prove(s Scope, a threescale.Application, metrics []string, asked time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.prove(p.application(s, a), asked)
+	p.proveLocked(p.application(s, a), asked)
 	for _, m := range metrics {
-		p.prove(p.metric(s, m), asked)
+		p.proveLocked(p.metric(s, m), asked)
 	}
 }
 
-// prove is Prove for one subject. Lives differ by a tenth, so that what was proved together is not asked
+// proveLocked is Prove for one subject. Lives differ by a tenth, so that what was proved together is not asked
 // for together again. mu is held.
-func (p *Proofs) prove(k key, asked time.Time) {
+func (p *Proofs) proveLocked(k key, asked time.Time) {
 	life := int64(p.life / time.Second)
-	r := p.known(k, asked.Unix())
+	r := p.knownLocked(k, asked.Unix())
 	if int64(r.denied) > asked.Unix() {
 		return
 	}
 	r.until = uint32(asked.Unix() + life - int64(k[0])*life/2560)
 	r.unaskable, r.refusal = 0, nil
-	p.put(k, r)
+	p.putLocked(k, r)
 }
 
 // cannotAsk notes that authorizations of this service do not take this kind of name.
@@ -153,7 +153,7 @@ func (p *Proofs) cannotAsk(k key, now time.Time) {
 	defer p.mu.Unlock()
 	r := p.records[k]
 	r.until, r.unaskable = 0, uint32(now.Add(p.life).Unix())
-	p.put(k, r)
+	p.putLocked(k, r)
 }
 
 // Name notes that a report is about to name an application alone, without a proof: the backend's worker
@@ -168,14 +168,14 @@ func (p *Proofs) Name(s Scope, t *threescale.Transaction, now time.Time) {
 	for _, k := range keys {
 		if r := p.records[k]; int64(r.until) <= now.Unix() {
 			r.named = uint32(now.Unix())
-			p.put(k, r)
+			p.putLocked(k, r)
 		}
 	}
 }
 
-// put keeps a record; when there are too many, another one goes, of a few the one that is worth least.
+// putLocked keeps a record; when there are too many, another one goes, of a few the one that is worth least.
 // mu is held.
-func (p *Proofs) put(k key, r record) {
+func (p *Proofs) putLocked(k key, r record) {
 	p.changed = true
 	if _, known := p.records[k]; !known && len(p.records) >= p.most {
 		var worst key

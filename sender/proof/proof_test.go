@@ -25,10 +25,10 @@ func hits(id string) *threescale.Transaction {
 	return &threescale.Transaction{Application: app(id), Usage: threescale.Usage{{Metric: "hits", Value: 1}}}
 }
 
-// standing is the opinion on a transaction that was sealed a while ago.
-func standing(p *Proofs, t *threescale.Transaction, ago time.Duration) Opinion {
+// standing is the assessment on a transaction that was sealed a while ago.
+func standing(p *Proofs, t *threescale.Transaction, ago time.Duration) Assessment {
 	now := time.Now()
-	return p.Inquire(scope, now.Add(-ago), now).Opinion(t)
+	return p.Lookup(scope, now.Add(-ago), now).Assess(t)
 }
 
 func (p *Proofs) denyNow(id string) {
@@ -41,22 +41,22 @@ func TestAMetricIsProvenForAllApplications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Options{})
 		o := standing(p, hits("a"), 0)
-		assert.Equal(t, Opinion{Standing: Unknown, Questions: []Question{{Application: app("a")}}}, o, "the application first")
+		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a")}}}, o, "the application first")
 		p.Prove(scope, app("a"), nil, time.Now())
 		o = standing(p, hits("a"), 0)
-		assert.Equal(t, Opinion{Standing: Unknown, Questions: []Question{{Application: app("a"), Metric: "hits"}}}, o, "then its metrics")
+		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a"), Metric: "hits"}}}, o, "then its metrics")
 		p.Prove(scope, app("b"), []string{"hits"}, time.Now())
-		assert.Equal(t, Proven, standing(p, hits("a"), 0).Standing)
-		assert.Equal(t, Unknown, standing(p, hits("c"), 0).Standing)
-		other := p.Inquire(Scope{ServiceID: "1002"}, time.Now(), time.Now())
-		assert.Equal(t, Unknown, other.Opinion(hits("a")).Standing, "another service")
-		elsewhere := p.Inquire(Scope{ServiceID: "1001", Credentials: threescale.Credentials{ProviderKey: "k"}}, time.Now(), time.Now())
-		assert.Equal(t, Proven, elsewhere.Opinion(hits("a")).Standing, "whoever asks")
+		assert.Equal(t, Proven, standing(p, hits("a"), 0).State)
+		assert.Equal(t, Unknown, standing(p, hits("c"), 0).State)
+		other := p.Lookup(Scope{ServiceID: "1002"}, time.Now(), time.Now())
+		assert.Equal(t, Unknown, other.Assess(hits("a")).State, "another service")
+		elsewhere := p.Lookup(Scope{ServiceID: "1001", Credentials: threescale.Credentials{ProviderKey: "k"}}, time.Now(), time.Now())
+		assert.Equal(t, Proven, elsewhere.Assess(hits("a")).State, "whoever asks")
 
 		wait(DefaultLife * 9 / 10)
 		assert.NotEmpty(t, standing(p, hits("a"), 0).Questions, "asked again before it ends")
 		wait(DefaultLife / 10)
-		assert.Equal(t, Unknown, standing(p, hits("a"), 0).Standing)
+		assert.Equal(t, Unknown, standing(p, hits("a"), 0).State)
 	})
 }
 
@@ -66,17 +66,17 @@ func TestEveryMetricOfATransactionIsJudged(t *testing.T) {
 		p := New(Options{})
 		p.Prove(scope, app("a"), []string{"hits"}, time.Now())
 		p.deny(p.keyOf(scope, Question{Application: app("a"), Metric: "bad"}), absent, time.Now())
-		q := p.Inquire(scope, time.Now().Add(-time.Hour), time.Now())
+		q := p.Lookup(scope, time.Now().Add(-time.Hour), time.Now())
 		mixed := hits("a")
 		mixed.Usage = threescale.Usage{{Metric: "bad", Value: 1}, {Metric: "new", Value: 1}, {Metric: "newer", Value: 1}, {Metric: "hits", Value: 1}}
-		o := q.Opinion(mixed)
-		assert.Equal(t, Refused, o.Standing)
+		o := q.Assess(mixed)
+		assert.Equal(t, Refused, o.State)
 		assert.Equal(t, []Question{{app("a"), "new"}, {app("a"), "newer"}}, o.Questions)
-		var standings []Standing
+		var standings []State
 		for _, m := range q.Metrics(mixed) {
-			standings = append(standings, m.Standing)
+			standings = append(standings, m.State)
 		}
-		assert.Equal(t, []Standing{Refused, Unknown, Unknown, Proven}, standings)
+		assert.Equal(t, []State{Refused, Unknown, Unknown, Proven}, standings)
 	})
 }
 
@@ -85,11 +85,11 @@ func TestADenialCondemnsWhatIsOlderThanTheBackendsMemory(t *testing.T) {
 		p := New(Options{})
 		p.denyNow("a")
 		now := time.Now()
-		assert.Equal(t, Opinion{Standing: Waiting, At: now.Add(65 * time.Second)}.At.Unix(), standing(p, hits("a"), 0).At.Unix())
-		assert.Equal(t, Waiting, standing(p, hits("a"), 64*time.Second).Standing)
-		assert.Equal(t, Opinion{Standing: Refused, Refusal: absent}, standing(p, hits("a"), 65*time.Second))
+		assert.Equal(t, Assessment{State: Waiting, At: now.Add(65 * time.Second)}.At.Unix(), standing(p, hits("a"), 0).At.Unix())
+		assert.Equal(t, Waiting, standing(p, hits("a"), 64*time.Second).State)
+		assert.Equal(t, Assessment{State: Refused, Refusal: absent}, standing(p, hits("a"), 65*time.Second))
 		wait(61 * time.Second)
-		assert.Equal(t, Unknown, standing(p, hits("a"), time.Hour).Standing, "an old denial is asked for again")
+		assert.Equal(t, Unknown, standing(p, hits("a"), time.Hour).State, "an old denial is asked for again")
 	})
 }
 
@@ -103,13 +103,13 @@ func TestWhatWasDeniedOrNamedSettlesBeforeItShares(t *testing.T) {
 			p.Prove(scope, app(id), nil, time.Now())
 			bare := &threescale.Transaction{Application: app(id)}
 			o := standing(p, bare, 0)
-			assert.Equal(t, Waiting, o.Standing)
+			assert.Equal(t, Waiting, o.State)
 			assert.InDelta(t, 35, time.Until(o.At).Seconds(), 1)
 		}
 		wait(36 * time.Second)
-		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: app("a")}, 0).Standing)
+		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: app("a")}, 0).State)
 		p.Name(scope, &threescale.Transaction{Application: app("a")}, time.Now())
-		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: app("a")}, 0).Standing, "naming what is proven is no harm")
+		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: app("a")}, 0).State, "naming what is proven is no harm")
 	})
 }
 
@@ -139,10 +139,10 @@ func TestSnapshot(t *testing.T) {
 		wait(time.Minute)
 		later := New(Options{})
 		require.NoError(t, later.Load(file))
-		assert.Equal(t, Proven, standing(later, hits("a"), 0).Standing)
-		assert.Equal(t, Unknown, standing(later, hits("denied"), time.Hour).Standing, "a denial is asked for again")
+		assert.Equal(t, Proven, standing(later, hits("a"), 0).State)
+		assert.Equal(t, Unknown, standing(later, hits("denied"), time.Hour).State, "a denial is asked for again")
 		later.Prove(scope, app("denied"), []string{"hits"}, time.Now())
-		assert.Equal(t, Waiting, standing(later, hits("denied"), 0).Standing, "and yet remembered")
+		assert.Equal(t, Waiting, standing(later, hits("denied"), 0).State, "and yet remembered")
 		require.NoError(t, os.Remove(file))
 		require.NoError(t, New(Options{}).Load(file), "missing")
 		require.NoError(t, p.Save(file), "unchanged")
@@ -152,7 +152,7 @@ func TestSnapshot(t *testing.T) {
 		require.NoError(t, later.Save(file))
 		require.NoError(t, short.Load(file))
 		wait(11 * time.Second)
-		assert.Equal(t, Unknown, standing(short, hits("a"), 0).Standing, "a shorter life counts at once")
+		assert.Equal(t, Unknown, standing(short, hits("a"), 0).State, "a shorter life counts at once")
 		wait(time.Hour)
 		aged := New(Options{})
 		require.NoError(t, aged.Load(file))
@@ -174,9 +174,9 @@ func BenchmarkOpinion(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		q := p.Inquire(scope, now, now)
+		q := p.Lookup(scope, now, now)
 		for _, t := range transactions {
-			if q.Opinion(t).Standing != Proven {
+			if q.Assess(t).State != Proven {
 				b.Fatal("not proven")
 			}
 		}
@@ -192,19 +192,19 @@ func TestADenialEndsTheProofAtOnce(t *testing.T) {
 		asked := time.Now()
 		wait(2 * time.Second)
 		p.Deny(scope, app("a"), "", absent, time.Now())
-		assert.Equal(t, Waiting, standing(p, bare("a"), 0).Standing)
+		assert.Equal(t, Waiting, standing(p, bare("a"), 0).State)
 		wait(time.Second)
 		p.Prove(scope, app("a"), nil, asked)
 		wait(2 * time.Minute)
-		assert.Equal(t, Unknown, standing(p, bare("a"), 0).Standing, "it was proven before it was denied")
+		assert.Equal(t, Unknown, standing(p, bare("a"), 0).State, "it was proven before it was denied")
 
 		p.Prove(scope, app("b"), []string{"hits"}, time.Now())
 		p.Deny(scope, app("b"), "hits", Refusal{Status: 404, Code: threescale.CodeMetricInvalid}, time.Now())
-		assert.Equal(t, Proven, standing(p, bare("b"), 0).Standing)
-		assert.Equal(t, Waiting, standing(p, hits("b"), 0).Standing)
+		assert.Equal(t, Proven, standing(p, bare("b"), 0).State)
+		assert.Equal(t, Waiting, standing(p, hits("b"), 0).State)
 
 		p.Revoke(scope, app("b"), "")
-		assert.Equal(t, Unknown, standing(p, bare("b"), 0).Standing)
+		assert.Equal(t, Unknown, standing(p, bare("b"), 0).State)
 		assert.True(t, p.wasProven(p.keyOf(scope, Question{Application: app("b")})))
 	})
 }
@@ -223,6 +223,6 @@ func TestDenialsThatSayNothing(t *testing.T) {
 	p.Deny(scope, app("a"), "", Refusal{Status: 409, Code: threescale.CodeLimitsExceeded}, now)
 	assert.Equal(t, 2, p.Len())
 	for _, a := range []threescale.Application{app("a"), {UserKey: "k"}} {
-		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: a}, 0).Standing)
+		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: a}, 0).State)
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Express answers a call of authorize or authrep from memory, as Handler would have it answered: it appends
+// FastPath answers a call of authorize or authrep from memory, as Handler would have it answered: it appends
 // the whole answer to dst, head and body, once the usage of an authrep is on disk. The path and the query are
 // as sent, options is the header 3scale-options. It returns false when the call has to be looked at more
 // closely, or waits for the backend: then nothing has happened.
-func (a *Authorizer) Express(dst []byte, path, query, options string) (answer []byte, ok bool) {
+func (a *Authorizer) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	authrep := path == "/transactions/authrep.xml"
 	if !authrep && path != "/transactions/authorize.xml" || !a.Loaded() {
 		return dst, false
@@ -26,16 +26,16 @@ func (a *Authorizer) Express(dst []byte, path, query, options string) (answer []
 		r.options = threescale.ParseOptions(options)
 		r.noBody = r.options.NoBody
 	}
-	if !a.recall(r, query) {
+	if !a.decideFromMemory(r, query) {
 		return dst, false
 	}
 	_ = a.conclude(context.Background(), r) // the answer says it
 	return r.appendAnswer(dst), true
 }
 
-// recall reads a call and decides it, if both can be done at once.
-func (a *Authorizer) recall(r *reply, query string) bool {
-	credentials, id, ok := r.quick(query)
+// decideFromMemory reads a call and decides it, if both can be done at once.
+func (a *Authorizer) decideFromMemory(r *reply, query string) bool {
+	credentials, id, ok := r.readFastPath(query)
 	if !ok {
 		return false
 	}

@@ -9,31 +9,31 @@ const (
 	incrementBytes   = 24
 )
 
-// slabChunk is how many increments are allocated at a time: 24 KiB.
-const slabChunk = 1024
+// arenaChunk is how many increments are allocated at a time: 24 KiB.
+const arenaChunk = 1024
 
 // keptQueues is above how many lanes a window keeps no memory for the next: callers bring credentials of
 // their own, and the next may be others.
 const keptQueues = 1000
 
-// slab hands out the usage of new transactions from few large allocations, and takes all of it back at
+// arena hands out the usage of new transactions from few large allocations, and takes all of it back at
 // once.
-type slab struct {
+type arena struct {
 	chunks [][]threescale.Increment
 	chunk  int // the one being handed out
 	used   int // of it
 }
 
 // take returns n increments that nobody else has, with no room to append.
-func (s *slab) take(n int) threescale.Usage {
-	if n > slabChunk {
+func (s *arena) take(n int) threescale.Usage {
+	if n > arenaChunk {
 		return make(threescale.Usage, n)
 	}
-	if s.used+n > slabChunk {
+	if s.used+n > arenaChunk {
 		s.chunk, s.used = s.chunk+1, 0
 	}
 	if s.chunk == len(s.chunks) {
-		s.chunks = append(s.chunks, make([]threescale.Increment, slabChunk))
+		s.chunks = append(s.chunks, make([]threescale.Increment, arenaChunk))
 	}
 	at := s.used
 	s.used += n
@@ -41,10 +41,10 @@ func (s *slab) take(n int) threescale.Usage {
 }
 
 // size is how many increments there is memory for.
-func (s *slab) size() int { return len(s.chunks) * slabChunk }
+func (s *arena) size() int { return len(s.chunks) * arenaChunk }
 
 // reset takes everything back.
-func (s *slab) reset() {
+func (s *arena) reset() {
 	for _, c := range s.chunks {
 		clear(c)
 	}

@@ -6,11 +6,11 @@ import (
 	"github.com/reporterd/reporterd/internal/histogram"
 )
 
-// fullness is how full a batch is, as a part of each cap. What cannot be divided may be above 1.
-type fullness struct{ transactions, params, bytes float64 }
+// fillStats is how full a batch is, as a part of each cap. What cannot be divided may be above 1.
+type fillStats struct{ transactions, params, bytes float64 }
 
-func (c caps) fullness(transactions int, k cost) fullness {
-	return fullness{
+func (c caps) fillStats(transactions int, k cost) fillStats {
+	return fillStats{
 		float64(transactions) / float64(c.transactions), float64(k.params) / float64(c.params), float64(k.bytes) / float64(c.bytes),
 	}
 }
@@ -28,7 +28,7 @@ func newSealing() sealing {
 }
 
 // cut counts a cut of events that had waited for at most age, and the batches it made.
-func (s *sealing) cut(age, took time.Duration, fills []fullness) {
+func (s *sealing) cut(age, took time.Duration, fills []fillStats) {
 	s.ages.Observe(max(age, 0).Seconds()) // the clock may have been set back since
 	s.times.Observe(took.Seconds())
 	for _, f := range fills {

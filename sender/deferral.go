@@ -8,14 +8,14 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-const earlyLook = 10 * time.Minute // after which what is early is looked at again at the latest: clocks change
+const deferralMax = 10 * time.Minute // after which what is early is looked at again at the latest: clocks change
 
-// postpone keeps back what is too far ahead, because the clock was when it was accepted: the backend drops a
+// deferUntilValid keeps back what is too far ahead, because the clock was when it was accepted: the backend drops a
 // report whole for it. The rest does not wait. Those that are early wait together, until all of them can be
 // sent, so that a batch is not split for each of them.
-func (d *delivery) postpone(ctx context.Context) {
+func (d *delivery) deferUntilValid(ctx context.Context) {
 	if len(d.fresh)+len(d.stale) > 0 && d.batch.ID.Splits() < probationSplits {
-		r := spool.Resolution{Children: [][]int{d.early}}
+		r := spool.Resolution{Children: [][]int{d.futureTimestamp}}
 		if len(d.fresh) > 0 {
 			r.Children = append(r.Children, d.fresh)
 		}
@@ -23,15 +23,15 @@ func (d *delivery) postpone(ctx context.Context) {
 		return
 	}
 	var last int64
-	for _, i := range d.early {
+	for _, i := range d.futureTimestamp {
 		last = max(last, d.batch.Transactions[i].Timestamp)
 	}
 	due := time.Unix(last, 0).Add(d.options.FutureMargin - threescale.MaxFuture)
-	if latest := d.began.Add(earlyLook); due.After(latest) {
+	if latest := d.began.Add(deferralMax); due.After(latest) {
 		due = latest
 	}
-	w := d.ward()
+	w := d.probation()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.setAside(d.batch.ID, w, due, false)
+	d.setAsideLocked(d.batch.ID, w, due, false)
 }

@@ -27,7 +27,7 @@ func FuzzQuick(f *testing.F) {
 	a := New(Options{Services: configured, Passthrough: true})
 	f.Fuzz(func(t *testing.T, query string, authrep bool) {
 		quick := call{authrep: authrep}
-		credentials, id, ok := quick.quick(query)
+		credentials, id, ok := quick.readFastPath(query)
 		if !ok || len(query) > maxQuery {
 			return
 		}
@@ -50,7 +50,7 @@ func TestQuickReadsWhatClientsWrite(t *testing.T) {
 		"user_key=U&usage%5Bhits%5D=1&provider_key=PK",
 		"service_id=S&service_token=T&app_id=A&app_key=K&usage[hits]=1",
 	} {
-		_, _, ok := new(call).quick(query)
+		_, _, ok := new(call).readFastPath(query)
 		assert.True(t, ok, query)
 	}
 }

@@ -45,7 +45,7 @@ func TestExpressIsTheHandler(t *testing.T) {
 			const path = "/transactions/authorize.xml"
 			raw(t, server, path+"?"+q.Encode(), options) // now it is known
 			slow := raw(t, server, path+"?"+q.Encode(), options)
-			fast, ok := w.Express([]byte("before"), path, q.Encode(), options)
+			fast, ok := w.FastPath([]byte("before"), path, q.Encode(), options)
 			if !ok {
 				assert.Equal(t, "before", string(fast))
 				continue
@@ -85,7 +85,7 @@ func TestExpressKeepsLimits(t *testing.T) {
 		w := newWorld(t, nil)
 		const path, query = "/transactions/authrep.xml", "service_token=stoken1001&service_id=1001&app_id=applim&usage[hits]=1"
 		express := func() (got, bool) {
-			answer, ok := w.Express(nil, path, query, "")
+			answer, ok := w.FastPath(nil, path, query, "")
 			if !ok {
 				return got{}, false
 			}
@@ -117,7 +117,7 @@ func TestExpressWithoutJournal(t *testing.T) {
 	w := newWorld(t, nil)
 	w.get("authorize", "app_id", "appnolim", "usage[hits]", "1")
 	w.journal.fail = io.ErrShortWrite
-	answer, ok := w.Express(nil, "/transactions/authrep.xml", "service_token=stoken1001&service_id=1001&app_id=appnolim&usage[hits]=1", "")
+	answer, ok := w.FastPath(nil, "/transactions/authrep.xml", "service_token=stoken1001&service_id=1001&app_id=appnolim&usage[hits]=1", "")
 	require.True(t, ok)
 	assert.Equal(t, http.StatusConflict, parse(t, answer).status)
 }

@@ -25,66 +25,66 @@ const (
 	openLife  = 5 * time.Minute
 )
 
-// pair is a metric and one that may lie above it.
-type pair struct{ below, above *metric }
+// edge is a possible edge of the metric hierarchy: a metric, and a metric that may be its ancestor.
+type edge struct{ below, above *metric }
 
-// belief is what a probe found, other than that the one lies below the other.
-type belief struct {
+// inference is the cached result of a probe that did not find the edge.
+type inference struct {
 	apart bool // it does not; else that could not be told
 	until time.Time
 }
 
-// believed returns what a pair was found to be lately.
-func (s *service) believed(p pair, now time.Time) (b belief, ok bool) {
+// inferred returns what a pair was found to be lately.
+func (s *service) inferred(p edge, now time.Time) (b inference, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	b, ok = s.beliefs[p]
+	b, ok = s.inferences[p]
 	return b, ok && now.Before(b.until)
 }
 
-func (s *service) believe(p pair, b belief) {
+func (s *service) infer(p edge, b inference) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.beliefs == nil || len(s.beliefs) >= maxMetrics {
-		s.beliefs = make(map[pair]belief)
+	if s.inferences == nil || len(s.inferences) >= maxMetrics {
+		s.inferences = make(map[edge]inference)
 	}
-	s.beliefs[p] = b
+	s.inferences[p] = b
 }
 
-// part notes that usage of p.below does not weigh on p.above.
-func (s *service) part(p pair, now time.Time) { s.believe(p, belief{true, now.Add(apartLife)}) }
+// inferApart notes that usage of p.below does not weigh on p.above.
+func (s *service) inferApart(p edge, now time.Time) { s.infer(p, inference{true, now.Add(apartLife)}) }
 
 // unknown reports whether p.below may lie below p.above, as far as is known.
-func (s *service) unknown(p pair, now time.Time) bool {
-	b, ok := s.believed(p, now)
+func (s *service) unknown(p edge, now time.Time) bool {
+	b, ok := s.inferred(p, now)
 	return !p.below.under(p.above) && !p.above.under(p.below) && !(ok && b.apart)
 }
 
 // open reports whether that should be asked.
-func (s *service) open(p pair, now time.Time) bool {
-	_, ok := s.believed(p, now)
+func (s *service) open(p edge, now time.Time) bool {
+	_, ok := s.inferred(p, now)
 	return !ok && s.unknown(p, now)
 }
 
-// room is what is left of a metric's limits, the least of all periods; negative when one is passed.
-type room struct {
+// headroom is what is left of a metric's limits, the least of all periods; negative when one is passed.
+type headroom struct {
 	metric *metric
 	left   int64
 }
 
-// rooms are those of the limits in an answer, the tightest first.
-func (s *service) rooms(st *threescale.Status) []room {
-	var all []room
+// headrooms are those of the limits in an answer, the tightest first.
+func (s *service) headrooms(st *threescale.Status) []headroom {
+	var all []headroom
 	for i := range st.UsageReports {
 		u := &st.UsageReports[i]
 		m, left := s.metric(u.Metric), u.MaxValue-u.CurrentValue
-		if at := slices.IndexFunc(all, func(r room) bool { return r.metric == m }); at >= 0 {
+		if at := slices.IndexFunc(all, func(r headroom) bool { return r.metric == m }); at >= 0 {
 			all[at].left = min(all[at].left, left)
 		} else {
-			all = append(all, room{m, left})
+			all = append(all, headroom{m, left})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b room) int {
+	slices.SortStableFunc(all, func(a, b headroom) int {
 		switch {
 		case a.left < b.left:
 			return -1
@@ -96,11 +96,11 @@ func (s *service) rooms(st *threescale.Status) []room {
 	return all
 }
 
-// place learns on which limits the metrics of the call weigh, as far as no answer has said so yet. What cannot be
+// probeHierarchy learns on which limits the metrics of the call weigh, as far as no answer has said so yet. What cannot be
 // told now is tried again with the next answer. The first answer about an application is waited for, by many
 // perhaps: with it only metrics are placed that no limit is known for, and the rest with the second.
-func (i *inquiry) place(ctx context.Context, answer *threescale.Authorization, first bool) {
-	rooms := i.service.rooms(answer.Verdict)
+func (i *inquiry) probeHierarchy(ctx context.Context, answer *threescale.Authorization, first bool) {
+	rooms := i.service.headrooms(answer.Verdict)
 	if len(i.metrics) == 1 {
 		i.hint(i.service.metric(i.metrics[0]), rooms, answer.Limits)
 	}
@@ -111,57 +111,57 @@ func (i *inquiry) place(ctx context.Context, answer *threescale.Authorization, f
 			continue
 		}
 		for _, r := range rooms {
-			i.settle(ctx, pair{m, r.metric}, r, rooms, &probes)
+			i.probeEdge(ctx, edge{m, r.metric}, r, rooms, &probes)
 		}
 	}
 }
 
-// settle finds out whether p.below lies below p.above, if that is open. Where other limits could be the reason
+// probeEdge finds out whether p.below lies below p.above, if that is open. Where other limits could be the reason
 // for a denial, it finds out first what p.above has to do with them.
-func (i *inquiry) settle(ctx context.Context, p pair, r room, rooms []room, probes *int) {
+func (i *inquiry) probeEdge(ctx context.Context, p edge, r headroom, rooms []headroom, probes *int) {
 	if !i.service.open(p, time.Now()) {
 		return
 	}
 	told := i.probe(ctx, p, r.left, probes)
 	for _, other := range rooms {
-		if q := (pair{p.above, other.metric}); !told && i.service.open(q, time.Now()) {
+		if q := (edge{p.above, other.metric}); !told && i.service.open(q, time.Now()) {
 			i.probe(ctx, q, other.left, probes)
 		}
 	}
 	if !told && !i.probe(ctx, p, r.left, probes) {
-		i.service.believe(p, belief{false, time.Now().Add(openLife)})
+		i.service.infer(p, inference{false, time.Now().Add(openLife)})
 	}
 }
 
 // limited reports whether a metric is known to weigh on a limit.
-func limited(m *metric, rooms []room) bool {
-	return slices.ContainsFunc(rooms, func(r room) bool { return m.under(r.metric) })
+func limited(m *metric, rooms []headroom) bool {
+	return slices.ContainsFunc(rooms, func(r headroom) bool { return m.under(r.metric) })
 }
 
 // hint takes what the limit headers of a call for one of m tell, when nothing else is known of it: whether a
 // limit applies at all, and which is the tightest (backend.md, section 7).
-func (i *inquiry) hint(m *metric, rooms []room, h threescale.LimitHeaders) {
+func (i *inquiry) hint(m *metric, rooms []headroom, h threescale.LimitHeaders) {
 	now := time.Now()
 	if !h.Present || limited(m, rooms) {
 		return
 	}
 	if h.Remaining < 0 {
 		for _, r := range rooms {
-			i.service.part(pair{m, r.metric}, now)
+			i.service.inferApart(edge{m, r.metric}, now)
 		}
 		return
 	}
-	same := slices.DeleteFunc(slices.Clone(rooms), func(r room) bool { return max(0, r.left) != h.Remaining })
-	if len(same) == 1 && i.service.unknown(pair{m, same[0].metric}, now) {
+	same := slices.DeleteFunc(slices.Clone(rooms), func(r headroom) bool { return max(0, r.left) != h.Remaining })
+	if len(same) == 1 && i.service.unknown(edge{m, same[0].metric}, now) {
 		m.parent.Store(same[0].metric)
 	}
 }
 
 // probe asks whether p.below lies below p.above, of which so much is left, and reports whether that could be told.
-func (i *inquiry) probe(ctx context.Context, p pair, left int64, probes *int) bool {
+func (i *inquiry) probe(ctx context.Context, p edge, left int64, probes *int) bool {
 	now := time.Now()
 	if left > threescale.MaxValue {
-		i.service.part(p, now) // nobody will ever get there
+		i.service.inferApart(p, now) // no counter reaches that value
 		return true
 	}
 	q := i.call.question([]string{p.below.name})
@@ -175,12 +175,12 @@ func (i *inquiry) probe(ctx context.Context, p pair, left int64, probes *int) bo
 	if err != nil || !isAnswer(one) || one.Verdict == nil {
 		return false
 	}
-	rooms := i.service.rooms(one.Verdict)
-	at := slices.IndexFunc(rooms, func(r room) bool { return r.metric == p.above })
+	rooms := i.service.headrooms(one.Verdict)
+	at := slices.IndexFunc(rooms, func(r headroom) bool { return r.metric == p.above })
 	switch {
 	case at < 0 || rooms[at].left != left: // somebody used it meanwhile
 	case one.Status == http.StatusOK:
-		i.service.part(p, now)
+		i.service.inferApart(p, now)
 		return true
 	case rejection(one) == threescale.CodeLimitsExceeded && i.nobodyElse(p, left, rooms, now):
 		return i.service.join(p, now)
@@ -189,8 +189,8 @@ func (i *inquiry) probe(ctx context.Context, p pair, left int64, probes *int) bo
 }
 
 // nobodyElse reports whether no other limit can have denied a probe, whatever lies below what.
-func (i *inquiry) nobodyElse(p pair, left int64, rooms []room, now time.Time) bool {
-	may := func(m, above *metric) bool { return m.under(above) || i.service.unknown(pair{m, above}, now) }
+func (i *inquiry) nobodyElse(p edge, left int64, rooms []headroom, now time.Time) bool {
+	may := func(m, above *metric) bool { return m.under(above) || i.service.unknown(edge{m, above}, now) }
 	for _, r := range rooms {
 		if r.metric == p.above {
 			continue
@@ -211,14 +211,14 @@ func (i *inquiry) nobodyElse(p pair, left int64, rooms []room, now time.Time) bo
 
 // join puts p.above to its place above p.below, below what it is known to lie below itself, and above what it is
 // known not to lie below. It reports false when that is not clear.
-func (s *service) join(p pair, now time.Time) bool {
+func (s *service) join(p edge, now time.Time) bool {
 	for m := p.below; ; {
 		parent := m.parent.Load()
 		switch {
 		case parent == nil, p.above.under(parent): // the way up from there leads to parent
 			m.parent.Store(p.above)
 			return true
-		case s.unknown(pair{p.above, parent}, now):
+		case s.unknown(edge{p.above, parent}, now):
 			return false
 		}
 		m = parent

@@ -6,10 +6,10 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// quick reads the query string of a GET call as most clients write it: known names, each once, nothing
+// readFastPath reads the query string of a GET call as most clients write it: known names, each once, nothing
 // escaped but brackets. It reports false, and leaves c as it was but for its amounts, for everything
 // else, which read reads in full; a fuzz test holds the two against each other.
-func (c *call) quick(query string) (credentials threescale.Credentials, serviceID string, ok bool) {
+func (c *call) readFastPath(query string) (credentials threescale.Credentials, serviceID string, ok bool) {
 	var app threescale.Application
 	var key optional
 	var referrer string
@@ -50,7 +50,7 @@ func (c *call) quick(query string) (credentials threescale.Credentials, serviceI
 		case "log[code]", "log%5Bcode%5D":
 			code, fits = responseCode(value), once(128)
 		default:
-			asked, fits = quickUsage(asked, name, value)
+			asked, fits = fastPathUsage(asked, name, value)
 			asks = true
 		}
 		if !fits {
@@ -64,8 +64,8 @@ func (c *call) quick(query string) (credentials threescale.Credentials, serviceI
 	return credentials, serviceID, true
 }
 
-// quickUsage appends what a parameter usage[…] says; false if it is none, or not a plain one.
-func quickUsage(dst []amount, name, value string) ([]amount, bool) {
+// fastPathUsage appends what a parameter usage[…] says; false if it is none, or not a plain one.
+func fastPathUsage(dst []amount, name, value string) ([]amount, bool) {
 	metric, ok := strings.CutPrefix(name, "usage[")
 	if ok {
 		metric, ok = strings.CutSuffix(metric, "]")

@@ -22,11 +22,11 @@ type slot struct {
 
 // transit is the part of a slot that only answers of the backend are held against.
 type transit struct {
-	end      int64 // of the period, exclusive
-	doubtful int64 // of what is pending, what the backend may have counted: in flight, or its outcome is unknown
-	epoch    int64 // of late: which lag interval
-	late     int64 // delivered in it
-	before   int64 // delivered in the one before
+	end        int64 // of the period, exclusive
+	unresolved int64 // of what is pending, what the backend may have counted: in flight, or its outcome is unknown
+	epoch      int64 // of late: which lag interval
+	late       int64 // delivered in it
+	before     int64 // delivered in the one before
 }
 
 // lately is what was delivered during the last lag, or up to twice that: it may not be counted yet.
@@ -59,9 +59,9 @@ type coming struct {
 	transit
 }
 
-// tally is what was accepted of one metric of one application. Usage that goes to no ancestor
-// (flat_usage) has a tally of its own. Its application's mutex guards it.
-type tally struct {
+// metricUsage is what was accepted of one metric of one application. Usage that goes to no ancestor
+// (flat_usage) has a metricUsage of its own. Its application's mutex guards it.
+type metricUsage struct {
 	metric *metric
 	flat   bool
 	now    [periods]slot    // of the periods that are running; apart, since every decision reads them
@@ -69,14 +69,14 @@ type tally struct {
 	ahead  []coming
 }
 
-// weighs reports whether the tally counts for limits of a metric.
-func (t *tally) weighs(m *metric) bool {
+// weighs reports whether the metricUsage counts for limits of a metric.
+func (t *metricUsage) weighs(m *metric) bool {
 	return t.metric == m || !t.flat && t.metric.under(m)
 }
 
 // slot returns the slot of the period p that the calendar at lies in, or nil if it is over already at
 // now. It may be moved by the next call.
-func (t *tally) slot(p threescale.Period, at, now *calendar) (*slot, *transit) {
+func (t *metricUsage) slot(p threescale.Period, at, now *calendar) (*slot, *transit) {
 	current := t.running(p, now)
 	switch {
 	case at.start[p] == current.start:
@@ -103,14 +103,14 @@ const late = 120
 
 // running returns the slot of the period that is running now, turned if the last one is over. Where the clock went
 // back, the last one has not begun.
-func (t *tally) running(p threescale.Period, now *calendar) *slot {
+func (t *metricUsage) running(p threescale.Period, now *calendar) *slot {
 	if s := &t.now[p]; s.start == now.start[p] && s.start != 0 || p == threescale.Eternity {
 		return s
 	}
 	return t.turn(p, now)
 }
 
-func (t *tally) turn(p threescale.Period, now *calendar) *slot {
+func (t *metricUsage) turn(p threescale.Period, now *calendar) *slot {
 	s := &t.now[p]
 	switch {
 	case s.start > now.start[p] && s.start-now.start[threescale.Minute] <= late:
@@ -132,8 +132,8 @@ func (t *tally) turn(p threescale.Period, now *calendar) *slot {
 	return s
 }
 
-// idle reports whether nothing of the tally is pending or was delivered lately.
-func (t *tally) idle(now int64) bool {
+// idle reports whether nothing of the metricUsage is pending or was delivered lately.
+func (t *metricUsage) idle(now int64) bool {
 	s, moving := &t.now[threescale.Eternity], &t.moving[threescale.Eternity]
-	return s.pending == 0 && moving.doubtful == 0 && moving.lately(now) == 0
+	return s.pending == 0 && moving.unresolved == 0 && moving.lately(now) == 0
 }
