@@ -42,34 +42,61 @@ func OpenCertificates(cert, key, clients string) (*Certificates, error) {
 
 // Reload reads the files again, and puts them in force for handshakes to come.
 func (c *Certificates) Reload() error {
-	if c == nil {
-		return nil
+	apply, err := c.Provision()
+	if err == nil {
+		apply()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.reload()
+	return err
 }
 
-func (c *Certificates) reload() error {
+// Provision reads the files again without putting them in force; apply does that for handshakes to come, and cannot fail.
+func (c *Certificates) Provision() (apply func(), err error) {
+	if c == nil {
+		return func() {}, nil
+	}
 	seen := c.stamps()
+	next, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.current.Store(next)
+		c.seen = seen
+	}, nil
+}
+
+// reloadLocked reads the files again, and puts them in force.
+func (c *Certificates) reloadLocked() error {
+	seen := c.stamps()
+	next, err := c.read()
+	if err != nil {
+		return err
+	}
+	c.current.Store(next)
+	c.seen = seen
+	return nil
+}
+
+// read makes a server's configuration of the files.
+func (c *Certificates) read() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
-		return fmt.Errorf("access: certificate: %q: %w", c.cert, err)
+		return nil, fmt.Errorf("access: certificate: %q: %w", c.cert, err)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	if c.clients != "" {
 		text, err := os.ReadFile(c.clients)
 		if err != nil {
-			return fmt.Errorf("access: client authorities: %w", err)
+			return nil, fmt.Errorf("access: client authorities: %w", err)
 		}
 		config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 		if !config.ClientCAs.AppendCertsFromPEM(text) {
-			return fmt.Errorf("access: client authorities: %q: expected certificates in PEM", c.clients)
+			return nil, fmt.Errorf("access: client authorities: %q: expected certificates in PEM", c.clients)
 		}
 	}
-	c.current.Store(config)
-	c.seen = seen
-	return nil
+	return config, nil
 }
 
 func (c *Certificates) stamps() (out [3]stamp) {
@@ -102,7 +129,7 @@ func (c *Certificates) look(now time.Time) {
 	if c.stamps() == c.seen {
 		return
 	}
-	err := c.reload()
+	err := c.reloadLocked()
 	if said := c.bad; c.Trouble != nil && (err != nil) != said {
 		c.Trouble(err)
 	}

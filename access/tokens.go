@@ -40,15 +40,29 @@ func Open(file string, kind Kind) (*Tokens, error) {
 }
 
 // Reload reads the file again, and puts what it says in force at once and whole. On an error, which holds
-// no secret, everything stays as it was. What comes in meanwhile is judged by the one or the other.
+// no secret, everything stays as it was. A request that comes in meanwhile is judged by the old or the new tokens.
 func (t *Tokens) Reload() error {
+	apply, err := t.Provision()
+	if err == nil {
+		apply()
+	}
+	return err
+}
+
+// Provision reads the file again without putting it in force; apply does that, and cannot fail. Several files can so be
+// checked before any of them counts. An error holds no secret.
+func (t *Tokens) Provision() (apply func(), err error) {
 	if t == nil {
-		return nil
+		return func() {}, nil
 	}
 	list, err := readFile(t.file, t.kind)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return func() { t.replace(list) }, nil
+}
+
+func (t *Tokens) replace(list []*Grant) {
 	known := make(grants, len(list)+len(t.beside))
 	for _, g := range append(list, t.beside...) {
 		if t.kind == Producers {
@@ -57,7 +71,6 @@ func (t *Tokens) Reload() error {
 		known[g.digest] = g
 	}
 	t.current.Store(&known)
-	return nil
 }
 
 // Add lets a token in that stands in no file, for as long as the process lives. It is for the time before

@@ -12,12 +12,12 @@ import (
 
 // authentication says who may send and who may look, and whom the daemon trusts.
 type authentication struct {
-	producers, operators *access.Tokens   // nil: nobody is asked
-	limiter              *access.Crowd    // the traffic listener's connections; nil before it is bound
-	renew                func() error     // takes new certificates; nil: there are none
-	backend              threescale.Trust // whom the clients of the backend trust
-	authorities          string           // its file; empty: the system's
-	local                string           // an operator's token, good for everything as long as this daemon lives
+	producers, operators *access.Tokens                   // nil: nobody is asked
+	limiter              *access.Crowd                    // the traffic listener's connections; nil before it is bound
+	certificates         func() (apply func(), err error) // provisions those of the listeners; nil before they are bound
+	backend              threescale.Trust                 // whom the clients of the backend trust
+	authorities          string                           // its file; empty: the system's
+	local                string                           // an operator's token, good for everything as long as this daemon lives
 }
 
 // newAuthentication reads the files of tokens. Its errors are about the configuration.
@@ -36,16 +36,27 @@ func newAuthentication(c *config.Config) (*authentication, error) {
 	return g, errors.Join(keyed("auth.tokens_file", bad[0]), keyed("admin.tokens_file", bad[1]))
 }
 
-// reload reads them again; the error names the key. A bad file keeps what was in force.
-func (g *authentication) reload() error {
-	if err := g.trust(); err != nil {
-		return err
+// provision reads every file again: the backend's authorities, both files of tokens, and the listeners' certificates. Nothing
+// is in force before apply, which cannot fail, so that one bad file keeps all of them as they were. The error names each key
+// whose file is bad.
+func (g *authentication) provision() (apply func(), err error) {
+	trusted, bad := authorities("backend.ca_file", g.authorities)
+	producers, badProducers := g.producers.Provision()
+	operators, badOperators := g.operators.Provision()
+	certificates, badCertificates := func() {}, error(nil)
+	if g.certificates != nil {
+		certificates, badCertificates = g.certificates()
 	}
-	err := errors.Join(keyed("auth.tokens_file", g.producers.Reload()), keyed("admin.tokens_file", g.operators.Reload()))
-	if g.renew != nil {
-		err = errors.Join(err, g.renew())
+	err = errors.Join(bad, keyed("auth.tokens_file", badProducers), keyed("admin.tokens_file", badOperators), badCertificates)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return func() {
+		g.backend.Set(trusted)
+		producers()
+		operators()
+		certificates()
+	}, nil
 }
 
 // trust reads the authorities of the backend.

@@ -74,9 +74,14 @@ func (d *listeners) sayOpen(log *zap.Logger, c *config.Config) {
 	}
 }
 
-// renew takes new certificates, if there are.
-func (d *listeners) renew() error {
-	return errors.Join(keyed("tls", d.certificates[0].Reload()), keyed("admin.tls", d.certificates[1].Reload()))
+// provision reads the certificates of both listeners again. Neither is in force before apply, which cannot fail.
+func (d *listeners) provision() (apply func(), err error) {
+	traffic, bad := d.certificates[0].Provision()
+	admin, badAdmin := d.certificates[1].Provision()
+	if err := errors.Join(keyed("tls", bad), keyed("admin.tls", badAdmin)); err != nil {
+		return nil, err
+	}
+	return func() { traffic(); admin() }, nil
 }
 
 func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
@@ -99,7 +104,7 @@ func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 // serve answers on every listener, asking for tokens as g says, each in a goroutine that close ends. The channel gets the error of a
 // listener that stops by itself.
 func (d *listeners) serve(g *authentication) <-chan error {
-	g.renew, g.limiter = d.renew, d.limiter
+	g.certificates, g.limiter = d.provision, d.limiter
 	broken := make(chan error, 3)
 	for _, l := range d.all() {
 		go func() {

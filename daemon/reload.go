@@ -22,7 +22,7 @@ type reloads struct {
 	latest  atomic.Pointer[config.Config] // as a reload took it last
 	first   [sha256.Size]byte             // the fingerprint of the files it was read from at the start
 
-	mu   sync.Mutex // guards what follows, and lets one reload in at a time
+	mu   sync.Mutex // guards what follows, and is held for the whole of a reload: there is one at a time
 	last time.Time  // when it went well
 	bad  bool       // the latest did not
 
@@ -45,57 +45,73 @@ func (r *reloads) figures() console.Reload {
 // reloading reads the configuration again; removed are services that are meant to go.
 type reloading func(removed []string) (console.Reloaded, error)
 
-// readLocked reads the configuration and the files it names again, and notes what a reload changes. When something is wrong
-// with it, or it looks cut off, what was in force stays so, and the error says what is wrong, without secrets.
-func (r *reloads) readLocked(log *zap.Logger, g *authentication, removed []string) (*config.Config, console.Reloaded, error) {
+// provisioned is a configuration that was read and checked, with every file it names, and is not in force yet.
+type provisioned struct {
+	config *config.Config
+	apply  func() // puts tokens, certificates and authorities in force; cannot fail
+	answer console.Reloaded
+	gone   []string // services that were configured before
+}
+
+// provisionLocked reads the configuration and the files it names again, and changes nothing. The error says what is wrong with
+// them, without secrets; a configuration that looks cut off is one.
+func (r *reloads) provisionLocked(g *authentication, removed []string) (*provisioned, error) {
 	before := r.latest.Load()
 	c, err := r.source.Read()
 	if err == nil {
 		err = c.Follows(before, removed)
 	}
-	if err == nil {
-		err = g.reload()
+	if err != nil {
+		return nil, err
 	}
-	if r.bad = err != nil; err != nil {
-		r.refused++
-		log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))
-		return nil, console.Reloaded{}, err
+	apply, err := g.provision()
+	if err != nil {
+		return nil, err
 	}
-	for _, w := range c.Warnings() {
-		log.Warn(w)
-	}
-	if gone := c.Removed(before); len(gone) > 0 {
-		log.Warn("services removed from the configuration: from now on their usage is taken only with credentials of its own",
-			zap.Strings("services", gone))
-	}
-	r.latest.Store(c)
-	if level, err := zapcore.ParseLevel(c.Log.Level); err == nil {
-		r.source.Level.SetLevel(level)
-	}
-	done := console.Reloaded{}
-	done.Applied, done.NeedsRestart = c.Changes(r.started, before)
-	return c, done, nil
+	next := &provisioned{config: c, apply: apply, gone: c.Removed(before)}
+	next.answer.Applied, next.answer.NeedsRestart = c.Changes(r.started, before)
+	return next, nil
 }
 
 // reload puts in force the services and their credentials, tokens, certificates, authorities and the log's level, as the files
-// have them now. Everything else that has changed takes a restart, and the answer names it.
+// have them now: all of them, or with an error none. Everything else that has changed takes a restart, and the answer names it.
 func (d *daemon) reload(removed []string) (console.Reloaded, error) {
 	r := &d.reloads
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c, done, err := r.readLocked(d.log, d.auth, removed)
-	if err != nil {
-		return done, err
+	next, err := r.provisionLocked(d.auth, removed)
+	if r.bad = err != nil; err != nil {
+		r.refused++
+		d.log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))
+		return console.Reloaded{}, err
 	}
-	changed := d.services.apply(d, eventServices(c.Services))
+	d.applyLocked(next)
+	return next.answer, nil
+}
+
+// applyLocked puts a checked configuration in force, and logs what changed. Nothing in it can fail.
+func (d *daemon) applyLocked(next *provisioned) {
+	r := &d.reloads
+	for _, w := range next.config.Warnings() {
+		d.log.Warn(w)
+	}
+	if len(next.gone) > 0 {
+		d.log.Warn("services removed from the configuration: from now on their usage is taken only with credentials of its own",
+			zap.Strings("services", next.gone))
+	}
+	next.apply()
+	r.latest.Store(next.config)
+	if level, err := zapcore.ParseLevel(next.config.Log.Level); err == nil {
+		r.source.Level.SetLevel(level)
+	}
+	changed := d.services.apply(d, eventServices(next.config.Services))
 	r.last = time.Now()
 	r.done++
-	d.log.Info("services reloaded", zap.Int("services", len(c.Services)), zap.Strings("credentials_changed", changed),
-		zap.Strings("applied", done.Applied))
-	if len(done.NeedsRestart) > 0 {
-		d.log.Warn("changed keys are not in force before a restart", zap.Strings("keys", done.NeedsRestart))
+	d.log.Info("services reloaded", zap.Int("services", len(next.config.Services)), zap.Strings("credentials_changed", changed),
+		zap.Strings("applied", next.answer.Applied))
+	if len(next.answer.NeedsRestart) > 0 {
+		d.log.Warn("changed keys are not in force before a restart", zap.Strings("keys", next.answer.NeedsRestart))
 	}
-	return done, nil
 }
 
 // watch reloads at every SIGHUP, and when a file has changed, until its context ends. What a reload returns is logged by it.
