@@ -26,13 +26,18 @@ type sums struct {
 	sealed, requeued, delivered, dead uint64
 }
 
-// step reads a page, and books with some chance. It reports whether there was one.
-func (k *keeper) step(ctx context.Context, s *spool.Spool, wait time.Duration) bool {
+// begin makes the reader of this life, behind what is booked.
+func (k *keeper) begin(s *spool.Spool) {
 	if k.accounts == nil {
 		k.now = k.booked
 		s.Booked(max(1, k.booked.next))
 		k.accounts = s.Accounts()
 	}
+}
+
+// step reads a page, and books with some chance. It reports whether there was one.
+func (k *keeper) step(ctx context.Context, s *spool.Spool, wait time.Duration) bool {
+	k.begin(s)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	page, err := k.accounts.Next(ctx)
@@ -66,7 +71,8 @@ func (k *keeper) end() {
 
 // balance reads what is left and compares the sums with the counts.
 func (k *keeper) balance(ctx context.Context, s *spool.Spool) {
-	for k.accounts == nil || k.now.next < s.AccountsEnd() {
+	k.begin(s)
+	for max(1, k.now.next) < s.AccountsEnd() { // 1: nothing was ever recorded
 		if !k.step(ctx, s, time.Minute) {
 			k.book.fault("the accounts end at %d, the batch log at %d", k.now.next, s.AccountsEnd())
 			return

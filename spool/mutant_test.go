@@ -13,9 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var allMutants = slices.Concat(mutants, troubleMutants, manifestMutants)
+
 // TestMutantsApply keeps the mutants in step with the code: each one's text stands there exactly once.
 func TestMutantsApply(t *testing.T) {
-	for _, m := range slices.Concat(mutants, troubleMutants) {
+	for _, m := range allMutants {
 		for _, c := range m.changes {
 			source, err := os.ReadFile(c.file)
 			require.NoError(t, err, m.name)
@@ -30,7 +32,7 @@ func TestMutants(t *testing.T) {
 	if os.Getenv("REPORTERD_MUTANTS") == "" {
 		t.Skip("takes minutes: set REPORTERD_MUTANTS=1")
 	}
-	for _, m := range slices.Concat(mutants, troubleMutants) {
+	for _, m := range allMutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
 			output, err := m.run(t)
 			var exit *exec.ExitError
@@ -50,6 +52,14 @@ var judges = map[string]string{
 	"give up what failed three times":        "TestRunningReadersWaitForTheDisk",
 	"believe the first reading of damage":    "TestWhatReadsWellTheSecondTimeIsNotDamaged",
 	"pass over damage that is not set aside": "TestDamageThatCannotBeSetAsideStops",
+
+	"manifest not written before the answer":               "TestWhatIsGoneFromTheJournalIsLost",
+	"torn end believed although the manifest knows better": "TestWhatIsGoneFromTheJournalIsLost",
+	"what the manifest knows to be accepted is forgotten":  "TestWhatIsGoneFromTheJournalIsLost",
+	"numbers of a lost end used again":                     "TestBatchLogLostItsEnd",
+	"batches of a log without its end sent again":          "TestBatchLogLostItsEnd",
+	"restored copy sent again":                             "TestOldCopyIsNotSentAgain",
+	"go on behind a torn end that is not set aside":        "TestTornEndThatCannotBeKeptEndsTheStart",
 }
 
 // test names the test that has to notice.

@@ -113,6 +113,7 @@ func TestPackage(t *testing.T) {
 	if os.Getenv(packagesVariable) == "" {
 		t.Skipf("builds and installs packages (root, Debian's mmdebstrap): %s=1", packagesVariable)
 	}
+	t.Parallel()
 	ready := newCleanDebian(t)
 	old, sums := packages(t, "1.0.0", "here")
 	_, same := packages(t, "1.0.0", "in/another/place") // and time zone, and some seconds later
@@ -165,6 +166,7 @@ func TestPackage(t *testing.T) {
 	assert.NoDirExists(t, d.path("/var/lib/reporterd"), "nothing is in it")
 	assert.NotContains(t, d.read("/etc/passwd"), "reporterd")
 	assert.EqualValues(t, 4, b.usage()["1001"]["app2"]["hits"])
+	d.keepsWhatAnAdministratorChanged(old+".deb", young+".deb")
 	d.unit(old+".deb", young+".deb", b)
 	assertRPM(t, young+".rpm")
 }
