@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reporterd/reporterd/disk/disktest"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
 // A torn end that the manifest knows to have been durable is damage: a start that cannot keep it in quarantine/ fails, and

@@ -128,6 +128,11 @@ func TestUpgrade(t *testing.T) {
 			assert.Equal(t, accepted, end.Events.Delivered+end.Events.Dead)
 			assert.EqualValues(t, 2, end.Events.Dead, "the two that nobody knows")
 			after.stop()
+
+			last := serve(t, s.set("backend.url", b.url)) // this version: behind itself, or once more after the older one
+			assert.Equal(t, end.Events, last.status().Events, "an older version in between is no damage")
+			assert.Empty(t, filesIn(t, s.dataDir(), "quarantine"))
+			last.stop()
 		})
 	}
 }
