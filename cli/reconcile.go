@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/console/client"
@@ -224,7 +225,7 @@ func showReport(s *screen, r *reconcile.Report, all bool) error {
 			head = true
 			fmt.Fprintln(table, "SERVICE\tHOUR (UTC)\tAPP\tMETRIC\tDELIVERED\tAMBIGUOUS\t3SCALE\tDELTA\tVERDICT")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%+d\t%s\n", c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(clean(c.AppID), "*"), clean(c.Metric),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%+d\t%s\n", c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(terminal.Clean(c.AppID), "*"), terminal.Clean(c.Metric),
 			c.Delivered, c.Ambiguous, c.Counted, c.Delta, verdictLine(c))
 	}
 	if err := table.Flush(); err != nil {
@@ -241,7 +242,7 @@ func verdictLine(c *reconcile.Cell) string {
 		line += "*"
 	}
 	if c.Reason != "" {
-		line += ": " + clean(c.Reason)
+		line += ": " + terminal.Clean(c.Reason)
 	}
 	for _, e := range c.Evidence {
 		line += fmt.Sprintf("; batch %s %s", e.Batch, e.Fate)
