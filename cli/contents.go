@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -129,26 +130,26 @@ const redactedText = "[redacted]"
 
 func (s *screen) batchTable(v *batchView) {
 	for _, row := range [][2]string{
-		{"batch", v.ID}, {"service", clean(v.ServiceID)}, {"credentials", v.Credentials},
-		{"events", fmt.Sprintf("%d in %d transactions, %s", v.Events, len(v.Transactions), size(int64(v.Bytes)))},
-		{"accepted", moment(v.Accepted)}, {"sealed", moment(v.Sealed)},
+		{"batch", v.ID}, {"service", terminal.Clean(v.ServiceID)}, {"credentials", v.Credentials},
+		{"events", fmt.Sprintf("%d in %d transactions, %s", v.Events, len(v.Transactions), terminal.Size(int64(v.Bytes)))},
+		{"accepted", terminal.Time(v.Accepted)}, {"sealed", terminal.Time(v.Sealed)},
 		{"attempts", fmt.Sprintf("%d, %d with an unknown outcome (%d undecided)", v.Attempts, v.Ambiguous, v.Undecided)},
-		{"last attempt", moment(v.Attempted)}, {"flat usage", fmt.Sprint(v.FlatUsage)},
+		{"last attempt", terminal.Time(v.Attempted)}, {"flat usage", fmt.Sprint(v.FlatUsage)},
 	} {
 		s.printf("%-13s %s\n", row[0], row[1])
 	}
 	s.printf("\n%-32s %-20s %8s %5s  %s\n", "APPLICATION", "TIMESTAMP", "EVENTS", "CODE", "USAGE")
 	for _, t := range v.Transactions {
-		s.printf("%-32s %-20s %8d %5s  %s\n", application(t.AppID, t.UserKey), moment(t.Timestamp), t.Events, code(t.Code), usageText(t.Usage))
+		s.printf("%-32s %-20s %8d %5s  %s\n", application(t.AppID, t.UserKey), terminal.Time(t.Timestamp), t.Events, code(t.Code), usageText(t.Usage))
 	}
 }
 
 // application names who used the API.
 func application(id, userKey string) string {
 	if userKey != "" {
-		return "user key " + clean(userKey)
+		return "user key " + terminal.Clean(userKey)
 	}
-	return clean(id)
+	return terminal.Clean(id)
 }
 
 func code(n int) string {
@@ -162,7 +163,7 @@ func code(n int) string {
 func usageText(usage map[string]uint64) string {
 	words := make([]string, 0, len(usage))
 	for metric, value := range usage {
-		words = append(words, fmt.Sprintf("%s=%d", clean(metric), value))
+		words = append(words, fmt.Sprintf("%s=%d", terminal.Clean(metric), value))
 	}
 	slices.Sort(words)
 	return strings.Join(words, " ")
@@ -196,7 +197,7 @@ func (s *screen) segment(ctx context.Context, dir, file string) error {
 		if !f.Sound {
 			sound = s.paint(red, "damaged ")
 		}
-		s.printf("%10d %12d %8d %10s  %s %s\n", row.Offset, row.First, row.Entries, size(row.Bytes), sound, row.contents())
+		s.printf("%10d %12d %8d %10s  %s %s\n", row.Offset, row.First, row.Entries, terminal.Size(row.Bytes), sound, row.contents())
 		return nil
 	})
 	if errors.Is(err, spool.ErrUnknownSegment) {
@@ -208,7 +209,7 @@ func (s *screen) segment(ctx context.Context, dir, file string) error {
 // contents says in a few words what is in a frame.
 func (f *frameRow) contents() string {
 	if f.Accepted != nil {
-		return "accepted " + moment(*f.Accepted)
+		return "accepted " + terminal.Time(*f.Accepted)
 	}
 	words := make([]string, 0, len(f.Records))
 	for kind, n := range f.Records {

@@ -1,32 +1,13 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/config"
-	"github.com/reporterd/reporterd/daemon"
 )
-
-// announced is the daemon that uses a directory, as it says: fallback is its address where it says nothing. own is a
-// token that is preferred.
-func announced(dir, fallback, own string) (*remote, error) {
-	text, err := os.ReadFile(filepath.Join(dir, daemon.AnnouncementFile))
-	lines := append(strings.Split(strings.TrimRight(string(text), "\n"), "\n"), "", "", "")
-	if err != nil || lines[0] == "" {
-		return newRemote(fallback, own)
-	}
-	r, err := newRemote(lines[0], cmp.Or(own, strings.TrimSpace(lines[1])))
-	if err == nil && lines[2] != "" {
-		r.pin(lines[2])
-	}
-	return r, err
-}
 
 // addDirectory defines the options of commands that work on a data directory.
 func addDirectory(cmd *cobra.Command) {

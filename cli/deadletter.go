@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/spool"
@@ -170,32 +171,44 @@ func newLetterList() *cobra.Command {
 	return cmd
 }
 
-// letterRow is how a table shows a letter.
-const letterRow = "%-24s %-20s %-24s %-24s %7s  %s\n"
-
-func (s *screen) letterHead() {
-	if !s.json {
-		s.printf(letterRow, "ID", "SINCE", "SERVICE", "APPLICATION", "EVENTS", "REASON")
-	}
+// letterTable prints dead letters: a row each, or an object each with JSON.
+type letterTable struct {
+	s     *screen
+	table *terminal.Table // nil: JSON
 }
 
-func (s *screen) letter(d *spool.DeadLetter) error {
+func (s *screen) letters() *letterTable {
 	if s.json {
-		return s.object(d)
+		return &letterTable{s: s}
 	}
-	s.printf(letterRow, d.ID, moment(d.CreatedAt), clean(d.ServiceID), application(d.AppID, d.UserKey),
-		strconv.FormatUint(d.Events, 10), clean(d.Reason.Code))
+	s.clear()
+	return &letterTable{s, terminal.NewTable(s.out, "ID", "SINCE", "SERVICE", "APPLICATION", "EVENTS", "REASON")}
+}
+
+func (t *letterTable) add(d *spool.DeadLetter) error {
+	if t.table == nil {
+		return t.s.object(d)
+	}
+	t.table.Row(d.ID, terminal.Time(d.CreatedAt), d.ServiceID, application(d.AppID, d.UserKey), strconv.FormatUint(d.Events, 10), d.Reason.Code)
 	return nil
 }
 
+// end prints the rows that were not printed yet.
+func (t *letterTable) end() {
+	if t.table != nil {
+		t.table.Flush()
+	}
+}
+
 func (s *screen) listLetters(all iter.Seq2[spool.DeadLetter, error], most int) error {
-	s.letterHead()
+	table := s.letters()
+	defer table.end()
 	n := 0
 	for d, err := range all {
 		if err != nil {
 			return err
 		}
-		if err := s.letter(&d); err != nil {
+		if err := table.add(&d); err != nil {
 			return err
 		}
 		if n++; n == most {
@@ -222,7 +235,7 @@ func newLetterShow() *cobra.Command {
 				if s.json {
 					return s.object(d)
 				}
-				s.letterTable(&d)
+				s.showLetter(&d)
 				return nil
 			})
 		},
@@ -233,20 +246,20 @@ func newLetterShow() *cobra.Command {
 	return cmd
 }
 
-func (s *screen) letterTable(d *spool.DeadLetter) {
+func (s *screen) showLetter(d *spool.DeadLetter) {
 	answer := "none: it was not sent"
 	if d.Answer.Status != 0 {
-		answer = strings.TrimSpace(fmt.Sprintf("%d %s", d.Answer.Status, clean(d.Answer.Code)))
+		answer = strings.TrimSpace(fmt.Sprintf("%d %s", d.Answer.Status, terminal.Clean(d.Answer.Code)))
 	}
 	for _, row := range [][2]string{
-		{"id", d.ID}, {"service", clean(d.ServiceID)}, {"application", application(d.AppID, d.UserKey)},
-		{"usage", usageText(d.Usage)}, {"events", strconv.FormatUint(d.Events, 10)}, {"timestamp", moment(d.Timestamp)},
-		{"reason", clean(d.Reason.Code)}, {"message", clean(d.Reason.Message)}, {"answer", answer},
-		{"attempts", strconv.Itoa(d.Attempts)}, {"dead since", moment(d.CreatedAt)},
+		{"id", d.ID}, {"service", terminal.Clean(d.ServiceID)}, {"application", application(d.AppID, d.UserKey)},
+		{"usage", usageText(d.Usage)}, {"events", strconv.FormatUint(d.Events, 10)}, {"timestamp", terminal.Time(d.Timestamp)},
+		{"reason", terminal.Clean(d.Reason.Code)}, {"message", terminal.Clean(d.Reason.Message)}, {"answer", answer},
+		{"attempts", strconv.Itoa(d.Attempts)}, {"dead since", terminal.Time(d.CreatedAt)},
 	} {
 		s.printf("%-12s %s\n", row[0], row[1])
 	}
 	if o := d.Original; o != nil {
-		s.printf("%-12s %s\n%-12s %s\n", "subject", clean(o.Subject), "payload", clean(o.Payload))
+		s.printf("%-12s %s\n%-12s %s\n", "subject", terminal.Clean(o.Subject), "payload", terminal.Clean(o.Payload))
 	}
 }

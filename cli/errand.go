@@ -127,17 +127,19 @@ func (e *errand) run(ctx context.Context, s *screen, l letters) error {
 
 // preview prints what would be done.
 func (e *errand) preview(ctx context.Context, s *screen, l letters) error {
-	s.letterHead()
+	table := s.letters()
+	defer table.end()
 	n, events := 0, uint64(0)
 	for d, err := range each(ctx, l, e.query, e.ids) {
 		if err != nil {
 			return err
 		}
-		if err := s.letter(&d); err != nil {
+		if err := table.add(&d); err != nil {
 			return err
 		}
 		n, events = n+1, events+d.Events
 	}
+	table.end()
 	if !s.json {
 		s.printf("would %s %s with %s\n", e.do, count(n, "dead letter"), count(int(events), "event"))
 	}

@@ -1,21 +1,16 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/reporterd/reporterd/console/client"
 )
 
-const (
-	healthTimeout = 2 * time.Second // below what supervisors give a check
-	maxHealth     = 64 << 10        // of an answer, in bytes
-)
+// healthTimeout is below what service managers give a check.
+const healthTimeout = 2 * time.Second
 
 func newHealthcheck() *cobra.Command {
 	cmd := &cobra.Command{
@@ -35,7 +30,7 @@ line, 78 wrong configuration.`,
 			if err != nil {
 				return err
 			}
-			said, err := asked.ask(cmd.Context())
+			said, err := asked.daemon.Health(cmd.Context(), asked.path)
 			if err != nil {
 				return failed(err)
 			}
@@ -52,7 +47,7 @@ line, 78 wrong configuration.`,
 
 // health is one question to a daemon.
 type health struct {
-	daemon *remote
+	daemon *client.Client
 	path   string
 }
 
@@ -67,31 +62,7 @@ func newHealth(cmd *cobra.Command) (*health, error) {
 	}
 	var err error
 	if h.daemon, err = namedDaemon(cmd); err == nil {
-		h.daemon.client.Timeout = timeout
+		h.daemon.SetTimeout(timeout)
 	}
 	return h, err
-}
-
-// ask returns what the daemon says when it is well, and otherwise why it is not.
-func (h *health) ask(ctx context.Context) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.daemon.base+h.path, nil)
-	if err != nil {
-		return "", err
-	}
-	answer, err := h.daemon.client.Do(request)
-	if err != nil {
-		return "", fmt.Errorf("ask the daemon: %w", err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxHealth))
-	said := strings.TrimSpace(string(text))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("ask the daemon: %w", err)
-	case answer.StatusCode == http.StatusOK:
-		return said, nil
-	case answer.StatusCode == http.StatusServiceUnavailable:
-		return "", errors.New(said)
-	}
-	return "", fmt.Errorf("the daemon answered %s: is %s its admin listener?", answer.Status, h.daemon.base)
 }

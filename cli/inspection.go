@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/spool"
@@ -89,7 +90,7 @@ func listSegments(ctx context.Context, s *screen, dir string) error {
 		if s.json {
 			return s.object(segmentRow{g.File, g.First, g.Next - g.First, g.Frames, g.Bytes, g.Size, string(g.State)})
 		}
-		s.printf("%-41s %12d %12d %8d %10s  %s\n", g.File, g.First, g.Next-g.First, g.Frames, size(g.Bytes),
+		s.printf("%-41s %12d %12d %8d %10s  %s\n", g.File, g.First, g.Next-g.First, g.Frames, terminal.Size(g.Bytes),
 			s.paint(colours[g.State], string(g.State)))
 		return nil
 	})
@@ -184,7 +185,7 @@ func (s *screen) sumUp(v spool.Verdict) {
 		how = "in use by a daemon"
 	}
 	s.printf("%s, %s, %s and %s read, %s; %s already in quarantine\n", count(v.Files, "file"), count(v.Frames, "frame"),
-		size(v.Bytes), count(v.Letters, "dead letter"), how, count(v.Quarantined, "file"))
+		terminal.Size(v.Bytes), count(v.Letters, "dead letter"), how, count(v.Quarantined, "file"))
 	if v.Damaged == 0 {
 		s.printf("%s\n", s.paint(green, "no damage"))
 	}

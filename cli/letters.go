@@ -1,27 +1,17 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/spool"
@@ -43,7 +33,7 @@ func openLetters(ctx context.Context, cmd *cobra.Command, reveal bool) (letters,
 		if reveal {
 			return nil, misuse(errors.New("--reveal-user-keys: the admin API never tells user keys: read them in the directory, without --admin-url"))
 		}
-		return newRemote(address, os.Getenv(adminToken))
+		return remoteOf(dial(address))
 	}
 	c, err := directory(cmd)
 	if err != nil {
@@ -54,7 +44,7 @@ func openLetters(ctx context.Context, cmd *cobra.Command, reveal bool) (letters,
 		return nil, failed(err)
 	}
 	if inUse && !reveal {
-		return announced(c.DataDir, c.Admin.Listen, os.Getenv(adminToken))
+		return remoteOf(find(c))
 	}
 	stored, err := spool.OpenLetters(ctx, spool.InspectOptions{Dir: c.DataDir})
 	if err != nil {
@@ -114,9 +104,9 @@ func (l *local) close() error {
 }
 
 // namedDaemon is the daemon of --admin-url, or the one that uses the directory.
-func namedDaemon(cmd *cobra.Command) (*remote, error) {
+func namedDaemon(cmd *cobra.Command) (*client.Client, error) {
 	if address, _ := cmd.Flags().GetString("admin-url"); address != "" {
-		return newRemote(address, os.Getenv(adminToken))
+		return dial(address)
 	}
 	c, err := directory(cmd)
 	if err != nil {
@@ -125,161 +115,67 @@ func namedDaemon(cmd *cobra.Command) (*remote, error) {
 	if _, err := os.Stat(c.DataDir); err != nil { // the daemon of another directory would answer
 		return nil, misuse(fmt.Errorf("data_dir: %w; name another with --data-dir", err))
 	}
-	return announced(c.DataDir, c.Admin.Listen, os.Getenv(adminToken))
-}
-
-// remoteTimeout bounds a call of the admin API: a page of a thousand letters is requeued with one fsync.
-const remoteTimeout = time.Minute
-
-// maxReply is how much of an answer is read.
-const maxReply = 64 << 20
-
-// remote is the admin API of a daemon.
-type remote struct {
-	base   string
-	token  string // empty: none
-	client *http.Client
+	return find(c)
 }
 
 // adminToken is the variable that holds an operator's token, for commands that ask a daemon.
 const adminToken = "REPORTERD_ADMIN_TOKEN"
 
-// newRemote takes a URL, or an address as listeners have it, and a token, if there is one.
-func newRemote(address, token string) (*remote, error) {
-	r := &remote{token: token, client: &http.Client{Timeout: remoteTimeout}}
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		var dialer net.Dialer
-		r.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", path)
-		}}
-		r.base = "http://admin"
-		return r, nil
+// dial makes the client of the daemon at --admin-url.
+func dial(address string) (*client.Client, error) {
+	c, err := client.New(address, os.Getenv(adminToken))
+	if err != nil {
+		return nil, misuse(fmt.Errorf("--admin-url: %w", err))
 	}
-	if !strings.Contains(address, "://") {
-		address = "http://" + daemon.Reachable(address)
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, misuse(fmt.Errorf("--admin-url: %q: expected http://host:port or unix:/path", address))
-	}
-	r.base = strings.TrimSuffix(u.String(), "/")
-	return r, nil
+	return c, nil
 }
 
-// pin trusts the certificate in a file and no other, whatever names it has: it is the daemon's on this machine.
-func (r *remote) pin(file string) {
-	r.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{
-		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // VerifyPeerCertificate is stricter
-		VerifyPeerCertificate: func(chain [][]byte, _ [][]*x509.Certificate) error {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			for len(text) > 0 && len(chain) > 0 {
-				var block *pem.Block
-				if block, text = pem.Decode(text); block == nil {
-					break
-				}
-				if bytes.Equal(block.Bytes, chain[0]) {
-					return nil
-				}
-			}
-			return fmt.Errorf("the certificate is not the one in %s", file)
-		},
-	}}
+// find makes the client of the daemon that uses the data directory of a configuration.
+func find(c *config.Config) (*client.Client, error) {
+	found, err := client.Find(c.DataDir, c.Admin.Listen, os.Getenv(adminToken))
+	if err != nil {
+		return nil, misuse(fmt.Errorf("--admin-url: %w", err))
+	}
+	return found, nil
 }
+
+func remoteOf(daemon *client.Client, err error) (letters, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &remote{daemon}, nil
+}
+
+// remote has a running daemon do it.
+type remote struct{ daemon *client.Client }
 
 func (r *remote) page(ctx context.Context, q console.DeadLetterQuery) ([]spool.DeadLetter, string, error) {
-	v := url.Values{}
-	for name, text := range map[string]string{
-		"service_id": q.ServiceID, "reason": q.Reason, "cursor": q.Cursor, "since": stamp(q.Since), "until": stamp(q.Until),
-	} {
-		if text != "" {
-			v.Set(name, text)
+	page, err := r.daemon.DeadLetters(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	letters := make([]spool.DeadLetter, len(page.Letters))
+	for i, text := range page.Letters {
+		if err := json.Unmarshal(text, &letters[i]); err != nil {
+			return nil, "", err
 		}
 	}
-	if q.Limit > 0 {
-		v.Set("limit", strconv.Itoa(q.Limit))
-	}
-	var answer struct {
-		Letters []spool.DeadLetter `json:"deadletters"`
-		Next    string             `json:"next"`
-	}
-	err := r.call(ctx, http.MethodGet, "/api/v1/deadletters?"+v.Encode(), nil, &answer)
-	return answer.Letters, answer.Next, err
+	return letters, page.Next, nil
 }
 
 func (r *remote) one(ctx context.Context, id string) (d spool.DeadLetter, err error) {
-	err = r.call(ctx, http.MethodGet, "/api/v1/deadletters/"+url.PathEscape(id), nil, &d)
+	text, err := r.daemon.DeadLetter(ctx, id)
+	if err == nil {
+		err = json.Unmarshal(text, &d)
+	}
 	return d, err
 }
 
-func (r *remote) order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
-	body := map[string]any{"dry_run": o.DryRun, "restamp": o.Restamp}
-	if len(o.IDs) > 0 {
-		body["ids"] = o.IDs
-	} else {
-		q := o.Query
-		for name, value := range map[string]string{
-			"service_id": q.ServiceID, "reason": q.Reason, "since": stamp(q.Since), "until": stamp(q.Until), "cursor": q.Cursor,
-		} {
-			body[name] = value
-		}
-		body["limit"], body["all"] = q.Limit, true
-	}
-	err = r.call(ctx, http.MethodPost, "/api/v1/deadletters/"+string(do), body, &out)
-	return out, err
+func (r *remote) order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
+	return r.daemon.OrderDeadLetters(ctx, string(do), o)
 }
 
 func (r *remote) close() error { return nil }
-
-// call asks, and reads the answer into into. A problem becomes an error in the daemon's words.
-func (r *remote) call(ctx context.Context, method, path string, body, into any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, method, r.base+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if r.token != "" {
-		request.Header.Set("Authorization", "Bearer "+r.token)
-	}
-	answer, err := r.client.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask the daemon: %w; name its admin listener with --admin-url", err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if text, err = io.ReadAll(io.LimitReader(answer.Body, maxReply)); err != nil {
-		return fmt.Errorf("ask the daemon: %w", err)
-	}
-	if answer.StatusCode == http.StatusOK {
-		return json.Unmarshal(text, into)
-	}
-	var problem struct{ Detail string }
-	if json.Unmarshal(text, &problem) != nil || problem.Detail == "" {
-		return fmt.Errorf("the daemon answered %s: is %s its admin listener?", answer.Status, r.base)
-	}
-	return &refusedOrder{answer.StatusCode, problem.Detail}
-}
-
-// refusedOrder is what the daemon answered instead of what was asked of it.
-type refusedOrder struct {
-	status int // of HTTP
-	detail string
-}
-
-func (r *refusedOrder) Error() string { return r.detail }
-
-// stamp is a time in a query; nothing for none.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
 
 // openSpool opens the data directory of a daemon that does not run. It returns once it was read.
 func openSpool(c *config.Config) (*spool.Spool, error) {

@@ -80,7 +80,7 @@ func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
 			assert.EqualValues(t, 2, byKey["events"])
 			assert.Len(t, lettersOf(t, dir, "deadletter ls -o json --service 1001 --reason application_not_found --since 1h"), 1)
 			assert.Empty(t, lettersOf(t, dir, "deadletter ls -o json --older-than 1h"))
-			assert.Regexp(t, `(?m)^\S+ +\S+Z 1001 +nosuch +3  application_not_found$`, fine(t, dir, "deadletter ls"))
+			assert.Regexp(t, `(?m)^\S+ +\S+Z +1001 +nosuch +3 +application_not_found$`, fine(t, dir, "deadletter ls"))
 
 			id := byKey["id"].(string)
 			for _, line := range []string{"deadletter ls", "deadletter show " + id, "deadletter export", "deadletter export --format csv"} {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/daemon"
 	"github.com/reporterd/reporterd/internal/lifecycle"
@@ -174,10 +175,10 @@ func (r *serviceRow) line() string {
 	}
 	names := make([]string, len(r.Metrics))
 	for i, m := range r.Metrics {
-		names[i] = clean(m.SystemName)
+		names[i] = terminal.Clean(m.SystemName)
 	}
 	by := map[string]string{"1": "user_key", "2": "app_id", "oauth": "client_id", "oidc": "client_id"}[r.Version]
-	return strings.Join([]string{id, clean(r.Name), clean(r.State), by, strings.Join(names, " "), clean(strings.Join(r.Plans, ", "))}, "\t")
+	return strings.Join([]string{id, terminal.Clean(r.Name), terminal.Clean(r.State), by, strings.Join(names, " "), terminal.Clean(strings.Join(r.Plans, ", "))}, "\t")
 }
 
 func metricsOf(ctx context.Context, p *portal.Client, serviceID string) ([]metricRow, error) {
@@ -235,7 +236,7 @@ func examine(ctx context.Context, s *screen, p *portal.Client, c *config.Config,
 		if !f.OK {
 			mark, colour = "FAIL", red
 		}
-		s.printf("%s  %-18s  %s\n", s.paint(colour, mark), f.Name, clean(f.Detail))
+		s.printf("%s  %-18s  %s\n", s.paint(colour, mark), f.Name, terminal.Clean(f.Detail))
 		if f.Advice != "" {
 			s.printf("      %-18s  → %s\n", "", f.Advice)
 		}

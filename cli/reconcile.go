@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,8 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/ledger"
@@ -115,12 +116,11 @@ func outcome(r *reconcile.Report) error {
 }
 
 // compareNow has the daemon compare, or does it here where none runs.
-func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.Report, *remote, error) {
+func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.Report, *client.Client, error) {
 	services, _ := cmd.Flags().GetStringArray("service")
 	since, _ := cmd.Flags().GetString("since")
 	address, _ := cmd.Flags().GetString("admin-url")
-	token := os.Getenv(adminToken)
-	var daemon *remote
+	var daemon *client.Client
 	if address == "" {
 		c, err := directory(cmd)
 		if err != nil {
@@ -134,16 +134,16 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 			report, err := compareHere(ctx, s, c, services, since)
 			return report, nil, err
 		}
-		if daemon, err = announced(c.DataDir, c.Admin.Listen, token); err != nil {
+		if daemon, err = find(c); err != nil {
 			return nil, nil, err
 		}
 	} else {
 		var err error
-		if daemon, err = newRemote(address, token); err != nil {
+		if daemon, err = dial(address); err != nil {
 			return nil, nil, err
 		}
 	}
-	daemon.client.Timeout = compareTimeout
+	daemon.SetTimeout(compareTimeout)
 	q := url.Values{}
 	for _, id := range services {
 		q.Add("service_id", id)
@@ -159,9 +159,9 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 		Enabled bool `json:"enabled"`
 		reconcile.Report
 	}
-	err := daemon.call(ctx, http.MethodPost, "/api/v1/reconcile?"+q.Encode(), nil, &answer)
-	var refused *refusedOrder
-	if errors.As(err, &refused) && refused.status == http.StatusNotFound && len(services) > 0 {
+	err := daemon.Call(ctx, http.MethodPost, "/api/v1/reconcile?"+q.Encode(), nil, &answer)
+	var refused *client.Refusal
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound && len(services) > 0 {
 		err = misuse(fmt.Errorf("--service: %w", err))
 	}
 	return &answer.Report, daemon, err
@@ -225,7 +225,7 @@ func showReport(s *screen, r *reconcile.Report, all bool) error {
 			head = true
 			fmt.Fprintln(table, "SERVICE\tHOUR (UTC)\tAPP\tMETRIC\tDELIVERED\tAMBIGUOUS\t3SCALE\tDELTA\tVERDICT")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%+d\t%s\n", c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(clean(c.AppID), "*"), clean(c.Metric),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%+d\t%s\n", c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(terminal.Clean(c.AppID), "*"), terminal.Clean(c.Metric),
 			c.Delivered, c.Ambiguous, c.Counted, c.Delta, verdictLine(c))
 	}
 	if err := table.Flush(); err != nil {
@@ -242,7 +242,7 @@ func verdictLine(c *reconcile.Cell) string {
 		line += "*"
 	}
 	if c.Reason != "" {
-		line += ": " + clean(c.Reason)
+		line += ": " + terminal.Clean(c.Reason)
 	}
 	for _, e := range c.Evidence {
 		line += fmt.Sprintf("; batch %s %s", e.Batch, e.Fate)
@@ -265,20 +265,18 @@ func summaryLine(r *reconcile.Report) string {
 }
 
 // resolveParked decides about the parked reports whose fate is known. The daemon takes each decision once.
-func resolveParked(ctx context.Context, s *screen, cmd *cobra.Command, daemon *remote, r *reconcile.Report) error {
+func resolveParked(ctx context.Context, s *screen, cmd *cobra.Command, daemon *client.Client, r *reconcile.Report) error {
 	if daemon == nil {
 		return misuse(errors.New("--resolve: expected a daemon that runs: it decides about its own reports"))
 	}
-	var parked struct {
-		Parked []console.Parked `json:"parked"`
-	}
-	if err := daemon.call(ctx, http.MethodGet, "/api/v1/parked?limit=500", nil, &parked); err != nil {
+	parked, err := daemon.Parked(ctx, "", 500)
+	if err != nil {
 		return failed(err)
 	}
 	yes, _ := cmd.Flags().GetBool("yes")
 	in := bufio.NewReader(cmd.InOrStdin())
 	decided := 0
-	for _, p := range parked.Parked {
+	for _, p := range parked {
 		fate, what := decision(r, p.ID)
 		if fate == "" {
 			continue
@@ -291,13 +289,13 @@ func resolveParked(ctx context.Context, s *screen, cmd *cobra.Command, daemon *r
 				continue
 			}
 		}
-		if err := daemon.call(ctx, http.MethodPost, "/api/v1/parked/"+url.PathEscape(p.ID)+"/"+fate, nil, &struct{}{}); err != nil {
+		if err := daemon.Settle(ctx, p.ID, fate); err != nil {
 			return failed(fmt.Errorf("batch %s: %w", p.ID, err))
 		}
 		decided++
 		s.printf("%s: done\n", question)
 	}
-	s.printf("%s decided about, %d left\n", count(decided, "parked report"), len(parked.Parked)-decided)
+	s.printf("%s decided about, %d left\n", count(decided, "parked report"), len(parked)-decided)
 	return nil
 }
 

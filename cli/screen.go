@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/reporterd/reporterd/daemon"
 	"github.com/spf13/cobra"
@@ -103,35 +101,4 @@ func (s *screen) clear() {
 		fmt.Fprint(s.err, "\r\x1b[K")
 		s.drawn = false
 	}
-}
-
-// clean makes text that others chose fit for a terminal: what is not printable could command it.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
-}
-
-// moment prints a time as people and machines read it; nothing for none.
-func moment(t time.Time) string {
-	if t.IsZero() || t.Unix() == 0 {
-		return "-"
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-// size prints bytes in the largest unit that leaves at least one.
-func size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n)/1024, 0
-	for value >= 1024 && unit < len(units)-1 {
-		value, unit = value/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }

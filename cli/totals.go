@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -163,7 +164,7 @@ func (s *screen) totals(t *totals) {
 		s.printf("%-12s %s\n", row.name, s.paint(colour, fmt.Sprintf("%12d", row.n)))
 	}
 	s.printf("\nlive batches: %d, dead letters: %d, segments: %d, on disk: %s, in quarantine: %s\n",
-		t.Batches, t.DeadLetters, t.Segments, size(t.Bytes), size(t.Quarantined))
+		t.Batches, t.DeadLetters, t.Segments, terminal.Size(t.Bytes), terminal.Size(t.Quarantined))
 	if len(t.Lanes) == 0 {
 		return
 	}
@@ -171,6 +172,6 @@ func (s *screen) totals(t *totals) {
 		"SERVICE", "CREDENTIALS", "BATCHES", "TRANSACTIONS", "EVENTS", "IN JOURNAL", "AMBIGUOUS", "OLDEST USAGE")
 	for _, l := range t.Lanes {
 		s.printf("%-20s %-12s %8d %12d %12d %12d %9d  %s\n",
-			clean(l.ServiceID), l.Credentials, l.Batches, l.Transactions, l.Events, l.Journal, l.Ambiguous, moment(l.Oldest))
+			terminal.Clean(l.ServiceID), l.Credentials, l.Batches, l.Transactions, l.Events, l.Journal, l.Ambiguous, terminal.Time(l.Oldest))
 	}
 }

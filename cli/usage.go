@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/threescale/analytics"
 	"github.com/reporterd/reporterd/threescale/portal"
@@ -229,7 +230,7 @@ func findService(ctx context.Context, p *portal.Client, name string) (portal.Ser
 		if s.ServiceID() == name || s.SystemName == name || s.Name == name {
 			return s, nil
 		}
-		names = append(names, s.ServiceID()+" ("+clean(s.Name)+")")
+		names = append(names, s.ServiceID()+" ("+terminal.Clean(s.Name)+")")
 	}
 	return portal.Service{}, fmt.Errorf("%q: the portal shows no such service: expected one of %s", name, some(names))
 }
@@ -240,7 +241,7 @@ func findApplication(all []portal.Application, name string) (portal.Application,
 		if a.Reported == name || a.Name == name || strconv.FormatInt(a.ID, 10) == name {
 			return a, nil
 		}
-		names = append(names, clean(cmp.Or(a.Reported, a.Name)))
+		names = append(names, terminal.Clean(cmp.Or(a.Reported, a.Name)))
 	}
 	return portal.Application{}, fmt.Errorf("--app: %q: the service has no such application: expected one of %s", name, some(names))
 }
@@ -287,11 +288,11 @@ func usageJSON(s *screen, q usageQuery, one portal.Service, rows []time.Time, co
 
 // usageTable prints a row for each hour, day or month, with a bar where there is one column.
 func usageTable(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) {
-	s.printf("%s, %s: %s, by %s, %s\n", one.ServiceID(), clean(one.Name), clean(q.metric), q.by, q.zone)
+	s.printf("%s, %s: %s, by %s, %s\n", one.ServiceID(), terminal.Clean(one.Name), terminal.Clean(q.metric), q.by, q.zone)
 	most := int64(1)
 	head := fmt.Sprintf("%-16s", strings.ToUpper(q.by))
 	for _, c := range columns {
-		head += fmt.Sprintf("  %14s", clean(c.name))
+		head += fmt.Sprintf("  %14s", terminal.Clean(c.name))
 		for _, v := range c.values {
 			most = max(most, v)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/ingest"
 	ingestnats "github.com/reporterd/reporterd/ingest/nats"
@@ -48,7 +49,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most i
 			log.Warn("listening beyond this machine, and nobody is asked who they are",
 				zap.String("listener", "nats"), zap.String("address", server.Address()))
 		}
-		m.server, url, m.lazy = server, "nats://"+Reachable(server.Address()), new(server.Unsynced())
+		m.server, url, m.lazy = server, "nats://"+client.Reachable(server.Address()), new(server.Unsynced())
 	}
 	secure, err := natsTLS(c.NATS)
 	if err == nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/reporterd/reporterd/console/client"
 )
 
 // quickStart is what serve --sandbox prints when it is ready: commands to copy and paste.
@@ -45,7 +47,7 @@ func (m *messages) tryIt() string {
 
   nats --server nats://%s pub usage.1001 '{"app_id":"app1","usage":{"hits":1}}'
 
-`, Reachable(m.server.Address()))
+`, client.Reachable(m.server.Address()))
 }
 
 // browser is an address for a browser on this machine.

@@ -1,0 +1,141 @@
+// Package client asks the admin API of a daemon. It also writes and reads the file in the data directory by which a command
+// finds the daemon that uses the directory, so that the writer and the reader agree on its format.
+//
+// It shares the types of the API with console, so that a field which the server adds is the client's, too.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Timeout bounds a call unless SetTimeout says otherwise: a page of a thousand dead letters is requeued with one fsync.
+const Timeout = time.Minute
+
+const (
+	maxAnswer = 64 << 20 // bytes of an answer of the API that are read
+	maxHealth = 64 << 10 // bytes of an answer of a health check that are read
+)
+
+// Client asks one daemon. Its methods may be called concurrently; SetTimeout comes before them.
+type Client struct {
+	base  string // without a slash at the end
+	token string // of an operator; empty: none is sent
+	http  *http.Client
+}
+
+// Refusal is an error that the daemon answered, in its words.
+type Refusal struct {
+	Status int // of HTTP
+	Detail string
+}
+
+func (r *Refusal) Error() string { return r.Detail }
+
+// New makes a client of an admin listener: a URL, or an address as a listener has it (host:port, or unix:/path). An empty token
+// is not sent. The error is about the address.
+func New(address, token string) (*Client, error) {
+	c := &Client{token: token, http: &http.Client{Timeout: Timeout}}
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		var dialer net.Dialer
+		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", path)
+		}}
+		c.base = "http://admin"
+		return c, nil
+	}
+	if !strings.Contains(address, "://") {
+		address = "http://" + Reachable(address)
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%q: expected http://host:port or unix:/path", address)
+	}
+	c.base = strings.TrimSuffix(u.String(), "/")
+	return c, nil
+}
+
+// SetTimeout bounds each call from now on, from the connection to the end of the answer.
+func (c *Client) SetTimeout(d time.Duration) { c.http.Timeout = d }
+
+// Reachable is a bound address as a process on the same machine dials it: a wildcard address becomes localhost.
+func Reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Call sends body as JSON, and reads the answer into the value that into points to. An answer other than 200 is a *Refusal
+// when the daemon says why.
+func (c *Client) Call(ctx context.Context, method, path string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the daemon: %w; name its admin listener with --admin-url", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer)); err != nil {
+		return fmt.Errorf("ask the daemon: %w", err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return json.Unmarshal(text, into)
+	}
+	var problem struct{ Detail string }
+	if json.Unmarshal(text, &problem) != nil || problem.Detail == "" {
+		return c.unexpected(answer.Status)
+	}
+	return &Refusal{answer.StatusCode, problem.Detail}
+}
+
+// Health asks /readyz, or /livez, without a token. It returns what the daemon says when it is well, and otherwise why not.
+func (c *Client) Health(ctx context.Context, path string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("ask the daemon: %w", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxHealth))
+	said := strings.TrimSpace(string(text))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("ask the daemon: %w", err)
+	case answer.StatusCode == http.StatusOK:
+		return said, nil
+	case answer.StatusCode == http.StatusServiceUnavailable:
+		return "", errors.New(said)
+	}
+	return "", c.unexpected(answer.Status)
+}
+
+func (c *Client) unexpected(status string) error {
+	return fmt.Errorf("the daemon answered %s: is %s its admin listener?", status, c.base)
+}
