@@ -10,7 +10,6 @@ import (
 // and sends one report at a time, so it delays nobody else. The Sender's mutex guards it.
 type lane struct {
 	key      spool.LaneKey
-	busy     bool              // has live batches
 	head     []spool.BatchInfo // live batches that are not set aside, the earliest deadline first
 	fresh    []spool.BatchInfo // of a lane with a backlog, the latest ones, the last first
 	inFlight map[spool.BatchID]struct{}
@@ -30,6 +29,8 @@ type lane struct {
 	awaitingProof int // batches set aside for want of an answer
 
 	dead logLimiter
+
+	placement // in the Sender's schedule
 }
 
 func newLane(key spool.LaneKey) *lane {
@@ -81,15 +82,6 @@ func (l *lane) first(batches []spool.BatchInfo) *spool.BatchInfo {
 		}
 	}
 	return nil
-}
-
-// servedBefore reports whether a lane is served before another: the one with fewer reports in flight, and of
-// equals the one that waited longer.
-func (l *lane) servedBefore(other *lane) bool {
-	if len(l.inFlight) != len(other.inFlight) {
-		return len(l.inFlight) < len(other.inFlight)
-	}
-	return l.picked < other.picked
 }
 
 // fail books a failed attempt that began at started, and waits before the next. Attempts that were in

@@ -87,11 +87,12 @@ func TestStateOfALane(t *testing.T) {
 }
 
 func TestLanesTakeTurns(t *testing.T) {
-	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), limit: limit{now: 4, most: 4}, lanes: map[spool.LaneKey]*lane{}}
+	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), limit: limit{now: 4, most: 4}, lanes: map[spool.LaneKey]*lane{}, schedule: newSchedule()}
 	for _, id := range []string{"1", "2", "3"} {
 		l := waiting(9)
 		l.key.ServiceID, l.allowance = id, 9
 		s.lanes[l.key] = l
+		s.schedule.place(l, start)
 	}
 	for range 4 {
 		l, b := s.pickLocked(start)
@@ -100,6 +101,7 @@ func TestLanesTakeTurns(t *testing.T) {
 		l.picked = s.picks
 		l.inFlight[b.ID] = struct{}{}
 		s.inFlight++
+		s.schedule.place(l, start)
 	}
 	for _, l := range s.lanes {
 		assert.GreaterOrEqual(t, len(l.inFlight), 1)
@@ -110,7 +112,7 @@ func TestLanesTakeTurns(t *testing.T) {
 }
 
 func TestManySickLanesLeaveRoomForAHealthyOne(t *testing.T) {
-	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), limit: limit{now: 4, most: 4}, lanes: map[spool.LaneKey]*lane{}}
+	s := &Sender{options: Options{MaxInFlight: 4}.withDefaults(), limit: limit{now: 4, most: 4}, lanes: map[spool.LaneKey]*lane{}, schedule: newSchedule()}
 	for _, id := range []string{"1", "2", "3", "4", "5"} {
 		l := waiting(1)
 		l.key.ServiceID = id
@@ -118,6 +120,7 @@ func TestManySickLanesLeaveRoomForAHealthyOne(t *testing.T) {
 			l.fail(Verdict{Kind: Ambiguous}, start, start, func(int) time.Duration { return 0 })
 		}
 		s.lanes[l.key] = l
+		s.schedule.place(l, start)
 	}
 	served := map[string]bool{}
 	for {
@@ -127,6 +130,7 @@ func TestManySickLanesLeaveRoomForAHealthyOne(t *testing.T) {
 		}
 		l.inFlight[b.ID] = struct{}{}
 		s.inFlight++
+		s.schedule.place(l, start)
 		if l.trouble.exists() {
 			s.inTrouble++
 		}

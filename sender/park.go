@@ -58,6 +58,7 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 			return err
 		}
 		s.spool.Recall(id)
+		s.touchKey(b.Lane)
 		s.poke()
 		return nil
 	}
@@ -68,9 +69,20 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 	s.options.Settled(b, r)
 	s.counts.resolved(b, r)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.releaseLocked(id)
+	s.mu.Unlock()
+	s.touchKey(b.Lane)
+	s.poke()
 	return nil
+}
+
+// touchKey has the lane of a key, if there is one, looked at by the next wake-up.
+func (s *Sender) touchKey(key spool.LaneKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.lanes[key]; l != nil {
+		s.schedule.touch(l)
+	}
 }
 
 // decided is the end of a parked batch. What was too old when it was attempted was not in the report: whatever

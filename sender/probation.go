@@ -69,6 +69,7 @@ func (d *delivery) ask(s proof.Scope, x *examination, w *probation) {
 		defer d.mu.Unlock()
 		w.asking-- // there is no room: the batch comes back when its wait is over
 		d.lane.asking--
+		d.schedule.touch(d.lane)
 	}
 }
 
@@ -95,6 +96,7 @@ func (s *Sender) setAsideLocked(id spool.BatchID, w *probation, due time.Time, w
 		w.lane.awaitingProof++
 	}
 	w.due, w.wanted = due, wanted
+	s.schedule.touch(w.lane)
 	s.spool.SetAside(id)
 	if s.nextProbation.IsZero() || due.Before(s.nextProbation) {
 		s.nextProbation = due
@@ -107,6 +109,7 @@ func (s *Sender) recallLocked(id spool.BatchID, w *probation) {
 		w.lane.awaitingProof--
 	}
 	w.due, w.wanted = time.Time{}, false
+	s.schedule.touch(w.lane)
 	s.spool.Recall(id)
 }
 
@@ -133,6 +136,7 @@ func (s *Sender) releaseLocked(id spool.BatchID) {
 		if w.wanted {
 			w.lane.awaitingProof--
 		}
+		s.schedule.touch(w.lane)
 		delete(s.probations, id)
 	}
 }
@@ -145,6 +149,7 @@ func (s *Sender) answered(id spool.BatchID, w *probation, asked threescale.Crede
 	now, l := time.Now(), w.lane
 	w.asking--
 	l.asking--
+	s.schedule.touch(l)
 	due := now
 	switch current, ok := s.credentialsOf(l.key); {
 	case f == nil:

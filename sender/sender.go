@@ -108,6 +108,7 @@ type Sender struct {
 	lanes         map[spool.LaneKey]*lane
 	probations    map[spool.BatchID]*probation
 	nextProbation time.Time // when one of them is due; zero: none waits for time to pass
+	schedule      *schedule
 	limit         limit
 	breaker       breaker
 	inFlight      int // attempts under way
@@ -133,6 +134,7 @@ func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string
 		limit:      newLimit(o.MaxInFlight),
 		progress:   make(chan struct{}),
 		counts:     newCounts(),
+		schedule:   newSchedule(),
 	}
 }
 
@@ -174,7 +176,7 @@ func (s *Sender) launch(ctx context.Context) time.Time {
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.recallDueLocked(now)
-	s.refreshLocked()
+	s.refreshLocked(now)
 	for ctx.Err() == nil {
 		l, b := s.pickLocked(now)
 		if b == nil {
@@ -187,21 +189,25 @@ func (s *Sender) launch(ctx context.Context) time.Time {
 
 // pickLocked returns the batch to try next: of the lanes that may, the one with the fewest reports in flight,
 // and of these the one that waited longest. Lanes in trouble share half of the room, so that many of
-// them cannot keep a healthy one waiting; and while the breaker is open they share one call. The mutex is
-// held.
-func (s *Sender) pickLocked(now time.Time) (best *lane, b *spool.BatchInfo) {
+// them cannot keep a healthy one waiting; and while the breaker is open they share one call.
+func (s *Sender) pickLocked(now time.Time) (*lane, *spool.BatchInfo) {
 	if s.inFlight >= s.limit.room() {
 		return nil, nil
 	}
-	for _, l := range s.lanes {
-		if l.trouble.exists() && !s.mayTryTroubledLocked(now) || best != nil && !l.servedBefore(best) {
-			continue
+	troubled := s.mayTryTroubledLocked(now)
+	for {
+		best := s.schedule.ready.top()
+		if l := s.schedule.readyTroubled.top(); l != nil && troubled && (best == nil || l.rank.before(best.rank)) {
+			best = l
 		}
-		if candidate := l.ready(now); candidate != nil {
-			best, b = l, candidate
+		if best == nil {
+			return nil, nil
 		}
+		if b := best.ready(now); b != nil {
+			return best, b
+		}
+		s.schedule.remove(best) // not ready any more: its next change places it again
 	}
-	return best, b
 }
 
 // mayTryTroubledLocked reports whether one more lane in trouble may try. The mutex is held.
@@ -220,6 +226,7 @@ func (s *Sender) startAttemptLocked(ctx context.Context, l *lane, b spool.BatchI
 	l.inFlight[b.ID] = struct{}{}
 	s.inFlight++
 	s.fillLocked(now)
+	s.schedule.place(l, now)
 	sick := l.trouble.exists()
 	if sick {
 		s.inTrouble++
@@ -235,6 +242,7 @@ func (s *Sender) endAttempt(l *lane, id spool.BatchID, sick bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(l.inFlight, id)
+	s.schedule.touch(l)
 	s.inFlight--
 	s.fillLocked(time.Now())
 	if sick {
@@ -251,20 +259,26 @@ func (s *Sender) progressedLocked() {
 }
 
 // nextAttemptLocked is the earliest moment at which a waiting lane may try, or a batch in probation is due; zero
-// if nothing waits for time to pass. The mutex is held.
+// if nothing waits for time to pass.
 func (s *Sender) nextAttemptLocked(now time.Time) (next time.Time) {
 	next = s.nextProbation
-	for _, l := range s.lanes {
-		at := l.notBefore
-		if l.trouble.exists() && s.breaker.open && s.breaker.notBefore.After(at) {
-			at = s.breaker.notBefore
-		}
-		if !at.After(now) || l.idle() == nil {
-			continue
-		}
-		if next.IsZero() || at.Before(next) {
+	consider := func(at time.Time) {
+		if at.After(now) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
+	}
+	var breaker time.Time // lanes in trouble may not try earlier
+	if s.breaker.open {
+		breaker = s.breaker.notBefore
+	}
+	if l := s.schedule.waiting.top(); l != nil {
+		consider(l.due)
+	}
+	if l := s.schedule.waitingTroubled.top(); l != nil {
+		consider(latest(l.due, breaker))
+	}
+	if s.schedule.readyTroubled.top() != nil {
+		consider(breaker)
 	}
 	return next
 }
@@ -297,6 +311,7 @@ func (s *Sender) Kick(serviceID string) {
 // hastenLocked lets a lane try from a moment on. The mutex is held.
 func (s *Sender) hastenLocked(l *lane, at time.Time) {
 	l.notBefore, l.probing.notBefore = at, at
+	s.schedule.touch(l)
 	if l.awaitingProof == 0 {
 		return
 	}

@@ -92,6 +92,7 @@ func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 	default:
 		s.backendSilentLocked(l, time.Now())
 	}
+	s.schedule.touch(l)
 	l.fail(v, began, time.Now(), func(failures int) time.Duration {
 		if v.Kind == Hold {
 			return around(s.options.HoldPoll)
@@ -126,6 +127,7 @@ func (s *Sender) recovered(l *lane) {
 
 // recoverLocked ends a lane's trouble, if there is any. The mutex is held.
 func (s *Sender) recoverLocked(l *lane, now time.Time) {
+	s.schedule.touch(l)
 	ended := l.succeed(now, s.share())
 	if !ended.logged {
 		return

@@ -9,32 +9,6 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// refreshLocked brings the heads of the lanes up to what the spool has. Only as many batches are looked at as
-// could be in flight, so that a long outage costs no memory here. The mutex is held: a batch leaves
-// flying only under it, so what is settled meanwhile cannot be picked again.
-func (s *Sender) refreshLocked() {
-	for _, l := range s.lanes {
-		l.head, l.fresh, l.busy = nil, nil, false
-	}
-	for _, key := range s.spool.Lanes() {
-		l, ok := s.lanes[key]
-		if !ok {
-			l = newLane(key)
-			s.lanes[key] = l
-		}
-		l.busy = true
-		l.head = s.heads(key)
-		if len(l.head) > s.share() { // there may be more behind them
-			l.fresh = s.sound(s.spool.Newest(key, s.share()+1))
-		}
-	}
-	for key, l := range s.lanes {
-		if !l.busy && len(l.inFlight) == 0 && l.asking == 0 && !key.Credentials.IsZero() {
-			delete(s.lanes, key)
-		}
-	}
-}
-
 // heads returns a lane's most urgent batches. Those that somebody has to decide about are set aside.
 func (s *Sender) heads(key spool.LaneKey) []spool.BatchInfo {
 	for {
@@ -113,7 +87,7 @@ func (s *Sender) waits(b *spool.BatchInfo) bool {
 func (s *Sender) Lanes() []LaneStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refreshLocked()
+	s.refreshLocked(time.Now())
 	questioned := make(map[*lane]int)
 	for _, w := range s.probations {
 		if !w.due.IsZero() {

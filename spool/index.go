@@ -20,10 +20,11 @@ type index struct {
 	requeues  uint64            // how many dead letters were requeued, or tried to be: the newest such batch's number
 	spent     map[BatchID][]pin // requeued letters whose files are not known to be gone, by the batch they died in
 	changed   chan struct{}
+	arrived   map[LaneKey]struct{} // lanes that got a batch since Arrived was called last
 }
 
 func newIndex(t *tally) *index {
-	return &index{lanes: make(map[LaneKey]*lane), tally: t, live: make(map[BatchID]*entry), spent: make(map[BatchID][]pin), changed: make(chan struct{})}
+	return &index{lanes: make(map[LaneKey]*lane), tally: t, live: make(map[BatchID]*entry), spent: make(map[BatchID][]pin), changed: make(chan struct{}), arrived: make(map[LaneKey]struct{})}
 }
 
 // lane returns the lane of a key, which may hold views.
@@ -206,6 +207,7 @@ func (x *index) add(e, behind *entry) {
 	l.ready.put(e)
 	x.live[e.id] = e
 	x.bytes += int64(e.length)
+	x.arrived[l.key] = struct{}{}
 }
 
 // remove takes an entry out of its lane.

@@ -26,6 +26,20 @@ func (s *Spool) Lanes() []LaneKey {
 	return keys
 }
 
+// Arrived returns the keys of the lanes that got a live batch since the call before, in no order; the first call returns
+// all that had some when the spool was opened, too. It is for one reader: the Sender.
+func (s *Spool) Arrived() []LaneKey {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	keys := make([]LaneKey, 0, len(x.arrived))
+	for key := range x.arrived {
+		keys = append(keys, key)
+	}
+	clear(x.arrived)
+	return keys
+}
+
 // Lane returns at most limit live batches of a lane, in the order of sealing.
 func (s *Spool) Lane(key LaneKey, limit int) []BatchInfo {
 	x := s.batches.index
