@@ -12,12 +12,12 @@ import (
 
 // authentication says who may send and who may look, and whom the daemon trusts.
 type authentication struct {
-	producers, operators *access.Tokens   // nil: nobody is asked
-	limiter              *access.Crowd    // the traffic listener's connections; nil before it is bound
-	renew                func() error     // takes new certificates; nil: there are none
-	backend              threescale.Trust // whom the clients of the backend trust
-	authorities          string           // its file; empty: the system's
-	local                string           // an operator's token, good for everything as long as this daemon lives
+	producers, operators *access.Tokens      // nil: nobody is asked
+	limiter              *access.ConnLimiter // the traffic listener's connections; nil before it is bound
+	renew                func() error        // takes new certificates; nil: there are none
+	backend              threescale.Trust    // whom the clients of the backend trust
+	authorities          string              // its file; empty: the system's
+	local                string              // an operator's token, good for everything as long as this daemon lives
 }
 
 // newAuthentication reads the files of tokens. Its errors are about the configuration.
