@@ -13,7 +13,7 @@ import (
 // authentication says who may send and who may look, and whom the daemon trusts.
 type authentication struct {
 	producers, operators *access.Tokens                   // nil: nobody is asked
-	limiter              *access.Crowd                    // the traffic listener's connections; nil before it is bound
+	limiter              *access.ConnLimiter              // the traffic listener's connections; nil before it is bound
 	certificates         func() (apply func(), err error) // provisions those of the listeners; nil before they are bound
 	backend              threescale.Trust                 // whom the clients of the backend trust
 	authorities          string                           // its file; empty: the system's

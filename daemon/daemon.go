@@ -122,7 +122,7 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 		return startAborted(ctx, d.log, err)
 	}
 	d.listeners.traffic.gate.open(d.handler)
-	d.listeners.traffic.express.SetExpress(d.engine.FastPath)
+	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
 	d.started.Store(true)
 	d.group.Go("watch for reloads", d.watch(reload))
 	d.manager.begin(d.statusLine)

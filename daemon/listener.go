@@ -16,18 +16,18 @@ import (
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
-	"github.com/reporterd/reporterd/ingest"
+	"github.com/reporterd/reporterd/ingest/traffic"
 )
 
 // listener is one bound address and the server behind it.
 type listener struct {
-	name    string // traffic, admin, sandbox
-	address string // as bound: host:port, or unix:/path
-	bound   net.Listener
-	server  *http.Server
-	secure  bool             // HTTPS; net/http fills in TLSConfig of its own, so that does not tell
-	gate    *readinessGate   // in front of the handler, where it comes later; else nil
-	express *ingest.Listener // the traffic listener's; else nil
+	name     string // traffic, admin, sandbox
+	address  string // as bound: host:port, or unix:/path
+	bound    net.Listener
+	server   *http.Server
+	secure   bool              // HTTPS; net/http fills in TLSConfig of its own, so that does not tell
+	gate     *readinessGate    // in front of the handler, where it comes later; else nil
+	fastPath *traffic.Listener // the traffic listener's; else nil
 }
 
 // bind takes an address and says so in the log. Nothing is answered before serve.
@@ -76,14 +76,14 @@ func (l *listener) shutdown(ctx context.Context) {
 	if err := l.server.Shutdown(ctx); err != nil {
 		_ = l.server.Close() // what it cut off is told by the client's own error
 	}
-	if l.express != nil {
-		l.express.Settle(expressPatience)
+	if l.fastPath != nil {
+		l.fastPath.WaitQuiescent(answerPatience)
 	}
 	_ = l.bound.Close() // a server that never began to serve does not know its listener
 }
 
-// expressPatience is how long an authorization that was asked for before a shutdown may wait for the disk.
-const expressPatience = 2 * time.Second
+// answerPatience is how long an authorization that was asked for before a shutdown may wait for the disk.
+const answerPatience = 2 * time.Second
 
 // sweep removes the socket of a daemon that was killed. One that answers belongs to another process.
 func sweep(ctx context.Context, path string) error {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
-	"github.com/reporterd/reporterd/ingest"
+	"github.com/reporterd/reporterd/ingest/traffic"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
@@ -21,7 +21,7 @@ type listeners struct {
 	backend        string    // where reports go: the sandbox, or what is configured
 
 	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
-	limiter      *access.Crowd           // the traffic listener's connections
+	limiter      *access.ConnLimiter     // the traffic listener's connections
 	bounds       access.Connections      // how many connections each listener may have
 }
 
@@ -38,15 +38,15 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {
 		return nil, err
 	}
-	d.limiter = access.NewCrowd(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
-	d.traffic.express = ingest.NewListener(d.limiter)
-	d.traffic.bound, d.traffic.server.ConnState = d.traffic.express, d.traffic.express.State
+	d.limiter = access.NewConnLimiter(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
+	d.traffic.fastPath = traffic.NewListener(d.limiter)
+	d.traffic.bound, d.traffic.server.ConnState = d.traffic.fastPath, d.traffic.fastPath.State
 	d.sayOpen(log, c)
 	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log, d.certificates[1])); err != nil {
 		d.close()
 		return nil, err
 	}
-	d.admin.bound = access.NewCrowd(deadlineListener{d.admin.bound, writePatience}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
+	d.admin.bound = access.NewConnLimiter(deadlineListener{d.admin.bound, writePatience}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
 	if !sandboxed {
 		return d, nil
 	}
@@ -54,7 +54,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		d.close()
 		return nil, err
 	}
-	d.sandbox.bound = access.NewCrowd(d.sandbox.bound, d.bounds.Sandbox, 0)
+	d.sandbox.bound = access.NewConnLimiter(d.sandbox.bound, d.bounds.Sandbox, 0)
 	d.backend = d.sandbox.curl()
 	return d, nil
 }
@@ -85,7 +85,7 @@ func (d *listeners) provision() (apply func(), err error) {
 }
 
 func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
-	s := ingest.NewServer(new(readinessGate), log)
+	s := traffic.NewServer(new(readinessGate), log)
 	if secure != nil {
 		s.TLSConfig = secure.Config()
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/ingest/traffic"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -85,8 +86,8 @@ func listen(t *testing.T, o Options) *listener {
 	}
 	l.Handler = NewHandler(o)
 	server := httptest.NewUnstartedServer(l.Handler)
-	server.Config = NewServer(l.Handler, zap.NewNop())
-	server.Listener = NewListener(server.Listener)
+	server.Config = traffic.NewServer(l.Handler, zap.NewNop())
+	server.Listener = traffic.NewListener(server.Listener)
 	server.Start()
 	t.Cleanup(server.Close)
 	l.address = server.Listener.Addr().String()

@@ -183,16 +183,16 @@ func (f *reading) text(name string, raw json.RawMessage) string {
 
 // number reads a usage value.
 func (f *reading) number(name string, raw json.RawMessage) uint64 {
-	n, err := strconv.ParseUint(string(raw), 10, 64)
-	switch {
-	case kind(raw) != "a number":
+	if kind(raw) != "a number" {
 		f.fault(name, "must be a number, not "+kind(raw))
-	case raw[0] == '-':
-		f.fault(name, "must not be negative")
+		return 0
+	}
+	n, err := wholeNumber(string(raw))
+	switch {
 	case errors.Is(err, strconv.ErrRange) || n > threescale.MaxValue:
 		f.fault(name, fmt.Sprintf("must be at most %d", uint64(threescale.MaxValue)))
 	case err != nil:
-		f.fault(name, "must be a whole number, written without fraction and exponent")
+		f.fault(name, err.Error())
 	default:
 		return n
 	}
@@ -204,10 +204,14 @@ func (f *reading) moment(raw json.RawMessage) int64 {
 	var t time.Time
 	unix, err := strconv.ParseInt(string(raw), 10, 64)
 	if kind(raw) == "a string" {
-		err = t.UnmarshalText([]byte(f.text("timestamp", raw)))
+		err = t.UnmarshalText([]byte(normalDate(f.text("timestamp", raw))))
 		unix = t.Unix()
 	}
-	if err != nil {
+	unit := finerUnit(unix)
+	switch {
+	case err == nil && unit != "":
+		f.fault("timestamp", "looks like "+unit+": send Unix seconds, or RFC 3339")
+	case err != nil:
 		f.fault("timestamp", "must be RFC 3339, such as 2026-11-21T19:37:05Z, or whole Unix seconds")
 	}
 	if unix == 0 {

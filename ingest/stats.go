@@ -30,19 +30,19 @@ type Traffic struct {
 	Bytes    uint64         // of their bodies, expanded
 }
 
-type counters struct{ events, reports, messages traffic }
+type counters struct{ events, reports, messages trafficCounters }
 
-type traffic struct {
+type trafficCounters struct {
 	requests [len(statuses)]atomic.Uint64
 	taken    atomic.Uint64
 	bytes    atomic.Uint64
 }
 
 // answered counts a request answered with status.
-func (t *traffic) answered(status int) { t.all(status, 1) }
+func (t *trafficCounters) answered(status int) { t.all(status, 1) }
 
 // all counts n requests answered with status.
-func (t *traffic) all(status, n int) {
+func (t *trafficCounters) all(status, n int) {
 	for i := range statuses {
 		if statuses[i] == status {
 			t.requests[i].Add(uint64(n))
@@ -52,13 +52,13 @@ func (t *traffic) all(status, n int) {
 }
 
 // took counts a request answered with 202.
-func (t *traffic) took(events, bytes int) {
+func (t *trafficCounters) took(events, bytes int) {
 	t.answered(http.StatusAccepted)
 	t.taken.Add(uint64(events))
 	t.bytes.Add(uint64(bytes))
 }
 
-func (t *traffic) snapshot() Traffic {
+func (t *trafficCounters) snapshot() Traffic {
 	s := Traffic{Requests: make(map[int]uint64, len(statuses)), Events: t.taken.Load(), Bytes: t.bytes.Load()}
 	for i := range statuses {
 		s.Requests[statuses[i]] = t.requests[i].Load()

@@ -1,4 +1,4 @@
-package ingest
+package traffic
 
 import (
 	"bufio"
@@ -73,8 +73,8 @@ func TestPlainGet(t *testing.T) {
 	}
 }
 
-// express answers plain requests with their query, and counts them.
-func express(served *atomic.Int32) Express {
+// fastPath answers plain requests with their query, and counts them.
+func fastPath(served *atomic.Int32) FastPath {
 	return func(dst []byte, _, query, _ string) ([]byte, bool) {
 		if query == "slow" {
 			return dst, false
@@ -104,12 +104,12 @@ func handled(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "handler "+r.URL.RawQuery+string(body))
 }
 
-// TestExpressAnswersBetween: the second request of a connection and those behind it, with others among them,
+// TestFastPathAnswersBetween: the second request of a connection and those behind it, with others among them,
 // for longer than a connection may rest.
-func TestExpressAnswersBetween(t *testing.T) {
+func TestFastPathAnswersBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var served atomic.Int32
-		client, answers := expressly(t, handled, express(&served))
+		client, answers := serveFastPath(t, handled, fastPath(&served))
 		ask(t, client, "first")
 		assert.Equal(t, "handler first", hear(t, answers), "whether it is the beginning is not known yet")
 		for i := range 20 {
@@ -129,29 +129,29 @@ func TestExpressAnswersBetween(t *testing.T) {
 	})
 }
 
-// TestExpressLeavesNoWriteDeadline: net/http sets none of its own, so one that is left on the connection would
+// TestFastPathLeavesNoWriteDeadline: net/http sets none of its own, so one that is left on the connection would
 // cut off an answer whose usage is already on disk, and the client would send the usage again.
-func TestExpressLeavesNoWriteDeadline(t *testing.T) {
+func TestFastPathLeavesNoWriteDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var served atomic.Int32
-		client, answers := expressly(t, handled, express(&served))
+		client, answers := serveFastPath(t, handled, fastPath(&served))
 		ask(t, client, "first")
 		hear(t, answers)
 		ask(t, client, "fast")
 		assert.Equal(t, "fast", hear(t, answers))
 		assert.EqualValues(t, 1, served.Load(), "the fast path answered it")
-		<-time.After(expressWrite + time.Second)
+		<-time.After(writeTimeout + time.Second)
 		ask(t, client, "slow")
 		assert.Equal(t, "handler slow", hear(t, answers))
 	})
 }
 
-// TestExpressBoundsEveryWrite: net/http clears the write deadline behind each of its requests; the fast path
+// TestFastPathBoundsEveryWrite: net/http clears the write deadline behind each of its requests; the fast path
 // must set it again, or a client that reads nothing holds the connection for ever.
-func TestExpressBoundsEveryWrite(t *testing.T) {
+func TestFastPathBoundsEveryWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var served atomic.Int32
-		client, answers := expressly(t, handled, express(&served))
+		client, answers := serveFastPath(t, handled, fastPath(&served))
 		ask(t, client, "first")
 		hear(t, answers)
 		ask(t, client, "fast")
@@ -159,15 +159,15 @@ func TestExpressBoundsEveryWrite(t *testing.T) {
 		ask(t, client, "slow")
 		hear(t, answers)
 		ask(t, client, "unread")
-		<-time.After(expressWrite + time.Second)
+		<-time.After(writeTimeout + time.Second)
 		assert.EqualValues(t, 2, served.Load())
 		_, err := answers.ReadByte()
-		assert.ErrorIs(t, err, io.EOF, "the server hung up after expressWrite")
+		assert.ErrorIs(t, err, io.EOF, "the server hung up after writeTimeout")
 	})
 }
 
-// TestExpressReadsNoBodies: what looks like a request in a body, or behind the beginning of another, is none.
-func TestExpressReadsNoBodies(t *testing.T) {
+// TestFastPathReadsNoBodies: what looks like a request in a body, or behind the beginning of another, is none.
+func TestFastPathReadsNoBodies(t *testing.T) {
 	for name, pieces := range map[string][]string{
 		"in a body":          {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", "%s"},
 		"behind a beginning": {"POST / HTTP/1.1\r\nHost: h\r\n", "Content-Length: %d\r\n\r\n%s"},
@@ -176,7 +176,7 @@ func TestExpressReadsNoBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var served atomic.Int32
-				client, answers := expressly(t, handled, express(&served))
+				client, answers := serveFastPath(t, handled, fastPath(&served))
 				ask(t, client, "slow")
 				hear(t, answers)
 				for _, piece := range pieces {
@@ -192,12 +192,12 @@ func TestExpressReadsNoBodies(t *testing.T) {
 	}
 }
 
-// TestExpressKnowsWhatIsBuffered: bytes that net/http has read beyond its request are the beginning of the next.
-func TestExpressKnowsWhatIsBuffered(t *testing.T) {
+// TestFastPathKnowsWhatIsBuffered: bytes that net/http has read beyond its request are the beginning of the next.
+func TestFastPathKnowsWhatIsBuffered(t *testing.T) {
 	for _, left := range []string{"P", "PO", "POS"} {
 		synctest.Test(t, func(t *testing.T) {
 			var served atomic.Int32
-			client, answers := expressly(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Method) }, express(&served))
+			client, answers := serveFastPath(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Method) }, fastPath(&served))
 			_, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"+left)
 			require.NoError(t, err)
 			assert.Equal(t, "GET", hear(t, answers))
@@ -210,11 +210,11 @@ func TestExpressKnowsWhatIsBuffered(t *testing.T) {
 	}
 }
 
-// TestExpressPipelined: requests that come together are answered in their order.
-func TestExpressPipelined(t *testing.T) {
+// TestFastPathPipelined: requests that come together are answered in their order.
+func TestFastPathPipelined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var served atomic.Int32
-		client, answers := expressly(t, handled, express(&served))
+		client, answers := serveFastPath(t, handled, fastPath(&served))
 		ask(t, client, "first")
 		hear(t, answers)
 		go func() {
@@ -230,14 +230,14 @@ func TestExpressPipelined(t *testing.T) {
 	})
 }
 
-// TestExpressFinishes: a shutdown in the middle of an answer lets it out.
-func TestExpressFinishes(t *testing.T) {
+// TestFastPathFinishes: a shutdown in the middle of an answer lets it out.
+func TestFastPathFinishes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server, listener := NewServer(http.HandlerFunc(handled), zap.NewNop()), NewListener(l)
 	server.ConnState = listener.State
 	begun, finish := make(chan struct{}), make(chan struct{})
-	listener.SetExpress(func(dst []byte, _, _, _ string) ([]byte, bool) {
+	listener.SetFastPath(func(dst []byte, _, _, _ string) ([]byte, bool) {
 		close(begun)
 		<-finish
 		return append(dst, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkept"...), true
@@ -255,9 +255,9 @@ func TestExpressFinishes(t *testing.T) {
 	<-begun
 	require.NoError(t, server.Shutdown(t.Context()))
 	require.ErrorIs(t, <-ended, http.ErrServerClosed)
-	assert.EqualValues(t, 1, listener.busy.Load(), "the answer is not written yet, and Settle waits for it")
+	assert.EqualValues(t, 1, listener.busy.Load(), "the answer is not written yet, and WaitQuiescent waits for it")
 	close(finish)
-	listener.Settle(time.Minute)
+	listener.WaitQuiescent(time.Minute)
 	assert.Equal(t, "kept", hear(t, answers))
 	_, err = answers.ReadByte()
 	assert.ErrorIs(t, err, io.EOF, "and then it is closed")

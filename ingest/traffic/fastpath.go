@@ -1,4 +1,4 @@
-package ingest
+package traffic
 
 import (
 	"bytes"
@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// Express answers a GET request that has nothing unusual about it, whole and at once: it appends the answer,
+// FastPath answers a GET request that has nothing unusual about it, whole and at once: it appends the answer,
 // head and body, to dst. When it returns false nothing has happened, and net/http answers the request.
 //
 // It is for calls that cost less than net/http does. The path is as sent; options is the header
 // 3scale-options, empty without one. It may be called concurrently, and may keep the strings.
-type Express func(dst []byte, path, query, options string) (answer []byte, ok bool)
+type FastPath func(dst []byte, path, query, options string) (answer []byte, ok bool)
 
-// expressPrefix is what a request must begin with to be looked at more closely.
-var expressPrefix = []byte("GET /transactions/auth")
+// fastPathPrefix is what a request must begin with to be looked at more closely.
+var fastPathPrefix = []byte("GET /transactions/auth")
 
 // plainGet takes apart a request of HTTP/1.1 that is whole, has no body and nothing in its head that would
 // change how it is answered. What it does not know it leaves to net/http, so that there is one reader of
 // HTTP; a fuzz test holds the two against each other.
 func plainGet(request []byte) (path, query, options string, ok bool) {
-	if !bytes.HasPrefix(request, expressPrefix) {
+	if !bytes.HasPrefix(request, fastPathPrefix) {
 		return "", "", "", false
 	}
 	line, rest, found := bytes.Cut(request, crlf)
@@ -59,22 +59,22 @@ func plainHead(head []byte) (options string, ok bool) {
 		}
 		value = bytes.Trim(value, " \t")
 		switch {
-		case equal(name, "host"):
+		case equalFold(name, "host"):
 			if hosts++; !plainHost(value) {
 				return "", false
 			}
-		case equal(name, "connection"):
-			if !equal(value, "keep-alive") {
+		case equalFold(name, "connection"):
+			if !equalFold(value, "keep-alive") {
 				return "", false
 			}
-		case equal(name, "3scale-options"):
+		case equalFold(name, "3scale-options"):
 			if optioned || !printable(value) {
 				return "", false
 			}
 			options, optioned = string(value), true
-		case equal(name, "user-agent"), equal(name, "accept"), equal(name, "accept-encoding"),
-			equal(name, "accept-language"), equal(name, "x-3scale-user-agent"):
-			if !shown(value) {
+		case equalFold(name, "user-agent"), equalFold(name, "accept"), equalFold(name, "accept-encoding"),
+			equalFold(name, "accept-language"), equalFold(name, "x-3scale-user-agent"):
+			if !printableOrBlank(value) {
 				return "", false
 			}
 		default:
@@ -84,8 +84,8 @@ func plainHead(head []byte) (options string, ok bool) {
 	}
 }
 
-// equal compares without regard to case; want is in small letters.
-func equal(got []byte, want string) bool {
+// equalFold compares without regard to case; want is in small letters.
+func equalFold(got []byte, want string) bool {
 	if len(got) != len(want) {
 		return false
 	}
@@ -110,8 +110,8 @@ func printable(text []byte) bool {
 	return true
 }
 
-// shown reports whether there is nothing but visible ASCII and blanks.
-func shown(text []byte) bool {
+// printableOrBlank reports whether there is nothing but visible ASCII and blanks.
+func printableOrBlank(text []byte) bool {
 	for _, b := range text {
 		if b < ' ' || b >= 0x7f {
 			return false
@@ -141,7 +141,7 @@ func plainHost(host []byte) bool {
 	return len(host) > 0
 }
 
-// Where a connection stands between requests, as net/http lets it be seen: it calls ConnState with StateIdle,
+// Where a connection state between requests, as net/http lets it be seen: it calls ConnState with StateIdle,
 // sets the deadline of the idle time, reads, and sets the next deadline when the first bytes are there. Only a
 // read in that moment begins a request; any other may be in the middle of one.
 const (
@@ -150,37 +150,37 @@ const (
 	between    // and the deadline is set: what is read now begins a request
 )
 
-// expressWrite is how long a client may take to read an answer. The deadline is renewed once in a while.
+// writeTimeout is how long a client may take to read an answer. The deadline is writeDeadlineSet once in a while.
 const (
-	expressWrite      = 30 * time.Second
-	expressWriteRenew = 10 * time.Second
+	writeTimeout      = 30 * time.Second
+	writeTimeoutRenew = 10 * time.Second
 )
 
 // State is for http.Server.ConnState.
 func (l *Listener) State(c net.Conn, s http.ConnState) {
 	if lazy, ok := c.(*lazyConn); ok && s == http.StateIdle {
 		lazy.mu.Lock()
-		lazy.stands = answered
+		lazy.state = answered
 		lazy.mu.Unlock()
 	}
 }
 
-// SetExpress lets e answer what it can, on all connections. It may be called while requests are served.
-func (l *Listener) SetExpress(e Express) { l.express.Store(&e) }
+// SetFastPath lets e answer what it can, on all connections. It may be called while requests are served.
+func (l *Listener) SetFastPath(e FastPath) { l.fastPath.Store(&e) }
 
-// Settle returns once no request is being answered by Express, or patience is over. Call it after the server
+// WaitQuiescent returns once no request is being answered by FastPath, or patience is over. Call it after the server
 // was shut down, which takes such connections for idle ones.
-func (l *Listener) Settle(patience time.Duration) {
+func (l *Listener) WaitQuiescent(patience time.Duration) {
 	for end := time.Now().Add(patience); l.busy.Load() > 0 && time.Now().Before(end); {
 		<-time.After(time.Millisecond)
 	}
 }
 
-// hasten answers what was read, if it is a request for Express. Its answer is written when it returns. Else
-// the request is net/http's from here on. It is also net/http's when whole is false: its buffer was not empty,
-// so what was read is not the beginning of a request.
-func (c *lazyConn) hasten(request []byte, whole bool) bool {
-	if !c.enter() {
+// answerFast answers what was read, if it is a request for FastPath. Its answer is written when it returns. Otherwise
+// net/http gets the bytes. It also gets them when whole is false: net/http's buffer was not empty then, so they
+// are not the beginning of a request.
+func (c *lazyConn) answerFast(request []byte, whole bool) bool {
+	if !c.beginAnswer() {
 		return false
 	}
 	answer, ok := c.answer[:0], false
@@ -190,34 +190,34 @@ func (c *lazyConn) hasten(request []byte, whole bool) bool {
 	if ok {
 		c.send(answer)
 	}
-	c.leave(ok)
+	c.endAnswer(ok)
 	return ok
 }
 
-// answer asks Express.
+// answer asks FastPath.
 func (l *Listener) answer(dst, request []byte) (answer []byte, ok bool) {
-	express := l.express.Load()
-	if express == nil {
+	fastPath := l.fastPath.Load()
+	if fastPath == nil {
 		return dst, false
 	}
 	path, query, options, ok := plainGet(request)
 	if !ok {
 		return dst, false
 	}
-	return (*express)(dst, path, query, options)
+	return (*fastPath)(dst, path, query, options)
 }
 
 // send writes an answer, and begins the idle time.
 func (c *lazyConn) send(answer []byte) {
 	now := time.Now()
-	if now.Sub(c.renewed) > expressWriteRenew {
-		c.renewed = now
-		_ = c.Conn.SetWriteDeadline(now.Add(expressWrite))
+	if now.Sub(c.writeDeadlineSet) > writeTimeoutRenew {
+		c.writeDeadlineSet = now
+		_ = c.Conn.SetWriteDeadline(now.Add(writeTimeout))
 	}
 	if _, err := c.Conn.Write(answer); err != nil {
 		_ = c.Conn.Close() // the read that comes next says so to net/http
 	}
-	if c.answer = answer; cap(answer) > keepAnswer {
+	if c.answer = answer; cap(answer) > maxKeptAnswer {
 		c.answer = nil
 	}
 	c.mu.Lock()
@@ -227,14 +227,14 @@ func (c *lazyConn) send(answer []byte) {
 	}
 }
 
-// keepAnswer bounds the room that is kept for answers, in bytes.
-const keepAnswer = 16 << 10
+// maxKeptAnswer bounds the room that is kept for answers, in bytes.
+const maxKeptAnswer = 16 << 10
 
-// enter begins to answer a request, unless the connection is not at the beginning of one, or closed.
-func (c *lazyConn) enter() bool {
+// beginAnswer begins to answer a request, unless the connection is not at the beginning of one, or closed.
+func (c *lazyConn) beginAnswer() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stands != between || c.closed {
+	if c.state != between || c.closed {
 		return false
 	}
 	c.serving = true
@@ -242,12 +242,12 @@ func (c *lazyConn) enter() bool {
 	return true
 }
 
-// leave ends that, and closes the connection if somebody wanted to meanwhile.
-func (c *lazyConn) leave(done bool) {
+// endAnswer ends what beginAnswer began, and closes the connection if Close was called meanwhile.
+func (c *lazyConn) endAnswer(done bool) {
 	c.mu.Lock()
 	c.serving = false
 	if !done {
-		c.stands = midRequest
+		c.state = midRequest
 	}
 	closed := c.closed
 	c.mu.Unlock()

@@ -1,4 +1,4 @@
-package ingest
+package traffic
 
 import (
 	"bufio"
@@ -35,18 +35,18 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.done); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// lazily serves h behind NewListener in a bubble, and returns the client's end of one connection.
-func lazily(t *testing.T, h http.HandlerFunc) (client net.Conn, answers *bufio.Reader) {
-	return expressly(t, h, nil)
+// serveConn serves h behind NewListener in a bubble, and returns the client's end of one connection.
+func serveConn(t *testing.T, h http.HandlerFunc) (client net.Conn, answers *bufio.Reader) {
+	return serveFastPath(t, h, nil)
 }
 
-// expressly does the same with an Express.
-func expressly(t *testing.T, h http.HandlerFunc, e Express) (client net.Conn, answers *bufio.Reader) {
+// serveFastPath does the same with an FastPath.
+func serveFastPath(t *testing.T, h http.HandlerFunc, e FastPath) (client net.Conn, answers *bufio.Reader) {
 	p := &pipes{incoming: make(chan net.Conn), done: make(chan struct{})}
 	server, listener := NewServer(h, zap.NewNop()), NewListener(p)
 	server.ConnState = listener.State
 	if e != nil {
-		listener.SetExpress(e)
+		listener.SetFastPath(e)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }() // ends with Shutdown
@@ -55,7 +55,7 @@ func expressly(t *testing.T, h http.HandlerFunc, e Express) (client net.Conn, an
 	t.Cleanup(func() {
 		_ = client.Close()
 		require.NoError(t, server.Shutdown(context.Background()))
-		listener.Settle(time.Minute)
+		listener.WaitQuiescent(time.Minute)
 		assert.ErrorIs(t, <-ended, http.ErrServerClosed)
 	})
 	return client, bufio.NewReader(client)
@@ -74,7 +74,7 @@ func echoes(w http.ResponseWriter, r *http.Request) {
 
 func TestConnectionServesMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, answers := lazily(t, echoes)
+		client, answers := serveConn(t, echoes)
 		for i := range 100 { // also far beyond the first timer, and across pauses
 			<-time.After(time.Duration(i) * time.Second)
 			body := strings.Repeat("x", i)
@@ -90,7 +90,7 @@ func TestConnectionServesMany(t *testing.T) {
 
 func TestConnectionTakesTheNextRequestEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, answers := lazily(t, echoes)
+		client, answers := serveConn(t, echoes)
 		go func() {
 			for _, body := range []string{"one", "two", "three"} {
 				postPlain(t, client, body)
@@ -111,7 +111,7 @@ func TestConnectionTakesTheNextRequestEarly(t *testing.T) {
 func TestConnectionTakesAnyCut(t *testing.T) {
 	for cut := 4090; cut <= 4100; cut++ {
 		synctest.Test(t, func(t *testing.T) {
-			client, answers := lazily(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.RawQuery) })
+			client, answers := serveConn(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.RawQuery) })
 			require.NoError(t, client.SetDeadline(time.Now().Add(time.Minute)))
 			query := strings.Repeat("q", 5000)
 			request := "GET /?" + query + " HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -146,7 +146,7 @@ func TestConnectionKeepsDeadlines(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client, answers := lazily(t, echoes)
+				client, answers := serveConn(t, echoes)
 				for range c.before {
 					postPlain(t, client, "x")
 					answer, err := http.ReadResponse(answers, nil)
@@ -165,7 +165,7 @@ func TestConnectionKeepsDeadlines(t *testing.T) {
 
 func TestConnectionStopsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, answers := lazily(t, echoes)
+		client, answers := serveConn(t, echoes)
 		postPlain(t, client, "x")
 		answer, err := http.ReadResponse(answers, nil)
 		require.NoError(t, err)
@@ -176,7 +176,7 @@ func TestConnectionStopsAtOnce(t *testing.T) {
 }
 
 func TestConnectionSaysWhyBeforeItCloses(t *testing.T) {
-	handler := NewHandler(Options{Services: []Service{{ID: "1001"}}, MaxBody: 1 << 10, Journal: nil})
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := NewServer(handler, zap.NewNop())

@@ -10,12 +10,12 @@ import (
 )
 
 // crowded is a listener whose accepted connections come out of a channel.
-func crowded(t *testing.T, most, perAddress int) (*Crowd, chan net.Conn) {
+func crowded(t *testing.T, most, perAddress int) (*ConnLimiter, chan net.Conn) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = inner.Close() })
-	c := NewCrowd(inner, most, perAddress)
+	c := NewConnLimiter(inner, most, perAddress)
 	came := make(chan net.Conn, 16)
 	go func() { // ends with the listener
 		for {
@@ -29,7 +29,7 @@ func crowded(t *testing.T, most, perAddress int) (*Crowd, chan net.Conn) {
 	return c, came
 }
 
-func dial(t *testing.T, c *Crowd) net.Conn {
+func dial(t *testing.T, c *ConnLimiter) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", c.Addr().String())
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestCrowd(t *testing.T) {
 	n, err := worker.Read(b[:])
 	require.NoError(t, err)
 	assert.Equal(t, 1, n, "who was answered stays")
-	assert.Equal(t, CrowdStats{Open: 3, Crowded: 2}, c.Stats())
+	assert.Equal(t, ConnLimiterStats{Open: 3, Crowded: 2}, c.Stats())
 }
 
 // TestOneAddress: an address has enough, and has more again once one of its connections ends.

@@ -1,0 +1,189 @@
+// Package traffic is the traffic listener: its HTTP server with its timeouts, its connections, and the fast path
+// that answers authorizations without net/http. It knows no events and imports neither ingest nor authorize: the
+// daemon gives it a handler and a FastPath.
+package traffic
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Listener is the traffic listener. It wraps each connection so that net/http needs fewer system calls and timers
+// for each request, which is most of the cost of a request of one event (BenchmarkIngest in test):
+//
+//   - net/http moves the read deadline four times for each request, and each time the runtime moves a timer. A
+//     lazyConn moves its timer only when the new deadline is earlier; when the timer fires before the deadline,
+//     it is set again.
+//   - While a handler runs, net/http reads one byte to notice a client that disconnects: a system call, and a
+//     goroutine that parks and wakes. A lazyConn answers that read with nothing. A client that disconnects is
+//     noticed when the response is written; its events are kept either way. A second read of one byte in a
+//     row comes from a buffer that is nearly full, and is a real read.
+//   - A request that the FastPath answers never reaches net/http (BenchmarkAuthorize in test).
+//
+// Deadlines are exact. Under TLS only the first of these applies.
+type Listener struct {
+	net.Listener
+	fastPath atomic.Pointer[FastPath]
+	busy     atomic.Int64 // requests that FastPath is answering
+}
+
+// NewListener wraps l. The server's ConnState must be the Listener's State.
+func NewListener(l net.Listener) *Listener { return &Listener{Listener: l} }
+
+// Accept implements net.Listener.
+func (l *Listener) Accept() (net.Conn, error) {
+	inner, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &lazyConn{Conn: inner, listener: l}, nil
+}
+
+// lazyConn is a connection with lazy read deadlines. As with any connection, one goroutine reads at a time,
+// and the deadline may be set beside it.
+type lazyConn struct {
+	net.Conn
+	listener         *Listener
+	answer           []byte    // room for answers of FastPath; the reader's
+	writeDeadlineSet time.Time // when the deadline for writing them was set; zero: there is none; the reader's
+	buffer           int       // how long the buffer of net/http is, in bytes; 0: not known yet; the reader's
+
+	mu      sync.Mutex    // guards the fields below
+	wanted  time.Time     // the deadline in force; zero: none
+	armed   time.Time     // what the connection below was told last; zero: nothing
+	idle    time.Duration // how long it may rest between requests; 0: for ever
+	state   int           // between, answered or midRequest
+	reading bool          // a read of the connection below is under way
+	serving bool          // FastPath is answering a request
+	probed  bool          // the last read was of one byte, and found nothing
+	closed  bool
+}
+
+// Read reads until the deadline in force, whatever the timer below says.
+func (c *lazyConn) Read(p []byte) (int, error) {
+	if len(p) == 1 && c.isBackgroundRead() {
+		return 0, nil
+	}
+	if c.buffer == 0 {
+		c.buffer = len(p) // nothing has been read yet, so this is all of it
+	}
+	for {
+		if err := c.beginRead(); err != nil {
+			return 0, err
+		}
+		n, err := c.Conn.Read(p)
+		early := c.endRead(err)
+		if n > 0 && c.answerFast(p[:n], len(p) == c.buffer) {
+			continue
+		}
+		if n > 0 || !early {
+			c.clearWriteDeadline()
+			return n, err
+		}
+	}
+}
+
+// isBackgroundRead reports whether a read of one byte is the one with which net/http notices that a client
+// disconnects. net/http does it once for each request; a buffer with one free byte is read into repeatedly.
+func (c *lazyConn) isBackgroundRead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probed = !c.probed
+	return c.probed
+}
+
+// clearWriteDeadline takes away the deadline that FastPath has set for its own answers. net/http sets none, so its next
+// answer would be cut off by it.
+func (c *lazyConn) clearWriteDeadline() {
+	if !c.writeDeadlineSet.IsZero() {
+		c.writeDeadlineSet = time.Time{}
+		_ = c.Conn.SetWriteDeadline(time.Time{}) // it fails on a closed connection only
+	}
+}
+
+// beginRead notes that a read of the inner connection comes next; it fails when net/http has aborted reads.
+func (c *lazyConn) beginRead() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if isAborted(c.wanted) {
+		return os.ErrDeadlineExceeded
+	}
+	c.reading, c.probed = true, false
+	return nil
+}
+
+// endRead reports whether a read ended only because its timer fired before the deadline; the timer is then set
+// to the deadline.
+func (c *lazyConn) endRead(err error) (early bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading = false
+	if !errors.Is(err, os.ErrDeadlineExceeded) || (!c.wanted.IsZero() && !time.Now().Before(c.wanted)) {
+		return false
+	}
+	return c.armLocked(c.wanted) == nil
+}
+
+// SetReadDeadline puts a deadline in force. It is not handed down as long as the timer there rings first.
+func (c *lazyConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted, c.probed = t, false
+	switch {
+	case c.state == answered && !isAborted(t):
+		if c.state, c.idle = between, 0; !t.IsZero() {
+			c.idle = time.Until(t)
+		}
+	case c.state == between:
+		c.state = midRequest
+	}
+	switch {
+	case isAborted(t):
+		if !c.reading { // begin looks at wanted
+			return nil
+		}
+	case t.IsZero(), !c.armed.IsZero() && !c.armed.After(t):
+		return nil
+	}
+	return c.armLocked(t)
+}
+
+// SetDeadline sets both deadlines.
+func (c *lazyConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// armLocked sets the deadline of the inner connection.
+func (c *lazyConn) armLocked(t time.Time) error {
+	c.armed = t
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Close closes the connection, at once or as soon as the answer of FastPath is written.
+func (c *lazyConn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	serving := c.serving
+	c.mu.Unlock()
+	if serving {
+		return nil // endAnswer closes it
+	}
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http say "no more" to a client that is still sending a body too large, so that the
+// answer arrives before the connection is reset.
+func (c *lazyConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// isAborted reports whether a deadline calls a read off: net/http uses one at the start of 1970, which no
+// clock reaches.
+func isAborted(t time.Time) bool { return !t.IsZero() && t.Unix() < 60 }
