@@ -14,6 +14,7 @@ import (
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/lifecycle"
+	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -76,15 +77,7 @@ func filters(cmd *cobra.Command) (q console.DeadLetterQuery, filtered bool, err 
 
 // pastTime reads a time, or how long ago it was.
 func pastTime(text string, now time.Time) (time.Time, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
-		}
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	return time.Parse(time.RFC3339, text)
+	return timespec.At(text, now, time.UTC)
 }
 
 // withLetters wraps the body of a command on dead letters: it ends with Ctrl-C.

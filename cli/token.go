@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/internal/timespec"
 )
 
 func newToken() *cobra.Command {
@@ -129,11 +130,9 @@ func grantOf(cmd *cobra.Command) (g access.Grant, kind access.Kind, err error) {
 
 // expiry reads when a token ends.
 func expiry(text string, now time.Time) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		var mirrored time.Time
-		mirrored, err = pastTime(text, now)
-		t = now.Add(now.Sub(mirrored))
+	t, err := timespec.At(text, now, time.UTC)
+	if d, notDuration := timespec.Duration(text); notDuration == nil {
+		t, err = now.Add(d), nil
 	}
 	if err != nil || !t.After(now) {
 		return t, fmt.Errorf("--expires: %q: expected a time to come (RFC 3339) or a duration (90m, 90d)", text)

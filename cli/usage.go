@@ -14,6 +14,7 @@ import (
 
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/threescale/analytics"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
@@ -102,10 +103,7 @@ func readUsageQuery(cmd *cobra.Command, now time.Time) (q usageQuery, err error)
 
 // sinceTime reads a time as pastTime does, and days of a zone.
 func sinceTime(text string, now time.Time, zone *time.Location) (time.Time, error) {
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return analytics.BeginningOfDay(t.Year(), t.Month(), t.Day(), zone), nil
-	}
-	return pastTime(text, now)
+	return timespec.At(text, now, zone)
 }
 
 // floor is the beginning of the row that a time falls in.

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/reporterd/reporterd/internal/timespec"
 )
 
 // check holds every plain key against its tags, then the keys against each other.
@@ -100,7 +101,7 @@ func (f field) within() bool {
 func (f field) bound(text string) int64 {
 	switch f.value.Type() {
 	case durationType:
-		d, _ := time.ParseDuration(text)
+		d, _ := timespec.Duration(text)
 		return int64(d)
 	case sizeType:
 		s, _ := ParseSize(text)

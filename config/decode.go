@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
+
+	"github.com/reporterd/reporterd/internal/timespec"
 )
 
 // strict makes viper take a value only in the form the manual gives. By itself it would take 5 as five
@@ -64,11 +66,11 @@ func convert(from, to reflect.Type, value any) (any, error) {
 }
 
 func duration(text string, isText bool, value any) (any, error) {
-	const expected = "expected a duration with its unit, such as 500ms, 5s or 10m"
+	const expected = "expected a duration with its unit, such as 500ms, 5s, 10m or 7d"
 	if !isText {
 		return nil, &wrong{value, expected}
 	}
-	d, err := time.ParseDuration(text)
+	d, err := timespec.Duration(text)
 	return d, unless(err, value, expected)
 }
 

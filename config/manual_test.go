@@ -41,7 +41,7 @@ An unknown key, a wrong type or a value out of range stops ` + "`serve`" + ` wit
 names the place, the key, the value and what was expected:
 
 ` + "```" + `
-reporterd.yaml:12: batch.flush_interval: "soon": expected a duration with its unit, such as 500ms, 5s or 10m
+reporterd.yaml:12: batch.flush_interval: "soon": expected a duration with its unit, such as 500ms, 5s, 10m or 7d
 ` + "```" + `
 
 ` + "`reporterd config check`" + ` says the same without starting anything, and ` + "`reporterd config show`" + ` prints what

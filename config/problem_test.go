@@ -28,8 +28,8 @@ func TestProblems(t *testing.T) {
 		"listen: localhost":              at + `listen: "localhost": expected host:port, such as 127.0.0.1:7070, or unix:/path/to.sock`,
 		"listen: localhost:99999":        at + `listen: "localhost:99999": expected host:port, such as 127.0.0.1:7070, or unix:/path/to.sock`,
 		`data_dir: ""`:                   at + "data_dir: expected a value",
-		"batch: {flush_interval: soon}":  at + `batch.flush_interval: "soon": expected a duration with its unit, such as 500ms, 5s or 10m`,
-		"batch: {flush_interval: 5}":     at + "batch.flush_interval: 5: expected a duration with its unit, such as 500ms, 5s or 10m",
+		"batch: {flush_interval: soon}":  at + `batch.flush_interval: "soon": expected a duration with its unit, such as 500ms, 5s, 10m or 7d`,
+		"batch: {flush_interval: 5}":     at + "batch.flush_interval: 5: expected a duration with its unit, such as 500ms, 5s, 10m or 7d",
 		"batch: {flush_interval: 2h}":    at + "batch.flush_interval: 2h0m0s: expected 10ms to 1h",
 		"batch: {max_transactions: 0}":   at + "batch.max_transactions: 0: expected 1 to 10000",
 		"batch: {max_transactions: 1.5}": at + "batch.max_transactions: 1.5: expected a whole number",
@@ -114,7 +114,7 @@ func TestEverythingWrongIsSaidAtOnceAndWhereItStands(t *testing.T) {
 	_, err := config.Load(config.Source{File: file, Flags: flags(t, "--log-level", "loud")})
 	require.Error(t, err)
 	assert.Equal(t, []string{
-		`reporterd.yaml:3: batch.flush_interval: "never": expected a duration with its unit, such as 500ms, 5s or 10m`,
+		`reporterd.yaml:3: batch.flush_interval: "never": expected a duration with its unit, such as 500ms, 5s, 10m or 7d`,
 		`REPORTERD_BATCH_MAX_PARAMS: batch.max_params: "many": expected a whole number`,
 		`reporterd.yaml:1: listen: 1: expected text, in quotes: "1"`,
 		`--log-level: log.level: "loud": expected debug or info or warn or error`,

@@ -158,7 +158,7 @@ func TestDeadLettersAreAskedForAsTheQuerySays(t *testing.T) {
 	assert.JSONEq(t, `{"deadletters":[{"id":"1"}],"next":"n"}`, w.Body.String())
 	assert.Equal(t, console.DeadLetterQuery{
 		ServiceID: "1001", Reason: "metric_invalid", Since: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC),
-		Until: time.Unix(1795000000, 0), Limit: 5, Cursor: "c",
+		Until: time.Unix(1795000000, 0).UTC(), Limit: 5, Cursor: "c",
 	}, asked)
 
 	ask(t, o, "GET", "/api/v1/deadletters")
@@ -170,7 +170,7 @@ func TestDeadLettersRefuseWhatTheyDoNotUnderstand(t *testing.T) {
 	for query, detail := range map[string]string{
 		"limit=0":       `limit: "0": expected 1 to 1000`,
 		"limit=1001":    `limit: "1001": expected 1 to 1000`,
-		"since=monday":  `since: "monday": expected RFC 3339 or Unix seconds`,
+		"since=monday":  `since: "monday": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month`,
 		"service=1001":  `"service": unknown parameter: expected service_id, reason, since, until, limit or cursor`,
 		"service_id=%3": `invalid URL escape "%3"`,
 	} {

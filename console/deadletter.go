@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/timespec"
 )
 
 // Bounds of one page of dead letters.
@@ -81,7 +83,7 @@ func parseQuery(raw string) (DeadLetterQuery, error) {
 func (q *DeadLetterQuery) bound(name, text string) error {
 	at, err := parseTime(text)
 	if err != nil {
-		return fmt.Errorf("%s: %q: expected RFC 3339 or Unix seconds", name, text)
+		return fmt.Errorf("%s: %q: %s", name, text, timespec.Expected)
 	}
 	if name == "until" {
 		q.Until = at
@@ -95,10 +97,7 @@ func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if unix, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Unix(unix, 0), nil
-	}
-	return time.Parse(time.RFC3339, text)
+	return timespec.At(text, time.Now(), time.UTC)
 }
 
 func parseLimit(text string) (int, error) {

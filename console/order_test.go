@@ -60,7 +60,7 @@ func TestOrdersAreReadAsWritten(t *testing.T) {
 	assert.JSONEq(t, `{"dry_run":false,"letters":1,"events":3,"ids":["a"],"errors":[],"next":"a"}`, w.Body.String())
 	assert.Equal(t, console.DeadLetterOrder{Restamp: true, Query: console.DeadLetterQuery{
 		ServiceID: "1001", Reason: "metric_invalid", Since: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC),
-		Until: time.Unix(1795000000, 0), Limit: 7, Cursor: "c",
+		Until: time.Unix(1795000000, 0).UTC(), Limit: 7, Cursor: "c",
 	}}, asked)
 
 	post(t, o, "/api/v1/deadletters/requeue", `{"ids":["x","y"],"dry_run":true}`)
@@ -82,8 +82,8 @@ func TestOrdersThatAreNotClearAreRefused(t *testing.T) {
 		`{"ids":["a"],"all":true}`:          `ids cannot be given together with a filter or all`,
 		`{"service":"1001"}`:                `unknown field`,
 		`{"all":true,"limit":1001}`:         `limit: 1001: expected 1 to 1000`,
-		`{"since":"monday"}`:                `since: "monday": expected RFC 3339 or Unix seconds`,
-		`{"until":"monday"}`:                `until: "monday": expected RFC 3339 or Unix seconds`,
+		`{"since":"monday"}`:                `since: "monday": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month`,
+		`{"until":"monday"}`:                `until: "monday": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month`,
 		`{"all":true}{"all":true}`:          `expected one JSON object`,
 		`{"all":true}}`:                     `expected one JSON object`,
 		`{"all":true} ]`:                    `expected one JSON object`,

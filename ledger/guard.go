@@ -11,6 +11,8 @@ import (
 	"go.etcd.io/bbolt"
 	fault "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/internal/durable"
 )
 
 var (
@@ -132,7 +134,7 @@ func (l *Ledger) repair(ctx context.Context, why error) (kept bool, err error) {
 	if err != nil {
 		l.options.Log.Error("ledger.db is damaged: the ledger begins anew, and the damaged file is kept", zap.NamedError("damage", why), zap.Error(err), zap.String("kept", aside))
 		_ = os.Remove(fresh)
-		if err := os.Rename(l.path(), aside); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := durable.Rename(l.path(), aside); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return false, fmt.Errorf("ledger: %w", err)
 		}
 		return false, nil
@@ -142,7 +144,7 @@ func (l *Ledger) repair(ctx context.Context, why error) (kept bool, err error) {
 	if err := os.Link(l.path(), aside); err != nil {
 		l.options.Log.Warn("the damaged ledger.db cannot be kept", zap.Error(err))
 	}
-	if err := os.Rename(fresh, l.path()); err != nil {
+	if err := durable.Rename(fresh, l.path()); err != nil {
 		return false, fmt.Errorf("ledger: %w", err)
 	}
 	return true, nil

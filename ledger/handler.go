@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/timespec"
 )
 
 const (
@@ -265,19 +267,17 @@ func (q *request) goOn(text string) bool {
 	return err == nil && !d.bad && len(d.data) == 0
 }
 
-// moment reads a time: RFC 3339, a day, or a duration back from now.
+// moment reads a point in time, by UTC. What is counted from now begins with an hour, as rows do.
 func moment(v url.Values, name string, now, otherwise time.Time) (time.Time, error) {
 	text := v.Get(name)
 	if text == "" {
 		return otherwise, nil
 	}
-	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(form, text); err == nil {
-			return t.UTC(), nil
+	if t, err := timespec.At(text, now, time.UTC); err == nil {
+		if timespec.IsRelative(text) {
+			t = t.Truncate(time.Hour)
 		}
-	}
-	if back, err := time.ParseDuration(text); err == nil && back >= 0 {
-		return now.Add(-back).UTC().Truncate(time.Hour), nil
+		return t.UTC(), nil
 	}
 	return otherwise, fmt.Errorf("%s: %q: expected a time such as 2026-02-01T00:00:00Z, a day, or how long ago, such as 72h", name, text)
 }

@@ -2,7 +2,6 @@ package partition
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/internal/durable"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -93,21 +93,7 @@ func (s *savedAnswers) save() {
 	if !authorized(s.dir) || !s.authorizer.Loaded() {
 		return
 	}
-	name := s.name()
-	err := s.write(name + ".tmp")
-	if err == nil {
-		err = os.Rename(name+".tmp", name)
-	}
-	if err != nil {
+	if err := durable.Write(s.name(), 0o600, s.authorizer.Save); err != nil {
 		s.log.Warn("cannot save the authorizations: after the restart applications are asked about again", zap.Error(err))
 	}
-}
-
-func (s *savedAnswers) write(name string) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriter(file)
-	return errors.Join(s.authorizer.Save(w), w.Flush(), file.Close())
 }

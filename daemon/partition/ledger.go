@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/internal/backoff"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -72,18 +73,13 @@ func (b *bookkeeper) run(ctx context.Context) error {
 
 // openLater tries again until the ledger is open. It returns false when ctx ended before.
 func (b *bookkeeper) openLater(ctx context.Context) bool {
-	for wait := openRetry; ; wait = min(2*wait, openRetryMax) {
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return false
-		case <-timer.C:
-		}
+	retry := backoff.Backoff{Policy: backoff.Policy{Base: openRetry, Max: openRetryMax}}
+	for retry.Wait(ctx, 0) {
 		if b.open() == nil {
 			return true
 		}
 	}
+	return false
 }
 
 func (b *bookkeeper) close() error {

@@ -18,6 +18,7 @@ import (
 	"github.com/reporterd/reporterd/batcher"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/internal/lifecycle"
+	"github.com/reporterd/reporterd/internal/outage"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender"
 	"github.com/reporterd/reporterd/spool"
@@ -244,18 +245,23 @@ func logTrouble(log *zap.Logger) func(batcher.Trouble) {
 	}
 }
 
-// logDirectory logs that something is wrong with the data directory when it begins, and that it is over when it is.
+// logDirectory logs when something is wrong with the data directory, and when it no longer is.
 func logDirectory(log *zap.Logger) func(spool.Trouble) {
+	directory := outage.New(outage.Options{
+		Log: log, BeginLevel: zap.ErrorLevel, EndLevel: zap.WarnLevel,
+		Begin: "the data directory was removed or replaced: requests are answered 503 and nothing is sent until the same one is back; otherwise restart",
+		End:   "the data directory is back: requests are accepted again",
+	})
+	manifest := outage.New(outage.Options{
+		Log: log, BeginLevel: zap.ErrorLevel,
+		Begin: "cannot write the manifest: accepting and sending go on, and a start after a crash knows less of what is missing",
+		End:   "the manifest is written again",
+	})
 	return func(t spool.Trouble) {
-		switch {
-		case t.Err != nil && t.What == spool.TroubleDirectory:
-			log.Error("the data directory was removed or replaced: requests are answered 503 and nothing is sent until the same one is back; otherwise restart", zap.Error(t.Err))
-		case t.Err != nil:
-			log.Error("cannot write the manifest: accepting and sending go on, and a start after a crash knows less of what is missing", zap.Error(t.Err))
-		case t.What == spool.TroubleDirectory:
-			log.Warn("the data directory is back: requests are accepted again")
-		default:
-			log.Info("the manifest is written again")
+		if t.What == spool.TroubleDirectory {
+			directory.Report(t.Err)
+		} else {
+			manifest.Report(t.Err)
 		}
 	}
 }

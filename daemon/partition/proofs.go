@@ -9,6 +9,7 @@ import (
 
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/internal/outage"
 	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -76,11 +77,15 @@ func (k *proofKeeper) run(ctx context.Context) error {
 	return err
 }
 
-// keep saves every proofsSave, and a last time at the end. Trouble is logged when it begins and when it ends.
+// keep saves every proofsSave, and a last time at the end.
 func (k *proofKeeper) keep(ctx context.Context) {
 	ticker := time.NewTicker(proofsSave)
 	defer ticker.Stop()
-	failing := false
+	saving := outage.New(outage.Options{
+		Log: k.log, BeginLevel: zap.WarnLevel,
+		Begin: "cannot save the proofs: after a restart applications and metrics are asked about again",
+		End:   "proofs are saved again",
+	})
 	for {
 		last := false
 		select {
@@ -88,13 +93,8 @@ func (k *proofKeeper) keep(ctx context.Context) {
 			last = true
 		case <-ticker.C:
 		}
-		err := k.proofs.Save(k.file)
-		if err != nil && !failing {
-			k.log.Warn("cannot save the proofs: after a restart applications and metrics are asked about again", zap.Error(err))
-		} else if err == nil && failing {
-			k.log.Info("proofs are saved again")
-		}
-		if failing = err != nil; last {
+		saving.Report(k.proofs.Save(k.file))
+		if last {
 			return
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/internal/outage"
 )
 
 // unreadableEvery is how often it is asked whether the data directory can be read. Asking costs nothing while it can.
@@ -21,20 +23,17 @@ type unreadable struct {
 func (u *unreadable) watch(ctx context.Context) error {
 	tick := time.NewTicker(unreadableEvery)
 	defer tick.Stop()
-	var since time.Time // zero: everything can be read
+	reading := outage.New(outage.Options{
+		Log: u.log, BeginLevel: zap.ErrorLevel, Count: "checks",
+		Begin: "the data directory cannot be read: nothing in it is given up, and it is tried again until it can be",
+		End:   "the data directory can be read again",
+	})
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		switch err := u.why(); {
-		case err != nil && since.IsZero():
-			since = time.Now()
-			u.log.Error("the data directory cannot be read: nothing in it is given up, and it is tried again until it can be", zap.Error(err))
-		case err == nil && !since.IsZero():
-			u.log.Info("the data directory can be read again", zap.Duration("after", time.Since(since).Round(time.Second)))
-			since = time.Time{}
-		}
+		reading.Report(u.why())
 	}
 }

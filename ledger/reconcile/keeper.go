@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/internal/outage"
+	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
@@ -28,16 +28,15 @@ const (
 type Keeper struct {
 	options Options
 	every   time.Duration
-	log     *zap.Logger
+	outage  *outage.Outage // of the comparison
 
 	running sync.Mutex // held through a run: there is one at a time
 
-	mu      sync.Mutex            // guards what follows
-	last    *Report               // of all services; nil: none yet
-	trouble string                // why the last run ended early; empty: it did not
-	runs    uint64                // that came to an end
-	failed  uint64                // that did not
-	sealed  map[cellName]observed // the first count of sealed cells that was seen
+	mu     sync.Mutex            // guards what follows
+	last   *Report               // of all services; nil: none yet
+	runs   uint64                // that came to an end
+	failed uint64                // that did not
+	sealed map[cellName]observed // the first count of sealed cells that was seen
 }
 
 type cellName struct {
@@ -53,7 +52,10 @@ type observed struct {
 
 // NewKeeper returns a keeper that compares every so often once Run runs.
 func NewKeeper(o Options, every time.Duration, log *zap.Logger) *Keeper {
-	return &Keeper{options: o, every: every, log: log, sealed: make(map[cellName]observed)}
+	return &Keeper{options: o, every: every, outage: outage.New(outage.Options{
+		Log: log.With(zap.Duration("every", every)), BeginLevel: zap.WarnLevel,
+		Begin: "cannot read 3scale's counts: the comparison is tried again", End: "3scale's counts are read again",
+	}), sealed: make(map[cellName]observed)}
 }
 
 // Run compares until ctx ends.
@@ -82,7 +84,7 @@ func (k *Keeper) Now(ctx context.Context, services []string, since time.Duration
 	if ctx.Err() != nil {
 		return r, err
 	}
-	k.say(err)
+	k.outage.Report(err)
 	if err != nil {
 		k.failed++
 		return nil, err
@@ -93,20 +95,6 @@ func (k *Keeper) Now(ctx context.Context, services []string, since time.Duration
 		k.last = r
 	}
 	return r, nil
-}
-
-// say logs when it begins not to work, and when it works again. mu is held.
-func (k *Keeper) say(err error) {
-	was := k.trouble
-	if k.trouble = ""; err != nil {
-		k.trouble = err.Error()
-	}
-	switch {
-	case err != nil && was == "":
-		k.log.Warn("3scale's counts cannot be read: it is tried again", zap.Error(err), zap.Duration("every", k.every))
-	case err == nil && was != "":
-		k.log.Info("3scale's counts can be read again")
-	}
 }
 
 // remember keeps the first count of each sealed cell, and says of those that changed since that they did. mu is held.
@@ -154,7 +142,7 @@ type Stats struct {
 func (k *Keeper) Stats() Stats {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := Stats{Runs: k.runs, Failed: k.failed, Stopped: k.trouble != "", Calls: k.options.Portal.Calls(), Skew: k.options.Portal.Skew()}
+	s := Stats{Runs: k.runs, Failed: k.failed, Stopped: k.outage.Err() != nil, Calls: k.options.Portal.Calls(), Skew: k.options.Portal.Skew()}
 	if k.last == nil {
 		return s
 	}
@@ -199,8 +187,11 @@ func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k.mu.Lock()
-	answer := page{Enabled: true, Trouble: k.trouble, Report: k.last}
+	answer := page{Enabled: true, Report: k.last}
 	k.mu.Unlock()
+	if err := k.outage.Err(); err != nil {
+		answer.Trouble = err.Error()
+	}
 	if answer.Report == nil {
 		answer.Report = &Report{Portal: k.options.Portal.URL(), Summary: map[Verdict]int{}, Cells: []Cell{}, Batches: []Evidence{}}
 	}
@@ -223,18 +214,10 @@ func (p *page) only(services []string, since time.Time) *Report {
 	return &r
 }
 
-// span reads how far back, as 72h, 3d or a time.
+// span reads since, a point in time or how long ago it was, and returns how long ago.
 func span(text string, now time.Time) (time.Duration, error) {
-	back, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		if n, err = strconv.Atoi(days); err == nil {
-			back = time.Duration(n) * 24 * time.Hour
-		}
-	}
-	if at, timeErr := time.Parse(time.RFC3339, text); timeErr == nil {
-		back, err = now.Sub(at), nil
-	}
+	at, err := timespec.At(text, now, time.UTC)
+	back := now.Sub(at)
 	if err == nil && (back <= 0 || back > longestSince) {
 		err = errors.New("out of range")
 	}

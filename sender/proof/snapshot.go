@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"os"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/durable"
 )
 
 // A snapshot is a cache: without it everything is asked for again, at the prober's rate. It holds
@@ -30,7 +32,7 @@ func (p *Proofs) Save(file string) error {
 	if data == nil {
 		return nil
 	}
-	if err := replace(file, data); err != nil {
+	if err := durable.WriteFile(file, data, 0o600); err != nil {
 		p.mu.Lock()
 		p.changed = true
 		p.mu.Unlock()
@@ -63,19 +65,6 @@ func (p *Proofs) encode(now time.Time) []byte {
 // counts reports whether a record still says something.
 func (p *Proofs) counts(r record, now int64) bool {
 	return int64(r.until) > now || int64(max(r.denied, r.named))+p.grace > now
-}
-
-func replace(file string, data []byte) error {
-	unfinished := file + ".tmp"
-	f, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(unfinished))
-	}
-	return os.Rename(unfinished, file)
 }
 
 // mostLoaded bounds what is read of a file that claims to be a snapshot.

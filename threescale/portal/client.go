@@ -8,20 +8,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/backoff"
 )
 
 const (
 	mostBody    = 16 << 20 // bytes of an answer
 	tries       = 4
-	firstPause  = time.Second
 	longestWait = time.Minute
 )
+
+// retry spaces the attempts of one call: 1 to 2, 2 to 4, and 4 to 8 seconds, or as long as the portal asks for, up to a minute.
+var retry = backoff.Policy{Base: 2 * time.Second, Max: longestWait, Jitter: 0.5, MaxFloor: longestWait}
 
 // Options of New.
 type Options struct {
@@ -92,8 +95,7 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 		if pause, err = c.once(ctx, path, q, into); err == nil || ctx.Err() != nil || !worthwhile(err) {
 			break
 		}
-		backoff := firstPause<<n + time.Duration(rand.Int64N(int64(firstPause)))
-		c.next = time.Now().Add(min(longestWait, max(pause, backoff)))
+		c.next = time.Now().Add(retry.Delay(n+1, pause))
 	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()

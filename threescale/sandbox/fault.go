@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -49,9 +50,9 @@ type Duration time.Duration
 // MarshalText writes what time.ParseDuration reads.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText reads what timespec.Duration reads.
 func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
+	v, err := timespec.Duration(string(text))
 	*d = Duration(v)
 	return err
 }

@@ -1,0 +1,64 @@
+// Package durable replaces files whole. After a crash at any moment the name leads to the old content or to the new one, never to
+// a part of either.
+package durable
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// unfinished ends the name of a file that is being written. A crash may leave one; the next write of the same file replaces it.
+const unfinished = ".tmp"
+
+// WriteFile replaces a file by one with this content and these permissions. It returns nil once that is durable. After an error
+// the old file is in place, or the new one where only the last step failed. One process writes a file at a time.
+func WriteFile(name string, data []byte, mode os.FileMode) error {
+	return Write(name, mode, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Write is WriteFile for content that is written piece by piece. The writer is buffered.
+func Write(name string, mode os.FileMode, content func(io.Writer) error) error {
+	next := name + unfinished
+	if err := write(next, mode, content); err != nil {
+		_ = os.Remove(next) // the error that matters is the first one
+		return err
+	}
+	// A crash here leaves the old file, and the new one complete under a name that the next write reuses.
+	if err := Rename(next, name); err != nil {
+		_ = os.Remove(next)
+		return err
+	}
+	return nil
+}
+
+func write(name string, mode os.FileMode, content func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	if err = content(w); err == nil {
+		err = errors.Join(w.Flush(), f.Chmod(mode), f.Sync())
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Rename gives a file another name in the same directory, and replaces what had it. It returns nil once that is durable. The
+// content is durable only if it was before.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	// A crash here may undo the renaming: the directory is not on the disk yet.
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
