@@ -30,9 +30,15 @@ const (
 
 	// firstMillisecond is the smallest number that is taken for Unix milliseconds: as seconds it is the year 5138.
 	firstMillisecond = 100_000_000_000
+
+	// firstSecond is the smallest positive number that is taken for Unix seconds, in 1973: a smaller one lacks its unit.
+	firstSecond = 100_000_000
 )
 
-var errMilliseconds = errors.New("expected Unix seconds, and this looks like milliseconds")
+var (
+	errMilliseconds = errors.New("expected Unix seconds, and this looks like milliseconds")
+	errNoUnit       = errors.New("expected a unit, such as 7d or 90m, or Unix seconds")
+)
 
 // Duration reads a duration: all that time.ParseDuration reads, and days, weeks and years. It may be negative only without these.
 func Duration(text string) (time.Duration, error) {
@@ -66,6 +72,9 @@ func At(text string, now time.Time, zone *time.Location) (time.Time, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if n >= firstMillisecond || n <= -firstMillisecond {
 			return time.Time{}, fmt.Errorf("timespec: %q: %w", text, errMilliseconds)
+		}
+		if n < firstSecond && n > 0 {
+			return time.Time{}, fmt.Errorf("timespec: %q: %w", text, errNoUnit)
 		}
 		return time.Unix(n, 0).In(zone), nil
 	}
