@@ -86,7 +86,7 @@ func TestRestoredByWord(t *testing.T) {
 			batches, events := s.LaneHeld(s.Batches()[0].Lane)
 			assert.Equal(t, []uint64{2, 15}, []uint64{uint64(batches), events})
 		}
-		s, found = reopen(t, s, o)
+		_, found = reopen(t, s, o)
 		assert.False(t, found.Restored)
 		assert.Zero(t, found.Held)
 	}
