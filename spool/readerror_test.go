@@ -3,6 +3,7 @@ package spool
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -326,4 +327,40 @@ func TestDirectoryMovedAwayForAWhile(t *testing.T) {
 			assert.Equal(t, Counts{Accepted: 210, Delivered: 200, Pending: 10}, checkLaw(t, s, 0))
 		})
 	}
+}
+
+// A segment whose file is missing, although this process did not remove it, is waited for: were the segments behind it removed, it
+// could come back and outlive the records that ended its batches (I7).
+func TestMissingSegmentHoldsUpTheRemovalOfLaterOnes(t *testing.T) {
+	root := t.TempDir()
+	o := Options{Dir: root + "/data", SegmentBytes: 4 << 10}
+	s, _ := open(t, o)
+	for range 60 {
+		appendAll(t, s, someEvents(10))
+	}
+	seal := func(events uint32) { // without reading the journal
+		cut, err := s.BeginCut(s.Readable())
+		require.NoError(t, err)
+		one := Transaction{Transaction: someEvents(1)[0].Transaction, Events: events}
+		require.NoError(t, cut.Add(&Batch{Lane: LaneKey{ServiceID: "1001"}, Transactions: []Transaction{one}}))
+		require.NoError(t, cut.Commit(0))
+	}
+	segments := func() []string {
+		names, err := filepath.Glob(o.Dir + "/journal/*.seg")
+		require.NoError(t, err)
+		return names
+	}
+	before := segments()
+	require.Greater(t, len(before), 2)
+	require.NoError(t, os.Rename(before[0], root+"/elsewhere"))
+	seal(600)
+	assert.Equal(t, before[1:], segments(), "nothing behind it is removed")
+	assert.ErrorIs(t, s.Ready(), os.ErrNotExist)
+
+	require.NoError(t, os.Rename(root+"/elsewhere", before[0]))
+	assert.Eventually(t, func() bool { return s.Ready() == nil }, 10*time.Second, 10*time.Millisecond)
+	appendAll(t, s, someEvents(1))
+	seal(1)
+	assert.NotContains(t, segments(), before[0])
+	assert.NotContains(t, segments(), before[1])
 }

@@ -26,7 +26,7 @@ const (
 	idsLog     logKind = 3
 )
 
-// segment is one file of a log. size, end, next, released and ended are guarded by segmentLog.mu.
+// segment is one file of a log. size, end, next, released, removed and ended are guarded by segmentLog.mu.
 type segment struct {
 	first uint64 // sequence number it begins with
 	try   uint32 // how many segments before it began with the same one
@@ -37,6 +37,7 @@ type segment struct {
 	torn bool   // bytes behind end are not zero: they are left alone
 
 	released bool // nothing in it is needed any more, and its file may be gone
+	removed  bool // this process removed its file, or tried to
 
 	ended uint64 // batch log: a sequence number behind the record that ended its last batch; 0: unknown
 

@@ -105,7 +105,7 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 		oldest.released = true
 		l.mu.Unlock()
 		l.manifest.note(l.kind, left) // before it goes, so that it is not missed
-		if err := l.remove(oldest.name()); err != nil {
+		if err := l.remove(oldest); err != nil {
 			return err
 		}
 		if err := l.syncDir(); err != nil {
@@ -118,11 +118,20 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 	}
 }
 
-// remove deletes a file of the log. One that is missing is gone only if its directory is there to say so.
-func (l *segmentLog) remove(name string) error {
-	err := l.fs.Remove(l.path(name))
+// remove deletes the file of a segment. A file that is missing although this process did not remove it is trouble (I17): it may
+// come back, and then it must not have outlived the segments behind it (I7).
+func (l *segmentLog) remove(s *segment) error {
+	err := l.fs.Remove(l.path(s.name()))
+	l.mu.Lock()
+	s.removed = s.removed || !errors.Is(err, fs.ErrNotExist) // also after an error: it may have landed
+	removed := s.removed
+	s.released = removed
+	l.mu.Unlock()
+	if removed && errors.Is(err, fs.ErrNotExist) { // an earlier attempt
+		return nil
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		_, err = l.fs.ReadDir(filepath.Join(l.root, l.dir))
+		return l.trouble(s, span{}, err)
 	}
 	return err
 }

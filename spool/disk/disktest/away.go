@@ -53,10 +53,31 @@ func (d *Disk) bringOneBack(name string) {
 	}
 	d.trace.add(Rename, name, "moved back")
 	delete(d.away, name)
+	if above := d.shelfAbove(name); above != nil { // it comes back with the directory that it was taken out of
+		above.take(s)
+		return
+	}
 	d.shelve(name)
 	maps.Copy(d.names, s.names)
 	maps.Copy(d.durable, s.durable)
 	d.pending = append(d.pending, s.pending...)
+}
+
+// shelfAbove is what holds the nearest directory above a name that is away itself, or nil. The caller holds mu.
+func (d *Disk) shelfAbove(name string) *shelf {
+	for dir := path.Dir(name); dir != path.Dir(dir); dir = path.Dir(dir) {
+		if s := d.away[dir]; s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// take adds what another shelf holds.
+func (s *shelf) take(o *shelf) {
+	maps.Copy(s.names, o.names)
+	maps.Copy(s.durable, o.durable)
+	s.pending = append(s.pending, o.pending...)
 }
 
 // shelve removes a name, all names below it and what is to become durable of them. The caller holds mu.

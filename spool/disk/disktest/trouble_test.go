@@ -194,3 +194,17 @@ func TestPhantomSyncDir(t *testing.T) {
 	}
 	assert.Len(t, seen, 2)
 }
+
+// TestNestedAwayComesBack moves a file away and then its directory. Whichever comes back first, both are there in the end.
+func TestNestedAwayComesBack(t *testing.T) {
+	for _, order := range [][]string{{"dir/log", "dir"}, {"dir", "dir/log"}} {
+		d, name := filled(t, 4)
+		require.Equal(t, "dir/log", name)
+		require.True(t, d.MoveAway(name))
+		require.True(t, d.MoveAway("dir"))
+		for _, one := range order {
+			d.MoveBack(one)
+		}
+		assert.Equal(t, "log ", names(t, d, "dir"), order)
+	}
+}
