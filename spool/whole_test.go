@@ -331,3 +331,16 @@ func TestNothingIsLostWhileTheDirectoryIsAway(t *testing.T) {
 	require.NoError(t, tail.Close())
 	assert.Equal(t, Counts{Accepted: 20, Pending: 20}, checkLaw(t, s, 0))
 }
+
+// The manifest knows of a group before its events are acknowledged, so that after a kill what is gone is counted exactly.
+func TestManifestKnowsWhatWasAcknowledgedBeforeAKill(t *testing.T) {
+	o, _ := threeSegments(t)
+	s, _ := open(t, o)
+	appendAll(t, s, someEvents(7))
+	ends["killed"](t, s)
+	files := journalOf(t, o)
+	require.NoError(t, os.Truncate(files[len(files)-1], segmentHead))
+	s, found := open(t, o)
+	assert.EqualValues(t, 67, s.Counts().Accepted)
+	assert.GreaterOrEqual(t, found.Lost, uint64(7))
+}
