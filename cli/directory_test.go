@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -33,13 +34,13 @@ func TestDataDirectoryThatGoesAway(t *testing.T) {
 	assert.Contains(t, answer, "data directory")
 	_, metrics := send(t, http.DefaultClient, http.MethodGet, admin+"/metrics", "")
 	assert.Contains(t, metrics, "reporterd_spool_directory_replaced 1")
+	d.eventually("it is logged", func() bool { return strings.Contains(d.logged(), "was removed or replaced") })
 	require.NoError(t, os.Rename(data+".away", data))
 	d.eventually("it goes on", func() bool {
 		return statusOf(http.MethodPost, traffic+"/v1/events", oneEvent) == http.StatusAccepted
 	})
 	assert.Zero(t, counts(t, admin)["lost"])
-	assert.Contains(t, d.logged(), "was removed or replaced")
-	assert.Contains(t, d.logged(), "is back")
+	d.eventually("its end is logged", func() bool { return strings.Contains(d.logged(), "is back") })
 	assert.Zero(t, d.stop())
 }
 
