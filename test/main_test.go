@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 	waitTogether()
 	code := m.Run()
 	removeBuild()
+	removeDebian()
 	os.Exit(code)
 }
 

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,37 +16,6 @@ import (
 
 // packagesVariable turns on what builds, installs and removes packages: root, and Debian's mmdebstrap.
 const packagesVariable = "REPORTERD_PACKAGES"
-
-// cleanDebian is a fresh Debian in a directory, with nothing but its required packages and systemd.
-type cleanDebian struct {
-	t    *testing.T
-	root string
-}
-
-// newCleanDebian begins to make one, and returns what waits for it. The mirror is the machine's own.
-func newCleanDebian(t *testing.T) (ready func() *cleanDebian) {
-	t.Helper()
-	release, err := os.ReadFile("/etc/os-release")
-	require.NoError(t, err)
-	_, suite, _ := strings.Cut(string(release), "VERSION_CODENAME=")
-	suite, _, _ = strings.Cut(suite, "\n")
-	d := &cleanDebian{t, filepath.Join(t.TempDir(), "debian")}
-	began := time.Now()
-	cmd := exec.Command("mmdebstrap", "--quiet", "--variant=minbase", "--include=systemd-sysv", `--aptopt=Acquire::Languages "none"`,
-		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-		"--dpkgopt=path-include=/usr/share/doc/reporterd/*", suite, d.root)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return func() *cleanDebian {
-		if err := cmd.Wait(); err != nil {
-			t.Skipf("!! SKIPPED: no clean Debian can be made, perhaps for want of a mirror: %v\n%s", err, tail(strings.Split(out.String(), "\n"), 5))
-		}
-		t.Logf("a clean Debian (%s) after %v", suite, time.Since(began).Round(100*time.Millisecond))
-		return d
-	}
-}
 
 // path is where a file of it is for us.
 func (d *cleanDebian) path(name string) string { return filepath.Join(d.root, name) }

@@ -44,7 +44,7 @@ func TestRestarts(t *testing.T) {
 	backend := sandbox(t)
 	b, ok := d.boot()
 	if !ok {
-		return
+		t.Skip("!! SKIPPED: systemd does not run here, so no restart is checked in this run")
 	}
 	config := "data_dir: /var/lib/reporterd\nlisten: \"127.0.0.1:0\"\nadmin: {listen: \"127.0.0.1:0\"}\nbackend: {url: \"" + backend.url +
 		"\"}\nspool: {max_bytes: 256MiB, min_free_bytes: 0B}\nservices: [{id: \"1001\", token_file: /etc/reporterd/tokens/1001}]\n"
