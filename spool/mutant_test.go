@@ -53,12 +53,13 @@ var judges = map[string]string{
 	"believe the first reading of damage":    "TestWhatReadsWellTheSecondTimeIsNotDamaged",
 	"pass over damage that is not set aside": "TestDamageThatCannotBeSetAsideStops",
 
-	"manifest not written before the answer":              "TestManifestKnowsWhatWasAcknowledgedBeforeAKill",
-	"what the manifest knows to be accepted is forgotten": "TestWhatIsGoneFromTheJournalIsLost",
-	"numbers of a lost end used again":                    "TestBatchLogLostItsEnd",
-	"batches of a log without its end sent again":         "TestBatchLogLostItsEnd",
-	"restored copy sent again":                            "TestOldCopyIsNotSentAgain",
-	"go on behind a torn end that is not set aside":       "TestTornEndThatCannotBeKeptEndsTheStart",
+	"manifest not written before the answer":               "TestManifestKnowsWhatWasAcknowledgedBeforeAKill",
+	"torn end believed although the manifest knows better": "TestWhatIsGoneFromTheJournalIsLost",
+	"what the manifest knows to be accepted is forgotten":  "TestWhatIsGoneFromTheJournalIsLost",
+	"numbers of a lost end used again":                     "TestBatchLogLostItsEnd",
+	"batches of a log without its end sent again":          "TestBatchLogLostItsEnd",
+	"restored copy sent again":                             "TestOldCopyIsNotSentAgain",
+	"go on behind a torn end that is not set aside":        "TestTornEndThatCannotBeKeptEndsTheStart",
 }
 
 // test names the test that has to notice.

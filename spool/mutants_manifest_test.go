@@ -13,6 +13,9 @@ var manifestMutants = []mutant{
 	{"manifest not written before the answer", false, []change{{
 		"log.go", "	l.manifest.note(l.kind, extent) // behind", "	_ = extent // behind",
 	}}},
+	{"torn end believed although the manifest knows better", false, []change{{
+		"missing.go", "	if last == nil {\n", "	if last != nil {\n",
+	}}},
 	{"what the manifest knows to be accepted is forgotten", false, []change{{
 		"missing.go", "			c.Accepted = max(c.Accepted, r.counts.Accepted)\n", "			_ = r.counts.Accepted\n",
 	}}},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -363,4 +364,37 @@ func TestMissingSegmentHoldsUpTheRemovalOfLaterOnes(t *testing.T) {
 	seal(1)
 	assert.NotContains(t, segments(), before[0])
 	assert.NotContains(t, segments(), before[1])
+}
+
+// refusesRemoval answers every removal with an error that says that the file is still there.
+type refusesRemoval struct {
+	disk.FS
+	refuse bool
+}
+
+func (f *refusesRemoval) Remove(name string) error {
+	if f.refuse && strings.HasSuffix(name, ".seg") {
+		return &os.PathError{Op: "remove", Path: name, Err: syscall.EACCES}
+	}
+	return f.FS.Remove(name)
+}
+
+// A removal that was refused has not removed anything: a file that is missing at the next attempt was moved away.
+func TestRefusedRemovalIsNoRemoval(t *testing.T) {
+	root := t.TempDir()
+	files := &refusesRemoval{FS: disk.OS{}, refuse: true}
+	o := Options{Dir: root + "/data", SegmentBytes: 4 << 10, FS: files}
+	s, _ := open(t, o)
+	for range 60 {
+		appendAll(t, s, someEvents(10))
+	}
+	before, err := filepath.Glob(o.Dir + "/journal/*.seg")
+	require.NoError(t, err)
+	cutAll(t, s)
+	files.refuse = false
+	require.NoError(t, os.Rename(before[0], root+"/elsewhere"))
+	appendAll(t, s, someEvents(1))
+	cutAll(t, s)
+	_, err = os.Stat(before[1])
+	assert.NoError(t, err, "nothing behind it is removed")
 }

@@ -123,7 +123,7 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 func (l *segmentLog) remove(s *segment) error {
 	err := l.fs.Remove(l.path(s.name()))
 	l.mu.Lock()
-	s.removed = s.removed || !errors.Is(err, fs.ErrNotExist) // also after an error: it may have landed
+	s.removed = s.removed || err == nil || errors.Is(err, syscall.EIO) // of these errors only EIO may have landed
 	removed := s.removed
 	s.released = removed
 	l.mu.Unlock()

@@ -106,6 +106,7 @@ func TestWhatIsGoneFromTheJournalIsLost(t *testing.T) {
 					s, found := open(t, o)
 					assert.EqualValues(t, 60, checkLaw(t, s, row.lost).Accepted)
 					if found.Lost > 0 {
+						assert.Empty(t, found.Torn, "what was durable is damage, and kept")
 						lines := strings.Join(found.Lines(), "\n")
 						assert.Contains(t, lines, "events lost")
 						assert.NotContains(t, lines, "never acknowledged")
