@@ -44,16 +44,23 @@ func (x *alertTrial) brokenDisk() {
 	assert.Equal(x.t, s.Events.Accepted, s.Events.Delivered, "what was acknowledged is delivered")
 }
 
-// unreadableDisk: the directory of sealed batches is moved away for a while. What was acknowledged waits.
+// unreadableDisk: the segment of a sealed batch is moved away while its lane retries. What was acknowledged waits.
 func (x *alertTrial) unreadableDisk() {
 	x.begin()
+	x.faults(map[string]any{"status": 503}, "report")
 	require.Equal(x.t, http.StatusAccepted, x.daemon.offer(hit("1001", "bulk1")).status)
-	x.daemon.drained(20 * time.Second)
-	batches := filepath.Join(x.settings.dataDir(), "batches")
-	require.NoError(x.t, os.Rename(batches, batches+".away"))
-	require.Equal(x.t, http.StatusAccepted, x.daemon.offer(hit("1001", "bulk1")).status)
+	x.daemon.flush()
+	segments, err := filepath.Glob(filepath.Join(x.settings.dataDir(), "batches", "*.seg"))
+	require.NoError(x.t, err)
+	require.NotEmpty(x.t, segments)
+	for _, name := range segments {
+		require.NoError(x.t, os.Rename(name, name+".away"))
+	}
 	x.fire("DiskUnreadable")
-	require.NoError(x.t, os.Rename(batches+".away", batches))
+	for _, name := range segments {
+		require.NoError(x.t, os.Rename(name+".away", name))
+	}
+	x.backend.heal()
 	x.clear("DiskUnreadable")
 	s := x.daemon.drained(20 * time.Second)
 	assert.Equal(x.t, s.Events.Accepted, s.Events.Delivered, "what was acknowledged is delivered")
