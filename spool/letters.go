@@ -110,22 +110,29 @@ func (l *letters) measure() error {
 	return err
 }
 
-// withdraw removes the letters that are not meant. At start those are the ones of live batches: the record
-// that was to end them did not get to the disk, and what the sender decides next may be something else.
-func (l *letters) withdraw(unmeant func(batch BatchID, letter string) bool) error {
+// unmeant lists the files of letters that are not meant. At a start those are the letters of live batches: the record that
+// was to end the batch did not get to the disk, and what the sender decides next may be something else.
+func (l *letters) unmeant(is func(batch BatchID, letter string) bool) (files []disk.Entry, err error) {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
-	withdrawn := false
 	for _, e := range entries {
-		id, ok := batchOfLetter(e.Name)
-		if !ok || !unmeant(id, strings.TrimSuffix(e.Name, letterSuffix)) {
-			continue
-		}
-		if err = errors.Join(err, l.fs.Remove(l.path(e.Name))); err == nil {
-			withdrawn = true
-			l.refund(e.Name, e.Size)
+		if id, ok := batchOfLetter(e.Name); ok && is(id, strings.TrimSuffix(e.Name, letterSuffix)) {
+			files = append(files, e)
 		}
 	}
-	if withdrawn {
+	return files, err
+}
+
+// withdraw removes files of letters. It returns once that is durable.
+func (l *letters) withdraw(files []disk.Entry) error {
+	var err error
+	for _, e := range files {
+		if failed := l.fs.Remove(l.path(e.Name)); failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		l.refund(e.Name, e.Size)
+	}
+	if len(files) > 0 {
 		err = errors.Join(err, l.fs.SyncDir(filepath.Join(l.root, lettersDir)))
 	}
 	return err
