@@ -71,6 +71,10 @@ func (l *letters) put(id string, letter letterFile) error {
 	}
 	data = append(data, '\n')
 	name, temporary := l.path(id+letterSuffix), l.path(id+unfinished)
+	kept, err := l.has(name)
+	if err != nil {
+		return err
+	}
 	f, err := l.fs.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -82,19 +86,22 @@ func (l *letters) put(id string, letter letterFile) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, l.fs.Remove(temporary))
 	}
-	if !l.has(name) {
+	if !kept {
 		l.charge(id, int64(len(data)))
 	}
 	return l.fs.Rename(temporary, name)
 }
 
-func (l *letters) has(name string) bool {
+// has reports whether there is a file of that name. It is in the quota then, and is charged once.
+func (l *letters) has(name string) (bool, error) {
 	f, err := l.fs.OpenFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return false
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	_ = f.Close()
-	return true
+	if err != nil {
+		return false, err
+	}
+	return true, f.Close()
 }
 
 // measure counts what is here from before, and removes what was not finished.

@@ -102,6 +102,9 @@ func copyRange(target, source disk.File, from, to int64) error {
 
 // keepFile moves a whole file here, under a name relative to the data directory. It returns once that is durable.
 func (q *quarantine) keepFile(l *segmentLog, s *segment, kept string) error {
+	if q.looking {
+		return nil
+	}
 	err := q.fs.Rename(l.path(s.name()), filepath.Join(q.root, kept))
 	if err == nil {
 		err = errors.Join(q.fs.SyncDir(filepath.Join(q.root, quarantineDir)), l.syncDir())

@@ -314,14 +314,11 @@ func (x *index) pending() (n uint64) {
 
 // settle does what can wait until everything is known: none of it has to succeed.
 func (s *Spool) settle(found *Recovery) {
-	committed := s.batches.index.position()
-	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(committed)+1 })
-	_ = s.batches.drop()
 	s.batches.log.refillSpare()
 	s.ids.log.refillSpare()
 	found.Unanswered, found.Unknown = s.batches.answerOpen()
 	s.sweepSpent()
-	found.Committed, found.Counts = committed, s.tally.snapshot()
+	found.Committed, found.Counts = s.Committed(), s.tally.snapshot()
 	found.Batches = len(s.batches.index.live)
 }
 
