@@ -47,16 +47,6 @@ are for reporterd deadletter.`,
 	return cmd
 }
 
-// oneArgument refuses anything but one word, and says what it should be.
-func oneArgument(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("%s takes one argument: %s", cmd.CommandPath(), what)
-		}
-		return nil
-	}
-}
-
 // batchView is a batch in JSON.
 type batchView struct {
 	ID           string            `json:"id"`

@@ -20,41 +20,6 @@ import (
 // maxErrors is how many failures are printed one by one.
 const maxErrors = 20
 
-func newRequeue() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "requeue [ID]...",
-		Short: "Make dead letters live again, to be reported once more",
-		Long: `Turns dead letters into live batches, one each: their events are pending again and
-go through everything a fresh batch goes through. A crash at any moment leaves each
-letter dead or live, never both.
-
-Usage keeps the time at which it happened, and the backend takes 24 hours at most:
-what is older dies again as expired. --restamp counts it at the present time instead.`,
-		Example: `  reporterd deadletter requeue --reason application_not_found --service 2555417 --dry-run
-  reporterd deadletter requeue --reason application_not_found --service 2555417
-  reporterd deadletter requeue 000000042000-0007-0003 --restamp --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runErrand(cmd, args, partition.Requeue) },
-	}
-	addErrand(cmd)
-	cmd.Flags().Bool("restamp", false, "count the usage now, not when it happened")
-	return cmd
-}
-
-func newDrop() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "drop [ID]...",
-		Short: "Delete dead letters for good",
-		Long: `Deletes dead letters. Their events remain counted as dead, and the daemon logs a
-line for each. Export them first if anybody may ask.`,
-		Example: `  reporterd deadletter export --older-than 30d --file dead.ndjson
-  reporterd deadletter drop --older-than 30d
-  reporterd deadletter drop 000000042000-0007-0003 --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runErrand(cmd, args, partition.Drop) },
-	}
-	addErrand(cmd)
-	return cmd
-}
-
 func addErrand(cmd *cobra.Command) {
 	addLetters(cmd)
 	addFilters(cmd)

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reporterd/reporterd/cli/terminal"
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/threescale/portal"
+)
+
+func newDoctor() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what is wrong with the address, the token or the rights of the admin portal",
+		Long: `Looks at what reporterd needs of 3scale's admin portal, one thing after the other:
+the address, the token, its scopes, the configured services, the clock. Of what does not
+hold it says why, and what to do.
+
+Exit status: 0 all is well, 1 something is not, 2 wrong usage of the
+command line, 78 wrong configuration.`,
+		Example: `  reporterd doctor --sandbox
+  reporterd doctor --portal-url acme --access-token-file token.txt
+  reporterd doctor --config reporterd.yaml --output json`,
+		Args: noArguments,
+		RunE: asking(examine),
+	}
+	addPortal(cmd)
+	addOutput(cmd)
+	return cmd
+}
+
+func examine(ctx context.Context, s *screen, p *portal.Client, c *config.Config, _ *cobra.Command, _ []string) error {
+	services := make([]string, len(c.Services))
+	for i, one := range c.Services {
+		services[i] = one.ID
+	}
+	ill := false
+	for _, f := range p.CheckUp(ctx, services) {
+		ill = ill || !f.OK
+		if s.json {
+			if err := s.object(f); err != nil {
+				return err
+			}
+			continue
+		}
+		mark, colour := "ok  ", green
+		if !f.OK {
+			mark, colour = "FAIL", red
+		}
+		s.printf("%s  %-18s  %s\n", s.paint(colour, mark), f.Name, terminal.Clean(f.Detail))
+		if f.Advice != "" {
+			s.printf("      %-18s  → %s\n", "", f.Advice)
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if ill {
+		return logged()
+	}
+	return nil
+}
