@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/internal/timespec"
@@ -78,7 +79,7 @@ func pastTime(text string, now time.Time) (time.Time, error) {
 }
 
 // withLetters wraps the body of a command on dead letters: it ends with Ctrl-C.
-func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s *screen, l letters) error) (err error) {
+func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s *terminal.Screen, l letters) error) (err error) {
 	s, err := newScreen(cmd)
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s
 		return err
 	}
 	err = do(ctx, s, l)
-	s.clear()
+	s.Clear()
 	var known *failure
 	switch closed := l.close(); {
 	case errors.As(err, &known):

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -27,8 +28,8 @@ func newLetterList() *cobra.Command {
 			if most < 0 {
 				return misuse(fmt.Errorf("--limit: %d: expected how many, or 0 for all", most))
 			}
-			return withLetters(cmd, false, func(ctx context.Context, s *screen, l letters) error {
-				return s.listLetters(each(ctx, l, q, nil), most)
+			return withLetters(cmd, false, func(ctx context.Context, s *terminal.Screen, l letters) error {
+				return listLetters(s, each(ctx, l, q, nil), most)
 			})
 		},
 	}
@@ -39,15 +40,24 @@ func newLetterList() *cobra.Command {
 	return cmd
 }
 
-func (s *screen) listLetters(all iter.Seq2[spool.DeadLetter, error], most int) error {
-	table := s.letters()
-	defer table.end()
+// listOfLetters begins a listing of dead letters.
+func listOfLetters(s *terminal.Screen) *terminal.List {
+	return s.List("ID", "SINCE", "SERVICE", "APPLICATION", "EVENTS", "REASON")
+}
+
+func addLetter(list *terminal.List, d *spool.DeadLetter) error {
+	return list.Add(d, d.ID, d.CreatedAt, d.ServiceID, application(d.AppID, d.UserKey), d.Events, d.Reason.Code)
+}
+
+func listLetters(s *terminal.Screen, all iter.Seq2[spool.DeadLetter, error], most int) error {
+	list := listOfLetters(s)
+	defer list.End()
 	n := 0
 	for d, err := range all {
-		if err != nil {
-			return err
+		if err == nil {
+			err = addLetter(list, &d)
 		}
-		if err := table.add(&d); err != nil {
+		if err != nil {
 			return err
 		}
 		if n++; n == most {

@@ -19,9 +19,9 @@ what is older dies again as expired. --restamp counts it at the present time ins
 		Example: `  reporterd deadletter requeue --reason application_not_found --service 2555417 --dry-run
   reporterd deadletter requeue --reason application_not_found --service 2555417
   reporterd deadletter requeue 000000042000-0007-0003 --restamp --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runErrand(cmd, args, partition.Requeue) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runBulk(cmd, args, partition.Requeue) },
 	}
-	addErrand(cmd)
+	addBulk(cmd)
 	cmd.Flags().Bool("restamp", false, "count the usage now, not when it happened")
 	return cmd
 }

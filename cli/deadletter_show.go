@@ -21,15 +21,15 @@ func newLetterShow() *cobra.Command {
 		Args: oneArgument("the id of a dead letter"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			reveal, _ := cmd.Flags().GetBool("reveal-user-keys")
-			return withLetters(cmd, reveal, func(ctx context.Context, s *screen, l letters) error {
+			return withLetters(cmd, reveal, func(ctx context.Context, s *terminal.Screen, l letters) error {
 				d, err := l.one(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				if s.json {
-					return s.object(d)
+				if s.JSON() {
+					return s.Object(d)
 				}
-				s.showLetter(&d)
+				showLetter(s, &d)
 				return nil
 			})
 		},
@@ -40,20 +40,19 @@ func newLetterShow() *cobra.Command {
 	return cmd
 }
 
-func (s *screen) showLetter(d *spool.DeadLetter) {
+func showLetter(s *terminal.Screen, d *spool.DeadLetter) {
 	answer := "none: it was not sent"
 	if d.Answer.Status != 0 {
 		answer = strings.TrimSpace(fmt.Sprintf("%d %s", d.Answer.Status, terminal.Clean(d.Answer.Code)))
 	}
-	for _, row := range [][2]string{
-		{"id", d.ID}, {"service", terminal.Clean(d.ServiceID)}, {"application", application(d.AppID, d.UserKey)},
+	rows := [][2]string{
+		{"id", d.ID}, {"service", d.ServiceID}, {"application", application(d.AppID, d.UserKey)},
 		{"usage", usageText(d.Usage)}, {"events", strconv.FormatUint(d.Events, 10)}, {"timestamp", terminal.Time(d.Timestamp)},
-		{"reason", terminal.Clean(d.Reason.Code)}, {"message", terminal.Clean(d.Reason.Message)}, {"answer", answer},
+		{"reason", d.Reason.Code}, {"message", d.Reason.Message}, {"answer", answer},
 		{"attempts", strconv.Itoa(d.Attempts)}, {"dead since", terminal.Time(d.CreatedAt)},
-	} {
-		s.printf("%-12s %s\n", row[0], row[1])
 	}
 	if o := d.Original; o != nil {
-		s.printf("%-12s %s\n%-12s %s\n", "subject", terminal.Clean(o.Subject), "payload", terminal.Clean(o.Payload))
+		rows = append(rows, [2]string{"subject", o.Subject}, [2]string{"payload", o.Payload})
 	}
+	s.Fields(rows...)
 }

@@ -31,29 +31,27 @@ command line, 78 wrong configuration.`,
 	return cmd
 }
 
-func examine(ctx context.Context, s *screen, p *portal.Client, c *config.Config, _ *cobra.Command, _ []string) error {
+func examine(ctx context.Context, s *terminal.Screen, p *portal.Client, c *config.Config, _ *cobra.Command, _ []string) error {
 	services := make([]string, len(c.Services))
 	for i, one := range c.Services {
 		services[i] = one.ID
 	}
 	ill := false
+	list := s.List()
 	for _, f := range p.CheckUp(ctx, services) {
 		ill = ill || !f.OK
-		if s.json {
-			if err := s.object(f); err != nil {
-				return err
-			}
-			continue
-		}
-		mark, colour := "ok  ", green
+		mark := terminal.Cell{Text: "ok", Colour: terminal.Green}
 		if !f.OK {
-			mark, colour = "FAIL", red
+			mark = terminal.Cell{Text: "FAIL", Colour: terminal.Red}
 		}
-		s.printf("%s  %-18s  %s\n", s.paint(colour, mark), f.Name, terminal.Clean(f.Detail))
-		if f.Advice != "" {
-			s.printf("      %-18s  → %s\n", "", f.Advice)
+		if err := list.Add(f, mark, f.Name, f.Detail); err != nil {
+			return err
+		}
+		if f.Advice != "" && !s.JSON() {
+			_ = list.Add(nil, "", "", "→ "+f.Advice)
 		}
 	}
+	list.End()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

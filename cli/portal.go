@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/daemon"
 	"github.com/reporterd/reporterd/internal/lifecycle"
@@ -25,7 +26,7 @@ func addPortal(cmd *cobra.Command) {
 }
 
 // asking wraps the body of a command that asks the portal: it ends with Ctrl-C.
-func asking(ask func(ctx context.Context, s *screen, p *portal.Client, c *config.Config, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+func asking(ask func(ctx context.Context, s *terminal.Screen, p *portal.Client, c *config.Config, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		s, err := newScreen(cmd)
 		if err != nil {
@@ -43,7 +44,7 @@ func asking(ask func(ctx context.Context, s *screen, p *portal.Client, c *config
 		ctx, release := lifecycle.UntilSignal(cmd.Context())
 		defer release()
 		err = ask(ctx, s, p, c, cmd, args)
-		s.clear()
+		s.Clear()
 		var known *failure
 		switch {
 		case err == nil || errors.As(err, &known):

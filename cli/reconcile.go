@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon"
@@ -71,7 +72,7 @@ func runReconcile(cmd *cobra.Command, _ []string) error {
 	ctx, release := lifecycle.UntilSignal(cmd.Context())
 	defer release()
 	report, daemon, err := compareNow(ctx, s, cmd)
-	s.clear()
+	s.Clear()
 	var known *failure
 	switch {
 	case errors.As(err, &known):
@@ -94,7 +95,7 @@ func runReconcile(cmd *cobra.Command, _ []string) error {
 }
 
 // compareNow has the daemon compare, or does it here where none runs.
-func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.Report, *client.Client, error) {
+func compareNow(ctx context.Context, s *terminal.Screen, cmd *cobra.Command) (*reconcile.Report, *client.Client, error) {
 	services, _ := cmd.Flags().GetStringArray("service")
 	since, _ := cmd.Flags().GetString("since")
 	address, _ := cmd.Flags().GetString("admin-url")
@@ -129,10 +130,7 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 	if since != "" {
 		q.Set("since", since)
 	}
-	if s.person {
-		fmt.Fprint(s.err, "asking 3scale…")
-		s.drawn = true
-	}
+	s.Note("asking 3scale…")
 	var answer struct {
 		Enabled bool `json:"enabled"`
 		reconcile.Report
@@ -146,7 +144,7 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 }
 
 // compareHere reads the ledger of a directory that nobody uses.
-func compareHere(ctx context.Context, s *screen, c *config.Config, services []string, since string) (*reconcile.Report, error) {
+func compareHere(ctx context.Context, s *terminal.Screen, c *config.Config, services []string, since string) (*reconcile.Report, error) {
 	if c.Portal.URL == "" {
 		return nil, misuse(errors.New("portal.url: expected the admin portal, in the configuration given with --config"))
 	}
@@ -170,7 +168,7 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 	defer func() { _ = l.Close() }()
 	report, err := reconcile.Run(ctx, reconcile.Options{
 		Ledger: l, Portal: client, Services: services, Since: back, Rules: daemon.ReconcileRules(c),
-		Step: func(done, all int) { s.progress("services", int64(done), int64(all)) },
+		Step: func(done, all int) { s.Progress("services", int64(done), int64(all)) },
 	})
 	var unknown *reconcile.UnknownService
 	if errors.As(err, &unknown) {

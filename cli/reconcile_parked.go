@@ -9,13 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/ledger/reconcile"
 )
 
 // resolveParked decides about the parked reports whose fate is known. The daemon takes each decision once.
-func resolveParked(ctx context.Context, s *screen, cmd *cobra.Command, daemon *client.Client, r *reconcile.Report) error {
+func resolveParked(ctx context.Context, s *terminal.Screen, cmd *cobra.Command, daemon *client.Client, r *reconcile.Report) error {
 	if daemon == nil {
 		return misuse(errors.New("--resolve: expected a daemon that runs: it decides about its own reports"))
 	}
@@ -43,9 +44,9 @@ func resolveParked(ctx context.Context, s *screen, cmd *cobra.Command, daemon *c
 			return failed(fmt.Errorf("batch %s: %w", p.ID, err))
 		}
 		decided++
-		s.printf("%s: done\n", question)
+		s.Printf("%s: done\n", question)
 	}
-	s.printf("%s decided about, %d left\n", count(decided, "parked report"), len(parked)-decided)
+	s.Printf("%s decided about, %d left\n", count(decided, "parked report"), len(parked)-decided)
 	return nil
 }
 

@@ -5,43 +5,40 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/ledger/reconcile"
 )
 
-func showReport(s *screen, r *reconcile.Report, all bool) error {
-	if s.json {
+func showReport(s *terminal.Screen, r *reconcile.Report, all bool) error {
+	if s.JSON() {
 		for i := range r.Cells {
-			if err := s.object(&r.Cells[i]); err != nil {
+			if err := s.Object(&r.Cells[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	s.printf("portal %s   final up to %s   %s\n", r.Portal, r.SealedThrough.UTC().Format("2006-01-02 15:04Z"), count(int(r.Calls), "call"))
+	s.Printf("portal %s   final up to %s   %s\n", r.Portal, r.SealedThrough.UTC().Format("2006-01-02 15:04Z"), count(int(r.Calls), "call"))
 	if r.Missed {
-		s.printf("%s the ledger has missed something: its figures may be less than what happened\n", s.paint(yellow, "note:"))
+		s.Printf("%s the ledger has missed something: its figures may be less than what happened\n", s.Paint(terminal.Yellow, "note:"))
 	}
-	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
-	head := false
+	var table *terminal.Table
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		if !all && c.Verdict.Settled() && len(c.Evidence) == 0 {
 			continue
 		}
-		if !head {
-			head = true
-			fmt.Fprintln(table, "SERVICE\tHOUR (UTC)\tAPP\tMETRIC\tDELIVERED\tAMBIGUOUS\t3SCALE\tDELTA\tVERDICT")
+		if table == nil {
+			table = s.Table("SERVICE", "HOUR (UTC)", "APP", "METRIC", "DELIVERED", "AMBIGUOUS", "3SCALE", "DELTA", "VERDICT")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%+d\t%s\n", c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(terminal.Clean(c.AppID), "*"), terminal.Clean(c.Metric),
-			c.Delivered, c.Ambiguous, c.Counted, c.Delta, verdictLine(c))
+		table.Row(c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(c.AppID, "*"), c.Metric,
+			c.Delivered, c.Ambiguous, c.Counted, signed(c.Delta), verdictLine(c))
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	if table != nil {
+		table.Flush()
 	}
-	s.printf("%s\n", summaryLine(r))
+	s.Printf("%s\n", summaryLine(r))
 	return nil
 }
 
@@ -52,7 +49,7 @@ func verdictLine(c *reconcile.Cell) string {
 		line += "*"
 	}
 	if c.Reason != "" {
-		line += ": " + terminal.Clean(c.Reason)
+		line += ": " + c.Reason
 	}
 	for _, e := range c.Evidence {
 		line += fmt.Sprintf("; batch %s %s", e.Batch, e.Fate)
@@ -88,3 +85,9 @@ func outcome(r *reconcile.Report) error {
 	}
 	return nil
 }
+
+// signed is a number that prints with its sign.
+type signed int64
+
+// String prints the sign of positive numbers, too.
+func (n signed) String() string { return fmt.Sprintf("%+d", int64(n)) }

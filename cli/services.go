@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +47,7 @@ type metricRow struct {
 	Parent     string `json:"parent,omitempty"`
 }
 
-func listServices(ctx context.Context, s *screen, p *portal.Client, c *config.Config, _ *cobra.Command, _ []string) error {
+func listServices(ctx context.Context, s *terminal.Screen, p *portal.Client, c *config.Config, _ *cobra.Command, _ []string) error {
 	services, err := p.Services(ctx)
 	if err != nil {
 		return err
@@ -58,12 +56,10 @@ func listServices(ctx context.Context, s *screen, p *portal.Client, c *config.Co
 	for _, one := range c.Services {
 		configured[one.ID] = true
 	}
-	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
-	if !s.json {
-		fmt.Fprintln(table, "ID\tNAME\tSTATE\tBY\tMETRICS\tPLANS")
-	}
+	list := s.List("ID", "NAME", "STATE", "BY", "METRICS", "PLANS")
+	defer list.End()
 	for i := range services {
-		s.progress("services", int64(i), int64(len(services)))
+		s.Progress("services", int64(i), int64(len(services)))
 		one := &services[i]
 		row := serviceRow{
 			ID: one.ServiceID(), Name: one.Name, SystemName: one.SystemName, State: one.State, Version: string(one.Version), Configured: configured[one.ServiceID()],
@@ -78,30 +74,24 @@ func listServices(ctx context.Context, s *screen, p *portal.Client, c *config.Co
 		for _, plan := range plans {
 			row.Plans = append(row.Plans, plan.Name)
 		}
-		if s.json {
-			if err := s.object(row); err != nil {
-				return err
-			}
-			continue
+		if err := list.Add(row, row.cells()...); err != nil {
+			return err
 		}
-		s.clear()
-		fmt.Fprintln(table, row.line())
 	}
-	s.clear()
-	return table.Flush()
+	return nil
 }
 
-func (r *serviceRow) line() string {
+func (r *serviceRow) cells() []any {
 	id := r.ID
 	if r.Configured {
 		id += "*"
 	}
 	names := make([]string, len(r.Metrics))
 	for i, m := range r.Metrics {
-		names[i] = terminal.Clean(m.SystemName)
+		names[i] = m.SystemName
 	}
 	by := map[string]string{"1": "user_key", "2": "app_id", "oauth": "client_id", "oidc": "client_id"}[r.Version]
-	return strings.Join([]string{id, terminal.Clean(r.Name), terminal.Clean(r.State), by, strings.Join(names, " "), terminal.Clean(strings.Join(r.Plans, ", "))}, "\t")
+	return []any{id, r.Name, r.State, by, strings.Join(names, " "), strings.Join(r.Plans, ", ")}
 }
 
 func metricsOf(ctx context.Context, p *portal.Client, serviceID string) ([]metricRow, error) {

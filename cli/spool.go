@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 )
@@ -24,7 +25,7 @@ changes nothing. No lock is taken, so it works beside a running daemon.`,
 }
 
 // inspecting wraps the body of a command that looks into a directory: it ends with Ctrl-C.
-func inspecting(look func(ctx context.Context, s *screen, c *config.Config, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+func inspecting(look func(ctx context.Context, s *terminal.Screen, c *config.Config, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		s, err := newScreen(cmd)
 		if err != nil {
@@ -37,7 +38,7 @@ func inspecting(look func(ctx context.Context, s *screen, c *config.Config, cmd 
 		ctx, release := lifecycle.UntilSignal(cmd.Context())
 		defer release()
 		err = look(ctx, s, c, cmd, args)
-		s.clear()
+		s.Clear()
 		var known *failure
 		switch {
 		case err == nil || errors.As(err, &known):

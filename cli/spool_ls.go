@@ -15,11 +15,11 @@ func newSegments() *cobra.Command {
 		Use:   "ls",
 		Short: "List the segments of the journal, the batch log and the ids",
 		Long: `Lists the files of the three logs, oldest first. Entries are events in the
-journal, records in the batch log, event ids in ids. It prints as it reads.`,
+journal, records in the batch log, event ids in ids.`,
 		Example: `  reporterd spool ls
   reporterd spool ls --data-dir /var/lib/reporterd --output json | jq .bytes`,
 		Args: noArguments,
-		RunE: inspecting(func(ctx context.Context, s *screen, c *config.Config, _ *cobra.Command, _ []string) error {
+		RunE: inspecting(func(ctx context.Context, s *terminal.Screen, c *config.Config, _ *cobra.Command, _ []string) error {
 			return listSegments(ctx, s, c.DataDir)
 		}),
 	}
@@ -39,17 +39,15 @@ type segmentRow struct {
 	State     string `json:"state"`
 }
 
-func listSegments(ctx context.Context, s *screen, dir string) error {
-	if !s.json {
-		s.printf("%-41s %12s %12s %8s %10s  %s\n", "FILE", "FIRST", "ENTRIES", "FRAMES", "SIZE", "STATE")
+func listSegments(ctx context.Context, s *terminal.Screen, dir string) error {
+	list := s.List("FILE", "FIRST", "ENTRIES", "FRAMES", "SIZE", "STATE")
+	defer list.End()
+	colours := map[spool.SegmentState]terminal.Colour{
+		spool.SegmentActive: terminal.Green, spool.SegmentOpen: terminal.Yellow, spool.SegmentSuperseded: terminal.Yellow,
 	}
-	colours := map[spool.SegmentState]string{spool.SegmentActive: green, spool.SegmentOpen: yellow, spool.SegmentSuperseded: yellow}
 	return spool.ListSegments(ctx, spool.InspectOptions{Dir: dir}, func(g spool.Segment) error {
-		if s.json {
-			return s.object(segmentRow{g.File, g.First, g.Next - g.First, g.Frames, g.Bytes, g.Size, string(g.State)})
-		}
-		s.printf("%-41s %12d %12d %8d %10s  %s\n", g.File, g.First, g.Next-g.First, g.Frames, terminal.Size(g.Bytes),
-			s.paint(colours[g.State], string(g.State)))
-		return nil
+		entries := g.Next - g.First
+		return list.Add(segmentRow{g.File, g.First, entries, g.Frames, g.Bytes, g.Size, string(g.State)},
+			g.File, g.First, entries, g.Frames, terminal.Size(g.Bytes), terminal.Cell{Text: string(g.State), Colour: colours[g.State]})
 	})
 }

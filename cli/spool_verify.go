@@ -33,7 +33,7 @@ Exit status: 0 no damage, 1 damage found, or it could not be read.`,
   reporterd spool verify --all --data-dir /var/lib/reporterd
   reporterd spool verify --output json | jq 'select(.state == "damaged")'`,
 		Args: noArguments,
-		RunE: inspecting(func(ctx context.Context, s *screen, c *config.Config, cmd *cobra.Command, _ []string) error {
+		RunE: inspecting(func(ctx context.Context, s *terminal.Screen, c *config.Config, cmd *cobra.Command, _ []string) error {
 			all, _ := cmd.Flags().GetBool("all")
 			return verify(ctx, s, c.DataDir, all)
 		}),
@@ -67,26 +67,26 @@ func parts(ranges []spool.Range) (rows []partRow) {
 	return rows
 }
 
-func verify(ctx context.Context, s *screen, dir string, all bool) error {
-	colours := map[spool.FileState]string{
-		spool.StateFine: green, spool.StateTorn: yellow, spool.StateDamaged: red, spool.StateForeign: red,
-		spool.StateShort: red,
+func verify(ctx context.Context, s *terminal.Screen, dir string, all bool) error {
+	colours := map[spool.FileState]terminal.Colour{
+		spool.StateFine: terminal.Green, spool.StateTorn: terminal.Yellow, spool.StateDamaged: terminal.Red, spool.StateForeign: terminal.Red,
+		spool.StateShort: terminal.Red,
 	}
-	o := spool.InspectOptions{Dir: dir, Progress: func(done, total int64) { s.progress("verifying", done, total) }}
+	o := spool.InspectOptions{Dir: dir, Progress: func(done, total int64) { s.Progress("verifying", done, total) }}
+	list := s.List()
 	verdict, err := spool.Verify(ctx, o, func(r spool.FileReport) error {
-		if s.json {
-			return s.object(fileRow{r.File, string(r.State), r.Frames, r.Bytes, parts(r.Damaged), parts(r.Torn), r.Detail})
+		if !s.JSON() && !all && r.State == spool.StateFine && r.Detail == "" {
+			return nil
 		}
-		if all || r.State != spool.StateFine || r.Detail != "" {
-			s.printf("%-41s %s%*s %s\n", r.File, s.paint(colours[r.State], string(r.State)), 10-len(r.State), "", r.Detail)
-		}
-		return nil
+		return list.Add(fileRow{r.File, string(r.State), r.Frames, r.Bytes, parts(r.Damaged), parts(r.Torn), r.Detail},
+			r.File, terminal.Cell{Text: string(r.State), Colour: colours[r.State]}, r.Detail)
 	})
+	list.End()
 	if err != nil {
 		return err
 	}
-	if !s.json {
-		s.sumUp(verdict)
+	if !s.JSON() {
+		sumUp(s, verdict)
 	}
 	if verdict.Damaged > 0 {
 		return failed(fmt.Errorf("damage in %s", count(verdict.Damaged, "file")))
@@ -94,14 +94,14 @@ func verify(ctx context.Context, s *screen, dir string, all bool) error {
 	return nil
 }
 
-func (s *screen) sumUp(v spool.Verdict) {
+func sumUp(s *terminal.Screen, v spool.Verdict) {
 	how := "not in use"
 	if v.InUse {
 		how = "in use by a daemon"
 	}
-	s.printf("%s, %s, %s and %s read, %s; %s already in quarantine\n", count(v.Files, "file"), count(v.Frames, "frame"),
+	s.Printf("%s, %s, %s and %s read, %s; %s already in quarantine\n", count(v.Files, "file"), count(v.Frames, "frame"),
 		terminal.Size(v.Bytes), count(v.Letters, "dead letter"), how, count(v.Quarantined, "file"))
 	if v.Damaged == 0 {
-		s.printf("%s\n", s.paint(green, "no damage"))
+		s.Printf("%s\n", s.Paint(terminal.Green, "no damage"))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/threescale/analytics"
@@ -45,7 +46,7 @@ then they are summed up from hours, which is right across summer time too.`,
 			if format == "csv" {
 				_ = cmd.Flags().Set("output", "table") // the screen knows two
 			}
-			return asking(func(ctx context.Context, s *screen, p *portal.Client, _ *config.Config, cmd *cobra.Command, args []string) error {
+			return asking(func(ctx context.Context, s *terminal.Screen, p *portal.Client, _ *config.Config, cmd *cobra.Command, args []string) error {
 				return showUsage(ctx, s, p, cmd, args[0], format)
 			})(cmd, args)
 		},
@@ -117,7 +118,7 @@ func (q *usageQuery) label(t time.Time) string {
 	return t.In(q.zone).Format(map[string]string{byMonth: "2006-01", "day": time.DateOnly, "hour": "2006-01-02 15:04"}[q.by])
 }
 
-func showUsage(ctx context.Context, s *screen, p *portal.Client, cmd *cobra.Command, service, format string) error {
+func showUsage(ctx context.Context, s *terminal.Screen, p *portal.Client, cmd *cobra.Command, service, format string) error {
 	q, err := readUsageQuery(cmd, time.Now())
 	if err != nil {
 		return err
@@ -135,7 +136,7 @@ func showUsage(ctx context.Context, s *screen, p *portal.Client, cmd *cobra.Comm
 	switch {
 	case format == "csv":
 		return usageCSV(s, q, one, rows, columns)
-	case s.json:
+	case s.JSON():
 		return usageJSON(s, q, one, rows, columns)
 	}
 	usageTable(s, q, one, rows, columns)

@@ -21,7 +21,7 @@ type usageColumn struct {
 	total  int64
 }
 
-func usageColumns(ctx context.Context, s *screen, p *portal.Client, q usageQuery, one portal.Service, apps []string) ([]usageColumn, error) {
+func usageColumns(ctx context.Context, s *terminal.Screen, p *portal.Client, q usageQuery, one portal.Service, apps []string) ([]usageColumn, error) {
 	question := portal.Question{ServiceID: one.ServiceID(), Metric: q.metric, Since: q.since, Until: q.until}
 	if q.zone == time.UTC && q.by != string(portal.Hours) {
 		question.Granularity = portal.Days
@@ -46,7 +46,7 @@ func usageColumns(ctx context.Context, s *screen, p *portal.Client, q usageQuery
 	}
 	var columns []usageColumn
 	for i, name := range apps {
-		s.progress("applications", int64(i), int64(len(apps)))
+		s.Progress("applications", int64(i), int64(len(apps)))
 		a, err := findApplication(known, name)
 		if err != nil {
 			return nil, err
@@ -61,8 +61,8 @@ func usageColumns(ctx context.Context, s *screen, p *portal.Client, q usageQuery
 	return columns, nil
 }
 
-func usageCSV(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) error {
-	w := csv.NewWriter(s.out)
+func usageCSV(s *terminal.Screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) error {
+	w := csv.NewWriter(s.Out())
 	_ = w.Write([]string{"time", "service_id", "app_id", "metric", "value"})
 	for _, t := range rows {
 		for i := range columns {
@@ -73,10 +73,10 @@ func usageCSV(s *screen, q usageQuery, one portal.Service, rows []time.Time, col
 	return w.Error()
 }
 
-func usageJSON(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) error {
+func usageJSON(s *terminal.Screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) error {
 	for _, t := range rows {
 		for i := range columns {
-			if err := s.object(struct {
+			if err := s.Object(struct {
 				Time      time.Time `json:"time"`
 				ServiceID string    `json:"service_id"`
 				AppID     string    `json:"app_id,omitempty"`
@@ -91,32 +91,32 @@ func usageJSON(s *screen, q usageQuery, one portal.Service, rows []time.Time, co
 }
 
 // usageTable prints a row for each hour, day or month, with a bar where there is one column.
-func usageTable(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) {
-	s.printf("%s, %s: %s, by %s, %s\n", one.ServiceID(), terminal.Clean(one.Name), terminal.Clean(q.metric), q.by, q.zone)
-	most := int64(1)
-	head := fmt.Sprintf("%-16s", strings.ToUpper(q.by))
+func usageTable(s *terminal.Screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) {
+	s.Printf("%s, %s: %s, by %s, %s\n", one.ServiceID(), terminal.Clean(one.Name), terminal.Clean(q.metric), q.by, q.zone)
+	headings, most := []string{strings.ToUpper(q.by)}, int64(1)
 	for _, c := range columns {
-		head += fmt.Sprintf("  %14s", terminal.Clean(c.name))
+		headings = append(headings, c.name)
 		for _, v := range c.values {
 			most = max(most, v)
 		}
 	}
-	s.printf("%s\n", head)
+	table := s.Table(headings...)
 	for _, t := range rows {
-		line := fmt.Sprintf("%-16s", q.label(t))
+		row := []any{q.label(t)}
 		for _, c := range columns {
-			line += fmt.Sprintf("  %14d", c.values[t.Unix()])
+			row = append(row, c.values[t.Unix()])
 		}
 		if len(columns) == 1 {
-			line += "  " + s.paint(green, strings.Repeat("█", int(columns[0].values[t.Unix()]*barWidth/most)))
+			row = append(row, terminal.Cell{Text: strings.Repeat("█", int(columns[0].values[t.Unix()]*barWidth/most)), Colour: terminal.Green})
 		}
-		s.printf("%s\n", strings.TrimRight(line, " "))
+		table.Row(row...)
 	}
-	line := fmt.Sprintf("%-16s", "TOTAL")
+	total := []any{"TOTAL"}
 	for _, c := range columns {
-		line += fmt.Sprintf("  %14d", c.total)
+		total = append(total, c.total)
 	}
-	s.printf("%s\n", line)
+	table.Row(total...)
+	table.Flush()
 }
 
 func findService(ctx context.Context, p *portal.Client, name string) (portal.Service, error) {
