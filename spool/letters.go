@@ -28,16 +28,16 @@ const (
 type letters struct {
 	fs    disk.FS
 	root  string
-	room  *room
+	quota *diskQuota
 	count atomic.Int64
 
 	rejected *rejectedQuota // of letters of messages that were never acknowledged
 
 	live func(BatchID) bool // reports whether a batch has yet to end
 
-	mu      sync.Mutex       // guards the fields below
-	claimed map[string]bool  // being requeued or dropped, or requeued and not gone yet: not shown
-	ending  map[BatchID]bool // their letters are being written, or withdrawn: not shown
+	mu     sync.Mutex       // guards the fields below
+	locked map[string]bool  // being requeued or dropped, or requeued and not gone yet: not shown
+	ending map[BatchID]bool // their letters are being written, or withdrawn: not shown
 }
 
 func (l *letters) path(name string) string { return filepath.Join(l.root, lettersDir, name) }
@@ -117,9 +117,9 @@ func (l *letters) measure() error {
 	return err
 }
 
-// unmeant lists the files of letters that are not meant. At a start those are the letters of live batches: the record that
+// isStale lists the files of letters that are not meant. At a start those are the letters of live batches: the record that
 // was to end the batch did not get to the disk, and what the sender decides next may be something else.
-func (l *letters) unmeant(is func(batch BatchID, letter string) bool) (files []disk.Entry, err error) {
+func (l *letters) stale(is func(batch BatchID, letter string) bool) (files []disk.Entry, err error) {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
 	for _, e := range entries {
 		if id, ok := batchOfLetter(e.Name); ok && is(id, strings.TrimSuffix(e.Name, letterSuffix)) {

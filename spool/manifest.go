@@ -25,12 +25,12 @@ var manifestNames = [2]string{"manifest.a", "manifest.b"}
 // old as its last sync, at most two seconds before. It costs a commit one write into the page cache, of a file
 // that is not being synced, and its failure fails no commit.
 type manifest struct {
-	fs      disk.FS
-	dir     string
-	mode    SyncMode
-	tally   *tally
-	index   *index
-	renewal sync.Mutex // held by whoever replaces or syncs files
+	fs       disk.FS
+	dir      string
+	mode     SyncMode
+	counters *counters
+	index    *index
+	renewal  sync.Mutex // held by whoever replaces or syncs files
 
 	mu     sync.Mutex // guards the fields below
 	on     bool       // start was called, and close was not
@@ -59,7 +59,7 @@ func (m *manifest) note(kind logKind, e logExtent) {
 
 // figures takes the totals, which are of durable records only. mu is held.
 func (m *manifest) figures(batches bool) {
-	m.state.counts = m.tally.snapshot()
+	m.state.counts = m.counters.snapshot()
 	if batches {
 		m.index.mu.Lock()
 		m.state.committed, m.state.requeues = m.index.committed, m.index.requeues
@@ -270,7 +270,7 @@ func replaceFile(fs disk.FS, mode SyncMode, path string, data []byte) (file disk
 }
 
 // remembered is what the manifest said at a start.
-type remembered struct {
+type manifestFacts struct {
 	manifestState
 	known bool // there was one
 	exact bool // nothing that was acknowledged came after it
@@ -284,7 +284,7 @@ type remembered struct {
 
 // load reads both files. A file that is not there or does not hold is passed over, since the other one and the
 // logs go on without it; a file that cannot be read is an error.
-func (m *manifest) load() (r remembered, err error) {
+func (m *manifest) load() (r manifestFacts, err error) {
 	if m == nil {
 		return r, nil
 	}

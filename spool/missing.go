@@ -46,12 +46,12 @@ func (l *segmentLog) holes() (found []hole) {
 // compareBatches finds what the batch log lost, as the manifest and the numbers tell. When its end is gone, the
 // totals of the manifest count, and the sequence numbers go on behind those that were seen (I6). It runs
 // after the batch log was read and before the journal is.
-func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
+func (s *Spool) compareBatches(r *manifestFacts, found *Recovery) error {
 	l := s.batches.log
 	short := r.known && r.logs[batchesLog-1].next > l.next
 	if short {
 		l.next = r.logs[batchesLog-1].next
-		s.tally.move(func(c *Counts) {
+		s.counters.update(func(c *Counts) {
 			c.Delivered, c.Dead = max(c.Delivered, r.counts.Delivered), max(c.Dead, r.counts.Dead)
 			c.Lost, c.Ambiguous = max(c.Lost, r.counts.Lost), max(c.Ambiguous, r.counts.Ambiguous)
 		})
@@ -68,7 +68,7 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
 			return err
 		}
 	}
-	s.tally.move(func(c *Counts) {
+	s.counters.update(func(c *Counts) {
 		if (r.copied || r.restored != "") && !r.closed {
 			// It was copied while it was in use, and its files are of different moments: what was accepted after
 			// the journal was copied is the original's.
@@ -82,7 +82,7 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
 
 // missOldest finds segments that are missing before the first one that is left. A manifest that is current was told of every
 // removal before it was made; an older one, or one that was copied beside files of another moment, tells nothing.
-func (found *Recovery) missOldest(l *segmentLog, r *remembered) {
+func (found *Recovery) missOldest(l *segmentLog, r *manifestFacts) {
 	if !r.exact || r.copied || r.restored != "" || len(l.segments) == 0 {
 		return
 	}
@@ -93,7 +93,7 @@ func (found *Recovery) missOldest(l *segmentLog, r *remembered) {
 
 // compareJournal finds what the journal lost. It runs after the journal was read: Accepted was known, so all
 // of it is counted already.
-func (s *Spool) compareJournal(r *remembered, found *Recovery) error {
+func (s *Spool) compareJournal(r *manifestFacts, found *Recovery) error {
 	l := s.journal.log
 	from, reached := uint64(s.batches.index.position())+1, uint64(1)
 	l.mu.Lock()

@@ -23,7 +23,7 @@ const (
 type quarantine struct {
 	fs      disk.FS
 	root    string
-	room    *room
+	quota   *diskQuota
 	bytes   atomic.Int64
 	looking bool       // nothing is set aside: this only looks at a directory
 	keeping sync.Mutex // held while one range is copied: two readers may come upon the same damage
@@ -82,7 +82,7 @@ func (q *quarantine) keep(name string, l *segmentLog, s *segment, from, to int64
 
 func (q *quarantine) add(n int64) {
 	q.bytes.Add(n)
-	q.room.take(n)
+	q.quota.take(n)
 }
 
 // copyRange copies bytes that were read before. Where that does not work now, nothing is made up for them.

@@ -43,9 +43,9 @@ func TestRunningReadersWaitForTheDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &failing{FS: disktest.New(disktest.Options{})}
-			s, id := oneBatch(t, Options{Dir: "data", FS: f, Accounted: true}, 10)
+			s, id := oneBatch(t, Options{Dir: "data", FS: f, KeepChanges: true}, 10)
 			appendAll(t, s, someEvents(10))
-			tail, accounts := s.Tail(), s.Accounts()
+			tail, accounts := s.Tail(), s.ChangeFeed()
 			defer func() { assert.NoError(t, tail.Close()); assert.NoError(t, accounts.Close()) }()
 
 			f.fail(trouble.on, ".seg", trouble.err)
@@ -74,7 +74,7 @@ func TestRunningReadersWaitForTheDisk(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, found)
 			assert.False(t, accounts.page.Missed)
-			assert.Len(t, accounts.page.Accounts, 1)
+			assert.Len(t, accounts.page.Events, 1)
 			checkLaw(t, s, 0)
 			assert.Eventually(t, func() bool { return s.Ready() == nil }, 10*time.Second, 10*time.Millisecond)
 		})
@@ -84,10 +84,10 @@ func TestRunningReadersWaitForTheDisk(t *testing.T) {
 // The reader of accounts may be in the middle of a frame when a batch that it needs cannot be read.
 func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 	f := &failing{FS: disktest.New(disktest.Options{})}
-	s, id := oneBatch(t, Options{Dir: "data", FS: f, Accounted: true}, 10)
+	s, id := oneBatch(t, Options{Dir: "data", FS: f, KeepChanges: true}, 10)
 	appendAll(t, s, someEvents(5))
 	second := cutAll(t, s)[0]
-	first := s.Accounts()
+	first := s.ChangeFeed()
 	page, err := first.Next(t.Context())
 	require.NoError(t, err)
 	begin := page.Next
@@ -101,7 +101,7 @@ func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 	require.NoError(t, s.Ambiguous(id))
 	require.NoError(t, s.Resolve(second, delivered(BatchInfo{Transactions: 5})))
 
-	again := s.Accounts() // knows the batches by their place only
+	again := s.ChangeFeed() // knows the batches by their place only
 	defer func() { _ = again.Close() }()
 	for at := range 12 {
 		f.mu.Lock()
@@ -114,11 +114,11 @@ func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 		require.ErrorIs(t, err, syscall.EIO)
 	}
 	f.fail("", "", nil)
-	var kinds []AccountKind
+	var kinds []BatchEventKind
 	for found := err == nil; ; {
 		if found {
 			assert.False(t, again.page.Missed)
-			for _, a := range again.page.Accounts {
+			for _, a := range again.page.Events {
 				kinds = append(kinds, a.Kind)
 			}
 		}
@@ -127,7 +127,7 @@ func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 			break
 		}
 	}
-	assert.Equal(t, []AccountKind{AccountAmbiguous, AccountEnded}, kinds, "each once")
+	assert.Equal(t, []BatchEventKind{BatchAmbiguous, BatchEnded}, kinds, "each once")
 }
 
 // Bits that are wrong in one reading and right in the next were never wrong on the disk.

@@ -72,7 +72,7 @@ func (l *segmentLog) list(q *quarantine, found *Recovery) error {
 			l.setAside(s, q, found)
 			continue
 		}
-		l.room.take(s.size)
+		l.quota.take(s.size)
 		l.segments = append(l.segments, s)
 	}
 	slices.SortFunc(l.segments, func(a, b *segment) int {
@@ -154,7 +154,7 @@ func (r *replay) run() error {
 		if !r.closed && s.size < made { // unless a write failed just before the process ended, it was shortened
 			r.found.Short = append(r.found.Short, r.span(s.size, made))
 		}
-		r.log.repairs = append(r.log.repairs, r.settle)
+		r.log.repairs = append(r.log.repairs, r.closeNewest)
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func (r *replay) checkHead() (made int64, err error) {
 }
 
 // settle ends the newest segment, and makes it durable.
-func (r *replay) settle() error {
+func (r *replay) closeNewest() error {
 	file, err := r.log.fs.OpenFile(r.log.path(r.segment.name()), os.O_RDWR, 0)
 	if err != nil {
 		return r.log.trouble(r.segment, span{}, err)

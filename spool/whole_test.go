@@ -213,7 +213,7 @@ func TestBatchLogLostItsEnd(t *testing.T) {
 				cutAll(t, s)
 				deliver(t, s)
 				assert.Equal(t, Counts{Accepted: 25, Delivered: 25}, s.Counts())
-				next := s.AccountsEnd()
+				next := s.ChangesEnd()
 				end(t, s)
 				zeroTail(t, segmentsOf(t, o, "batches")[0], bytes)
 				s, found := open(t, o)
@@ -224,7 +224,7 @@ func TestBatchLogLostItsEnd(t *testing.T) {
 				require.NotEmpty(t, found.Missing)
 				assert.Equal(t, "batches", found.Missing[0].Log)
 				assert.Equal(t, next-1, found.Missing[0].Last)
-				assert.GreaterOrEqual(t, s.AccountsEnd(), next, "no number that a reader of accounts saw is used again")
+				assert.GreaterOrEqual(t, s.ChangesEnd(), next, "no number that a reader of accounts saw is used again")
 				s, _ = reopen(t, s, o)
 				assert.Equal(t, c, checkLaw(t, s, 0))
 				assert.Zero(t, sendable(s))
@@ -256,7 +256,7 @@ func TestOldCopyIsNotSentAgain(t *testing.T) {
 	assert.Zero(t, found.Held, "it is this directory now")
 	assert.EqualValues(t, 3, sendable(s))
 	for _, b := range s.Batches() {
-		require.NoError(t, s.Pardon(b.ID))
+		require.NoError(t, s.ClearUnresolved(b.ID))
 	}
 	assert.EqualValues(t, 28, sendable(s))
 }
