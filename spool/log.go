@@ -29,6 +29,8 @@ type segmentLog struct {
 	presence     *presence
 	manifest     *manifest
 
+	repairs []func() error // what a start changes in this log, once it has read everything: see repair
+
 	// file and off are owned by whoever commits: the active segment, nil when there is none, and where
 	// its next frame goes.
 	file disk.File

@@ -125,11 +125,12 @@ func (m *manifest) trouble() error {
 	return m.failed
 }
 
-// start begins to keep the manifest, as things are now: whatever it said before is forgotten, so recovery has
-// to be done with it.
-func (m *manifest) start(state manifestState) {
+// start begins to keep the manifest, as things are now: whatever it said before is forgotten, so recovery has to be done
+// with it. It fails when files of an earlier life stay as they are: they would say of the next start that they know
+// everything that was acknowledged. Where there are none, it is trouble, and sync tries again.
+func (m *manifest) start(state manifestState) error {
 	if m == nil {
-		return
+		return nil
 	}
 	m.renewal.Lock()
 	defer m.renewal.Unlock()
@@ -139,9 +140,42 @@ func (m *manifest) start(state manifestState) {
 	m.on = true
 	m.mu.Unlock()
 	err := m.renew()
+	if err != nil {
+		if failed := m.overwrite(); failed != nil {
+			return fmt.Errorf("spool: write manifest: %w", errors.Join(err, failed))
+		}
+	}
 	m.mu.Lock()
 	m.failed = err
 	m.mu.Unlock()
+	return nil
+}
+
+// overwrite writes the state into the files that are there, durably. It needs no room: on a full disk no file can be
+// replaced. renewal is held.
+func (m *manifest) overwrite() error {
+	data := make([]byte, manifestBytes)
+	for _, name := range manifestNames {
+		file, err := m.fs.OpenFile(filepath.Join(m.dir, name), os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m.mu.Lock()
+		m.state.generation++
+		m.state.put(data)
+		m.mu.Unlock()
+		_, err = file.WriteAt(data, 0)
+		if err == nil && m.mode != Never {
+			err = file.Sync()
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close writes the last state, which says that the end was in good order.
@@ -308,9 +342,9 @@ func (l *segmentLog) extentOf(segments []*segment) logExtent {
 }
 
 // manifestState returns what the manifest says from now on.
-func (s *Spool) manifestState(id [16]byte, file disk.Identity) manifestState {
+func (s *Spool) manifestState(generation uint64, id [16]byte, file disk.Identity) manifestState {
 	return manifestState{
-		identity: id, boot: bootOf(s.fs), file: file, at: time.Now().UnixNano(), holes: s.batches.log.holes(),
+		generation: generation, identity: id, boot: bootOf(s.fs), file: file, at: time.Now().UnixNano(), holes: s.batches.log.holes(),
 		logs: [3]logExtent{s.journal.log.extentNow(), s.batches.log.extentNow(), s.ids.log.extentNow()},
 	}
 }

@@ -13,6 +13,7 @@ type Missing struct {
 	Log         string // journal, batches or ids
 	First, Last uint64 // sequence numbers: events in the journal, records in the batch log, ids in ids
 	Exact       bool   // otherwise more may be missing behind Last
+	oldest      bool   // it is all from before the first segment that is left: none of it is about a batch of a later one
 }
 
 // String says it for an operator.
@@ -61,6 +62,7 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
 			found.Missing = append(found.Missing, Missing{Log: l.dir, First: h.first, Last: h.last, Exact: h.last+1 < l.next || r.exact})
 		}
 	}
+	found.missOldest(l, r)
 	if short {
 		if err := s.distrustEnd(l, found); err != nil {
 			return err
@@ -76,6 +78,17 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
 		}
 	})
 	return nil
+}
+
+// missOldest finds segments that are missing before the first one that is left. A manifest that is current was told of every
+// removal before it was made; an older one, or one that was copied beside files of another moment, tells nothing.
+func (found *Recovery) missOldest(l *segmentLog, r *remembered) {
+	if !r.exact || r.copied || r.restored != "" || len(l.segments) == 0 {
+		return
+	}
+	if was, is := r.logs[l.kind-1].first, l.segments[0].first; was > 0 && was < is {
+		found.Missing = append(found.Missing, Missing{Log: l.dir, First: was, Last: is - 1, Exact: true, oldest: true})
+	}
 }
 
 // compareJournal finds what the journal lost. It runs after the journal was read: Accepted was known, so all
@@ -98,6 +111,7 @@ func (s *Spool) compareJournal(r *remembered, found *Recovery) error {
 			return err
 		}
 	}
+	found.missOldest(s.ids.log, r)
 	if ids := s.ids.log; r.known && r.logs[idsLog-1].next > ids.next {
 		found.Missing = append(found.Missing, Missing{Log: ids.dir, First: ids.next, Last: r.logs[idsLog-1].next - 1, Exact: r.exact})
 		return s.distrustEnd(ids, found)

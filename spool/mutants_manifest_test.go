@@ -23,7 +23,7 @@ var manifestMutants = []mutant{
 		"missing.go", "		l.next = r.logs[batchesLog-1].next\n", "",
 	}}},
 	{"batches of a log without its end sent again", false, []change{{
-		"restore.go", "			a.hold = a.hold || m.Log == s.batches.log.dir\n", "			_ = m\n",
+		"restore.go", "			a.hold = a.hold || m.Log == s.batches.log.dir && !m.oldest\n", "			_ = m\n",
 	}}},
 	{"restored copy sent again", false, []change{{
 		"restore.go", "	case r.copied:\n", "	case false:\n",

@@ -134,7 +134,8 @@ func (s *Spool) readLogs(known *remembered, found *Recovery) error {
 		return err
 	}
 	s.batches.index.settle()
-	if err := s.letters.withdraw(s.batches.index.unmeant); err != nil {
+	withdrawn, err := s.letters.unmeant(s.batches.index.unmeant)
+	if err != nil {
 		return fmt.Errorf("spool: dead letters: %w", err)
 	}
 	for _, letter := range s.batches.index.spentLetters() {
@@ -148,6 +149,19 @@ func (s *Spool) readLogs(known *remembered, found *Recovery) error {
 	}
 	if err := s.compareJournal(known, found); err != nil {
 		return err
+	}
+	return s.repair(found, withdrawn)
+}
+
+// repair changes the directory to what was found in it. Everything was read before (I17).
+func (s *Spool) repair(found *Recovery, withdrawn []disk.Entry) error {
+	for _, log := range [...]*segmentLog{s.batches.log, s.ids.log, s.journal.log} {
+		if err := log.repair(); err != nil {
+			return err
+		}
+	}
+	if err := s.letters.withdraw(withdrawn); err != nil {
+		return fmt.Errorf("spool: dead letters: %w", err)
 	}
 	s.settle(found)
 	return nil
@@ -300,14 +314,11 @@ func (x *index) pending() (n uint64) {
 
 // settle does what can wait until everything is known: none of it has to succeed.
 func (s *Spool) settle(found *Recovery) {
-	committed := s.batches.index.position()
-	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(committed)+1 })
-	_ = s.batches.drop()
 	s.batches.log.refillSpare()
 	s.ids.log.refillSpare()
 	found.Unanswered, found.Unknown = s.batches.answerOpen()
 	s.sweepSpent()
-	found.Committed, found.Counts = committed, s.tally.snapshot()
+	found.Committed, found.Counts = s.Committed(), s.tally.snapshot()
 	found.Batches = len(s.batches.index.live)
 }
 

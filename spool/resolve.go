@@ -119,7 +119,10 @@ func (s *Spool) withdraw(e *entry, r Resolution) {
 	for i := range r.Dead {
 		meant[letterID(e.id, r.Dead[i].Index)] = true
 	}
-	_ = s.letters.withdraw(func(batch BatchID, letter string) bool { return batch == e.id && !meant[letter] })
+	files, err := s.letters.unmeant(func(batch BatchID, letter string) bool { return batch == e.id && !meant[letter] })
+	if err == nil {
+		_ = s.letters.withdraw(files)
+	}
 }
 
 // finishBatch writes the record, with the children in it, and before it what it does not say of the others.

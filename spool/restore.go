@@ -66,7 +66,7 @@ func (s *Spool) adoption(r *remembered, found *Recovery) (a adoption) {
 		a.hold, a.upTo = true, Position(s.tally.snapshot().Accepted)
 	default:
 		for _, m := range found.Missing {
-			a.hold = a.hold || m.Log == s.batches.log.dir
+			a.hold = a.hold || m.Log == s.batches.log.dir && !m.oldest
 		}
 		a.upTo = s.Committed()
 	}
@@ -97,7 +97,9 @@ func (s *Spool) adopt(r *remembered, found *Recovery) error {
 		}
 	}
 	found.Identity = fmt.Sprintf("%x", id)
-	s.manifest.start(s.manifestState(id, file))
+	if err := s.manifest.start(s.manifestState(r.generation, id, file)); err != nil {
+		return err
+	}
 	if r.restored != "" {
 		if err := errors.Join(s.fs.Remove(filepath.Join(s.dir, RestoredName)), s.fs.SyncDir(s.dir)); err != nil {
 			return fmt.Errorf("spool: remove %s: %w", RestoredName, err)

@@ -92,6 +92,9 @@ func (s *Spool) begin(tell func(Trouble)) (*Recovery, error) {
 	if err := s.adopt(known, found); err != nil {
 		return nil, err
 	}
+	// Only now, when the manifest is told first: a segment that went before would be missed by the start after a kill.
+	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(s.Committed())+1 })
+	_ = s.batches.drop()
 	s.startKeeping(tell)
 	return found, nil
 }

@@ -169,6 +169,38 @@ func TestBatchLogMissing(t *testing.T) {
 	}
 }
 
+// The oldest segment of the batch log is gone: its events are lost and the range is named, and the batches of later segments,
+// about which it said nothing, are sent.
+func TestBatchLogLostItsBeginning(t *testing.T) {
+	for how, end := range ends {
+		t.Run(how, func(t *testing.T) {
+			o := Options{Dir: t.TempDir(), SegmentBytes: minSegment}
+			s, _ := open(t, o)
+			for range 60 {
+				appendAll(t, s, someEvents(20))
+				cutAll(t, s)
+			}
+			segments := segmentsOf(t, o, "batches")
+			require.Greater(t, len(segments), 2)
+			pending := sendable(s)
+			end(t, s)
+			first, _, ok := parseSegmentName(filepath.Base(segments[1]))
+			require.True(t, ok)
+			require.NoError(t, os.Remove(segments[0]))
+			s, found := open(t, o)
+			require.Len(t, found.Missing, 1)
+			assert.Equal(t, Missing{Log: "batches", First: 1, Last: first - 1, Exact: true, oldest: true}, found.Missing[0])
+			lost := s.Counts().Lost
+			assert.Positive(t, lost)
+			c := checkLaw(t, s, lost)
+			assert.Equal(t, pending-lost, sendable(s), "the rest is sent")
+			s, found = reopen(t, s, o)
+			assert.Empty(t, found.Missing, "it is said once")
+			assert.Equal(t, c, checkLaw(t, s, lost))
+		})
+	}
+}
+
 func TestBatchLogLostItsEnd(t *testing.T) {
 	for _, bytes := range []int{40, 200, 1000} {
 		for how, end := range ends {

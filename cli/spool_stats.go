@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -26,7 +25,7 @@ are a moment old, and agree with each other:
 		Example: `  reporterd spool stats
   reporterd spool stats --output json | jq .events.pending`,
 		Args: noArguments,
-		RunE: inspecting(func(ctx context.Context, s *screen, c *config.Config, _ *cobra.Command, _ []string) error {
+		RunE: inspecting(func(ctx context.Context, s *terminal.Screen, c *config.Config, _ *cobra.Command, _ []string) error {
 			return printTotals(ctx, s, c.DataDir)
 		}),
 	}
@@ -71,7 +70,7 @@ type laneTotal struct {
 	Oldest       time.Time `json:"oldest_usage"`
 }
 
-func printTotals(ctx context.Context, s *screen, dir string) error {
+func printTotals(ctx context.Context, s *terminal.Screen, dir string) error {
 	in, err := spool.Inspect(ctx, spool.InspectOptions{Dir: dir})
 	if err != nil {
 		return err
@@ -86,12 +85,12 @@ func printTotals(ctx context.Context, s *screen, dir string) error {
 		Events: eventTotals(in.Found.Counts), Committed: uint64(in.Found.Committed), Batches: u.Batches, DeadLetters: u.DeadLetters,
 		Segments: u.Segments, Bytes: u.Bytes, Quarantined: u.QuarantinedBytes, InUse: in.InUse, Lanes: lanes,
 	}
-	if s.json {
-		return s.object(t)
+	if s.JSON() {
+		return s.Object(t)
 	}
-	s.totals(&t)
+	showTotals(s, &t)
 	for _, line := range in.Found.Lines()[1:] {
-		s.printf("%s\n", line)
+		s.Printf("%s\n", line)
 	}
 	return nil
 }
@@ -148,30 +147,29 @@ func namedCredentials(key spool.LaneKey) string {
 	return "[redacted]"
 }
 
-func (s *screen) totals(t *totals) {
-	e := t.Events
-	for _, row := range []struct {
-		name string
-		n    uint64
-	}{
-		{"accepted", e.Accepted}, {"delivered", e.Delivered}, {"dead", e.Dead}, {"pending", e.Pending}, {"lost", e.Lost},
-		{"duplicates", e.Duplicates}, {"ambiguous", e.Ambiguous},
-	} {
-		colour := ""
-		if row.name == "lost" && row.n > 0 {
-			colour = red
-		}
-		s.printf("%-12s %s\n", row.name, s.paint(colour, fmt.Sprintf("%12d", row.n)))
+func showTotals(s *terminal.Screen, t *totals) {
+	e, table := t.Events, s.Table()
+	lost := terminal.Cell{Text: "lost"}
+	if e.Lost > 0 {
+		lost.Colour = terminal.Red
 	}
-	s.printf("\nlive batches: %d, dead letters: %d, segments: %d, on disk: %s, in quarantine: %s\n",
+	table.Row("accepted", e.Accepted)
+	table.Row("delivered", e.Delivered)
+	table.Row("dead", e.Dead)
+	table.Row("pending", e.Pending)
+	table.Row(lost, e.Lost)
+	table.Row("duplicates", e.Duplicates)
+	table.Row("ambiguous", e.Ambiguous)
+	table.Flush()
+	s.Printf("\nlive batches: %d, dead letters: %d, segments: %d, on disk: %s, in quarantine: %s\n",
 		t.Batches, t.DeadLetters, t.Segments, terminal.Size(t.Bytes), terminal.Size(t.Quarantined))
 	if len(t.Lanes) == 0 {
 		return
 	}
-	s.printf("\n%-20s %-12s %8s %12s %12s %12s %9s  %s\n",
-		"SERVICE", "CREDENTIALS", "BATCHES", "TRANSACTIONS", "EVENTS", "IN JOURNAL", "AMBIGUOUS", "OLDEST USAGE")
+	s.Printf("\n")
+	table = s.Table("SERVICE", "CREDENTIALS", "BATCHES", "TRANSACTIONS", "EVENTS", "IN JOURNAL", "AMBIGUOUS", "OLDEST USAGE")
 	for _, l := range t.Lanes {
-		s.printf("%-20s %-12s %8d %12d %12d %12d %9d  %s\n",
-			terminal.Clean(l.ServiceID), l.Credentials, l.Batches, l.Transactions, l.Events, l.Journal, l.Ambiguous, terminal.Time(l.Oldest))
+		table.Row(l.ServiceID, l.Credentials, l.Batches, l.Transactions, l.Events, l.Journal, l.Ambiguous, l.Oldest)
 	}
+	table.Flush()
 }

@@ -29,32 +29,22 @@ are for reporterd deadletter.`,
   reporterd spool show batches/00000000000000000001-0000.seg
   reporterd spool show 000000042000-0007 --output json | jq .transactions`,
 		Args: oneArgument("the id of a batch, or a file that spool ls names"),
-		RunE: inspecting(func(ctx context.Context, s *screen, c *config.Config, cmd *cobra.Command, args []string) error {
+		RunE: inspecting(func(ctx context.Context, s *terminal.Screen, c *config.Config, cmd *cobra.Command, args []string) error {
 			if strings.HasSuffix(args[0], ".seg") {
-				return s.segment(ctx, c.DataDir, args[0])
+				return showSegment(ctx, s, c.DataDir, args[0])
 			}
 			id, err := spool.ParseBatchID(args[0])
 			if err != nil {
 				return misuse(fmt.Errorf("%q: expected the id of a batch (000000042000-0007), or a file that spool ls names", args[0]))
 			}
 			reveal, _ := cmd.Flags().GetBool("reveal-user-keys")
-			return s.batch(ctx, c.DataDir, id, reveal)
+			return showBatch(ctx, s, c.DataDir, id, reveal)
 		}),
 	}
 	addDirectory(cmd)
 	cmd.Flags().Bool("reveal-user-keys", false, "print user keys, which are secrets")
 	addOutput(cmd)
 	return cmd
-}
-
-// oneArgument refuses anything but one word, and says what it should be.
-func oneArgument(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("%s takes one argument: %s", cmd.CommandPath(), what)
-		}
-		return nil
-	}
 }
 
 // batchView is a batch in JSON.
@@ -83,7 +73,7 @@ type transactionView struct {
 	Usage     map[string]uint64 `json:"usage"`
 }
 
-func (s *screen) batch(ctx context.Context, dir string, id spool.BatchID, reveal bool) error {
+func showBatch(ctx context.Context, s *terminal.Screen, dir string, id spool.BatchID, reveal bool) error {
 	in, err := spool.Inspect(ctx, spool.InspectOptions{Dir: dir})
 	if err != nil {
 		return err
@@ -104,10 +94,10 @@ func (s *screen) batch(ctx context.Context, dir string, id spool.BatchID, reveal
 	for i := range b.Transactions {
 		v.Transactions = append(v.Transactions, viewTransaction(&b.Transactions[i], reveal))
 	}
-	if s.json {
-		return s.object(v)
+	if s.JSON() {
+		return s.Object(v)
 	}
-	s.batchTable(&v)
+	batchTable(s, &v)
 	return nil
 }
 
@@ -128,28 +118,28 @@ func viewTransaction(t *spool.Transaction, reveal bool) transactionView {
 // redactedText stands in the place of a secret.
 const redactedText = "[redacted]"
 
-func (s *screen) batchTable(v *batchView) {
-	for _, row := range [][2]string{
-		{"batch", v.ID}, {"service", terminal.Clean(v.ServiceID)}, {"credentials", v.Credentials},
+func batchTable(s *terminal.Screen, v *batchView) {
+	s.Fields([][2]string{
+		{"batch", v.ID}, {"service", v.ServiceID}, {"credentials", v.Credentials},
 		{"events", fmt.Sprintf("%d in %d transactions, %s", v.Events, len(v.Transactions), terminal.Size(int64(v.Bytes)))},
 		{"accepted", terminal.Time(v.Accepted)}, {"sealed", terminal.Time(v.Sealed)},
 		{"attempts", fmt.Sprintf("%d, %d with an unknown outcome (%d undecided)", v.Attempts, v.Ambiguous, v.Undecided)},
 		{"last attempt", terminal.Time(v.Attempted)}, {"flat usage", fmt.Sprint(v.FlatUsage)},
-	} {
-		s.printf("%-13s %s\n", row[0], row[1])
-	}
-	s.printf("\n%-32s %-20s %8s %5s  %s\n", "APPLICATION", "TIMESTAMP", "EVENTS", "CODE", "USAGE")
+	}...)
+	s.Printf("\n")
+	table := s.Table("APPLICATION", "TIMESTAMP", "EVENTS", "CODE", "USAGE")
 	for _, t := range v.Transactions {
-		s.printf("%-32s %-20s %8d %5s  %s\n", application(t.AppID, t.UserKey), terminal.Time(t.Timestamp), t.Events, code(t.Code), usageText(t.Usage))
+		table.Row(application(t.AppID, t.UserKey), t.Timestamp, t.Events, code(t.Code), usageText(t.Usage))
 	}
+	table.Flush()
 }
 
 // application names who used the API.
 func application(id, userKey string) string {
 	if userKey != "" {
-		return "user key " + terminal.Clean(userKey)
+		return "user key " + userKey
 	}
-	return terminal.Clean(id)
+	return id
 }
 
 func code(n int) string {
@@ -163,7 +153,7 @@ func code(n int) string {
 func usageText(usage map[string]uint64) string {
 	words := make([]string, 0, len(usage))
 	for metric, value := range usage {
-		words = append(words, fmt.Sprintf("%s=%d", terminal.Clean(metric), value))
+		words = append(words, fmt.Sprintf("%s=%d", metric, value))
 	}
 	slices.Sort(words)
 	return strings.Join(words, " ")
@@ -180,25 +170,20 @@ type frameRow struct {
 	Records  map[string]int `json:"records,omitempty"`
 }
 
-func (s *screen) segment(ctx context.Context, dir, file string) error {
-	if !s.json {
-		s.printf("%10s %12s %8s %10s  %-8s %s\n", "OFFSET", "FIRST", "ENTRIES", "SIZE", "CHECKSUM", "CONTENTS")
-	}
+func showSegment(ctx context.Context, s *terminal.Screen, dir, file string) error {
+	list := s.List("OFFSET", "FIRST", "ENTRIES", "SIZE", "CHECKSUM", "CONTENTS")
+	defer list.End()
 	err := spool.ListFrames(ctx, spool.InspectOptions{Dir: dir}, file, func(f spool.FrameInfo) error {
 		row := frameRow{Offset: f.Offset, First: f.First, Entries: f.Next - f.First, Bytes: f.Bytes, Sound: f.Sound, Records: f.Records}
 		if !f.Accepted.IsZero() {
 			at := f.Accepted.UTC()
 			row.Accepted = &at
 		}
-		if s.json {
-			return s.object(row)
-		}
-		sound := s.paint(green, "fine    ")
+		checksum := terminal.Cell{Text: "fine", Colour: terminal.Green}
 		if !f.Sound {
-			sound = s.paint(red, "damaged ")
+			checksum = terminal.Cell{Text: "damaged", Colour: terminal.Red}
 		}
-		s.printf("%10d %12d %8d %10s  %s %s\n", row.Offset, row.First, row.Entries, terminal.Size(row.Bytes), sound, row.contents())
-		return nil
+		return list.Add(row, row.Offset, row.First, row.Entries, terminal.Size(row.Bytes), checksum, row.contents())
 	})
 	if errors.Is(err, spool.ErrUnknownSegment) {
 		return misuse(fmt.Errorf("%w: spool ls names those that are there", err))

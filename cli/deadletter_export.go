@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -41,8 +42,8 @@ you can read, and refuses one that exists.`,
 			}
 			reveal, _ := cmd.Flags().GetBool("reveal-user-keys")
 			name, _ := cmd.Flags().GetString("file")
-			return withLetters(cmd, reveal, func(ctx context.Context, s *screen, l letters) error {
-				return into(name, s.out, func(w io.Writer) error {
+			return withLetters(cmd, reveal, func(ctx context.Context, s *terminal.Screen, l letters) error {
+				return into(name, s.Out(), func(w io.Writer) error {
 					write, finish := writer(w, format)
 					for d, err := range each(ctx, l, q, args) {
 						if err == nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -21,65 +20,6 @@ func newConfig() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newCheck(), newShow())
-	return cmd
-}
-
-func newCheck() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check",
-		Short: "Say what is wrong with a configuration, by key",
-		Long: `Reads the configuration as serve would (options, environment, file) and says
-everything that is wrong with it, a line each: place, key, value, expectation.
-Nothing is started and nothing is contacted.`,
-		Example: `  reporterd config check --config reporterd.yaml
-  REPORTERD_BATCH_FLUSH_INTERVAL=1s reporterd config check`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, file, err := load(cmd, false)
-			if err == nil {
-				err = daemon.CheckTokens(c)
-			}
-			if err != nil {
-				return unusable(err)
-			}
-			for _, w := range c.Warnings() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
-			}
-			if file == "" {
-				file = "defaults and environment"
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: fine, %s\n", file, count(len(c.Services), "service"))
-			return err
-		},
-	}
-	addConfigFlags(cmd, "")
-	return cmd
-}
-
-func newShow() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "show",
-		Short: "Print the configuration in force, without secrets",
-		Long: `Prints, as YAML, what serve would run with. What is not a default has a comment
-that says where it came from. Secrets show as [redacted].`,
-		Example: `  reporterd config show --config reporterd.yaml
-  reporterd config show --sandbox`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			sandbox, _ := cmd.Flags().GetBool("sandbox")
-			c, _, err := load(cmd, sandbox)
-			if err != nil {
-				return unusable(err)
-			}
-			text, err := c.YAML()
-			if err != nil {
-				return failed(err)
-			}
-			_, err = cmd.OutOrStdout().Write(text)
-			return err
-		},
-	}
-	addConfigFlags(cmd, "show what serve --sandbox would run with")
 	return cmd
 }
 
@@ -114,11 +54,4 @@ func load(cmd *cobra.Command, sandbox bool) (*config.Config, string, error) {
 	file := configurationFile(given, os.Getenv("REPORTERD_CONFIG"), defaultFile, sandbox)
 	c, err := config.Load(config.Source{File: file, Flags: cmd.Flags(), Sandbox: sandbox, Person: daemon.IsTerminal(os.Stderr)})
 	return c, file, err
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

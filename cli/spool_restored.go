@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -26,7 +27,7 @@ A copy made with cp, rsync or tar into another directory is noticed without this
 		Example: `  reporterd spool restored --data-dir /var/lib/reporterd
   reporterd spool restored --resend --config /etc/reporterd/reporterd.yaml`,
 		Args: noArguments,
-		RunE: inspecting(func(_ context.Context, s *screen, c *config.Config, cmd *cobra.Command, _ []string) error {
+		RunE: inspecting(func(_ context.Context, s *terminal.Screen, c *config.Config, cmd *cobra.Command, _ []string) error {
 			if err := checkOwner(c.DataDir); err != nil {
 				return err
 			}
@@ -34,14 +35,14 @@ A copy made with cp, rsync or tar into another directory is noticed without this
 			if err := spool.MarkRestored(c.DataDir, resend); err != nil {
 				return err
 			}
-			if s.json {
-				return s.object(map[string]any{"data_dir": c.DataDir, "resend": resend})
+			if s.JSON() {
+				return s.Object(map[string]any{"data_dir": c.DataDir, "resend": resend})
 			}
 			what := "parks what it holds as undelivered"
 			if resend {
 				what = "sends what it holds as undelivered"
 			}
-			s.printf("%s: the next start %s\n", c.DataDir, what)
+			s.Printf("%s: the next start %s\n", c.DataDir, what)
 			return nil
 		}),
 	}
