@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"unsafe"
+
+	"github.com/reporterd/reporterd/event"
 )
 
 // errEncoding is what a decoder says of bytes whose checksum holds, but that do not follow the format.
@@ -13,8 +15,9 @@ var errEncoding = errors.New("does not follow the format")
 // decoder reads the fields of a record. After the first field that is not there, everything is zero and
 // err is set. Strings are views into data.
 type decoder struct {
-	data []byte
-	err  error
+	data   []byte
+	err    error
+	source func(event.Source) // called for source records between events; nil: they are skipped
 }
 
 func (d *decoder) fail() {

@@ -146,6 +146,13 @@ func (l *segmentLog) succeeded() bool {
 	return false
 }
 
+// droppable reports whether dropWhile would remove a segment.
+func (l *segmentLog) droppable(done func(*segment) bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.succeeded() && done(l.segments[0])
+}
+
 // takeSpare gives up the spare file when it is large enough, and returns its size.
 func (l *segmentLog) takeSpare(size int64) int64 {
 	l.mu.Lock()
