@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -11,8 +12,8 @@ import (
 // its own answer shows: an oauth answer has the application's first, list_app_keys has all.
 type entry struct {
 	key         digest
-	application *application // nil: the backend knows of none, or did not get so far
-	asked       time.Time    // when the backend was
+	application *quota.Application // nil: the backend knows of none, or did not get so far
+	asked       time.Time          // when the backend was
 	answered    time.Time
 
 	// A 403 or 404, without its text: that repeats what the call said, and is made of the call again.

@@ -51,7 +51,6 @@ func (f *flights) land(k digest, fl *flight) {
 // without taking the answer from the others. A call that asks alone joins nobody: where many wrong metrics are
 // asked for at once, no answer to one of the others is about its own.
 func (a *Authorizer) ask(c *call, alone bool) *flight {
-	s := a.services.of(identifyService(c.door.serviceID, c.door.credentials))
 	fl, first := &flight{done: make(chan struct{})}, true
 	if !alone {
 		fl, first = a.flights.join(c.key)
@@ -59,14 +58,15 @@ func (a *Authorizer) ask(c *call, alone bool) *flight {
 	if !first {
 		return fl
 	}
-	i := &inquiry{Authorizer: a, flight: fl, service: s, call: *c, begun: time.Now()}
+	id := c.service()
+	i := &inquiry{Authorizer: a, flight: fl, id: id, service: a.quota.Service(id), breaker: a.breakers.of(id), call: *c, begun: time.Now()}
 	i.call.asked = nil
 	i.metrics = i.unsettled(c, i.begun)
 	i.question = i.call.question(i.metrics)
 	switch {
 	case len(i.question.AppendQuery(nil)) > threescale.MaxQuery:
 		fl.refused = tooLong()
-	case !s.breaker.allow(i.begun):
+	case !i.breaker.allow(i.begun):
 		fl.err = errAway
 	default:
 		go i.run() // ended by Options.Timeout

@@ -123,7 +123,7 @@ func (a *Authorizer) Stats() Stats {
 		CallBounds: askBounds[:], Failures: c.failures.Load(), RefreshAhead: c.ahead.Load(),
 		Entries: int(a.good.size.Load()), Denials: int(a.bad.size.Load()),
 		Bytes: a.good.weight.Load() + a.bad.weight.Load(), Evicted: a.good.evicted.Load() + a.bad.evicted.Load(),
-		Applications: int(a.ledger.size.Load()), Untracked: a.ledger.untracked.Load(),
+		Applications: a.quota.Applications(), Untracked: a.quota.Untracked(),
 		Reported: c.reported.Load(), Refused: c.refused.Load(), Unbilled: c.unbilled.Load(),
 		Unseen: c.unseen.Load(), Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Load()),
 	}
