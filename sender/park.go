@@ -23,7 +23,7 @@ func (s *Sender) Parked(behind spool.BatchID, limit int) []spool.BatchInfo {
 	if s.options.OnAmbiguous != ParkAmbiguous {
 		return s.spool.Held(behind, limit)
 	}
-	return s.spool.Doubtful(behind, limit)
+	return s.spool.Unresolved(behind, limit)
 }
 
 // Fate is what somebody decides about a parked batch.
@@ -54,7 +54,7 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 		return fmt.Errorf("sender: batch %s is not parked: %w", id, spool.ErrUnknownBatch)
 	}
 	if fate == Resend {
-		if err := s.spool.Pardon(id); err != nil {
+		if err := s.spool.ClearUnresolved(id); err != nil {
 			return err
 		}
 		s.spool.Recall(id)

@@ -102,7 +102,7 @@ func (s *Sender) Lanes() []LaneStatus {
 			status.Oldest = oldest[0].OldestAccepted
 		}
 		if s.options.OnAmbiguous == ParkAmbiguous {
-			status.Parked, status.ParkedEvents = s.spool.LaneDoubts(key)
+			status.Parked, status.ParkedEvents = s.spool.LaneUnresolved(key)
 		} else {
 			status.Parked, status.ParkedEvents = s.spool.LaneHeld(key)
 		}

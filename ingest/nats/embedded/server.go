@@ -1,8 +1,7 @@
-// Package embedded runs a NATS server inside the daemon, for one machine that has none: what publishers connect
-// to, with JetStream's store in the data directory.
+// Package embedded runs a NATS server inside the daemon, for a machine that has none. Publishers connect to it; JetStream's store
+// is in the data directory.
 //
-// It has no accounts and no passwords, so it belongs on a loopback address; a bus beyond one machine is
-// nats-server itself.
+// It has no accounts and no passwords, so it belongs on a loopback address. For publishers on other machines, run nats-server.
 package embedded
 
 import (
@@ -21,20 +20,20 @@ import (
 // maxPayload is the largest message it takes, in bytes: a request of as many events as HTTP takes.
 const maxPayload = 8 << 20
 
-// startTimeout bounds how long the server may take until it answers; it reads its streams first.
+// startTimeout bounds the start of the server, which reads its streams first.
 const startTimeout = 30 * time.Second
 
-// Options are what a Server is made of.
+// Options of Start.
 type Options struct {
 	Address  string // host:port; port 0 takes a free one
 	StoreDir string // of JetStream, created with permissions 0700
-	MaxStore int64  // bytes JetStream may keep; 0: what the server thinks right for the disk
-	// Lazy lets JetStream acknowledge before a message is on the disk, every two minutes as nats-server
-	// does. Otherwise it is synced first (sync_interval always).
+	MaxStore int64  // bytes that JetStream may store; 0: the server's default for the disk
+	// Lazy makes JetStream acknowledge a message before it is synced, and sync every two minutes, as nats-server does by
+	// default. Otherwise it is synced first (sync_interval: always).
 	Lazy bool
 	Log  *zap.Logger // nil: none
 
-	// MaxConnections is how many clients may be connected, the daemon included; 0: as many as nats-server lets.
+	// MaxConnections bounds the connected clients, the daemon included; 0: nats-server's default.
 	MaxConnections int
 }
 
@@ -45,8 +44,7 @@ type Server struct {
 	lazy    bool
 }
 
-// Start runs a server and returns once it takes connections. The error says when the address is taken.
-// Stop ends it.
+// Start runs a server and returns once it takes connections; Stop ends it. An address that is in use is an error.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	host, port, err := split(ctx, o.Address)
 	if err != nil {
@@ -73,7 +71,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return &Server{server: s, address: s.Addr().String(), lazy: o.Lazy}, nil
 }
 
-// ready waits until the server takes connections, has given up or takes too long.
+// ready returns true once the server takes connections; false when it has failed, startTimeout is over or ctx ends.
 func ready(ctx context.Context, s *server.Server, log *logger) bool {
 	for begun := time.Now(); time.Since(begun) < startTimeout && ctx.Err() == nil && !log.stopped(); {
 		if s.ReadyForConnections(50 * time.Millisecond) {
@@ -83,7 +81,7 @@ func ready(ctx context.Context, s *server.Server, log *logger) bool {
 	return false
 }
 
-// split takes an address apart, and makes sure that it is free: the server would say that only in its log.
+// split splits an address into host and port, and checks that it is free: the server itself would only log that.
 func split(ctx context.Context, address string) (host string, port int, err error) {
 	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -104,7 +102,7 @@ func split(ctx context.Context, address string) (host string, port int, err erro
 // Address is where it listens: host:port.
 func (s *Server) Address() string { return s.address }
 
-// Unsynced is how long JetStream may keep what it acknowledged off the disk; 0: it syncs first.
+// Unsynced is the longest time between the acknowledgement of a message and its sync to disk; 0: it is synced first.
 func (s *Server) Unsynced() time.Duration {
 	if s.lazy {
 		return 2 * time.Minute // nats-server's default
@@ -112,8 +110,8 @@ func (s *Server) Unsynced() time.Duration {
 	return 0
 }
 
-// Private reports whether it can be reached from this machine only.
-func (s *Server) Private() bool {
+// Loopback reports whether it can be reached from this machine only.
+func (s *Server) Loopback() bool {
 	host, _, _ := net.SplitHostPort(s.address) // bound, so well formed
 	return net.ParseIP(host).IsLoopback()
 }
@@ -121,7 +119,7 @@ func (s *Server) Private() bool {
 // Stop ends every connection and the server, and returns once its store is closed, or ctx ends.
 func (s *Server) Stop(ctx context.Context) error {
 	done := make(chan struct{})
-	go func() { // ends with the shutdown, which nothing in it waits for long
+	go func() { // ends when the server has shut down, which takes a bounded time
 		s.server.Shutdown()
 		s.server.WaitForShutdown()
 		close(done)

@@ -11,31 +11,31 @@ import (
 	"unicode/utf8"
 )
 
-// maxRejected is how much of a message one Rejected holds, in bytes: a dead letter keeps as much.
+// maxRejected bounds the payload of one Rejected, in bytes: a dead letter holds as much.
 const maxRejected = 100 << 10
 
-// Rejected is a part of a message that can never be taken, as it came.
+// Rejected is a part of a message that can never be taken, byte by byte as it was received.
 type Rejected struct {
 	First   int    // the index of its first event; 0 where nothing of the message can be read
-	Offset  int    // where the payload begins in what it is a piece of, in bytes
+	Offset  int    // where the payload begins in the event or message that it is a piece of, in bytes
 	Events  int    // how many events it holds; 0: it is a piece of one, or of a message that cannot be read
 	Type    string // Content-Type of the payload; empty: that of the message
 	Payload []byte // at most maxRejected bytes
 	Why     *Refusal
 }
 
-// Salvage takes what can be taken of a message that Bundle.Add refuses: the message was acknowledged to its sender
-// by a stream, which keeps it until it is ended. Every event is either in the bundle of a Next or in a Rejected, so
-// that one bad event costs itself only, and messages may be larger than what one request may carry.
+// Splitter takes the good events of a message that Bundle.Add refuses. It is for messages of a stream, which has acknowledged
+// them to their publishers. Every event is either in the bundle of a Next or in a Rejected, so that a bad event does not affect
+// the others, and a message may be larger than a request.
 //
-// Both passes judge with the services and the time of the moment at which it was made, so they agree.
-type Salvage struct {
+// Both passes validate with the services and the time at which it was made, so their results agree.
+type Splitter struct {
 	bundle   *Bundle
 	message  Message
 	services *services
 	at       time.Time
 	lines    bool
-	useless  *problem // why nothing of the message can be read; nil: it is read event by event
+	useless  *problem // why no event of the message can be decoded; nil: each event is decoded by itself
 
 	position int // in the body, in bytes: where the next event is looked for
 	index    int // of that event
@@ -44,16 +44,16 @@ type Salvage struct {
 	refused  int
 }
 
-// Salvage begins with a message, which must not change until its last Next. The bundle is the Salvage's until then.
-func (b *Bundle) Salvage(m Message) *Salvage {
-	s := &Salvage{bundle: b, message: m, services: b.handler.services.Load(), at: time.Now()}
+// Splitter begins with a message, which must not change until its last Next. The bundle is the Splitter's until then.
+func (b *Bundle) Split(m Message) *Splitter {
+	s := &Splitter{bundle: b, message: m, services: b.handler.services.Load(), at: time.Now()}
 	var p problem
 	if s.lines, p = b.framing(m); p.Status != 0 {
 		s.useless = &p
 	} else if !s.lines && !json.Valid(m.Body) {
 		b.reset(s.services, s.at, b.handler.maxEvents)
 		b.body, b.named = m.Body, m.ServiceID
-		err := b.decode() // says where; it fails, or has too many events before that
+		err := b.decode() // its error holds the position, unless there are too many events in front of it
 		s.useless = &problem{Status: http.StatusBadRequest, Detail: "the message is not valid JSON"}
 		if wrong, ok := err.(*malformed); ok {
 			s.useless.Detail = wrong.Error()
@@ -63,15 +63,15 @@ func (b *Bundle) Salvage(m Message) *Salvage {
 }
 
 // Taken and Refused are how many events were in a Next and in a Rejected.
-func (s *Salvage) Taken() int   { return s.taken }
-func (s *Salvage) Refused() int { return s.refused }
+func (s *Splitter) Taken() int   { return s.taken }
+func (s *Splitter) Refused() int { return s.refused }
 
-// Reject calls keep with everything that can never be taken, in order. It stops at the first error and returns it.
-// Call it before Next: what is not kept must not be acknowledged, and what is taken before that would be taken
-// again with the next delivery.
-func (s *Salvage) Reject(keep func(Rejected) error) error {
+// Reject calls keep with all parts that can never be taken, in order. It stops at the first error and returns it. It must be
+// called before Next: a message whose bad events could not be kept is delivered again, and good events that were taken before
+// would then be taken twice.
+func (s *Splitter) Reject(keep func(Rejected) error) error {
 	if s.useless != nil {
-		return s.pieces(0, s.message.Body, "", declined(*s.useless, 0), keep)
+		return s.pieces(0, s.message.Body, "", newRefusal(*s.useless, 0), keep)
 	}
 	page := rejects{salvage: s, keep: keep}
 	for s.fill(page.add) && page.err == nil {
@@ -82,9 +82,9 @@ func (s *Salvage) Reject(keep func(Rejected) error) error {
 	return page.err
 }
 
-// Next empties the bundle and fills it with the next events, as many as one request may carry. It returns false
-// when there are none left.
-func (s *Salvage) Next() bool {
+// Next fills the bundle with the next good events, at most as many as one request may carry. It returns false when there are
+// none left.
+func (s *Splitter) Next() bool {
 	if s.useless != nil {
 		return false
 	}
@@ -101,16 +101,16 @@ func (s *Salvage) Next() bool {
 }
 
 // Append makes the events of the last Next durable.
-func (s *Salvage) Append(ctx context.Context) (duplicates int, refused *Refusal) {
+func (s *Splitter) Append(ctx context.Context) (duplicates int, refused *Refusal) {
 	return s.bundle.Append(ctx)
 }
 
 // rewind goes back to the first event.
-func (s *Salvage) rewind() { s.position, s.index = 0, 0 }
+func (s *Splitter) rewind() { s.position, s.index = 0, 0 }
 
-// fill empties the bundle and reads events into it until it is full; then it returns true. bad, when not nil, is
-// told of every event that cannot be taken.
-func (s *Salvage) fill(bad func(index int, raw []byte, why string)) (more bool) {
+// fill empties the bundle and decodes events into it until it is full; then it returns true. It calls bad, unless nil, for
+// every event that cannot be taken.
+func (s *Splitter) fill(bad func(index int, raw []byte, why string)) (more bool) {
 	b := s.bundle
 	b.clear(s.services, s.at)
 	b.body, b.named = s.message.Body, s.message.ServiceID
@@ -123,12 +123,12 @@ func (s *Salvage) fill(bad func(index int, raw []byte, why string)) (more bool) 
 		b.faults = faults{}
 		had := len(b.events)
 		end, err := b.event(start)
-		if err != nil { // of a line: an array was valid before
+		if err != nil { // only with one event a line: an array was checked before
 			end = lineEnd(b.body, start)
 			b.faults.events = 1
 			b.faults.add(0, "", err.Error())
 		} else if s.lines {
-			end = s.alone(end)
+			end = s.endOfLine(end)
 		}
 		if b.faults.events > 0 {
 			if len(b.events) > had {
@@ -145,8 +145,8 @@ func (s *Salvage) fill(bad func(index int, raw []byte, why string)) (more bool) 
 	return true
 }
 
-// next is where the next event begins; false: there is none.
-func (s *Salvage) next() (start int, ok bool) {
+// next returns where the next event begins; false: there is none.
+func (s *Splitter) next() (start int, ok bool) {
 	body := s.message.Body
 	i := space(body, s.position)
 	if s.lines || s.index == 0 && i < len(body) && body[i] != '[' {
@@ -159,8 +159,8 @@ func (s *Salvage) next() (start int, ok bool) {
 	return i, body[i] != ']'
 }
 
-// alone finds the end of the line on which an event ended. Something behind it, on the same line, is a fault.
-func (s *Salvage) alone(end int) int {
+// endOfLine returns the end of the line on which an event ended. Anything behind the event on the same line is a fault.
+func (s *Splitter) endOfLine(end int) int {
 	b := s.bundle
 	next := space(b.body, end)
 	if next == len(b.body) || newline(b.body[end:next]) {
@@ -178,8 +178,8 @@ func lineEnd(body []byte, i int) int {
 	return len(body)
 }
 
-// name gives the last event of the bundle the id that it would have had if all of the message had been taken.
-func (s *Salvage) name() {
+// name gives the last event of the bundle the id that Bundle.Add would have given it.
+func (s *Splitter) name() {
 	e := &s.bundle.events[len(s.bundle.events)-1]
 	switch {
 	case e.ID != "" || s.message.ID == "":
@@ -190,8 +190,8 @@ func (s *Salvage) name() {
 	}
 }
 
-// pieces keeps a text that is longer than one Rejected may be in several.
-func (s *Salvage) pieces(first int, text []byte, kind string, why *Refusal, keep func(Rejected) error) error {
+// pieces keeps a text that is longer than maxRejected as several Rejected.
+func (s *Splitter) pieces(first int, text []byte, kind string, why *Refusal, keep func(Rejected) error) error {
 	for at := 0; ; {
 		end := cut(text, at)
 		err := keep(Rejected{First: first, Offset: at, Type: kind, Payload: text[at:end], Why: why})
@@ -201,7 +201,7 @@ func (s *Salvage) pieces(first int, text []byte, kind string, why *Refusal, keep
 	}
 }
 
-// cut is where a piece that begins at i ends: where a character does, if it is text.
+// cut returns the end of a piece that begins at i, not inside a UTF-8 character.
 func cut(text []byte, i int) int {
 	end := i + maxRejected
 	if end >= len(text) {
@@ -213,9 +213,9 @@ func cut(text []byte, i int) int {
 	return end
 }
 
-// rejects collects events that cannot be taken, a line each, until they fill one Rejected.
+// rejects collects bad events, one a line, until they fill one Rejected.
 type rejects struct {
-	salvage *Salvage
+	salvage *Splitter
 	keep    func(Rejected) error
 	payload []byte
 	first   int // the index of the first event in payload
@@ -232,7 +232,7 @@ func (r *rejects) add(index int, raw []byte, why string) {
 	why = fmt.Sprintf("event %d: %s", index, why)
 	if len(raw)+1 > maxRejected {
 		if r.err == nil {
-			refusal := Declined(http.StatusUnprocessableEntity, "a piece of an event that cannot be taken. It is "+why)
+			refusal := NewRefusal(http.StatusUnprocessableEntity, "a piece of an event that cannot be taken. It is "+why)
 			r.err = r.salvage.pieces(index, raw, "", refusal, r.keep)
 		}
 		return
@@ -244,12 +244,12 @@ func (r *rejects) add(index int, raw []byte, why string) {
 	r.payload = append(append(r.payload, raw...), '\n')
 }
 
-// flush keeps what was collected.
+// flush keeps the collected events.
 func (r *rejects) flush() {
 	if r.events > 0 && r.err == nil {
 		detail := fmt.Sprintf("%d events cannot be taken; the rest of their message is kept apart. The first is %s", r.events, r.why)
 		r.err = r.keep(Rejected{
-			First: r.first, Events: r.events, Type: "application/x-ndjson", Payload: r.payload, Why: Declined(http.StatusUnprocessableEntity, detail),
+			First: r.first, Events: r.events, Type: "application/x-ndjson", Payload: r.payload, Why: NewRefusal(http.StatusUnprocessableEntity, detail),
 		})
 	}
 	r.payload, r.events = nil, 0

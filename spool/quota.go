@@ -16,10 +16,10 @@ const freeInterval = 100 * time.Millisecond
 
 // room knows how much space is left: of the quota, and of the disk above the watermark. All methods may
 // be called concurrently.
-type room struct {
+type diskQuota struct {
 	fs      disk.FS
 	dir     string
-	quota   int64 // 0: none
+	most    int64 // 0: none
 	minFree int64
 
 	used atomic.Int64 // bytes allocated under dir
@@ -30,21 +30,21 @@ type room struct {
 	since int64 // used at asked: what we took since then is gone from disk
 }
 
-func (r *room) take(n int64) { r.used.Add(n) }
-func (r *room) free(n int64) { r.used.Add(-n) }
+func (r *diskQuota) take(n int64) { r.used.Add(n) }
+func (r *diskQuota) free(n int64) { r.used.Add(-n) }
 
 // left returns the bytes that may still be allocated: the smaller of quota and disk. It is negative
 // when a limit has been passed.
-func (r *room) left() int64 {
+func (r *diskQuota) left() int64 {
 	left := r.diskLeft()
-	if r.quota > 0 {
-		left = min(left, r.quota-r.used.Load())
+	if r.most > 0 {
+		left = min(left, r.most-r.used.Load())
 	}
 	return left
 }
 
 // diskLeft asks the file system now and then; one that cannot say is taken to have room.
-func (r *room) diskLeft() int64 {
+func (r *diskQuota) diskLeft() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.asked.IsZero() || time.Since(r.asked) >= freeInterval {
@@ -58,25 +58,25 @@ func (r *room) diskLeft() int64 {
 	return r.disk - (r.used.Load() - r.since) - r.minFree
 }
 
-// noRoom is the error of what would fit if there were more room. Delivering makes some, and so does whoever looks after
+// noSpace is the error of what would fit if there were more room. Delivering makes some, and so does whoever looks after
 // the disk; every other error is trouble with the disk itself.
-type noRoom struct{ error }
+type noSpace struct{ error }
 
 // Unwrap returns the cause.
-func (e noRoom) Unwrap() error { return e.error }
+func (e noSpace) Unwrap() error { return e.error }
 
-func isNoRoom(err error) bool {
-	var full noRoom
+func isNoSpace(err error) bool {
+	var full noSpace
 	return errors.As(err, &full)
 }
 
 // admit returns nil when need bytes can be allocated and as much as reserve is left for draining.
-func (r *room) admit(need, reserve int64) error {
+func (r *diskQuota) admit(need, reserve int64) error {
 	if left := r.left(); left < need+reserve {
-		if r.quota > 0 && r.quota-r.used.Load() < need+reserve {
-			return noRoom{fmt.Errorf("spool: quota of %d bytes is used up (%d in use, %d kept for draining)", r.quota, r.used.Load(), reserve)}
+		if r.most > 0 && r.most-r.used.Load() < need+reserve {
+			return noSpace{fmt.Errorf("spool: quota of %d bytes is used up (%d in use, %d kept for draining)", r.most, r.used.Load(), reserve)}
 		}
-		return noRoom{fmt.Errorf("spool: disk has %d bytes left above the watermark of %d (%d kept for draining)", left, r.minFree, reserve)}
+		return noSpace{fmt.Errorf("spool: disk has %d bytes left above the watermark of %d (%d kept for draining)", left, r.minFree, reserve)}
 	}
 	return nil
 }

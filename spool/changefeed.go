@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	// accountsQuota is the part of the quota that ended batches may take up until they are booked, and
-	// accountsSpare that part where there is no quota.
-	accountsQuota = 8
-	accountsSpare = 1 << 30
+	// changesQuota is the part of the quota that ended batches may take up until they are booked, and
+	// changesSpare that part where there is no quota.
+	changesQuota = 8
+	changesSpare = 1 << 30
 
-	// cachedTransactions bounds what Accounts keeps of batches that have not ended, so as not to read them twice.
+	// cachedTransactions bounds what ChangeFeed keeps of batches that have not ended, so as not to read them twice.
 	cachedTransactions = 1 << 17
 
 	maxParserLanes = 10_000
 )
 
-// Accounts reads what became of batches, in the order of the log, from where Booked says on. It is for one goroutine,
+// ChangeFeed reads what became of batches, in the order of the log, from where Booked says on. It is for one goroutine,
 // and holds no lock while it reads.
-type Accounts struct {
+type ChangeFeed struct {
 	spool   *Spool
 	from    uint64 // what is before is only looked at, to know where the batches are
 	next    uint64
@@ -34,8 +34,8 @@ type Accounts struct {
 	cached int // transactions in them
 	staged []recorded
 	cut    uint64
-	asides map[BatchID][]accounted
-	page   AccountPage
+	asides map[BatchID][]changeRecord
+	page   ChangePage
 	parser *index // reads records; of its own, so that ended lanes do not live on in the spool's
 }
 
@@ -48,11 +48,11 @@ type recorded struct {
 	batch   *Batch
 }
 
-// Accounts returns the reader, which begins where Booked says. There is one at a time.
-func (s *Spool) Accounts() *Accounts {
-	return &Accounts{
-		spool: s, from: max(s.batches.booked.Load(), 1), live: make(map[BatchID]recorded), asides: make(map[BatchID][]accounted),
-		parser: newIndex(&tally{}), follow: follower{follows: s.batches.log, quarantine: s.quarantine},
+// ChangeFeed returns the reader, which begins where Booked says. There is one at a time.
+func (s *Spool) ChangeFeed() *ChangeFeed {
+	return &ChangeFeed{
+		spool: s, from: max(s.batches.booked.Load(), 1), live: make(map[BatchID]recorded), asides: make(map[BatchID][]changeRecord),
+		parser: newIndex(&counters{}), follow: follower{follows: s.batches.log, quarantine: s.quarantine},
 	}
 }
 
@@ -60,20 +60,20 @@ func (s *Spool) Accounts() *Accounts {
 // reader's, and 0 says that nobody reads any more. What is behind the end belongs to another directory: it is taken
 // for 1.
 func (s *Spool) Booked(next uint64) {
-	if next > s.AccountsEnd() {
+	if next > s.ChangesEnd() {
 		next = 1
 	}
 	s.batches.booked.Store(next)
-	_ = s.batches.drop() // the next end of a batch tries again
+	_ = s.batches.removeEnded() // the next end of a batch tries again
 }
 
-// AccountsEnd returns the sequence number behind the last record that Accounts can read by now.
-func (s *Spool) AccountsEnd() uint64 { return s.batches.log.nextSequence() }
+// ChangesEnd returns the sequence number behind the last record that ChangeFeed can read by now.
+func (s *Spool) ChangesEnd() uint64 { return s.batches.log.nextSequence() }
 
 // Next returns the next page, and waits for one until ctx ends. The page is valid until the next call.
 // After an error of the disk it may be called again, and goes on where it was: nothing is missed for not being
 // readable (I17).
-func (a *Accounts) Next(ctx context.Context) (*AccountPage, error) {
+func (a *ChangeFeed) Next(ctx context.Context) (*ChangePage, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -94,13 +94,13 @@ func (a *Accounts) Next(ctx context.Context) (*AccountPage, error) {
 }
 
 // Close releases the file under the reader.
-func (a *Accounts) Close() error { return a.follow.close() }
+func (a *ChangeFeed) Close() error { return a.follow.close() }
 
 // step reads frames until one has something to tell, or everything durable was read. The page has no accounts when the
 // last frames tell nothing.
-func (a *Accounts) step() (found bool, err error) {
+func (a *ChangeFeed) step() (found bool, err error) {
 	if !a.failed {
-		a.page = AccountPage{Missed: a.page.Missed && a.page.Next == 0}
+		a.page = ChangePage{Missed: a.page.Missed && a.page.Next == 0}
 	}
 	for more := true; more && err == nil && !found; {
 		if a.payload != nil {
@@ -119,7 +119,7 @@ func (a *Accounts) step() (found bool, err error) {
 }
 
 // advance goes on to the next frame. It returns false at the end.
-func (a *Accounts) advance() (more bool, err error) {
+func (a *ChangeFeed) advance() (more bool, err error) {
 	what, err := a.follow.step(a.next)
 	s := a.follow.segment
 	switch {
@@ -143,11 +143,11 @@ func (a *Accounts) advance() (more bool, err error) {
 
 // records goes over the records of the frame, from where it was interrupted. It reports whether there is something to
 // tell. After an error nothing of the record that needs what could not be read has happened.
-func (a *Accounts) records() (bool, error) {
+func (a *ChangeFeed) records() (bool, error) {
 	f := a.follow.frame
 	tell := f.next() > a.from
 	if len(a.parser.lanes) > maxParserLanes {
-		a.parser = newIndex(&tally{})
+		a.parser = newIndex(&counters{})
 	}
 	for a.done < len(a.payload) {
 		body, rest := cutRecord(a.payload[a.done:])
@@ -166,22 +166,22 @@ func (a *Accounts) records() (bool, error) {
 	clear(a.asides)
 	a.payload, a.next = nil, f.next()
 	if !tell {
-		a.page.Accounts, a.page.Missed = a.page.Accounts[:0], false
+		a.page.Events, a.page.Missed = a.page.Events[:0], false
 		return false, nil
 	}
 	a.page.Next, a.page.Sum = f.next(), f.headSum()
-	return len(a.page.Accounts) > 0 || a.page.Missed, nil
+	return len(a.page.Events) > 0 || a.page.Missed, nil
 }
 
 // record follows one record. What it needs is read before anything is changed.
-func (a *Accounts) record(r *record, body []byte, base int64, tell bool) error {
+func (a *ChangeFeed) record(r *record, body []byte, base int64, tell bool) error {
 	here := recorded{segment: a.follow.segment}
 	if r.entry != nil {
 		here.id, here.offset, here.length = r.entry.id, base+r.entry.offset, int64(r.entry.length)
 	}
 	switch r.kind {
 	case recordAccount:
-		if id, all, err := parseAccount(append([]byte(nil), body[1:]...)); err == nil {
+		if id, all, err := parseChange(append([]byte(nil), body[1:]...)); err == nil {
 			a.asides[id] = all
 		}
 	case recordBatch:
@@ -196,22 +196,22 @@ func (a *Accounts) record(r *record, body []byte, base int64, tell bool) error {
 		if r.cut != a.cut {
 			a.staged = a.staged[:0]
 		}
-		return a.enliven(r.upTo, tell)
+		return a.activate(r.upTo, tell)
 	case recordTotals:
 		if len(a.staged) > 0 && r.committed >= a.staged[0].id.Position { // the cut's own record is damaged
-			return a.enliven(r.committed, tell)
+			return a.activate(r.committed, tell)
 		}
 	case recordMoved:
 		here.batch = a.live[here.id].batch
 		a.live[here.id] = here
 	case recordRequeued:
 		here.batch = a.parse(body)
-		a.begin(here, AccountRequeued, tell)
+		a.begin(here, BatchRequeued, tell)
 	case recordAmbiguous:
 		if tell {
 			b, err := a.batch(r.id)
 			if b != nil {
-				a.tell(Account{Kind: AccountAmbiguous, Batch: b})
+				a.tell(BatchEvent{Kind: BatchAmbiguous, Batch: b})
 			}
 			return err
 		}
@@ -221,8 +221,8 @@ func (a *Accounts) record(r *record, body []byte, base int64, tell bool) error {
 	return nil
 }
 
-// enliven begins the staged batches of a cut.
-func (a *Accounts) enliven(upTo Position, tell bool) error {
+// activate begins the staged batches of a cut.
+func (a *ChangeFeed) activate(upTo Position, tell bool) error {
 	for i := range a.staged {
 		r := &a.staged[i]
 		if tell && r.batch == nil && r.id.Position == upTo { // its cut began before the place where reading began
@@ -235,7 +235,7 @@ func (a *Accounts) enliven(upTo Position, tell bool) error {
 	}
 	for _, r := range a.staged {
 		if r.id.Position == upTo {
-			a.begin(r, AccountSealed, tell)
+			a.begin(r, BatchSealed, tell)
 		}
 	}
 	a.staged = a.staged[:0]
@@ -243,7 +243,7 @@ func (a *Accounts) enliven(upTo Position, tell bool) error {
 }
 
 // begin knows a live batch from now on.
-func (a *Accounts) begin(r recorded, kind AccountKind, tell bool) {
+func (a *ChangeFeed) begin(r recorded, kind BatchEventKind, tell bool) {
 	b := r.batch
 	if b != nil && a.cached+len(b.Transactions) > cachedTransactions {
 		r.batch = nil
@@ -255,7 +255,7 @@ func (a *Accounts) begin(r recorded, kind AccountKind, tell bool) {
 		a.page.Missed = a.page.Missed || tell
 		return
 	}
-	account := Account{Kind: kind, Batch: b}
+	account := BatchEvent{Kind: kind, Batch: b}
 	for i := range a.asides[r.id] {
 		if aside := &a.asides[r.id][i]; aside.role == roleMoved {
 			account.Was = &aside.Transaction
@@ -265,7 +265,7 @@ func (a *Accounts) begin(r recorded, kind AccountKind, tell bool) {
 }
 
 // end forgets a batch, and knows its children.
-func (a *Accounts) end(r *record, base int64, tell bool) error {
+func (a *ChangeFeed) end(r *record, base int64, tell bool) error {
 	b := (*Batch)(nil)
 	if tell {
 		var err error
@@ -275,9 +275,9 @@ func (a *Accounts) end(r *record, base int64, tell bool) error {
 	}
 	a.cached -= len(a.live[r.id].transactions())
 	delete(a.live, r.id)
-	account := Account{Kind: AccountLost, Batch: b}
+	account := BatchEvent{Kind: BatchLost, Batch: b}
 	if r.kind == recordResolved {
-		account.Kind = AccountEnded
+		account.Kind = BatchEnded
 		a.children(r, base, &account)
 		for _, aside := range a.asides[r.id] {
 			switch aside.role {
@@ -298,7 +298,7 @@ func (a *Accounts) end(r *record, base int64, tell bool) error {
 }
 
 // children knows the batches inside a record that ended another.
-func (a *Accounts) children(r *record, base int64, account *Account) {
+func (a *ChangeFeed) children(r *record, base int64, account *BatchEvent) {
 	for _, e := range r.children {
 		here := recorded{id: e.id, segment: a.follow.segment, offset: base + e.offset, length: int64(e.length)}
 		if child, _ := cutRecord(a.payload[e.offset:][:e.length]); child != nil {
@@ -315,7 +315,7 @@ func (a *Accounts) children(r *record, base int64, account *Account) {
 }
 
 // batch returns a live batch, from memory or from where it was recorded; nil where there is none to be had.
-func (a *Accounts) batch(id BatchID) (b *Batch, err error) {
+func (a *ChangeFeed) batch(id BatchID) (b *Batch, err error) {
 	r, known := a.live[id]
 	if b = r.batch; b == nil && known {
 		b, err = a.load(r)
@@ -327,7 +327,7 @@ func (a *Accounts) batch(id BatchID) (b *Batch, err error) {
 }
 
 // load reads a batch from where it was recorded; nil when it is damaged, or was given up.
-func (a *Accounts) load(r recorded) (*Batch, error) {
+func (a *ChangeFeed) load(r recorded) (*Batch, error) {
 	body, err := a.spool.batches.log.record(r.segment, r.offset, r.length)
 	if errors.Is(err, ErrDamaged) || errors.Is(err, errReleased) {
 		return nil, nil
@@ -339,7 +339,7 @@ func (a *Accounts) load(r recorded) (*Batch, error) {
 }
 
 // parse reads a batch out of a record, in memory of its own.
-func (a *Accounts) parse(body []byte) *Batch {
+func (a *ChangeFeed) parse(body []byte) *Batch {
 	b, err := a.parser.parseBatch(append([]byte(nil), body...))
 	if err != nil {
 		return nil
@@ -347,7 +347,7 @@ func (a *Accounts) parse(body []byte) *Batch {
 	return b
 }
 
-func (a *Accounts) tell(account Account) { a.page.Accounts = append(a.page.Accounts, account) }
+func (a *ChangeFeed) tell(account BatchEvent) { a.page.Events = append(a.page.Events, account) }
 
 func (r recorded) transactions() []Transaction {
 	if r.batch == nil {

@@ -44,7 +44,7 @@ func TestTroubleIsLoggedWhenItBeginsAndWhenItEnds(t *testing.T) {
 		assert.Equal(t, "refusing events", first.Message)
 		assert.Equal(t, "no room: quota of 1 MiB is used up", first.ContextMap()["error"])
 
-		<-time.After(calm)
+		<-time.After(quietPeriod)
 		require.Equal(t, 202, post(h))
 		require.Equal(t, 202, post(h))
 		require.Equal(t, 1, logs.Len())
@@ -54,7 +54,7 @@ func TestTroubleIsLoggedWhenItBeginsAndWhenItEnds(t *testing.T) {
 
 		journal.err = full
 		require.Equal(t, 429, post(h))
-		assert.Equal(t, 1, logs.Len(), "new trouble is news again")
+		assert.Equal(t, 1, logs.Len(), "a new outage is logged again")
 	})
 }
 

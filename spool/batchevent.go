@@ -2,21 +2,21 @@ package spool
 
 import "encoding/binary"
 
-// AccountKind says what happened to a batch.
-type AccountKind uint8
+// BatchEventKind says what happened to a batch.
+type BatchEventKind uint8
 
 // What happens to batches.
 const (
-	AccountSealed    AccountKind = iota + 1 // it exists: a cut was committed
-	AccountRequeued                         // it exists: it was a dead letter. Was: with the timestamp it had, if another
-	AccountAmbiguous                        // a report of it may have been counted
-	AccountEnded                            // Children live on, Dead are dead letters, all else was delivered: Late with another timestamp
-	AccountLost                             // a damaged disk took it
+	BatchSealed    BatchEventKind = iota + 1 // it exists: a cut was committed
+	BatchRequeued                            // it exists: it was a dead letter. Was: with the timestamp it had, if another
+	BatchAmbiguous                           // a report of it may have been counted
+	BatchEnded                               // Children live on, Dead are dead letters, all else was delivered: Late with another timestamp
+	BatchLost                                // a damaged disk took it
 )
 
 // Account is something that happened to a batch.
-type Account struct {
-	Kind     AccountKind
+type BatchEvent struct {
+	Kind     BatchEventKind
 	Batch    *Batch
 	Children []*Batch
 	Dead     []Transaction
@@ -30,12 +30,12 @@ type LateTransaction struct {
 	Sent int64 // Unix seconds
 }
 
-// AccountPage is what became durable together.
-type AccountPage struct {
-	Next     uint64 // what Booked takes, once all of it is booked
-	Sum      uint32 // of the frame that ends at Next: AccountsAgree takes both
-	Accounts []Account
-	Missed   bool // something before or in it could not be read, or was given up to make room
+// ChangePage is what became durable together.
+type ChangePage struct {
+	Next   uint64 // what Booked takes, once all of it is booked
+	Sum    uint32 // of the frame that ends at Next: ChangesAgree takes both
+	Events []BatchEvent
+	Missed bool // something before or in it could not be read, or was given up to make room
 }
 
 // role is what an account record says of a transaction.
@@ -48,36 +48,36 @@ const (
 )
 
 // accounted is a transaction with its role. At is Unix seconds: the timestamp that was sent, of roleLate.
-type accounted struct {
+type changeRecord struct {
 	role role
 	at   int64
 	Transaction
 }
 
-// appendAccount writes which transactions of a batch become dead letters, and which were sent with another
+// appendChange writes which transactions of a batch become dead letters, and which were sent with another
 // timestamp; nothing where neither is so. What was delivered under its own timestamp is the rest.
-func appendAccount(dst []byte, batch *Batch, r Resolution) ([]byte, []logged) {
+func appendChange(dst []byte, batch *Batch, r Resolution) ([]byte, []logged) {
 	if batch == nil || len(r.Dead)+len(r.Restamped) == 0 {
 		return dst, nil
 	}
-	all := make([]accounted, 0, len(r.Dead)+len(r.Restamped))
+	all := make([]changeRecord, 0, len(r.Dead)+len(r.Restamped))
 	for _, d := range r.Dead {
-		all = append(all, accounted{role: roleDead, Transaction: batch.Transactions[d.Index]})
+		all = append(all, changeRecord{role: roleDead, Transaction: batch.Transactions[d.Index]})
 	}
 	for _, i := range r.Restamped {
-		all = append(all, accounted{role: roleLate, at: r.At.Unix(), Transaction: batch.Transactions[i]})
+		all = append(all, changeRecord{role: roleLate, at: r.At.Unix(), Transaction: batch.Transactions[i]})
 	}
-	return putAccount(dst, batch.ID, all), []logged{{record: &record{kind: recordAccount, id: batch.ID}}}
+	return putChange(dst, batch.ID, all), []logged{{record: &record{kind: recordAccount, id: batch.ID}}}
 }
 
 // appendRestamped writes which timestamp the only transaction of a requeued batch had.
 func appendRestamped(dst []byte, records []logged, b *Batch, before int64) ([]byte, []logged) {
 	t := b.Transactions[0]
 	t.Timestamp = before
-	return putAccount(dst, b.ID, []accounted{{role: roleMoved, Transaction: t}}), append(records, logged{record: &record{kind: recordAccount, id: b.ID}})
+	return putChange(dst, b.ID, []changeRecord{{role: roleMoved, Transaction: t}}), append(records, logged{record: &record{kind: recordAccount, id: b.ID}})
 }
 
-func putAccount(dst []byte, id BatchID, all []accounted) []byte {
+func putChange(dst []byte, id BatchID, all []changeRecord) []byte {
 	start := len(dst)
 	dst = binary.AppendUvarint(appendID(openRecord(dst, recordAccount), id), uint64(len(all)))
 	for i := range all {
@@ -89,12 +89,12 @@ func putAccount(dst []byte, id BatchID, all []accounted) []byte {
 	return closeRecord(dst, start)
 }
 
-// parseAccount reads what putAccount wrote, from behind the kind. Strings are views.
-func parseAccount(body []byte) (id BatchID, all []accounted, err error) {
+// parseChange reads what putChange wrote, from behind the kind. Strings are views.
+func parseChange(body []byte) (id BatchID, all []changeRecord, err error) {
 	d := &decoder{data: body}
 	id = d.id()
 	for range d.number(4) {
-		a := accounted{role: role(d.byte()), at: d.varint()}
+		a := changeRecord{role: role(d.byte()), at: d.varint()}
 		flags := d.byte()
 		a.Events = uint32(d.uvarint())
 		d.transaction(flags, &a.Transaction.Transaction)

@@ -16,55 +16,55 @@ var errNoLetter = errors.New("not a readable dead letter")
 
 // claim takes a letter for whoever requeues or drops it, and reads it. Until release nobody else gets or sees
 // it. A file that cannot be read as a letter is claimed too, with errNoLetter; on other errors nothing is.
-func (l *letters) claim(id string) (letterFile, error) {
-	if !l.take(id) {
+func (l *letters) lock(id string) (letterFile, error) {
+	if !l.tryLock(id) {
 		return letterFile{}, ErrUnknownLetter
 	}
 	f, err := l.load(id)
 	if err != nil && !errors.Is(err, errNoLetter) {
-		l.release(id)
+		l.unlock(id)
 	}
 	return f, err
 }
 
-func (l *letters) release(id string) {
+func (l *letters) unlock(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.claimed, id)
+	delete(l.locked, id)
 }
 
 // take claims a letter, unless it is hidden.
-func (l *letters) take(id string) bool {
-	meant := l.meant(id)
+func (l *letters) tryLock(id string) bool {
+	meant := l.batchEnded(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !meant || l.busy(id) {
+	if !meant || l.busyLocked(id) {
 		return false
 	}
-	l.claimed[id] = true
+	l.locked[id] = true
 	return true
 }
 
 // hidden reports whether a letter is claimed, or its batch has yet to end.
 func (l *letters) hidden(id string) bool {
-	meant := l.meant(id)
+	meant := l.batchEnded(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !meant || l.busy(id)
+	return !meant || l.busyLocked(id)
 }
 
 // meant reports whether the batch of a letter has ended: before that the letter may be of an end that did not
 // happen, and its events may be reported again. It is asked before busy: whoever ends a batch is busy with its
 // letters until only those are left that are meant.
-func (l *letters) meant(id string) bool {
+func (l *letters) batchEnded(id string) bool {
 	batch, ok := batchOfLetter(id + letterSuffix)
 	return ok && !l.live(batch) || isOriginal(id)
 }
 
 // busy reports whether somebody is at a letter. mu is held.
-func (l *letters) busy(id string) bool {
+func (l *letters) busyLocked(id string) bool {
 	batch, _ := batchOfLetter(id + letterSuffix)
-	return l.claimed[id] || l.ending[batch]
+	return l.locked[id] || l.ending[batch]
 }
 
 // end hides the letters of a batch until the function it returns is called.

@@ -5,23 +5,23 @@ package spool
 // is enough, since each call follows a record that may have freed one.
 func (s *Spool) tidy() {
 	b := s.batches
-	if !b.moves.TryLock() {
-		_ = b.drop()
+	if !b.compaction.TryLock() {
+		_ = b.removeEnded()
 		return
 	}
-	defer b.moves.Unlock()
-	_ = b.drop() // the next call tries again
-	if e := b.straggler(); e != nil {
-		if b.forward(e) == nil {
-			_ = b.drop()
+	defer b.compaction.Unlock()
+	_ = b.removeEnded() // the next call tries again
+	if e := b.compactionVictim(); e != nil {
+		if b.copyForward(e) == nil {
+			_ = b.removeEnded()
 		}
 	}
 }
 
 // drop removes the oldest segments that nobody needs any more.
-func (b *batches) drop() error {
+func (b *batches) removeEnded() error {
 	_, size := b.log.files()
-	tight := size-b.index.size() > b.spare // the reader of Accounts is far behind: the disk is for events
+	tight := size-b.index.size() > b.spare // the reader of ChangeFeed is far behind: the disk is for events
 	return b.log.dropWhile(func(oldest *segment) bool {
 		if oldest.refs.Load() > 0 {
 			return false
@@ -44,9 +44,9 @@ func (x *index) size() int64 {
 	return x.bytes
 }
 
-// straggler returns a live batch of the oldest segment, when the log has grown to several segments and
+// compactionVictim returns a live batch of the oldest segment, when the log has grown to several segments and
 // less than half of it is live.
-func (b *batches) straggler() *entry {
+func (b *batches) compactionVictim() *entry {
 	count, size := b.log.files()
 	if count < 3 || size < 2*b.log.segmentBytes {
 		return nil
@@ -70,7 +70,7 @@ func (b *batches) straggler() *entry {
 
 // forward copies a live batch to the end of the log, with its attempts. moves is held for writing (I10).
 // A batch that cannot be read stays where it is, for Load to say so.
-func (b *batches) forward(e *entry) error {
+func (b *batches) copyForward(e *entry) error {
 	batch, err := b.batch(e)
 	if err != nil {
 		return err
@@ -82,8 +82,8 @@ func (b *batches) forward(e *entry) error {
 	buf := appendBatch(nil, recordMoved, 0, &copied, batch.Transactions)
 	copied.offset, copied.length = 0, uint32(len(buf))
 	records := []logged{{record: &record{kind: recordMoved, entry: &copied}}}
-	if copied.attempts > 0 || copied.doubts > 0 {
-		note := &record{kind: recordNote, id: e.id, doubts: copied.doubts, at: copied.attempted}
+	if copied.attempts > 0 || copied.unresolved > 0 {
+		note := &record{kind: recordNote, id: e.id, unresolved: copied.unresolved, at: copied.attempted}
 		records = append(records, logged{record: note, offset: len(buf)})
 		buf = note.append(buf)
 	}

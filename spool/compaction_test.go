@@ -19,8 +19,8 @@ func TestCopyKnowsTheAnswer(t *testing.T) {
 	require.NoError(t, s.Answered(id))
 	e := s.batches.index.live[id]
 	before := e.segment
-	require.NoError(t, s.batches.forward(e))
-	require.NoError(t, s.batches.drop())
+	require.NoError(t, s.batches.copyForward(e))
+	require.NoError(t, s.batches.removeEnded())
 	require.NotContains(t, s.batches.log.segments, before)
 	s, found := reopen(t, s, o)
 	assert.Zero(t, found.Unanswered)

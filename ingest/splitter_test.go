@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// salvaged is what a Salvage makes of a message: the application ids of what is taken, and the payloads of what is not.
+// salvaged is what a Splitter makes of a message: the application ids of what is taken, and the payloads of what is not.
 func salvaged(t *testing.T, m Message, maxEvents int) (taken []string, ids []string, rejected []string) {
 	t.Helper()
 	h := NewHandler(Options{Services: []Service{{ID: "1001"}}, MaxEvents: maxEvents})
-	s := h.NewBundle().Salvage(m)
+	s := h.NewBundle().Split(m)
 	require.NoError(t, s.Reject(func(r Rejected) error {
 		assert.LessOrEqual(t, len(r.Payload), maxRejected)
 		assert.NotEmpty(t, r.Why.Detail)

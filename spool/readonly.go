@@ -15,12 +15,12 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// glass is a file system to look through: what is behind it cannot be touched. Recovery run over it finds
+// readOnlyFS is a file system to look through: what is behind it cannot be touched. Recovery run over it finds
 // what it would find, and changes nothing: removing and renaming seem to work, making and writing do not.
 //
 // A pinned directory stays as it was when it was first looked at, with what came since, however much is
 // removed meanwhile: its files are held open. All methods may be called concurrently.
-type glass struct {
+type readOnlyFS struct {
 	disk.FS
 	ctx    context.Context // ends all reading
 	pinned []string        // directories
@@ -29,12 +29,12 @@ type glass struct {
 	files map[string]disk.File
 }
 
-func newGlass(ctx context.Context, behind disk.FS, pinned ...string) *glass {
-	return &glass{FS: behind, ctx: ctx, pinned: pinned, files: make(map[string]disk.File)}
+func newReadOnlyFS(ctx context.Context, behind disk.FS, pinned ...string) *readOnlyFS {
+	return &readOnlyFS{FS: behind, ctx: ctx, pinned: pinned, files: make(map[string]disk.File)}
 }
 
 // close gives the pinned files up.
-func (g *glass) close() (err error) {
+func (g *readOnlyFS) close() (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for name, file := range g.files {
@@ -47,19 +47,19 @@ func (g *glass) close() (err error) {
 func readOnly(op, name string) error { return &os.PathError{Op: op, Path: name, Err: syscall.EROFS} }
 
 // MkdirAll implements disk.FS.
-func (g *glass) MkdirAll(string, os.FileMode) error { return nil }
+func (g *readOnlyFS) MkdirAll(string, os.FileMode) error { return nil }
 
 // Remove implements disk.FS.
-func (g *glass) Remove(string) error { return nil }
+func (g *readOnlyFS) Remove(string) error { return nil }
 
 // SyncDir implements disk.FS.
-func (g *glass) SyncDir(string) error { return nil }
+func (g *readOnlyFS) SyncDir(string) error { return nil }
 
 // Rename implements disk.FS.
-func (g *glass) Rename(oldName, _ string) error { return readOnly("rename", oldName) }
+func (g *readOnlyFS) Rename(oldName, _ string) error { return readOnly("rename", oldName) }
 
 // OpenFile implements disk.FS.
-func (g *glass) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
+func (g *readOnlyFS) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
 	if flag&os.O_CREATE != 0 {
 		return nil, readOnly("open", name)
 	}
@@ -70,17 +70,17 @@ func (g *glass) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error
 	file, held := g.files[name]
 	g.mu.Unlock()
 	if held {
-		return &pane{File: file, ctx: g.ctx, name: name, held: true}, nil
+		return &readOnlyFile{File: file, ctx: g.ctx, name: name, held: true}, nil
 	}
 	file, err := g.FS.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &pane{File: file, ctx: g.ctx, name: name}, nil
+	return &readOnlyFile{File: file, ctx: g.ctx, name: name}, nil
 }
 
 // ReadDir implements disk.FS. A directory that is not there is empty.
-func (g *glass) ReadDir(name string) ([]disk.Entry, error) {
+func (g *readOnlyFS) ReadDir(name string) ([]disk.Entry, error) {
 	if err := g.ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (g *glass) ReadDir(name string) ([]disk.Entry, error) {
 const pinTries = 10
 
 // pin opens every segment of a directory, so that all that were there at one moment stay.
-func (g *glass) pin(dir string) (entries []disk.Entry, err error) {
+func (g *readOnlyFS) pin(dir string) (entries []disk.Entry, err error) {
 	for range pinTries {
 		entries, err = g.FS.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -118,7 +118,7 @@ func (g *glass) pin(dir string) (entries []disk.Entry, err error) {
 }
 
 // holdAll opens what is not open yet.
-func (g *glass) holdAll(dir string, entries []disk.Entry) error {
+func (g *readOnlyFS) holdAll(dir string, entries []disk.Entry) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, e := range entries {
@@ -136,7 +136,7 @@ func (g *glass) holdAll(dir string, entries []disk.Entry) error {
 }
 
 // withHeld adds the files that are held and have lost their name.
-func (g *glass) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error) {
+func (g *readOnlyFS) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error) {
 	listed := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		listed[e.Name] = true
@@ -156,17 +156,17 @@ func (g *glass) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error)
 	return entries, nil
 }
 
-// pane is a file seen through the glass.
-type pane struct {
+// readOnlyFile is a file seen through the readOnlyFS.
+type readOnlyFile struct {
 	disk.File
 	ctx  context.Context
 	name string
-	held bool // closed with the glass
+	held bool // closed with the readOnlyFS
 }
 
 // ReadAt implements io.ReaderAt. A daemon gives back what it reserved of a segment, which is read as zeros, when it goes
 // on to the next one: a segment that is shorter than when it was listed goes on with zeros.
-func (p *pane) ReadAt(data []byte, off int64) (int, error) {
+func (p *readOnlyFile) ReadAt(data []byte, off int64) (int, error) {
 	if err := p.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -179,19 +179,19 @@ func (p *pane) ReadAt(data []byte, off int64) (int, error) {
 }
 
 // WriteAt implements io.WriterAt.
-func (p *pane) WriteAt([]byte, int64) (int, error) { return 0, syscall.EROFS }
+func (p *readOnlyFile) WriteAt([]byte, int64) (int, error) { return 0, syscall.EROFS }
 
 // Sync implements disk.File.
-func (p *pane) Sync() error { return nil }
+func (p *readOnlyFile) Sync() error { return nil }
 
 // Truncate implements disk.File.
-func (p *pane) Truncate(int64) error { return syscall.EROFS }
+func (p *readOnlyFile) Truncate(int64) error { return syscall.EROFS }
 
 // Allocate implements disk.File.
-func (p *pane) Allocate(int64) error { return syscall.EROFS }
+func (p *readOnlyFile) Allocate(int64) error { return syscall.EROFS }
 
 // Close implements io.Closer.
-func (p *pane) Close() error {
+func (p *readOnlyFile) Close() error {
 	if p.held {
 		return nil
 	}

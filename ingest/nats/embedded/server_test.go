@@ -55,7 +55,7 @@ func connect(t *testing.T, s *embedded.Server) jetstream.JetStream {
 
 func TestAPortThatIsTaken(t *testing.T) {
 	s := start(t, t.TempDir())
-	assert.True(t, s.Private())
+	assert.True(t, s.Loopback())
 	_, err := embedded.Start(t.Context(), embedded.Options{Address: s.Address(), StoreDir: t.TempDir()})
 	require.EqualError(t, err, "embedded NATS server: "+s.Address()+": address already in use")
 }

@@ -59,7 +59,7 @@ func TestStreamMessageLosesItsBadEventsOnly(t *testing.T) {
 // The bounds of one HTTP request are not those of a message that the stream keeps already.
 func TestStreamMessageOfAnySize(t *testing.T) {
 	r := newRig(t, "")
-	r.stop(r.Bus)
+	r.stop(r.Bridge)
 	r.ingest.MaxEvents, r.ingest.MaxBody = 1000, 4<<10
 	r.open("USAGE")
 	r.send("usage.1001", list(4_321), jetstream.WithMsgID("large"))
@@ -110,7 +110,7 @@ func TestLettersKnowWhatWasAcknowledged(t *testing.T) {
 	r.publish("usage.1001", "", badEvent(1))
 	r.eventually("kept", func() bool { return len(r.kept()) == 1 })
 	assert.True(t, r.kept()[0].Rejected)
-	r.stop(r.Bus)
+	r.stop(r.Bridge)
 	r.open("USAGE")
 	r.send("usage.1001", badEvent(2))
 	r.eventually("kept", func() bool { return len(r.kept()) == 2 })

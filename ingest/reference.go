@@ -23,24 +23,23 @@ const (
 	// white is what the backend strips off both ends of a metric's name.
 	white = " \t\n\v\f\r\x00"
 
-	// maxName bounds what the scanner takes as an application id, user key, metric or event id, in bytes. The
-	// referee looks at longer ones: they may have up to threescale.MaxName characters.
+	// maxName bounds an application id, user key, metric or event id that the scanner takes, in bytes. The reference decoder
+	// takes longer ones: they may have up to threescale.MaxName characters.
 	maxName = threescale.MaxName
 
-	// maxMetrics bounds the metrics of one event, zeros included: so many never fit into a report, and the
-	// rest is not looked at.
+	// maxMetrics bounds the metrics of one event, zeros included. More never fit into a report, and are not decoded.
 	maxMetrics = 2 * threescale.MaxParams
 )
 
-// referee reads the value at i with encoding/json and returns where it ends. It either adds an event or
-// writes down what is wrong with it; the error is *malformed, for a body that is not JSON.
-func (d *decoder) referee(i int) (end int, err error) {
+// refDecode decodes the value at i with encoding/json and returns where it ends. It either adds an event or notes its faults.
+// The error is *malformed, for a body that is not JSON.
+func (d *decoder) refDecode(i int) (end int, err error) {
 	in := json.NewDecoder(bytes.NewReader(d.body[i:]))
 	var raw json.RawMessage
 	if err := in.Decode(&raw); err != nil {
 		return 0, syntax(err, i, len(d.body))
 	}
-	f := reading{faults: &d.faults, index: d.index()}
+	f := fieldReader{faults: &d.faults, index: d.index()}
 	end = i + int(in.InputOffset())
 	switch {
 	case raw[0] != '{':
@@ -48,7 +47,7 @@ func (d *decoder) referee(i int) (end int, err error) {
 	case !utf8.Valid(raw):
 		f.fault("", "is not valid UTF-8")
 	default:
-		d.judge(&f, raw)
+		d.decodeFields(&f, raw)
 	}
 	if f.found {
 		d.faults.events++
@@ -56,7 +55,7 @@ func (d *decoder) referee(i int) (end int, err error) {
 	return end, nil
 }
 
-// syntax says where and why a value of the body could not be read.
+// syntax returns where and why a value of the body could not be decoded.
 func syntax(err error, start, length int) *malformed {
 	var s *json.SyntaxError
 	switch {
@@ -68,8 +67,8 @@ func syntax(err error, start, length int) *malformed {
 	return &malformed{start, err.Error()}
 }
 
-// judge reads the fields of one well-formed object and adds the event if nothing is wrong with it.
-func (d *decoder) judge(f *reading, raw json.RawMessage) {
+// decodeFields decodes the fields of one well-formed object, and adds the event if it has no fault.
+func (d *decoder) decodeFields(f *fieldReader, raw json.RawMessage) {
 	first := len(d.usage)
 	e := d.add()
 	seen := make(map[string]bool, 8)
@@ -97,8 +96,8 @@ func (d *decoder) judge(f *reading, raw json.RawMessage) {
 var known = map[string]bool{"service_id": true, "app_id": true, "user_key": true, "usage": true,
 	"timestamp": true, "response_code": true, "id": true}
 
-// read reads one field. A null is as good as nothing: serializers write it for what is not set.
-func (d *decoder) read(f *reading, e *event.Event, name string, value json.RawMessage) {
+// read decodes one field. A null counts as absent: serializers write it for a field that is not set.
+func (d *decoder) read(f *fieldReader, e *event.Event, name string, value json.RawMessage) {
 	switch {
 	case !known[name]:
 		f.fault(name, "is not a field of an event")
@@ -116,7 +115,7 @@ func (d *decoder) read(f *reading, e *event.Event, name string, value json.RawMe
 	case "usage":
 		d.readUsage(f, value)
 	case "timestamp":
-		e.Timestamp = f.moment(value)
+		e.Timestamp = f.timestamp(value)
 	case "response_code":
 		e.Code = f.code(value)
 	case "id":
@@ -127,7 +126,7 @@ func (d *decoder) read(f *reading, e *event.Event, name string, value json.RawMe
 }
 
 // readUsage appends the increments to d.usage, names stripped and zeros left out.
-func (d *decoder) readUsage(f *reading, raw json.RawMessage) {
+func (d *decoder) readUsage(f *fieldReader, raw json.RawMessage) {
 	if kind(raw) != "an object" {
 		f.fault("usage", "must be an object of metric names and numbers, not "+kind(raw))
 		return
@@ -156,20 +155,20 @@ func (d *decoder) readUsage(f *reading, raw json.RawMessage) {
 	f.usage = true
 }
 
-// reading is the reading of one event: where it is in the request and whether anything is wrong with it.
-type reading struct {
+// fieldReader decodes the values of one event and notes their faults.
+type fieldReader struct {
 	*faults
 	index int
-	found bool
+	found bool // a fault
 	usage bool // a usage has been read
 }
 
-func (f *reading) fault(name, detail string) {
+func (f *fieldReader) fault(name, detail string) {
 	f.found = true
 	f.add(f.index, name, detail)
 }
 
-func (f *reading) text(name string, raw json.RawMessage) string {
+func (f *fieldReader) text(name string, raw json.RawMessage) string {
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
 		f.fault(name, "must be a string, not "+kind(raw))
@@ -182,7 +181,7 @@ func (f *reading) text(name string, raw json.RawMessage) string {
 }
 
 // number reads a usage value.
-func (f *reading) number(name string, raw json.RawMessage) uint64 {
+func (f *fieldReader) number(name string, raw json.RawMessage) uint64 {
 	if kind(raw) != "a number" {
 		f.fault(name, "must be a number, not "+kind(raw))
 		return 0
@@ -199,8 +198,8 @@ func (f *reading) number(name string, raw json.RawMessage) uint64 {
 	return 0
 }
 
-// moment reads a timestamp: RFC 3339 text or whole Unix seconds. Fractions of a second are dropped.
-func (f *reading) moment(raw json.RawMessage) int64 {
+// timestamp decodes a timestamp: RFC 3339 text or whole Unix seconds. Fractions of a second are dropped.
+func (f *fieldReader) timestamp(raw json.RawMessage) int64 {
 	var t time.Time
 	unix, err := strconv.ParseInt(string(raw), 10, 64)
 	if kind(raw) == "a string" {
@@ -220,7 +219,7 @@ func (f *reading) moment(raw json.RawMessage) int64 {
 	return unix
 }
 
-func (f *reading) code(raw json.RawMessage) int {
+func (f *fieldReader) code(raw json.RawMessage) int {
 	n, err := strconv.Atoi(string(raw))
 	if err != nil || n < minCode || n > maxCode {
 		f.fault("response_code", fmt.Sprintf("must be a number from %d to %d", minCode, maxCode))
@@ -229,7 +228,7 @@ func (f *reading) code(raw json.RawMessage) int {
 	return n
 }
 
-// entries calls do for the names and values of a well-formed object, in order, for as long as it wants more.
+// entries calls do for the names and values of a well-formed object, in order, until do returns false.
 func entries(raw json.RawMessage, do func(name string, value json.RawMessage) (more bool)) {
 	in := json.NewDecoder(bytes.NewReader(raw))
 	_, _ = in.Token()
@@ -245,7 +244,7 @@ func entries(raw json.RawMessage, do func(name string, value json.RawMessage) (m
 	}
 }
 
-// kind says what a well-formed value is, in words.
+// kind names the type of a well-formed value.
 func kind(raw json.RawMessage) string {
 	switch raw[0] {
 	case '{':

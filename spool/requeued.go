@@ -32,26 +32,26 @@ func (x *index) applyRequeued(r *record, s *segment, base int64) {
 	x.add(r.entry, nil)
 	if id, ok := batchOfLetter(r.letter + letterSuffix); ok {
 		s.refs.Add(1)
-		x.spent[id] = append(x.spent[id], pin{letter: strings.Clone(r.letter), segment: s})
+		x.requeuedBy[id] = append(x.requeuedBy[id], pin{letter: strings.Clone(r.letter), segment: s})
 	}
-	x.tally.requeued(r.entry.events)
+	x.counters.requeued(r.entry.events)
 	x.signal()
 }
 
-// forgetSpent forgets that letters of a batch were requeued: the batch ended once more, after damage had made it
+// forgetRequeued forgets that letters of a batch were requeued: the batch ended once more, after damage had made it
 // live again, and what letters it has now are others. mu is held.
-func (x *index) forgetSpent(batch BatchID) {
-	for _, p := range x.spent[batch] {
+func (x *index) forgetRequeued(batch BatchID) {
+	for _, p := range x.requeuedBy[batch] {
 		p.segment.refs.Add(-1)
 	}
-	delete(x.spent, batch)
+	delete(x.requeuedBy, batch)
 }
 
-// spentLetters returns the letters that were requeued and whose files may still be there.
-func (x *index) spentLetters() (letters []string) {
+// requeuedLetters returns the letters that were requeued and whose files may still be there.
+func (x *index) requeuedLetters() (letters []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, pins := range x.spent {
+	for _, pins := range x.requeuedBy {
 		for _, p := range pins {
 			letters = append(letters, p.letter)
 		}
@@ -64,24 +64,24 @@ func (x *index) unpin(letter string) {
 	id, _ := batchOfLetter(letter + letterSuffix)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	kept := x.spent[id][:0]
-	for _, p := range x.spent[id] {
+	kept := x.requeuedBy[id][:0]
+	for _, p := range x.requeuedBy[id] {
 		if p.letter == letter {
 			p.segment.refs.Add(-1)
 			continue
 		}
 		kept = append(kept, p)
 	}
-	x.spent[id] = kept
+	x.requeuedBy[id] = kept
 	if len(kept) == 0 {
-		delete(x.spent, id)
+		delete(x.requeuedBy, id)
 	}
 }
 
-// unmeant reports whether the letters of a batch found at start are not meant: it is live, or was split from one
+// isStale reports whether the letters of a batch found at start are not meant: it is live, or was split from one
 // that is, because the record that ended it did not get to the disk or was damaged.
-func (x *index) unmeant(batch BatchID, _ string) bool {
+func (x *index) isStale(batch BatchID, _ string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.live[batch] != nil || x.descends(batch)
+	return x.live[batch] != nil || x.descendsLocked(batch)
 }
