@@ -1,9 +1,8 @@
-// Package access decides who may do what, and how much of it: bearer tokens with their scopes and
-// services, rates of producers, TLS certificates that can be replaced while they are in use, and which
-// connections have to go when there are too many.
+// Package access authenticates and authorizes callers: bearer tokens with their scopes, services and rates, TLS certificates
+// that can be replaced while they are in use, and limits on connections.
 //
-// A token is 256 random bits. Its file holds the SHA-256 of it: whoever reads the file cannot send, and a
-// hash made to be slow would protect nothing that cannot be guessed in the first place.
+// A token is 256 random bits. Its file holds the SHA-256 of it, so reading the file does not allow sending. A slow hash would
+// not add protection: 256 random bits cannot be guessed.
 package access
 
 import (
@@ -17,52 +16,52 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What a token of an operator may be good for.
+// The scopes of an operator's token.
 const (
-	Read              = "read"               // see everything the console shows
-	Write             = "write"              // change something: flush, reload, requeue, drop; includes Read
+	Read              = "read"               // read everything the console shows
+	Write             = "write"              // flush, reload, requeue, drop; includes Read
 	Stats             = "stats"              // 3scale's Analytics API
 	AccountManagement = "account_management" // 3scale's Account Management API
 )
 
-// Scopes are all there are.
+// Scopes are all scopes.
 var Scopes = []string{Read, Write, Stats, AccountManagement}
 
-// AnyService among the services of a Grant stands for all of them, also those configured later.
+// AnyService among the services of a Grant means all services, also those configured later.
 const AnyService = "*"
 
-// Why a caller was not let in. None of them repeats the token.
+// Why a caller is refused. No error contains the token.
 var (
 	ErrNoToken      = errors.New("a bearer token is needed: send Authorization: Bearer TOKEN")
 	ErrUnknownToken = errors.New("the token is not known here")
 	ErrExpired      = errors.New("the token has expired")
 )
 
-// Grant is what one token is good for. It does not change; a reload makes new ones.
+// Grant is what the holder of one token may do. It is immutable; a reload makes new ones.
 type Grant struct {
-	Name     string    // who holds the token, for logs and metrics
-	Services []string  // of a producer: whose events it may send; of an operator: whose figures it may see, none for all
+	Name     string    // the holder of the token, for logs and metrics
+	Services []string  // of a producer: those it may send events for; of an operator: those whose figures it may read, none for all
 	Scopes   []string  // of an operator
 	Expires  time.Time // zero: never
-	Rate     float64   // events a second; 0: as the configuration says for all
+	Rate     float64   // events a second; 0: the configured default
 
 	digest   [sha256.Size]byte
 	services map[string]bool // nil: any
-	bucket   *rate.Limiter   // nil: no bound
+	bucket   *rate.Limiter   // nil: unlimited
 }
 
-// Serves reports whether the holder may send events of a service, or see its figures. A nil Grant may: nobody is asked.
+// Serves reports whether the holder may send events for a service, or read its figures. A nil Grant, which means that no token
+// is needed, may.
 func (g *Grant) Serves(serviceID string) bool {
 	return g == nil || g.services == nil || g.services[serviceID]
 }
 
-// May reports whether the holder may do what needs scope. A nil Grant may everything.
+// May reports whether the holder has a scope. A nil Grant has all.
 func (g *Grant) May(scope string) bool {
 	return g == nil || scope == "" || slices.Contains(g.Scopes, scope) || scope == Read && slices.Contains(g.Scopes, Write)
 }
 
-// valid reports whether digest is this grant's at the moment now. The comparison takes the same time
-// wherever they differ.
+// valid returns an error unless digest is the grant's and the grant has not expired at now. The comparison takes constant time.
 func (g *Grant) valid(digest [sha256.Size]byte, now time.Time) error {
 	switch {
 	case subtle.ConstantTimeCompare(g.digest[:], digest[:]) != 1:
@@ -75,12 +74,12 @@ func (g *Grant) valid(digest [sha256.Size]byte, now time.Time) error {
 
 type grantKey struct{}
 
-// With returns a context that says who asks.
+// With returns a context that carries the caller's grant.
 func With(ctx context.Context, g *Grant) context.Context {
 	return context.WithValue(ctx, grantKey{}, g)
 }
 
-// From returns who asks; nil where nobody was asked.
+// From returns the caller's grant; nil where no token was needed.
 func From(ctx context.Context) *Grant {
 	g, _ := ctx.Value(grantKey{}).(*Grant)
 	return g

@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// lookAgain is how often the files of a certificate are looked at, at most.
-const lookAgain = 10 * time.Second
+// checkInterval is the least time between two checks of whether the files have changed.
+const checkInterval = 10 * time.Second
 
-// Certificates are a server's certificate and whom it trusts, out of files that may be replaced while they are in use:
-// by Reload, or by themselves within ten seconds of the next handshake after they changed. A replacement that does not
-// fit together is not taken: what was in force stays. All methods may be called concurrently.
+// Certificates are a server's certificate and the authorities of its clients, from files that may be replaced while they are in
+// use. Reload reads them again, and so does the next handshake, at most once in ten seconds, after they changed. Files that do
+// not fit together are refused: those read before stay in force. All methods may be called concurrently.
 type Certificates struct {
 	cert, key, clients string // files; clients may be empty
 
 	current atomic.Pointer[tls.Config]
-	looked  atomic.Int64 // Unix nanoseconds
+	checked atomic.Int64 // Unix nanoseconds
 
-	mu      sync.Mutex // guards what follows, and lets one reload in at a time
-	seen    [3]stamp
-	Trouble func(error) // told of a replacement that is not taken, once, and nil when one is; may be nil. Set before use
-	bad     bool
+	mu       sync.Mutex // guards what follows; held during a reload, so that there is one at a time
+	seen     [3]fileVersion
+	OnReload func(error) // called when a handshake finds new files that are refused, once, and with nil when they are taken; may be nil. Set before use
+	failing  bool
 }
 
-// stamp tells a file from its successor.
-type stamp struct {
+// fileVersion identifies a version of a file.
+type fileVersion struct {
 	size    int64
 	changed time.Time
 }
 
-// OpenCertificates reads the files. With clients, whoever connects must show a certificate signed by one of those.
+// OpenCertificates reads the files. With clients, a client must show a certificate that one of those authorities has signed.
 func OpenCertificates(cert, key, clients string) (*Certificates, error) {
 	c := &Certificates{cert: cert, key: key, clients: clients}
 	return c, c.Reload()
@@ -54,7 +54,7 @@ func (c *Certificates) Provision() (apply func(), err error) {
 	if c == nil {
 		return func() {}, nil
 	}
-	seen := c.stamps()
+	seen := c.versions()
 	next, err := c.read()
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (c *Certificates) Provision() (apply func(), err error) {
 
 // reloadLocked reads the files again, and puts them in force.
 func (c *Certificates) reloadLocked() error {
-	seen := c.stamps()
+	seen := c.versions()
 	next, err := c.read()
 	if err != nil {
 		return err
@@ -99,39 +99,39 @@ func (c *Certificates) read() (*tls.Config, error) {
 	return config, nil
 }
 
-func (c *Certificates) stamps() (out [3]stamp) {
+func (c *Certificates) versions() (out [3]fileVersion) {
 	for i, name := range [...]string{c.cert, c.key, c.clients} {
 		if info, err := os.Stat(name); err == nil {
-			out[i] = stamp{info.Size(), info.ModTime()}
+			out[i] = fileVersion{info.Size(), info.ModTime()}
 		}
 	}
 	return out
 }
 
-// Config is a server's configuration that always has the certificate in force.
+// Config returns a server's configuration that always uses the certificate in force.
 func (c *Certificates) Config() *tls.Config {
 	config := c.current.Load().Clone()
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		c.look(time.Now())
+		c.check(time.Now())
 		return c.current.Load(), nil
 	}
 	return config
 }
 
-// look reads the files again if they changed.
-func (c *Certificates) look(now time.Time) {
-	last := c.looked.Load()
-	if now.UnixNano()-last < int64(lookAgain) || !c.looked.CompareAndSwap(last, now.UnixNano()) {
+// check reads the files again if they have changed.
+func (c *Certificates) check(now time.Time) {
+	last := c.checked.Load()
+	if now.UnixNano()-last < int64(checkInterval) || !c.checked.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stamps() == c.seen {
+	if c.versions() == c.seen {
 		return
 	}
 	err := c.reloadLocked()
-	if said := c.bad; c.Trouble != nil && (err != nil) != said {
-		c.Trouble(err)
+	if said := c.failing; c.OnReload != nil && (err != nil) != said {
+		c.OnReload(err)
 	}
-	c.bad = err != nil
+	c.failing = err != nil
 }

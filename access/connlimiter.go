@@ -13,34 +13,34 @@ import (
 // open can therefore not lock out a client that sends requests.
 type ConnLimiter struct {
 	net.Listener
-	most       int // 0: no bound
-	perAddress int // of one client address; 0: no bound
+	total      int // 0: unlimited
+	perAddress int // of one client address; 0: unlimited
 
-	crowded, refused atomic.Uint64
+	replaced, refused atomic.Uint64
 
 	mu        sync.Mutex // guards what follows
 	conns     map[*limitedConn]struct{}
-	addresses map[string]int
+	addresses map[string]int // number of connections of each address
 }
 
-// NewConnLimiter limits the connections of l to most in total and to perAddress for each client address; 0 means no
+// NewConnLimiter limits the connections of l to total and to perAddress for each client address; 0 means no
 // limit. Connections to a unix socket have no address: only the total applies to them.
-func NewConnLimiter(l net.Listener, most, perAddress int) *ConnLimiter {
-	return &ConnLimiter{Listener: l, most: most, perAddress: perAddress, conns: make(map[*limitedConn]struct{}), addresses: make(map[string]int)}
+func NewConnLimiter(l net.Listener, total, perAddress int) *ConnLimiter {
+	return &ConnLimiter{Listener: l, total: total, perAddress: perAddress, conns: make(map[*limitedConn]struct{}), addresses: make(map[string]int)}
 }
 
 // ConnLimiterStats are figures since the start.
 type ConnLimiterStats struct {
-	Open    int
-	Crowded uint64 // connections closed because a new one replaced them
-	Refused uint64 // new connections closed because their address had perAddress open
+	Open     int
+	Replaced uint64 // connections closed because a new one replaced them
+	Refused  uint64 // new connections closed because their address had perAddress open
 }
 
 // Stats returns figures.
 func (c *ConnLimiter) Stats() ConnLimiterStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ConnLimiterStats{Open: len(c.conns), Crowded: c.crowded.Load(), Refused: c.refused.Load()}
+	return ConnLimiterStats{Open: len(c.conns), Replaced: c.replaced.Load(), Refused: c.refused.Load()}
 }
 
 // Accept implements net.Listener.
@@ -50,7 +50,7 @@ func (c *ConnLimiter) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn := &limitedConn{Conn: inner, limiter: c, came: time.Now(), address: addressOf(inner)}
+		conn := &limitedConn{Conn: inner, limiter: c, accepted: time.Now(), address: addressOf(inner)}
 		if c.admit(conn) {
 			return conn, nil
 		}
@@ -59,7 +59,7 @@ func (c *ConnLimiter) Accept() (net.Conn, error) {
 	}
 }
 
-// admit counts a new connection, and closes the one that it replaces. It returns false when the address has enough.
+// admit counts a new connection, and closes the one that it replaces. It returns false when the address has perAddress open.
 func (c *ConnLimiter) admit(conn *limitedConn) bool {
 	c.mu.Lock()
 	if c.perAddress > 0 && conn.address != "" && c.addresses[conn.address] >= c.perAddress {
@@ -67,9 +67,9 @@ func (c *ConnLimiter) admit(conn *limitedConn) bool {
 		return false
 	}
 	var out *limitedConn
-	if c.most > 0 && len(c.conns) >= c.most {
+	if c.total > 0 && len(c.conns) >= c.total {
 		for other := range c.conns {
-			if out == nil || other.before(out) {
+			if out == nil || other.goesBefore(out) {
 				out = other
 			}
 		}
@@ -79,13 +79,13 @@ func (c *ConnLimiter) admit(conn *limitedConn) bool {
 	c.addresses[conn.address]++
 	c.mu.Unlock()
 	if out != nil {
-		c.crowded.Add(1)
+		c.replaced.Add(1)
 		_ = out.Conn.Close()
 	}
 	return true
 }
 
-// removeLocked forgets a connection.
+// removeLocked removes a connection from the counts.
 func (c *ConnLimiter) removeLocked(conn *limitedConn) {
 	if _, there := c.conns[conn]; !there {
 		return
@@ -108,23 +108,23 @@ func addressOf(c net.Conn) string {
 type limitedConn struct {
 	net.Conn
 	limiter  *ConnLimiter
-	came     time.Time
+	accepted time.Time
 	address  string
-	answered atomic.Int64 // when something was written last, Unix nanoseconds; 0: never
+	written  atomic.Int64 // when something was written last, Unix nanoseconds; 0: never
 }
 
-// before reports whether c goes before other.
-func (c *limitedConn) before(other *limitedConn) bool {
-	mine, theirs := c.answered.Load(), other.answered.Load()
+// goesBefore reports whether c is replaced before other.
+func (c *limitedConn) goesBefore(other *limitedConn) bool {
+	mine, theirs := c.written.Load(), other.written.Load()
 	if mine == 0 && theirs == 0 {
-		return c.came.Before(other.came)
+		return c.accepted.Before(other.accepted)
 	}
 	return mine < theirs
 }
 
 // Write implements net.Conn.
 func (c *limitedConn) Write(p []byte) (int, error) {
-	c.answered.Store(time.Now().UnixNano())
+	c.written.Store(time.Now().UnixNano())
 	return c.Conn.Write(p)
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// crowded is a listener whose accepted connections come out of a channel.
-func crowded(t *testing.T, most, perAddress int) (*ConnLimiter, chan net.Conn) {
+// limited is a listener whose accepted connections come out of a channel.
+func limited(t *testing.T, most, perAddress int) (*ConnLimiter, chan net.Conn) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -52,10 +52,10 @@ type silent struct{}
 
 func (*silent) Errorf(string, ...any) {}
 
-// TestCrowd: of too many connections the one goes that has waited longest without an answer, and nobody who was answered
+// TestConnLimiterReplaces: of too many connections, the one that has waited longest without an answer is closed, and none that was answered
 // while there is such a one.
-func TestCrowd(t *testing.T) {
-	c, came := crowded(t, 3, 0)
+func TestConnLimiterReplaces(t *testing.T) {
+	c, came := limited(t, 3, 0)
 	worker := dial(t, c)
 	_, err := (<-came).Write([]byte("x"))
 	require.NoError(t, err)
@@ -77,12 +77,12 @@ func TestCrowd(t *testing.T) {
 	n, err := worker.Read(b[:])
 	require.NoError(t, err)
 	assert.Equal(t, 1, n, "who was answered stays")
-	assert.Equal(t, ConnLimiterStats{Open: 3, Crowded: 2}, c.Stats())
+	assert.Equal(t, ConnLimiterStats{Open: 3, Replaced: 2}, c.Stats())
 }
 
 // TestOneAddress: an address has enough, and has more again once one of its connections ends.
 func TestOneAddress(t *testing.T) {
-	c, came := crowded(t, 0, 2)
+	c, came := limited(t, 0, 2)
 	first := dial(t, c)
 	server := <-came
 	dial(t, c)
@@ -112,7 +112,7 @@ func TestRates(t *testing.T) {
 	assert.EqualValues(t, 5, own.PerSecond())
 	assert.Zero(t, own.Take(50))
 	assert.Positive(t, own.Take(1))
-	assert.Zero(t, (*Grant)(nil).Take(1_000_000), "nobody is asked")
+	assert.Zero(t, (*Grant)(nil).Take(1_000_000), "no token is needed")
 	free := &Grant{}
 	free.limit(0)
 	assert.Zero(t, free.Take(1_000_000))

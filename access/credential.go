@@ -15,8 +15,8 @@ func Bearer(r *http.Request) string {
 	return ""
 }
 
-// Presented returns a request's token in any of the ways 3scale's own APIs take one: a bearer token, the
-// parameter access_token, or Basic with the token as the password, or as the user without one.
+// Presented returns a request's token in any form that 3scale's own APIs take: a bearer token, the parameter access_token, or
+// Basic with the token as the password, or as the user without a password.
 func Presented(r *http.Request) string {
 	if token := Bearer(r); token != "" {
 		return token

@@ -13,7 +13,7 @@ func TestDivide(t *testing.T) {
 	assert.Equal(t, Connections{Traffic: 65536 - 200 - 256 - 16, Admin: 256}, Divide(65536, 200, Connections{Admin: 256, NATS: -1, Sandbox: -1}).Bound, "no bound is wished")
 }
 
-// TestDivideLeavesWhatIsReserved: whatever is wished, all listeners at their bounds leave the reserve alone.
+// TestDivideLeavesWhatIsReserved: for any request, all listeners at their limits leave the reserve free.
 func TestDivideLeavesWhatIsReserved(t *testing.T) {
 	for limit := 256; limit < 5000; limit += 37 {
 		for _, n := range []int{-1, 0, 3, 100, 1000, 1_000_000} {

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Kind says whose tokens a file holds.
+// Kind is the kind of the tokens in a file.
 type Kind int
 
 // A producer sends events for services; an operator has scopes.
@@ -23,7 +23,7 @@ const (
 	Operators
 )
 
-// Mistake is what is wrong with a file of tokens. It repeats no digest.
+// Mistake is what is wrong with a file of tokens. It contains no digest.
 type Mistake struct {
 	Line   int
 	Reason string
@@ -41,17 +41,17 @@ type entry struct {
 	Rate     float64   `yaml:"rate,omitempty"`
 }
 
-// keys are the fields of an entry that each kind knows.
+// keys are the fields that an entry of each kind may have.
 var keys = map[Kind][]string{
 	Producers: {"name", "sha256", "services", "expires", "rate"},
 	Operators: {"name", "sha256", "scopes", "services", "expires"},
 }
 
-// holder is what somebody may be called: it stands in logs.
-var holder = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@/-]{0,63}$`)
+// namePattern is what the name of a token's holder must match: it is written to logs.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@/-]{0,63}$`)
 
 // Parse reads the text of a file of tokens: YAML, a list called tokens. The error is a *Mistake, or that of
-// text that is not YAML. The empty file holds no token: nobody is let in.
+// text that is not YAML. An empty file holds no token: every caller is refused.
 func Parse(text []byte, kind Kind) ([]*Grant, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
@@ -82,7 +82,7 @@ func Parse(text []byte, kind Kind) ([]*Grant, error) {
 	return out, nil
 }
 
-// notYAML takes what the text holds out of yaml's own words.
+// notYAML is yaml's error without the text of the file, which holds digests.
 func notYAML(err error) error {
 	var line int
 	if _, scan := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); scan == nil && line > 0 {
@@ -91,7 +91,7 @@ func notYAML(err error) error {
 	return errors.New("not YAML")
 }
 
-// tokenList finds the list. Aliases are for people who mean harm: a small text that stands for a large one.
+// tokenList returns the elements of the list. Aliases are refused: with them, a small file can stand for a huge one.
 func tokenList(n *yaml.Node) ([]*yaml.Node, error) {
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 || n.Content[0].Value != "tokens" {
 		return nil, &Mistake{n.Line, "expected one key, tokens, and a list"}
@@ -135,7 +135,7 @@ func (e *entry) grant(kind Kind) (g *Grant, reason string) {
 	g = &Grant{Name: e.Name, Services: e.Services, Scopes: e.Scopes, Expires: e.Expires, Rate: e.Rate}
 	digest, err := hex.DecodeString(e.SHA256)
 	switch {
-	case !holder.MatchString(e.Name):
+	case !namePattern.MatchString(e.Name):
 		return nil, "name: expected 1 to 64 letters, digits, . _ @ / -"
 	case err != nil || len(digest) != sha256.Size:
 		return nil, "sha256: expected 64 hexadecimal digits: `reporterd token hash` makes them"
@@ -164,7 +164,7 @@ func (e *entry) grant(kind Kind) (g *Grant, reason string) {
 	return g, ""
 }
 
-// cut bounds what a message repeats.
+// cut bounds a value of the file that an error repeats.
 func cut(s string) string {
 	if len(s) > 40 {
 		return s[:40] + "…"

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Loopback reports whether a host, with or without a port, names this machine and nothing else:
-// localhost, or an address that cannot be reached from elsewhere. Other names are not looked up: who
-// answers may answer anything.
+// Loopback reports whether a host, with or without a port, is certain to be this machine: localhost, or a loopback address.
+// Other names are not looked up: the answer of a name server proves nothing.
 func Loopback(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {

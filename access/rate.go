@@ -9,8 +9,8 @@ import (
 // burst is how many seconds' worth of events a producer may send at once.
 const burst = 10
 
-// SetRate gives a rate, in events a second, to the tokens of producers whose entries name none; 0 is no bound. It is for
-// the time before anybody asks; a reload keeps it.
+// SetRate sets the rate, in events a second, of producers' tokens whose entries have none; 0 is unlimited. It must be called
+// before the first Find. A reload keeps the rate.
 func (t *Tokens) SetRate(eventsPerSecond float64) error {
 	if t == nil {
 		return nil
@@ -19,7 +19,7 @@ func (t *Tokens) SetRate(eventsPerSecond float64) error {
 	return t.Reload()
 }
 
-// limit makes the bucket of a grant. A reload begins with a full one.
+// limit makes the token bucket of a grant. A reload begins with a full one.
 func (g *Grant) limit(otherwise float64) {
 	perSecond := g.Rate
 	if perSecond == 0 {
@@ -30,9 +30,8 @@ func (g *Grant) limit(otherwise float64) {
 	}
 }
 
-// Take takes so many events out of what the holder may send, all or none. It returns how long to wait before it is
-// worth another try; zero: they were taken. A nil Grant has no bound. A request of more than ten seconds' worth counts as
-// that much.
+// Take takes a number of events out of the holder's rate, all or none. It returns how long to wait before the next attempt; zero:
+// they were taken. A nil Grant is unlimited. A request of more than ten seconds' worth of events counts as ten seconds' worth.
 func (g *Grant) Take(events int) (wait time.Duration) {
 	if g == nil || g.bucket == nil {
 		return 0
@@ -45,7 +44,7 @@ func (g *Grant) Take(events int) (wait time.Duration) {
 	return wait
 }
 
-// PerSecond is how many events a second the holder may send; 0: any.
+// PerSecond is how many events a second the holder may send; 0: unlimited.
 func (g *Grant) PerSecond() float64 {
 	if g == nil || g.bucket == nil {
 		return 0

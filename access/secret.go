@@ -12,10 +12,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// prefix marks a token, so that those who look for secrets in code and logs find it.
+// prefix marks a token, so that scanners for secrets in code and logs find it.
 const prefix = "rpd_"
 
-// minToken is how short a token may be that was not made here: 128 bits, if it is random, in base64.
+// minToken is the least length of a token that was not made by NewToken: 128 random bits in base64.
 const minToken = 22
 
 // NewToken returns a token of 256 random bits.
@@ -25,8 +25,7 @@ func NewToken() string {
 	return prefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// Entry returns the lines that stand for a token in a file of tokens, indented to follow "tokens:". The
-// token itself is not in them.
+// Entry returns the lines of a token in a file of tokens, indented to follow "tokens:". They do not contain the token itself.
 func Entry(token string, g Grant, kind Kind) (string, error) {
 	if len(token) < minToken {
 		return "", fmt.Errorf("expected a token of at least %d characters, made by a machine: `reporterd token create` makes one", minToken)

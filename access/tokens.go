@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// maxFile is how large a file of tokens may be, in bytes: some ten thousand tokens.
+// maxFile bounds a file of tokens, in bytes: some ten thousand tokens.
 const maxFile = 4 << 20
 
-// Tokens are the tokens of one file, and those that were added beside it. All methods may be called
-// concurrently; a nil *Tokens asks nobody and allows everything.
+// Tokens are the tokens of one file, and those of Add. All methods may be called concurrently. A nil *Tokens means that no token
+// is needed, and allows everything.
 type Tokens struct {
 	file    string
 	kind    Kind
-	beside  []*Grant
-	rate    float64 // of producers whose entries name none
+	added   []*Grant
+	rate    float64 // events a second, of producers whose entries have no rate
 	current atomic.Pointer[grants]
 }
 
-// grants are found by the digest of their token. That a map does not compare in constant time tells
-// nothing: nobody can choose a token by its digest.
+// grants maps the digest of a token to its grant. The lookup does not take constant time, which reveals nothing: a caller cannot
+// choose a token by its digest.
 type grants map[[sha256.Size]byte]*Grant
 
-// Open reads a file of tokens. An empty name is the nil *Tokens.
+// Open reads a file of tokens. For an empty name it returns the nil *Tokens.
 func Open(file string, kind Kind) (*Tokens, error) {
 	if file == "" {
 		return nil, nil
@@ -39,8 +39,8 @@ func Open(file string, kind Kind) (*Tokens, error) {
 	return t, nil
 }
 
-// Reload reads the file again, and puts what it says in force at once and whole. On an error, which holds
-// no secret, everything stays as it was. A request that comes in meanwhile is judged by the old or the new tokens.
+// Reload reads the file again, and replaces all tokens at once. On an error, which contains no secret, the tokens stay as they
+// were. A request that arrives meanwhile is checked against the old or the new tokens.
 func (t *Tokens) Reload() error {
 	apply, err := t.Provision()
 	if err == nil {
@@ -50,7 +50,7 @@ func (t *Tokens) Reload() error {
 }
 
 // Provision reads the file again without putting it in force; apply does that, and cannot fail. Several files can so be
-// checked before any of them counts. An error holds no secret.
+// checked before any of them is put in force. An error contains no secret.
 func (t *Tokens) Provision() (apply func(), err error) {
 	if t == nil {
 		return func() {}, nil
@@ -63,8 +63,8 @@ func (t *Tokens) Provision() (apply func(), err error) {
 }
 
 func (t *Tokens) replace(list []*Grant) {
-	known := make(grants, len(list)+len(t.beside))
-	for _, g := range append(list, t.beside...) {
+	known := make(grants, len(list)+len(t.added))
+	for _, g := range append(list, t.added...) {
 		if t.kind == Producers {
 			g.limit(t.rate)
 		}
@@ -73,14 +73,13 @@ func (t *Tokens) replace(list []*Grant) {
 	t.current.Store(&known)
 }
 
-// Add lets a token in that stands in no file, for as long as the process lives. It is for the time before
-// anybody asks.
+// Add adds a token that is in no file, for the lifetime of the process. It must be called before the first Find.
 func (t *Tokens) Add(token string, g Grant) {
 	if t == nil {
 		return
 	}
 	g.digest = sha256.Sum256([]byte(token))
-	t.beside = append(t.beside, &g)
+	t.added = append(t.added, &g)
 	known := make(grants, len(*t.current.Load())+1)
 	for digest, other := range *t.current.Load() {
 		known[digest] = other
@@ -89,7 +88,7 @@ func (t *Tokens) Add(token string, g Grant) {
 	t.current.Store(&known)
 }
 
-// Len is how many tokens are known, those past their time included.
+// Len is the number of tokens, expired ones included.
 func (t *Tokens) Len() int {
 	if t == nil {
 		return 0
@@ -97,8 +96,7 @@ func (t *Tokens) Len() int {
 	return len(*t.current.Load())
 }
 
-// Find returns what a token is good for: the nil Grant when nobody is asked, otherwise a Grant or one of
-// the errors of this package.
+// Find returns the grant of a token, or one of the errors of this package. Where no token is needed it returns the nil Grant.
 func (t *Tokens) Find(token string) (*Grant, error) {
 	switch {
 	case t == nil:

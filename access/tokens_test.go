@@ -69,7 +69,7 @@ func TestScopes(t *testing.T) {
 	assert.False(t, b.May(access.AccountManagement))
 }
 
-func TestWithoutAFileNobodyIsAsked(t *testing.T) {
+func TestWithoutAFileNoTokenIsNeeded(t *testing.T) {
 	tokens, err := access.Open("", access.Producers)
 	require.NoError(t, err)
 	g, err := tokens.Find("")
@@ -79,7 +79,7 @@ func TestWithoutAFileNobodyIsAsked(t *testing.T) {
 	require.NoError(t, tokens.Reload())
 }
 
-func TestAFileWithoutTokensLetsNobodyIn(t *testing.T) {
+func TestAFileWithoutTokensRefusesEveryCaller(t *testing.T) {
 	for _, text := range []string{"", "# none yet\n", "tokens:\n", "tokens: []\n"} {
 		tokens, err := access.Open(file(t, text), access.Producers)
 		require.NoError(t, err, text)
@@ -183,7 +183,7 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// FuzzTokens: whatever stands in a file of tokens, what is taken lets in whom it names and nobody else.
+// FuzzTokens: a file of tokens that is accepted admits the holders of its tokens only.
 func FuzzTokens(f *testing.F) {
 	f.Add("tokens:\n- {name: a, sha256: "+digest("a")+", services: [\"1001\"], rate: 5, expires: 2030-01-01T00:00:00Z}\n", false)
 	f.Add("tokens:\n- {name: a, sha256: "+digest("a")+", scopes: [read, write]}\n", true)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,7 +79,7 @@ func pastTime(text string, now time.Time) (time.Time, error) {
 }
 
 // withLetters wraps the body of a command on dead letters: it ends with Ctrl-C.
-func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s *screen, l letters) error) (err error) {
+func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s *terminal.Screen, l letters) error) (err error) {
 	s, err := newScreen(cmd)
 	if err != nil {
 		return err
@@ -93,7 +91,7 @@ func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s
 		return err
 	}
 	err = do(ctx, s, l)
-	s.clear()
+	s.Clear()
 	var known *failure
 	switch closed := l.close(); {
 	case errors.As(err, &known):
@@ -132,127 +130,5 @@ func each(ctx context.Context, l letters, q console.DeadLetterQuery, ids []strin
 			}
 			q.Cursor, more = next, next != ""
 		}
-	}
-}
-
-func newLetterList() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "ls",
-		Short: "List dead letters",
-		Example: `  reporterd deadletter ls
-  reporterd deadletter ls --service 2555417 --reason application_not_found --since 24h
-  reporterd deadletter ls --output json | jq -r .app_id | sort | uniq -c`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, _, err := filters(cmd)
-			if err != nil {
-				return err
-			}
-			most, _ := cmd.Flags().GetInt("limit")
-			if most < 0 {
-				return misuse(fmt.Errorf("--limit: %d: expected how many, or 0 for all", most))
-			}
-			return withLetters(cmd, false, func(ctx context.Context, s *screen, l letters) error {
-				return s.listLetters(each(ctx, l, q, nil), most)
-			})
-		},
-	}
-	addLetters(cmd)
-	addFilters(cmd)
-	cmd.Flags().Int("limit", 0, "stop after so `many`; 0: print all")
-	addOutput(cmd)
-	return cmd
-}
-
-// letterTable prints dead letters: a row each, or an object each with JSON.
-type letterTable struct {
-	s     *screen
-	table *terminal.Table // nil: JSON
-}
-
-func (s *screen) letters() *letterTable {
-	if s.json {
-		return &letterTable{s: s}
-	}
-	s.clear()
-	return &letterTable{s, terminal.NewTable(s.out, "ID", "SINCE", "SERVICE", "APPLICATION", "EVENTS", "REASON")}
-}
-
-func (t *letterTable) add(d *spool.DeadLetter) error {
-	if t.table == nil {
-		return t.s.object(d)
-	}
-	t.table.Row(d.ID, terminal.Time(d.CreatedAt), d.ServiceID, application(d.AppID, d.UserKey), strconv.FormatUint(d.Events, 10), d.Reason.Code)
-	return nil
-}
-
-// end prints the rows that were not printed yet.
-func (t *letterTable) end() {
-	if t.table != nil {
-		t.table.Flush()
-	}
-}
-
-func (s *screen) listLetters(all iter.Seq2[spool.DeadLetter, error], most int) error {
-	table := s.letters()
-	defer table.end()
-	n := 0
-	for d, err := range all {
-		if err != nil {
-			return err
-		}
-		if err := table.add(&d); err != nil {
-			return err
-		}
-		if n++; n == most {
-			return nil
-		}
-	}
-	return nil
-}
-
-func newLetterShow() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "show ID",
-		Short: "Print a dead letter with all that is known",
-		Example: `  reporterd deadletter show 000000042000-0007-0003
-  reporterd deadletter show 000000042000-0007-0003 --reveal-user-keys`,
-		Args: oneArgument("the id of a dead letter"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			reveal, _ := cmd.Flags().GetBool("reveal-user-keys")
-			return withLetters(cmd, reveal, func(ctx context.Context, s *screen, l letters) error {
-				d, err := l.one(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				if s.json {
-					return s.object(d)
-				}
-				s.showLetter(&d)
-				return nil
-			})
-		},
-	}
-	addLetters(cmd)
-	cmd.Flags().Bool("reveal-user-keys", false, "print the user key, which is a secret; reads the directory itself")
-	addOutput(cmd)
-	return cmd
-}
-
-func (s *screen) showLetter(d *spool.DeadLetter) {
-	answer := "none: it was not sent"
-	if d.Answer.Status != 0 {
-		answer = strings.TrimSpace(fmt.Sprintf("%d %s", d.Answer.Status, terminal.Clean(d.Answer.Code)))
-	}
-	for _, row := range [][2]string{
-		{"id", d.ID}, {"service", terminal.Clean(d.ServiceID)}, {"application", application(d.AppID, d.UserKey)},
-		{"usage", usageText(d.Usage)}, {"events", strconv.FormatUint(d.Events, 10)}, {"timestamp", terminal.Time(d.Timestamp)},
-		{"reason", terminal.Clean(d.Reason.Code)}, {"message", terminal.Clean(d.Reason.Message)}, {"answer", answer},
-		{"attempts", strconv.Itoa(d.Attempts)}, {"dead since", terminal.Time(d.CreatedAt)},
-	} {
-		s.printf("%-12s %s\n", row[0], row[1])
-	}
-	if o := d.Original; o != nil {
-		s.printf("%-12s %s\n%-12s %s\n", "subject", terminal.Clean(o.Subject), "payload", terminal.Clean(o.Payload))
 	}
 }

@@ -48,7 +48,7 @@ func TestLookingIntoADaemon(t *testing.T) {
 	assert.Contains(t, fine(t, dir, "spool verify"), "no damage\n")
 
 	segment := strings.Fields(strings.Split(fine(t, dir, "spool ls"), "\n")[1])[0]
-	assert.Contains(t, fine(t, dir, "spool show "+segment), "fine     accepted 20")
+	assert.Contains(t, fine(t, dir, "spool show "+segment), "fine      accepted 20")
 	batch := fine(t, dir, "spool show 000000000002-0001")
 	assert.Contains(t, batch, "user key [redacted]")
 	assert.NotContains(t, batch, "ukey1")

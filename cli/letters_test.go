@@ -99,7 +99,7 @@ func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
 			assert.Contains(t, fine(t, dir, "deadletter requeue --all --dry-run"), "would requeue 2 dead letters with 5 events")
 			status, _, stderr = runIn(t, dir, "deadletter drop --all")
 			assert.Equal(t, 2, status)
-			assert.Contains(t, stderr, "drop 2 dead letters with 5 events? nobody is here to ask")
+			assert.Contains(t, stderr, "drop 2 dead letters with 5 events? expected --yes, since this is no terminal")
 			assert.Equal(t, "drop: 1 dead letter with 2 events\n", fine(t, dir, "deadletter drop "+id+" --yes"))
 			status, _, stderr = runIn(t, dir, "deadletter requeue --yes "+id)
 			assert.Equal(t, 1, status)

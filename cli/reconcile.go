@@ -1,23 +1,17 @@
 package cli
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
-	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon"
 	"github.com/reporterd/reporterd/internal/lifecycle"
@@ -78,7 +72,7 @@ func runReconcile(cmd *cobra.Command, _ []string) error {
 	ctx, release := lifecycle.UntilSignal(cmd.Context())
 	defer release()
 	report, daemon, err := compareNow(ctx, s, cmd)
-	s.clear()
+	s.Clear()
 	var known *failure
 	switch {
 	case errors.As(err, &known):
@@ -100,23 +94,8 @@ func runReconcile(cmd *cobra.Command, _ []string) error {
 	return outcome(report)
 }
 
-// outcome is the exit status that a report deserves.
-func outcome(r *reconcile.Report) error {
-	unsure := r.Missed
-	for v, n := range r.Summary {
-		if n > 0 && v.Difference() {
-			return &failure{statusDiffers, nil}
-		}
-		unsure = unsure || n > 0 && !v.Settled()
-	}
-	if unsure {
-		return &failure{statusUnsure, nil}
-	}
-	return nil
-}
-
 // compareNow has the daemon compare, or does it here where none runs.
-func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.Report, *client.Client, error) {
+func compareNow(ctx context.Context, s *terminal.Screen, cmd *cobra.Command) (*reconcile.Report, *client.Client, error) {
 	services, _ := cmd.Flags().GetStringArray("service")
 	since, _ := cmd.Flags().GetString("since")
 	address, _ := cmd.Flags().GetString("admin-url")
@@ -151,10 +130,7 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 	if since != "" {
 		q.Set("since", since)
 	}
-	if s.person {
-		fmt.Fprint(s.err, "asking 3scale…")
-		s.drawn = true
-	}
+	s.Note("asking 3scale…")
 	var answer struct {
 		Enabled bool `json:"enabled"`
 		reconcile.Report
@@ -168,7 +144,7 @@ func compareNow(ctx context.Context, s *screen, cmd *cobra.Command) (*reconcile.
 }
 
 // compareHere reads the ledger of a directory that nobody uses.
-func compareHere(ctx context.Context, s *screen, c *config.Config, services []string, since string) (*reconcile.Report, error) {
+func compareHere(ctx context.Context, s *terminal.Screen, c *config.Config, services []string, since string) (*reconcile.Report, error) {
 	if c.Portal.URL == "" {
 		return nil, misuse(errors.New("portal.url: expected the admin portal, in the configuration given with --config"))
 	}
@@ -192,125 +168,11 @@ func compareHere(ctx context.Context, s *screen, c *config.Config, services []st
 	defer func() { _ = l.Close() }()
 	report, err := reconcile.Run(ctx, reconcile.Options{
 		Ledger: l, Portal: client, Services: services, Since: back, Rules: daemon.ReconcileRules(c),
-		Step: func(done, all int) { s.progress("services", int64(done), int64(all)) },
+		Step: func(done, all int) { s.Progress("services", int64(done), int64(all)) },
 	})
 	var unknown *reconcile.UnknownService
 	if errors.As(err, &unknown) {
 		return nil, misuse(fmt.Errorf("--service: %w", err))
 	}
 	return report, err
-}
-
-func showReport(s *screen, r *reconcile.Report, all bool) error {
-	if s.json {
-		for i := range r.Cells {
-			if err := s.object(&r.Cells[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	s.printf("portal %s   final up to %s   %s\n", r.Portal, r.SealedThrough.UTC().Format("2006-01-02 15:04Z"), count(int(r.Calls), "call"))
-	if r.Missed {
-		s.printf("%s the ledger has missed something: its figures may be less than what happened\n", s.paint(yellow, "note:"))
-	}
-	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
-	head := false
-	for i := range r.Cells {
-		c := &r.Cells[i]
-		if !all && c.Verdict.Settled() && len(c.Evidence) == 0 {
-			continue
-		}
-		if !head {
-			head = true
-			fmt.Fprintln(table, "SERVICE\tHOUR (UTC)\tAPP\tMETRIC\tDELIVERED\tAMBIGUOUS\t3SCALE\tDELTA\tVERDICT")
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%+d\t%s\n", c.ServiceID, c.Hour.UTC().Format("2006-01-02 15:04"), cmp.Or(terminal.Clean(c.AppID), "*"), terminal.Clean(c.Metric),
-			c.Delivered, c.Ambiguous, c.Counted, c.Delta, verdictLine(c))
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	s.printf("%s\n", summaryLine(r))
-	return nil
-}
-
-// verdictLine is a verdict with its reason, and the batches that explain it.
-func verdictLine(c *reconcile.Cell) string {
-	line := string(c.Verdict)
-	if !c.Final && c.Verdict != reconcile.Open && c.Verdict != reconcile.Settling {
-		line += "*"
-	}
-	if c.Reason != "" {
-		line += ": " + terminal.Clean(c.Reason)
-	}
-	for _, e := range c.Evidence {
-		line += fmt.Sprintf("; batch %s %s", e.Batch, e.Fate)
-	}
-	return line
-}
-
-func summaryLine(r *reconcile.Report) string {
-	var parts []string
-	for v, n := range r.Summary {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, v))
-		}
-	}
-	slices.Sort(parts)
-	if len(parts) == 0 {
-		return "nothing was delivered in this time"
-	}
-	return fmt.Sprintf("%s: %s   (* may still change)", count(len(r.Cells), "cell"), strings.Join(parts, ", "))
-}
-
-// resolveParked decides about the parked reports whose fate is known. The daemon takes each decision once.
-func resolveParked(ctx context.Context, s *screen, cmd *cobra.Command, daemon *client.Client, r *reconcile.Report) error {
-	if daemon == nil {
-		return misuse(errors.New("--resolve: expected a daemon that runs: it decides about its own reports"))
-	}
-	parked, err := daemon.Parked(ctx, "", 500)
-	if err != nil {
-		return failed(err)
-	}
-	yes, _ := cmd.Flags().GetBool("yes")
-	in := bufio.NewReader(cmd.InOrStdin())
-	decided := 0
-	for _, p := range parked {
-		fate, what := decision(r, p.ID)
-		if fate == "" {
-			continue
-		}
-		question := fmt.Sprintf("batch %s, service %s, %s: %s", p.ID, p.ServiceID, count(int(p.Events), "event"), what)
-		if !yes {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s? [y/N] ", question)
-			answer, _ := in.ReadString('\n')
-			if word := strings.ToLower(strings.TrimSpace(answer)); word != "y" && word != "yes" {
-				continue
-			}
-		}
-		if err := daemon.Settle(ctx, p.ID, fate); err != nil {
-			return failed(fmt.Errorf("batch %s: %w", p.ID, err))
-		}
-		decided++
-		s.printf("%s: done\n", question)
-	}
-	s.printf("%s decided about, %d left\n", count(decided, "parked report"), len(parked)-decided)
-	return nil
-}
-
-// decision is what to do about a parked report, and in words; empty where the counts do not tell, or may still change.
-func decision(r *reconcile.Report, id string) (fate, what string) {
-	for _, e := range r.Batches {
-		if e.Batch != id {
-			continue
-		}
-		switch {
-		case e.Fate == reconcile.Landed || e.Fate == reconcile.Twice:
-			return console.Counted, "3scale has counted it: book it as delivered"
-		case e.Fate == reconcile.NotLanded && e.Final:
-			return console.Resend, "3scale has not counted it, and will not: send it again"
-		}
-	}
-	return "", ""
 }

@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,7 +46,7 @@ then they are summed up from hours, which is right across summer time too.`,
 			if format == "csv" {
 				_ = cmd.Flags().Set("output", "table") // the screen knows two
 			}
-			return asking(func(ctx context.Context, s *screen, p *portal.Client, _ *config.Config, cmd *cobra.Command, args []string) error {
+			return asking(func(ctx context.Context, s *terminal.Screen, p *portal.Client, _ *config.Config, cmd *cobra.Command, args []string) error {
 				return showUsage(ctx, s, p, cmd, args[0], format)
 			})(cmd, args)
 		},
@@ -122,15 +118,7 @@ func (q *usageQuery) label(t time.Time) string {
 	return t.In(q.zone).Format(map[string]string{byMonth: "2006-01", "day": time.DateOnly, "hour": "2006-01-02 15:04"}[q.by])
 }
 
-// usageColumn is one column: the service, or an application.
-type usageColumn struct {
-	name   string
-	app    string          //  the application; empty: the service
-	values map[int64]int64 // by the beginning of the row
-	total  int64
-}
-
-func showUsage(ctx context.Context, s *screen, p *portal.Client, cmd *cobra.Command, service, format string) error {
+func showUsage(ctx context.Context, s *terminal.Screen, p *portal.Client, cmd *cobra.Command, service, format string) error {
 	q, err := readUsageQuery(cmd, time.Now())
 	if err != nil {
 		return err
@@ -148,7 +136,7 @@ func showUsage(ctx context.Context, s *screen, p *portal.Client, cmd *cobra.Comm
 	switch {
 	case format == "csv":
 		return usageCSV(s, q, one, rows, columns)
-	case s.json:
+	case s.JSON():
 		return usageJSON(s, q, one, rows, columns)
 	}
 	usageTable(s, q, one, rows, columns)
@@ -171,144 +159,4 @@ func (q *usageQuery) next(t time.Time) time.Time {
 		return analytics.BeginningOfDay(t.Year(), t.Month(), t.Day()+1, q.zone)
 	}
 	return t.Add(time.Hour)
-}
-
-func usageColumns(ctx context.Context, s *screen, p *portal.Client, q usageQuery, one portal.Service, apps []string) ([]usageColumn, error) {
-	question := portal.Question{ServiceID: one.ServiceID(), Metric: q.metric, Since: q.since, Until: q.until}
-	if q.zone == time.UTC && q.by != string(portal.Hours) {
-		question.Granularity = portal.Days
-	}
-	ask := func(name, app string, id int64) (usageColumn, error) {
-		question.ApplicationID = id
-		counts, err := p.Usage(ctx, question)
-		c := usageColumn{name: name, app: app, values: make(map[int64]int64)}
-		for _, n := range counts {
-			c.values[q.floor(n.Time).Unix()] += n.Value
-			c.total += n.Value
-		}
-		return c, err
-	}
-	if len(apps) == 0 {
-		c, err := ask(one.Name, "", 0)
-		return []usageColumn{c}, err
-	}
-	known, err := applicationsOf(ctx, p, one.ServiceID())
-	if err != nil {
-		return nil, err
-	}
-	var columns []usageColumn
-	for i, name := range apps {
-		s.progress("applications", int64(i), int64(len(apps)))
-		a, err := findApplication(known, name)
-		if err != nil {
-			return nil, err
-		}
-		called := cmp.Or(a.Reported, a.Name)
-		c, err := ask(called, called, a.ID)
-		if err != nil {
-			return nil, err
-		}
-		columns = append(columns, c)
-	}
-	return columns, nil
-}
-
-func findService(ctx context.Context, p *portal.Client, name string) (portal.Service, error) {
-	all, err := p.Services(ctx)
-	if portal.FaultOf(err) == portal.FaultScope { // the token is good for Analytics alone: an id is enough there
-		if id, parseErr := strconv.ParseInt(name, 10, 64); parseErr == nil {
-			return portal.Service{ID: id, Name: name}, nil
-		}
-	}
-	if err != nil {
-		return portal.Service{}, err
-	}
-	var names []string
-	for _, s := range all {
-		if s.ServiceID() == name || s.SystemName == name || s.Name == name {
-			return s, nil
-		}
-		names = append(names, s.ServiceID()+" ("+terminal.Clean(s.Name)+")")
-	}
-	return portal.Service{}, fmt.Errorf("%q: the portal shows no such service: expected one of %s", name, some(names))
-}
-
-func findApplication(all []portal.Application, name string) (portal.Application, error) {
-	var names []string
-	for _, a := range all {
-		if a.Reported == name || a.Name == name || strconv.FormatInt(a.ID, 10) == name {
-			return a, nil
-		}
-		names = append(names, terminal.Clean(cmp.Or(a.Reported, a.Name)))
-	}
-	return portal.Application{}, fmt.Errorf("--app: %q: the service has no such application: expected one of %s", name, some(names))
-}
-
-// some are a few of the names.
-func some(names []string) string {
-	if len(names) == 0 {
-		return "none: it shows none"
-	}
-	if len(names) > mostWords {
-		return strings.Join(names[:mostWords], ", ") + fmt.Sprintf(" and %d others", len(names)-mostWords)
-	}
-	return strings.Join(names, ", ")
-}
-
-func usageCSV(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) error {
-	w := csv.NewWriter(s.out)
-	_ = w.Write([]string{"time", "service_id", "app_id", "metric", "value"})
-	for _, t := range rows {
-		for i := range columns {
-			_ = w.Write([]string{t.Format(time.RFC3339), one.ServiceID(), harmless(columns[i].app), harmless(q.metric), strconv.FormatInt(columns[i].values[t.Unix()], 10)})
-		}
-	}
-	w.Flush()
-	return w.Error()
-}
-
-func usageJSON(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) error {
-	for _, t := range rows {
-		for i := range columns {
-			if err := s.object(struct {
-				Time      time.Time `json:"time"`
-				ServiceID string    `json:"service_id"`
-				AppID     string    `json:"app_id,omitempty"`
-				Metric    string    `json:"metric"`
-				Value     int64     `json:"value"`
-			}{t, one.ServiceID(), columns[i].app, q.metric, columns[i].values[t.Unix()]}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// usageTable prints a row for each hour, day or month, with a bar where there is one column.
-func usageTable(s *screen, q usageQuery, one portal.Service, rows []time.Time, columns []usageColumn) {
-	s.printf("%s, %s: %s, by %s, %s\n", one.ServiceID(), terminal.Clean(one.Name), terminal.Clean(q.metric), q.by, q.zone)
-	most := int64(1)
-	head := fmt.Sprintf("%-16s", strings.ToUpper(q.by))
-	for _, c := range columns {
-		head += fmt.Sprintf("  %14s", terminal.Clean(c.name))
-		for _, v := range c.values {
-			most = max(most, v)
-		}
-	}
-	s.printf("%s\n", head)
-	for _, t := range rows {
-		line := fmt.Sprintf("%-16s", q.label(t))
-		for _, c := range columns {
-			line += fmt.Sprintf("  %14d", c.values[t.Unix()])
-		}
-		if len(columns) == 1 {
-			line += "  " + s.paint(green, strings.Repeat("█", int(columns[0].values[t.Unix()]*barWidth/most)))
-		}
-		s.printf("%s\n", strings.TrimRight(line, " "))
-	}
-	line := fmt.Sprintf("%-16s", "TOTAL")
-	for _, c := range columns {
-		line += fmt.Sprintf("  %14d", c.total)
-	}
-	s.printf("%s\n", line)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
@@ -52,7 +53,7 @@ func TestUsageOfAnApplicationNamedAsItsService(t *testing.T) {
 		{usageColumn{name: "acme"}, ",7,,hits,", `"service_id":"7","metric"`},
 	} {
 		var out bytes.Buffer
-		s := &screen{out: &out, err: &out}
+		s := terminal.NewScreen(terminal.Options{Out: &out, Err: &out})
 		require.NoError(t, usageCSV(s, q, one, []time.Time{at}, []usageColumn{c.column}))
 		require.NoError(t, usageJSON(s, q, one, []time.Time{at}, []usageColumn{c.column}))
 		assert.Contains(t, out.String(), c.csv)

@@ -79,5 +79,6 @@ func (g *authentication) connections() console.Connections {
 	if g.limiter == nil {
 		return console.Connections{}
 	}
-	return console.Connections(g.limiter.Stats())
+	s := g.limiter.Stats()
+	return console.Connections{Open: s.Open, Crowded: s.Replaced, Refused: s.Refused}
 }

@@ -127,7 +127,7 @@ func certificates(log *zap.Logger, key string, c config.TLS) (*access.Certificat
 	if err != nil {
 		return nil, config.NotThereYet(fmt.Errorf("%s: %w", key, err))
 	}
-	held.Trouble = func(err error) {
+	held.OnReload = func(err error) {
 		if err != nil {
 			log.Error("a new certificate is not taken: the one before stays in force", zap.String("key", key), zap.Error(err))
 			return

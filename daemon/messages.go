@@ -24,7 +24,7 @@ import (
 // others. Nil: there is neither.
 type messages struct {
 	server *embedded.Server
-	bus    *ingestnats.Bus
+	bridge *ingestnats.Bridge
 	syncs  *ingestnats.SyncWatch // of the servers' streams; nil: none is used, or the server is ours
 	lazy   *time.Duration        // how long our own server keeps messages off the disk; nil: no server
 }
@@ -45,7 +45,7 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most i
 			return nil, err
 		}
 		log.Info("listening", zap.String("listener", "nats"), zap.String("address", server.Address()), zap.Bool("tls", false))
-		if !server.Private() {
+		if !server.Loopback() {
 			log.Warn("listening beyond this machine, and nobody is asked who they are",
 				zap.String("listener", "nats"), zap.String("address", server.Address()))
 		}
@@ -53,10 +53,10 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most i
 	}
 	secure, err := natsTLS(c.NATS)
 	if err == nil {
-		m.bus, err = ingestnats.Open(ingestnats.Options{
+		m.bridge, err = ingestnats.Open(ingestnats.Options{
 			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
-			Login: login(c.NATS), Inboxes: c.NATS.Inboxes(),
-			Asked: asked(c.NATS, h.Vouched()), Handler: h, Letters: func(l ingestnats.Letter) error { return reject(partition.Message(l)) }, Log: log.Named("nats"),
+			Login: login(c.NATS), InboxPrefixes: c.NATS.Inboxes(),
+			Questions: asked(c.NATS, h.Unauthenticated()), Handler: h, DeadLetters: func(l ingestnats.DeadLetter) error { return reject(partition.Message(l)) }, Log: log.Named("nats"),
 		})
 	}
 	if err != nil {
@@ -132,10 +132,10 @@ func natsTLS(c config.NATS) (*tls.Config, error) {
 
 // leave takes no more messages and sees those that came through, within ctx.
 func (m *messages) leave(ctx context.Context, log *zap.Logger) {
-	if m == nil || m.bus == nil {
+	if m == nil || m.bridge == nil {
 		return
 	}
-	if err := m.bus.Stop(ctx); err != nil {
+	if err := m.bridge.Stop(ctx); err != nil {
 		log.Warn("left NATS in a hurry", zap.Error(err))
 	}
 }
@@ -159,7 +159,7 @@ func (m *messages) degraded() []string {
 	if m == nil {
 		return nil
 	}
-	if err := m.bus.Trouble(); err != nil {
+	if err := m.bridge.Health(); err != nil {
 		return []string{err.Error()}
 	}
 	return nil
@@ -170,9 +170,9 @@ func (m *messages) figures() console.NATS {
 	if m == nil {
 		return console.NATS{}
 	}
-	s := m.bus.Stats()
+	s := m.bridge.Stats()
 	return console.NATS{
-		Degraded: m.bus.Trouble() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.Letters,
+		Degraded: m.bridge.Health() != nil, Losses: s.Losses, Waiting: s.Waiting, Refused: s.Refused, DeadLetters: s.DeadLetters,
 		Unkept: s.Unkept, Dropped: s.Dropped, BadEvents: s.Stream.BadEvents, Unsynced: m.unsynced(),
 		Stream: map[string]uint64{
 			"acknowledged": s.Stream.Acknowledged, "unconfirmed": s.Stream.Unconfirmed, "postponed": s.Stream.Postponed,

@@ -105,7 +105,7 @@ func SpoolOptions(c *config.Config) spool.Options {
 	}
 	return spool.Options{
 		Dir: c.DataDir, MaxBytes: int64(c.Spool.MaxBytes), MinFreeBytes: int64(c.Spool.MinFreeBytes),
-		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs, Accounted: c.Ledger.Enabled,
+		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs, KeepChanges: c.Ledger.Enabled,
 		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/reporterd/reporterd/access"
 )
 
-// admit says who makes a native call: nil where nobody is asked. Otherwise p says why the call is not
-// taken. 3scale's own calls are not judged here: they carry 3scale's credentials.
-func (h *Handler) admit(r *http.Request) (g *access.Grant, p *problem) {
+// authenticate returns the grant of a native call's token: nil where no tokens are configured. When p is not nil the call
+// must be refused with it. 3scale's own calls are not checked here: they carry 3scale's credentials.
+func (h *Handler) authenticate(r *http.Request) (g *access.Grant, p *problem) {
 	if h.tokens == nil {
-		if byStrangePage(r) {
+		if crossSite(r) {
 			return nil, &problem{Status: http.StatusForbidden, Detail: "a page of another site may not do this"}
 		}
 		return nil, nil
@@ -23,10 +23,10 @@ func (h *Handler) admit(r *http.Request) (g *access.Grant, p *problem) {
 	return g, nil
 }
 
-// byStrangePage reports whether a browser sends this for a page that is not of this machine. Where no
-// token is asked for, being on this machine is the credential, and a browser on it would lend it to every
-// page it shows. A browser names the page with every POST; programs do not.
-func byStrangePage(r *http.Request) bool {
+// crossSite reports whether a browser sends the request for a page that is not of this machine. Without tokens, a
+// program on this machine may call, and a browser on it would let every page that it shows do the same. A browser
+// names the page's origin with every POST; programs do not.
+func crossSite(r *http.Request) bool {
 	origins := r.Header["Origin"]
 	if len(origins) == 0 {
 		return false
@@ -35,26 +35,26 @@ func byStrangePage(r *http.Request) bool {
 	return err != nil || !access.Loopback(u.Host)
 }
 
-// refuseCaller answers a call whose sender may not make it.
+// refuseCaller answers a call that its sender may not make.
 func (h *Handler) refuseCaller(w http.ResponseWriter, r *http.Request, p problem) {
-	h.mark(w, r, p.Status)
+	h.setRequestID(w, r, p.Status)
 	if p.Status == http.StatusUnauthorized {
 		w.Header()["Www-Authenticate"] = []string{`Bearer realm="reporterd"`}
 	}
 	writeProblem(w, p)
 }
 
-// vouched answers calls whose senders were asked who they are by somebody else: a message bus.
-type vouched struct{ *Handler }
+// unauthenticated answers calls whose senders were authenticated elsewhere: by a NATS server.
+type unauthenticated struct{ *Handler }
 
 // ServeHTTP answers one call without asking for a token.
-func (v vouched) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if other := v.other(r.Method, clean(r.URL.Path)); other != nil {
+func (u unauthenticated) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if other := u.other(r.Method, clean(r.URL.Path)); other != nil {
 		other.ServeHTTP(w, r)
 		return
 	}
-	v.Handler.ServeHTTP(w, r)
+	u.Handler.ServeHTTP(w, r)
 }
 
-// Vouched returns what answers authorizations as h does, without asking for a token.
-func (h *Handler) Vouched() http.Handler { return vouched{h} }
+// Unauthenticated returns a handler that answers authorizations as h does, without asking for a token.
+func (h *Handler) Unauthenticated() http.Handler { return unauthenticated{h} }

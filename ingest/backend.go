@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Header values as the backend sends them (recordings status, report-1, options-preflight). Shared by all
-// answers, therefore never changed.
+// Header values as the backend sends them (recordings status, report-1, options-preflight). All answers share them, so they
+// must not be changed.
 var (
 	xmlType       = []string{"application/vnd.3scale-v2.0+xml"}
 	jsonType      = []string{"application/json"}
@@ -19,13 +19,13 @@ var (
 	noLength      = []string{"0"}
 )
 
-// setCommon writes the headers of every answer of 3scale's own calls but their errors.
+// setCommon sets the headers of every answer to 3scale's own calls, except errors.
 func setCommon(header http.Header) {
 	setError(header)
 	header["Content-Security-Policy"] = policy
 }
 
-// setError writes the headers of an answer with an <error>: the common ones without the policy
+// setError sets the headers of an answer with an <error>: the common ones without the policy
 // (recording report-blank).
 func setError(header http.Header) {
 	header["Access-Control-Allow-Origin"] = anyOrigin
@@ -33,7 +33,7 @@ func setError(header http.Header) {
 	header["X-Content-Type-Options"] = nosniff
 }
 
-// writeEmpty answers without a body, as the backend does a report it has taken.
+// writeEmpty answers without a body, as the backend answers an accepted report.
 func writeEmpty(w http.ResponseWriter, status int) {
 	header := w.Header()
 	setCommon(header)
@@ -42,15 +42,14 @@ func writeEmpty(w http.ResponseWriter, status int) {
 	w.WriteHeader(status)
 }
 
-// writeUnknown answers for a path or a method that is not the backend's (recordings not-found,
-// post-authorize).
+// writeUnknown answers a path or a method that the backend does not have (recordings not-found, post-authorize).
 func writeUnknown(w http.ResponseWriter) {
 	w.Header()["X-Cascade"] = []string{"pass"}
 	writeEmpty(w, http.StatusNotFound)
 }
 
-// writeStatus answers GET /status with the version of the backend whose behaviour this is; clients that
-// ask for it know of no other (recording status).
+// writeStatus answers GET /status with the version of the backend that this package behaves like (recording status). Clients
+// compare it with versions of the backend.
 func writeStatus(w http.ResponseWriter) {
 	writeBody(w, jsonType, `{"status":"ok","version":{"backend":"3.4.3"}}`)
 }
@@ -66,8 +65,8 @@ func writeBody(w http.ResponseWriter, contentType []string, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// writePreflight answers a browser's OPTIONS on 3scale's paths (recording options-preflight). The native
-// paths have no such answer: a page in a browser must not be able to post events to a local daemon.
+// writePreflight answers a browser's OPTIONS on 3scale's paths (recording options-preflight). Native paths have no such answer,
+// so that a web page cannot post events to a local daemon.
 func writePreflight(w http.ResponseWriter) {
 	header := w.Header()
 	setCommon(header)

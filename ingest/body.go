@@ -10,33 +10,33 @@ import (
 	"strings"
 )
 
-// A work that grew beyond these is not kept for the next request, so that one giant does not stay in
-// memory for ever. Units: bytes, events, increments.
+// Buffers larger than these are not kept for the next request, so that one large request does not occupy memory for ever.
+// Units: bytes, events, increments.
 const (
 	keepBody   = 1 << 20
 	keepEvents = 8 << 10
 	keepUsage  = 32 << 10
 )
 
-// firstRead bounds what a Content-Length alone makes the daemon allocate, in bytes; beyond it memory
-// follows what really arrives.
+// firstRead bounds what a Content-Length alone makes the daemon allocate, in bytes. Beyond it, memory is allocated as the
+// body arrives.
 const firstRead = 256 << 10
 
-// work is what serving one request of events needs, kept from one to the next.
-type work struct {
+// buffers are what serving one request of events needs. They are pooled and reused by later requests.
+type buffers struct {
 	decoder
-	room   *room
-	held   int // bytes taken out of room
-	zip    *gzip.Reader
-	answer []byte
+	memory   *memoryBudget
+	reserved int // bytes of memory that this request has reserved
+	zip      *gzip.Reader
+	answer   []byte
 }
 
-// keepable reports whether w is small enough to be kept.
-func (w *work) keepable() bool {
+// smallEnough reports whether w may be kept for the next request.
+func (w *buffers) smallEnough() bool {
 	return cap(w.body) <= keepBody && cap(w.events) <= keepEvents && cap(w.usage) <= keepUsage
 }
 
-// bodyError is a body that could not be read, and the status that says so.
+// bodyError is why a body could not be read, with the status of the answer.
 type bodyError struct {
 	status int
 	detail string
@@ -49,7 +49,7 @@ func tooLarge(limit int64) *bodyError {
 }
 
 // read reads the request's body into w.body, expanded, at most limit bytes. The error is a *bodyError.
-func (w *work) read(r *http.Request, limit int64) error {
+func (w *buffers) read(r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return tooLarge(limit)
 	}
@@ -57,7 +57,7 @@ func (w *work) read(r *http.Request, limit int64) error {
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
 	case "", "identity":
 	case "gzip", "x-gzip":
-		// The compressed stream has a limit of its own: one can be endless and expand to nothing.
+		// The compressed stream has a limit of its own: an endless one can expand to nothing.
 		if err := w.unzip(io.LimitReader(r.Body, limit)); err != nil {
 			return unreadable(err)
 		}
@@ -71,7 +71,7 @@ func (w *work) read(r *http.Request, limit int64) error {
 	return w.fill(in, limit)
 }
 
-func (w *work) unzip(in io.Reader) (err error) {
+func (w *buffers) unzip(in io.Reader) (err error) {
 	if w.zip == nil {
 		w.zip, err = gzip.NewReader(in)
 		return err
@@ -80,7 +80,7 @@ func (w *work) unzip(in io.Reader) (err error) {
 }
 
 // fill reads in to its end into w.body.
-func (w *work) fill(in io.Reader, limit int64) error {
+func (w *buffers) fill(in io.Reader, limit int64) error {
 	b := w.body[:0]
 	for {
 		if len(b) == cap(b) {
@@ -89,10 +89,10 @@ func (w *work) fill(in io.Reader, limit int64) error {
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		w.body = b
-		if err := w.room.take(n); err != nil {
+		if err := w.memory.reserve(n); err != nil {
 			return err
 		}
-		w.held += n
+		w.reserved += n
 		switch {
 		case int64(len(b)) > limit:
 			return tooLarge(limit)
@@ -104,7 +104,7 @@ func (w *work) fill(in io.Reader, limit int64) error {
 	}
 }
 
-// unreadable says what a failed read means for the client.
+// unreadable translates the error of a read into the answer for the client.
 func unreadable(err error) *bodyError {
 	var known *bodyError
 	switch {

@@ -14,31 +14,31 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Message is what came by a message bus: the payload of POST /v1/events, and what its envelope says.
+// Message is the payload of POST /v1/events that arrived through NATS, with the data of its subject and headers.
 type Message struct {
-	ServiceID   string    // named by its subject: events may leave it out, and may not contradict it
+	ServiceID   string    // named by its subject: its events may leave it out, and must not name another one
 	ID          string    // of the message; empty: none
 	ContentType string    // empty: JSON
 	Encoding    string    // Content-Encoding; none but identity is understood
-	Sent        time.Time // when the bus took it: the time of events that have none; zero: now
+	Sent        time.Time // when the stream took it: the time of events without one; zero: now
 	Body        []byte    // not changed, and not touched until the Bundle's next Reset
 }
 
-// Refusal says why messages were not taken.
+// Refusal is why messages were not taken.
 type Refusal struct {
-	Status     int // as HTTP would have answered; 429 and 503: they can be taken later
+	Status     int // that of an HTTP answer; with 429 and 503 a later attempt may succeed
 	Detail     string
 	RetryAfter time.Duration // beside 429 and 503
 	Problem    []byte        // application/problem+json, as HTTP would have answered
 }
 
-// Later reports whether the same messages may be taken at another time.
+// Later reports whether a later attempt with the same messages may succeed.
 func (r *Refusal) Later() bool {
 	return r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable
 }
 
-// Bundle collects the events of many messages for one Append, which costs one group commit. It is made by
-// NewBundle and used again and again, by one goroutine at a time.
+// Bundle collects the events of many messages for one Append, which costs one group commit. NewBundle returns one; it can be
+// reset and reused. It is not safe for concurrent use.
 type Bundle struct {
 	decoder
 	handler  *Handler
@@ -53,10 +53,10 @@ func (h *Handler) NewBundle() *Bundle {
 	return b
 }
 
-// Reset empties the bundle. What is added from now on is read with the services of this moment.
+// Reset empties the bundle. Messages added later are validated with the services configured now.
 func (b *Bundle) Reset() { b.clear(b.handler.services.Load(), time.Now()) }
 
-// clear empties the bundle for what is read with services as of a moment.
+// clear empties the bundle for messages that are validated with services as of a moment.
 func (b *Bundle) clear(s *services, at time.Time) {
 	if cap(b.events) > keepEvents || cap(b.usage) > keepUsage {
 		b.decoder = decoder{}
@@ -68,9 +68,9 @@ func (b *Bundle) clear(s *services, at time.Time) {
 // Len is how many events are in the bundle.
 func (b *Bundle) Len() int { return len(b.events) }
 
-// Add reads a message and returns how many events it has. A message is taken whole or not at all.
-// The events of a message with an ID get it, where they have none of their own: a single one as it is, one of
-// several with a slash and its index behind it, so that a message that is delivered again counts once.
+// Add decodes a message and returns how many events it has. A message is taken whole or not at all. An event without an ID
+// gets that of its message: as it is where the message has one event, else with a slash and the event's index, so that a
+// redelivered message counts once.
 func (b *Bundle) Add(m Message) (events int, refused *Refusal) {
 	usage := len(b.usage)
 	b.first, b.faults, b.body, b.named = len(b.events), faults{}, m.Body, m.ServiceID
@@ -79,7 +79,7 @@ func (b *Bundle) Add(m Message) (events int, refused *Refusal) {
 		clear(b.events[b.first:])
 		b.events, b.usage = b.events[:b.first], b.usage[:usage]
 		b.handler.counters.messages.answered(p.Status)
-		return 0, declined(p, 0)
+		return 0, newRefusal(p, 0)
 	}
 	added := b.events[b.first:]
 	name(added, m.ID)
@@ -88,7 +88,7 @@ func (b *Bundle) Add(m Message) (events int, refused *Refusal) {
 	return len(added), nil
 }
 
-// stampOf is the time of a message in Unix seconds; 0 when the backend would not take usage of that time.
+// stampOf is the time of a message in Unix seconds; 0 when the backend would refuse usage of that time.
 func (b *Bundle) stampOf(sent time.Time) int64 {
 	switch unix := sent.Unix(); {
 	case sent.IsZero(), unix > b.now:
@@ -120,7 +120,7 @@ func (b *Bundle) read(m Message) (p problem, ok bool) {
 	return b.verdict()
 }
 
-// framing says how the events of m are told apart. A problem with a status is one of the message as a whole.
+// framing returns whether m has one event a line. A problem with a status is one of the message as a whole.
 func (b *Bundle) framing(m Message) (lines bool, p problem) {
 	lines, err := format(m.ContentType)
 	if err == nil && m.Encoding != "" && !strings.EqualFold(m.Encoding, "identity") {
@@ -135,7 +135,7 @@ func (b *Bundle) framing(m Message) (lines bool, p problem) {
 	return lines, p
 }
 
-// verdict says whether the events of one body can be taken.
+// verdict returns ok when no event of the body has a fault, else the problem to answer with.
 func (d *decoder) verdict() (p problem, ok bool) {
 	if d.faults.total == 0 {
 		return problem{}, true
@@ -148,7 +148,7 @@ func (d *decoder) verdict() (p problem, ok bool) {
 	return problem{Status: status, Detail: detail, Errors: d.faults.list, Total: d.faults.total}, false
 }
 
-// name gives events the id of their message.
+// name gives events without an id the one of their message.
 func name(events []event.Event, id string) {
 	if id == "" {
 		return
@@ -164,14 +164,14 @@ func name(events []event.Event, id string) {
 	}
 }
 
-// Append returns once every event of the bundle is durable, or with the reason why none is to be relied on.
+// Append returns once every event of the bundle is durable, or with the reason why they must be sent again.
 func (b *Bundle) Append(ctx context.Context) (duplicates int, refused *Refusal) {
 	counted := &b.handler.counters.messages
 	duplicates, err := b.handler.append(ctx, b.events)
 	if err != nil {
-		answer := b.handler.trouble.began(err)
+		answer := b.handler.health.failed(err)
 		counted.all(answer.status, b.messages)
-		return 0, declined(problem{Status: answer.status, Detail: answer.detail}, answer.retryAfter)
+		return 0, newRefusal(problem{Status: answer.status, Detail: answer.detail}, answer.retryAfter)
 	}
 	counted.all(http.StatusAccepted, b.messages)
 	counted.taken.Add(uint64(len(b.events)))
@@ -179,7 +179,7 @@ func (b *Bundle) Append(ctx context.Context) (duplicates int, refused *Refusal) 
 	return duplicates, nil
 }
 
-func declined(p problem, retryAfter time.Duration) *Refusal {
+func newRefusal(p problem, retryAfter time.Duration) *Refusal {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -192,12 +192,12 @@ func declined(p problem, retryAfter time.Duration) *Refusal {
 	return &Refusal{Status: p.Status, Detail: detail, RetryAfter: retryAfter, Problem: body}
 }
 
-// Declined is a refusal for a reason that is no event's.
-func Declined(status int, detail string) *Refusal {
-	return declined(problem{Status: status, Detail: detail}, 0)
+// NewRefusal is a refusal for a reason that is not one of an event.
+func NewRefusal(status int, detail string) *Refusal {
+	return newRefusal(problem{Status: status, Detail: detail}, 0)
 }
 
-// Busy is the refusal of a message that came on top of too many others.
+// Busy is the refusal of a message that found the queue full.
 func Busy(retryAfter time.Duration) *Refusal {
-	return declined(problem{Status: http.StatusServiceUnavailable, Detail: "too many messages at once"}, retryAfter)
+	return newRefusal(problem{Status: http.StatusServiceUnavailable, Detail: "too many messages at once"}, retryAfter)
 }

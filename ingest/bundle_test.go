@@ -19,7 +19,7 @@ func newTestBundle(t *testing.T, slow bool) (*Bundle, *memory) {
 	return b, journal
 }
 
-// The scanner and the referee agree on messages whose subject names the service.
+// The scanner and the reference decoder agree on messages whose subject names the service.
 func TestBundleReads(t *testing.T) {
 	const usage = `"app_id":"a","usage":{"hits":1}`
 	now := time.Now()

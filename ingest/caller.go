@@ -7,7 +7,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// caller is who reports: a configured service, or one that is passed through with its own credentials.
+// caller is the service that a report is for: a configured one, or one that is passed through with its own credentials.
 type caller struct {
 	serviceID   string                 // empty beside a provider key: the provider's default service
 	credentials threescale.Credentials // zero: the configured ones
@@ -16,23 +16,22 @@ type caller struct {
 
 var unconfigured = new(service)
 
-// admit decides whether credentials open a service. Where it is configured they must be its own; where
-// it is not, the backend will decide, if passthrough allows. The error is a *threescale.Error of status
-// 403, worded as the backend's.
+// admit checks the credentials of a report. Those of a configured service must be its own; those of any other service are
+// left to the backend, if passthrough is on. The error is a *threescale.Error of status 403, worded as the backend's.
 func (s *services) admit(id string, c threescale.Credentials, passthrough bool) (caller, error) {
-	service := s.named(id, c)
+	service := s.byName(id, c)
 	switch {
-	case service != nil && service.opens(c):
+	case service != nil && service.accepts(c):
 		return caller{serviceID: service.id, service: service}, nil
 	case service != nil || !passthrough || !fits(id, c):
-		return caller{}, s.stranger(id, c, service != nil)
+		return caller{}, s.refusal(id, c, service != nil)
 	}
 	return caller{serviceID: id, credentials: c, service: unconfigured}, nil
 }
 
-// named returns the configured service that id means, or nil. Beside a provider key, foo-1001 means 1001
+// byName returns the configured service that id means, or nil. Beside a provider key, foo-1001 means 1001
 // (recording auth-service-id-dash-alias).
-func (s *services) named(id string, c threescale.Credentials) *service {
+func (s *services) byName(id string, c threescale.Credentials) *service {
 	if c.ProviderKey != "" {
 		if alias := s.byID[id[strings.LastIndexByte(id, '-')+1:]]; alias != nil {
 			return alias
@@ -41,8 +40,8 @@ func (s *services) named(id string, c threescale.Credentials) *service {
 	return s.byID[id]
 }
 
-// opens reports, in a time that does not tell how nearly right c is, whether c are the service's own.
-func (s *service) opens(c threescale.Credentials) bool {
+// accepts reports whether c are the service's own credentials. It compares in constant time.
+func (s *service) accepts(c threescale.Credentials) bool {
 	own, given := s.credentials.ServiceToken, c.ServiceToken
 	if c.ProviderKey != "" {
 		own, given = s.credentials.ProviderKey, c.ProviderKey
@@ -50,15 +49,15 @@ func (s *service) opens(c threescale.Credentials) bool {
 	return given != "" && subtle.ConstantTimeCompare([]byte(own), []byte(given)) == 1
 }
 
-// fits reports whether a batch has room for these credentials.
+// fits reports whether these credentials fit into a batch.
 func fits(id string, c threescale.Credentials) bool {
 	_, bytes := threescale.HeadCost(id, c)
 	return !threescale.TooLong(id) && bytes <= threescale.CredentialsRoom
 }
 
-// stranger words a refusal as the backend does (recordings auth-bad-token, report-bad-provider-key,
+// refusal is the error that the backend has for such credentials (recordings auth-bad-token, report-bad-provider-key,
 // auth-bad-provider-key-with-service, auth-provider-key-other-tenants-service).
-func (s *services) stranger(id string, c threescale.Credentials, configured bool) error {
+func (s *services) refusal(id string, c threescale.Credentials, configured bool) error {
 	switch {
 	case c.ProviderKey == "":
 		return threescale.ServiceTokenInvalid(c.ServiceToken, id)

@@ -4,8 +4,8 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// check looks at a whole event, once its fields have been read.
-func (d *decoder) check(f *reading, e *event.Event) {
+// check validates an event whose fields have been read.
+func (d *decoder) check(f *fieldReader, e *event.Event) {
 	if e.ServiceID == "" {
 		e.ServiceID = d.named
 	}
@@ -15,7 +15,7 @@ func (d *decoder) check(f *reading, e *event.Event) {
 		f.fault("service_id", "is not the service that the subject names")
 	case e.ServiceID == "":
 		f.fault("service_id", "is required")
-	case !d.grant.Serves(e.ServiceID): // whether it is configured is not the sender's business
+	case !d.grant.Serves(e.ServiceID): // the sender must not learn whether it is configured
 		d.barred = true
 		f.fault("service_id", "is not a service that this token may send for")
 	case service == nil:

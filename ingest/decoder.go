@@ -9,31 +9,31 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// decoder turns one request body into events. It reads an event with scan where it can and with referee
-// where scan gives up; only the referee ever finds fault, so both agree on every message.
+// decoder turns one request body into events. It decodes an event with scan, and with refDecode where scan gives up. Only
+// refDecode reports faults, so that there is one wording for each.
 //
-// The events' strings are views into body, and their usages share one array: they are valid until the
-// decoder is used again. Not safe for concurrent use.
+// The events' strings are views into body, and their usages share one array: they are valid until the decoder is used again.
+// It is not safe for concurrent use.
 type decoder struct {
 	body      []byte
 	services  *services
 	accepted  time.Time // when the request came in
 	now       int64     // the same in Unix seconds
 	maxEvents int
-	stamp     int64         // Unix seconds, of events that have no time of their own; 0: they must have one
-	named     string        // the service that a message's subject names, whose events may leave it out; empty: none
+	stamp     int64         // Unix seconds, of events without a timestamp; 0: they must have one
+	named     string        // the service that a message's subject names, which its events may leave out; empty: none
 	grant     *access.Grant // of the sender; nil: it may send for any service
-	slow      bool          // never use scan: how tests and benchmarks ask the referee alone
+	slow      bool          // never use scan; for tests and benchmarks of refDecode
 
 	events []event.Event
-	first  int                    // where in events those of body begin; before it, those of other messages
+	first  int                    // the index in events of the first one of body; before it are those of other messages
 	usage  []threescale.Increment // backs every Usage in events
 	faults faults
-	last   *service // the service of the event before: mostly the next one's too
-	barred bool     // an event is for a service that the sender may not send for
+	last   *service // the service of the event before, which is mostly the next one's, too
+	barred bool     // an event is for a service that the grant does not include
 }
 
-// reset makes d ready for a body of another request, which may replace d.body.
+// reset makes d ready for the body of another request, whose caller sets d.body.
 func (d *decoder) reset(s *services, now time.Time, maxEvents int) {
 	clear(d.events)
 	clear(d.usage)
@@ -46,7 +46,7 @@ func (d *decoder) reset(s *services, now time.Time, maxEvents int) {
 	d.stamp, d.named = d.now, ""
 }
 
-// malformed is a body that is not what its content type says: 400.
+// malformed is a body that is not of its content type: 400.
 type malformed struct {
 	offset int // where in the body, in bytes
 	detail string
@@ -120,7 +120,7 @@ func (d *decoder) lines() error {
 	return nil
 }
 
-// event reads the value at i, whatever it is, and returns where it ends.
+// event decodes the value at i and returns where it ends.
 func (d *decoder) event(i int) (end int, err error) {
 	if d.index() >= d.maxEvents {
 		return 0, &tooMany{d.maxEvents}
@@ -130,13 +130,13 @@ func (d *decoder) event(i int) (end int, err error) {
 			return end, nil
 		}
 	}
-	return d.referee(i)
+	return d.refDecode(i)
 }
 
-// index is which event of body comes next, from 0.
+// index is the index in body of the next event, from 0.
 func (d *decoder) index() int { return len(d.events) - d.first + d.faults.events }
 
-// add makes room for an event and returns it, zero.
+// add appends a zero event and returns it.
 func (d *decoder) add() *event.Event {
 	if len(d.events) < cap(d.events) {
 		d.events = d.events[:len(d.events)+1]
@@ -146,14 +146,14 @@ func (d *decoder) add() *event.Event {
 	return &d.events[len(d.events)-1]
 }
 
-// drop takes the last event back, and the usage it began at first.
+// drop removes the last event, and the usage from first on.
 func (d *decoder) drop(first int) {
 	n := len(d.events) - 1
 	d.events[n] = event.Event{}
 	d.events, d.usage = d.events[:n], d.usage[:first]
 }
 
-// find returns the service with this id; nil when there is none, or the sender may not send for it.
+// find returns the service with this id; nil when it is not configured, or the grant does not include it.
 func (d *decoder) find(id string) *service {
 	if d.last == nil || d.last.id != id {
 		if d.last = d.services.byID[id]; !d.grant.Serves(id) {

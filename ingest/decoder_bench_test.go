@@ -33,7 +33,7 @@ type plainEvent struct {
 	ID           string            `json:"id"`
 }
 
-// BenchmarkDecode reads arrays of 100 events: with the scanner, with the referee alone, and as a plain
+// BenchmarkDecode reads arrays of 100 events: with the scanner, with the reference decoder alone, and as a plain
 // json.Unmarshal into a struct, which validates nothing.
 func BenchmarkDecode(b *testing.B) {
 	body := eventsBody(100)
@@ -50,7 +50,7 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 	b.Run("scanner", decode(false))
-	b.Run("referee", decode(true))
+	b.Run("reference", decode(true))
 	b.Run("encoding-json", func(b *testing.B) {
 		for b.Loop() {
 			var events []plainEvent

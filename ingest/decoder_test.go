@@ -22,7 +22,7 @@ var testServices = newServices([]Service{
 	{ID: "1002", Credentials: threescale.Credentials{ProviderKey: "pkey"}, Metrics: []string{"hits", "größe"}},
 })
 
-// read decodes a body, by both ways or by the referee alone.
+// read decodes a body, by both ways or by the reference decoder alone.
 func read(body string, lines, slow bool) (*decoder, error) {
 	d := &decoder{body: []byte(body), slow: slow}
 	d.reset(testServices, moment, 1000)
@@ -49,7 +49,7 @@ func TestEventAsProducersWriteIt(t *testing.T) {
 	}}, d.events)
 }
 
-func TestUsualEventsNeverReachTheReferee(t *testing.T) {
+func TestUsualEventsNeverReachTheReferenceDecoder(t *testing.T) {
 	for _, body := range []string{
 		`{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`,
 		`{ "usage" : { } , "user_key" : "k" , "service_id" : "1001" }`,
@@ -225,9 +225,9 @@ func TestDatesAsTimeReadsThem(t *testing.T) {
 	}
 }
 
-// FuzzScannerAgainstReferee holds the scanner with its fallback against the referee alone, and the
-// referee's idea of the whole body against encoding/json's.
-func FuzzScannerAgainstReferee(f *testing.F) {
+// FuzzScannerAgainstReference holds the scanner with its fallback against the reference decoder alone, and the
+// reference decoder's idea of the whole body against encoding/json's.
+func FuzzScannerAgainstReference(f *testing.F) {
 	for _, seed := range []string{
 		`{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`,
 		`[{"service_id":"1001","user_key":"k","usage":{"hits":1,"transfer":512},"timestamp":"2026-11-21T19:36:05.5+00:00","response_code":200,"id":"x"} , {"service_id":"1002","app_id":"a","usage":{"hits":0}}]`,
@@ -240,8 +240,8 @@ func FuzzScannerAgainstReferee(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string, lines bool) {
 		both, err := read(body, lines, false)
-		alone, refereeErr := read(body, lines, true)
-		require.Equal(t, refereeErr, err)
+		alone, referenceErr := read(body, lines, true)
+		require.Equal(t, referenceErr, err)
 		require.Equal(t, alone.faults, both.faults)
 		require.Equal(t, len(alone.events), len(both.events))
 		for i := range both.events {

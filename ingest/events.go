@@ -17,13 +17,13 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 		h.refuseEvents(w, r, problem{Status: http.StatusMethodNotAllowed, Detail: "events are sent with POST"})
 		return
 	}
-	g, refused := h.admit(r)
+	g, refused := h.authenticate(r)
 	if refused != nil {
 		h.counters.events.answered(refused.Status)
 		h.refuseCaller(w, r, *refused)
 		return
 	}
-	job := h.pool.Get().(*work)
+	job := h.pool.Get().(*buffers)
 	defer h.release(job)
 	job.grant = g
 	if p, ok := h.decodeEvents(job, r); !ok {
@@ -37,7 +37,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	duplicates, err := h.append(r.Context(), job.events)
 	if err != nil {
-		answer := h.trouble.began(err)
+		answer := h.health.failed(err)
 		retryAfter(w, answer.retryAfter)
 		h.refuseEvents(w, r, problem{Status: answer.status, Detail: answer.detail})
 		return
@@ -47,7 +47,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 }
 
 // decodeEvents reads the request into job.events. If it cannot, p says why.
-func (h *Handler) decodeEvents(job *work, r *http.Request) (p problem, ok bool) {
+func (h *Handler) decodeEvents(job *buffers, r *http.Request) (p problem, ok bool) {
 	lines, err := format(r.Header.Get("Content-Type"))
 	if err != nil {
 		return problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}, false
@@ -67,7 +67,7 @@ func (h *Handler) decodeEvents(job *work, r *http.Request) (p problem, ok bool) 
 	return job.verdict()
 }
 
-// format reports whether a content type means events by line. None at all means JSON.
+// format reports whether a content type means one event a line. No content type means JSON.
 func format(contentType string) (lines bool, err error) {
 	switch contentType {
 	case "application/json", "":
@@ -101,7 +101,7 @@ func problemOf(err error) problem {
 }
 
 // accept answers 202.
-func (w *work) accept(to http.ResponseWriter, accepted, duplicates int) {
+func (w *buffers) accept(to http.ResponseWriter, accepted, duplicates int) {
 	b := append(w.answer[:0], `{"accepted":`...)
 	b = strconv.AppendInt(b, int64(accepted), 10)
 	b = append(b, `,"duplicates":`...)
@@ -112,9 +112,9 @@ func (w *work) accept(to http.ResponseWriter, accepted, duplicates int) {
 	_, _ = to.Write(w.answer)
 }
 
-// refuseEvents answers that nothing was taken. A 503 that names no time yet is for want of room in memory.
+// refuseEvents answers that nothing was taken. A 503 without a Retry-After is one of the memory budget, and gets its time.
 func (h *Handler) refuseEvents(w http.ResponseWriter, r *http.Request, p problem) {
-	h.mark(w, r, p.Status)
+	h.setRequestID(w, r, p.Status)
 	h.counters.events.answered(p.Status)
 	if p.Status == http.StatusServiceUnavailable && w.Header()["Retry-After"] == nil {
 		retryAfter(w, busyRetry)
@@ -122,11 +122,11 @@ func (h *Handler) refuseEvents(w http.ResponseWriter, r *http.Request, p problem
 	writeProblem(w, p)
 }
 
-// release ends the use of job.
-func (h *Handler) release(job *work) {
-	h.room.give(job.held)
-	job.held, job.grant = 0, nil
-	if job.keepable() {
+// release returns the memory of job, and keeps its buffers for another request if they are small enough.
+func (h *Handler) release(job *buffers) {
+	h.memory.release(job.reserved)
+	job.reserved, job.grant = 0, nil
+	if job.smallEnough() {
 		h.pool.Put(job)
 	}
 }

@@ -1,8 +1,8 @@
-// Package ingest is the traffic listener's half that takes usage in: events on POST /v1/events, and
-// 3scale's own POST /transactions.xml, so that any 3scale client works by changing its backend URL.
+// Package ingest takes usage in on the traffic listener: events on POST /v1/events, and 3scale's own
+// POST /transactions.xml, so that any 3scale client works by changing its backend URL.
 //
-// A request is taken whole or not at all, and acknowledged once every event of it is durable. Nothing
-// here ever redirects: clients follow a redirected POST with a GET and believe it counted.
+// A request is taken whole or not at all, and acknowledged once every event of it is durable. No answer is a
+// redirect: clients follow a redirected POST with a GET and believe that it counted.
 package ingest
 
 import (
@@ -35,15 +35,15 @@ type Options struct {
 	Journal     Journal
 	Log         *zap.Logger // nil: none
 
-	// LateMargin is what usage must have left of its 24 hours when it is accepted, so that it can be sealed and
-	// reported before they are over. What has less is refused: acknowledged, it would become a dead letter. 0: none.
+	// LateMargin is the least time that usage must have left of its 24 hours when it is accepted, so that it can be sealed
+	// and reported before they are over. Older usage is refused: acknowledged, it would become a dead letter. 0: none.
 	LateMargin time.Duration
 
-	// Tokens are asked for with native calls; nil: nobody is asked.
+	// Tokens are those of producers, which native calls must carry; nil: no token is needed.
 	Tokens *access.Tokens
 
-	// Other, when not nil, returns what answers a method on a path that is not ingest's, whose empty and
-	// dot segments are gone; nil if nothing does.
+	// Other, when not nil, returns the handler of a method and a path that this package does not know, or nil. The path
+	// has no empty and no dot segments.
 	Other func(method, path string) http.Handler
 }
 
@@ -58,10 +58,11 @@ type Handler struct {
 	other       func(method, path string) http.Handler
 
 	services atomic.Pointer[services]
-	pool     sync.Pool // of *work
-	room     room
+	pool     sync.Pool // of *buffers
+	memory   memoryBudget
 	counters counters
-	trouble  trouble
+	health   health
+	log      *zap.Logger
 }
 
 // NewHandler returns a handler that appends to o.Journal. It owns no goroutine and needs no closing.
@@ -82,9 +83,9 @@ func NewHandler(o Options) *Handler {
 		passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, lateMargin: o.LateMargin,
 		journal: o.Journal, tokens: o.Tokens, other: o.Other,
 	}
-	h.trouble.log = o.Log
-	h.room.left.Store(maxHeld)
-	h.pool.New = func() any { return &work{room: &h.room} }
+	h.log, h.health = o.Log, newHealth(o.Log)
+	h.memory.left.Store(maxMemory)
+	h.pool.New = func() any { return &buffers{memory: &h.memory} }
 	h.SetServices(o.Services)
 	return h
 }
@@ -127,10 +128,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveOther answers what is not ingest's. Its native calls need a token, where tokens are asked for.
+// serveOther answers calls that Options.Other knows. Native calls among them need a token, where tokens are configured.
 func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, path string, other http.Handler) {
 	if strings.HasPrefix(path, "/v1/") {
-		g, refused := h.admit(r)
+		g, refused := h.authenticate(r)
 		if refused != nil {
 			h.refuseCaller(w, r, *refused)
 			return

@@ -99,7 +99,7 @@ func TestHeadOfARequestIsBounded(t *testing.T) {
 
 func TestMemoryForBodiesIsBounded(t *testing.T) {
 	l := listen(t, Options{})
-	l.room.left.Store(1000)
+	l.Handler.memory.left.Store(1000)
 	body := "[" + small + strings.Repeat(" ", 1000) + "]"
 	for range 2 {
 		reply := l.post(t, "application/json", body)
@@ -113,7 +113,7 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 		assert.Equal(t, 202, l.post(t, "application/json", small).StatusCode, "what a request took is given back")
 		assert.Equal(t, 202, l.report(t, tokened+"transactions[0][app_id]=A").StatusCode)
 	}
-	assert.EqualValues(t, 1000, l.room.left.Load())
+	assert.EqualValues(t, 1000, l.Handler.memory.left.Load())
 }
 
 func TestClientThatWaitsForContinue(t *testing.T) {
@@ -142,6 +142,6 @@ func FuzzReportStaysInProfile(f *testing.F) {
 		require.Contains(t, []int{202, 400, 403, 404, 413, 422}, w.Code)
 		require.True(t, w.Code == 202 || kept == 0)
 		require.Equal(t, w.Code == 202, w.Body.Len() == 0)
-		require.EqualValues(t, maxHeld, h.room.left.Load())
+		require.EqualValues(t, maxMemory, h.memory.left.Load())
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNamesHaveABound: 255 characters, whatever they take in bytes, by both ways of reading an event.
+// TestNamesHaveABound: 255 characters, of any size in bytes, in both decoders.
 func TestNamesHaveABound(t *testing.T) {
 	const template = `{"service_id":"1001","app_id":"a","usage":{"hits":1},"id":"i"}`
 	for field, place := range map[string][2]string{

@@ -2,9 +2,9 @@ package ingest
 
 import "strings"
 
-// clean returns a decoded path as the backend sees it: backslashes are slashes, empty and dot segments
-// are gone. A path that ends in a slash or in a dot segment keeps a slash at its end, and is thereby
-// another path (recordings auth-double-slash-path, auth-trailing-slash).
+// clean returns a decoded path as the backend matches it: with slashes for backslashes and without empty and dot segments. A
+// path that ends in a slash or in a dot segment keeps a slash at its end, and is therefore another path (recordings
+// auth-double-slash-path, auth-trailing-slash).
 func clean(path string) string {
 	if isClean(path) {
 		return path
@@ -27,7 +27,7 @@ func clean(path string) string {
 	return cleaned
 }
 
-// isClean reports whether there is nothing to do, as for every path a client ought to send.
+// isClean reports whether clean would return the path as it is, which is the usual case.
 func isClean(path string) bool {
 	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && !strings.Contains(path, "/.") &&
 		!strings.Contains(path, `\`)

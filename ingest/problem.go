@@ -13,10 +13,10 @@ import (
 	"github.com/reporterd/reporterd/access"
 )
 
-// maxFaults is how many faults one answer lists. Its total counts them all.
+// maxFaults bounds the faults that one answer lists. Its total counts all of them.
 const maxFaults = 100
 
-// maxFieldName bounds a name that a producer made up, where an answer repeats it, in bytes.
+// maxFieldName bounds a field name of the producer where an answer repeats it, in bytes.
 const maxFieldName = 100
 
 // Fault is what is wrong with one event of a request.
@@ -76,11 +76,11 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// mark gives a refusal the request's id, which the log has at level debug: a producer's complaint is found by it.
-func (h *Handler) mark(w http.ResponseWriter, r *http.Request, status int) {
+// setRequestID puts the request's id into a refusal and, at level debug, into the log, so that one can be found by the other.
+func (h *Handler) setRequestID(w http.ResponseWriter, r *http.Request, status int) {
 	id := access.RequestID(r)
 	w.Header()[access.RequestHeader] = []string{id}
-	h.trouble.log.Debug("request refused", zap.String("request_id", id), zap.Int("status", status), zap.String("from", r.RemoteAddr))
+	h.log.Debug("request refused", zap.String("request_id", id), zap.Int("status", status), zap.String("from", r.RemoteAddr))
 }
 
 // retryAfter writes a Retry-After of whole seconds, at least one.

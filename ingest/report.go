@@ -22,14 +22,13 @@ const codeUnavailable = "service_unavailable"
 
 // serveReport answers POST /transactions.xml: 202 without a body once every transaction is durable.
 //
-// It refuses at the door what the backend's worker would discard the whole report for, with the code the
-// backend has for it: as 403, or as 404 for an application or a metric. Statuses are those that clients
-// understand: where the backend stumbles and answers 500, the client is told 400,
-// and what is too large for the daemon itself is 413. Only when the journal has no room or no way to keep
-// a report, 429 or 503.
+// A report that the backend's worker would discard as a whole is refused at once, with the code that the backend has for it: as
+// 403, or as 404 for an application or a metric. Statuses are those that clients understand: where the backend fails with 500,
+// the client gets 400; a report that is too large for the daemon itself gets 413. 429 and 503 mean that the journal is full or
+// failing.
 func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 	options := threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
-	body := &meter{ReadCloser: r.Body, room: &h.room}
+	body := &countedBody{ReadCloser: r.Body, memory: &h.memory}
 	defer body.release()
 	r.Body = body
 	events, err := h.decodeReport(r, options.FlatUsage)
@@ -38,7 +37,7 @@ func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, err := h.append(r.Context(), events); err != nil {
-		answer := h.trouble.began(err)
+		answer := h.health.failed(err)
 		retryAfter(w, answer.retryAfter)
 		h.refuseReport(w, r, &threescale.Error{Status: answer.status, Code: codeUnavailable, Text: answer.detail}, options)
 		return
@@ -86,7 +85,7 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 	return events, nil
 }
 
-// decode makes a transaction of what was sent, if a report can carry it and the service takes it.
+// decode makes a transaction of the form parameters, if it fits into a report and the service has its metrics.
 func (c caller) decode(raw threescale.RawTransaction, now time.Time) (threescale.Transaction, error) {
 	if n := raw.Usage.Len(); n > threescale.MaxParams {
 		return threescale.Transaction{}, threescale.TooManyParams(n, threescale.MaxParams)
@@ -108,7 +107,7 @@ func (c caller) decode(raw threescale.RawTransaction, now time.Time) (threescale
 	return t, nil
 }
 
-// refusalOf makes the answer of whatever decodeReport did not like.
+// refusalOf is the answer to an error of decodeReport.
 func refusalOf(err error) *threescale.Error {
 	var refused *threescale.Error
 	var many *tooMany
@@ -132,9 +131,9 @@ func refusalOf(err error) *threescale.Error {
 	return refused
 }
 
-// refuseReport answers with an <error>, or without a body when the caller wants none.
+// refuseReport answers with an <error>, or without a body when the caller has asked for none (3scale-options: no_body).
 func (h *Handler) refuseReport(w http.ResponseWriter, r *http.Request, e *threescale.Error, options threescale.Options) {
-	h.mark(w, r, e.Status)
+	h.setRequestID(w, r, e.Status)
 	h.counters.reports.answered(e.Status)
 	if e.Status == http.StatusServiceUnavailable && w.Header()["Retry-After"] == nil {
 		retryAfter(w, busyRetry)
@@ -151,20 +150,20 @@ func (h *Handler) refuseReport(w http.ResponseWriter, r *http.Request, e *threes
 	_, _ = w.Write(body)
 }
 
-// meter counts what is read through it, and takes it out of the room for bodies.
-type meter struct {
+// countedBody counts the bytes read through it, and reserves memory for them.
+type countedBody struct {
 	io.ReadCloser
-	room  *room
-	bytes int
+	memory *memoryBudget
+	bytes  int
 }
 
-func (m *meter) Read(p []byte) (int, error) {
+func (m *countedBody) Read(p []byte) (int, error) {
 	n, err := m.ReadCloser.Read(p)
-	if full := m.room.take(n * reportWeight); full != nil {
+	if full := m.memory.reserve(n * reportWeight); full != nil {
 		return 0, full
 	}
 	m.bytes += n
 	return n, err
 }
 
-func (m *meter) release() { m.room.give(m.bytes * reportWeight) }
+func (m *countedBody) release() { m.memory.release(m.bytes * reportWeight) }

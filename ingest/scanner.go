@@ -8,11 +8,11 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// The scanner reads an event as producers write it, without an allocation. Whatever is unusual (escapes,
-// unknown or repeated fields, numbers that are not plain digits, anything wrong) it leaves to the
-// referee: its only verdicts are "this event" and "not for me".
+// The scanner decodes an event as producers usually write it, without an allocation. It returns "not mine" for anything
+// unusual (escapes, unknown or repeated fields, numbers that are not plain digits) and for every fault; the reference decoder
+// then decodes the event.
 
-// fields says which fields of an event have been read.
+// fields is the set of fields of an event that have been read.
 type fields uint8
 
 const (
@@ -25,11 +25,11 @@ const (
 	hasID
 )
 
-// manyMetrics is where looking for a repeated metric by comparing all with all stops being cheap.
+// manyMetrics bounds the metrics of an event for the scanner, since it looks for a repeated one by comparing all pairs.
 const manyMetrics = 16
 
-// scan reads the event whose brace opens at i into d.events and returns where it ends, or 0 when it is
-// not for the scanner; then nothing has changed.
+// scan decodes the event whose brace opens at i into d.events and returns where it ends. It returns 0, and has changed
+// nothing, when the reference decoder must decode the event.
 func (d *decoder) scan(i int) (end int) {
 	first := len(d.usage)
 	e := d.add()
@@ -119,7 +119,7 @@ func (d *decoder) serviceID(e *event.Event, i int) (end int) {
 	return end
 }
 
-// optional reads a field that may be null, which is as good as nothing; so is an empty text.
+// optional reads a field that may be null or an empty string, which both count as absent.
 func (d *decoder) optional(e *event.Event, field fields, i int) (end int) {
 	if i+4 <= len(d.body) && string(d.body[i:i+4]) == "null" {
 		return i + 4
@@ -210,7 +210,7 @@ func (d *decoder) dropZeros(first int) {
 	d.usage = d.usage[:kept]
 }
 
-// plain are the bytes of a string that stand for themselves: ASCII without control characters, quote and
+// plain are the bytes that need no decoding in a string: ASCII without control characters, quote and
 // backslash.
 var plain = func() (table [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
@@ -243,7 +243,7 @@ func text(b []byte, i int) (s string, end int) {
 	return unsafe.String(&b[i], j-i), j + 1
 }
 
-// label reads a string that is not surrounded by anything 3scale would strip.
+// label reads a string without white space or control characters at its ends, which 3scale would strip.
 func label(b []byte, i int) (s string, end int) {
 	s, end = text(b, i)
 	if s != "" && (!solid(s[0]) || !solid(s[len(s)-1]) || len(s) > maxName) {
@@ -252,7 +252,7 @@ func label(b []byte, i int) (s string, end int) {
 	return s, end
 }
 
-// solid reports whether c is nothing that 3scale strips.
+// solid reports whether c is a byte that 3scale does not strip.
 func solid(c byte) bool { return c > ' ' }
 
 // colon skips the colon after a name that ends at i, and the space around it.
@@ -264,7 +264,7 @@ func colon(b []byte, i int) int {
 }
 
 // digits reads the plain decimal number at i: no sign, no leading zero, no fraction, no exponent, at most
-// 16 digits. What follows it is the caller's to check.
+// 16 digits. The caller checks the byte after it.
 func digits(b []byte, i int) (value uint64, end int) {
 	j := i
 	for j < len(b) && j-i <= 16 && b[j]-'0' <= 9 {

@@ -10,8 +10,8 @@ import (
 // Service is one configured service. Its zero Metrics allow any metric.
 type Service = event.Service
 
-// services is an immutable snapshot of what is configured. A reload makes a new one; a request keeps the
-// one it began with.
+// services is an immutable snapshot of the configured services. A reload makes a new one; a request uses the one that was in
+// force when it began.
 type services struct {
 	byID map[string]*service
 	keys map[string]bool // provider keys of any service, to tell a wrong key from another service's
@@ -43,7 +43,7 @@ func newServices(list []Service) *services {
 	return s
 }
 
-// refuses returns the first metric of u that the service does not take.
+// refuses returns the first metric of u that is not configured for the service.
 func (s *service) refuses(u threescale.Usage) (metric string, refused bool) {
 	if s.metrics == nil {
 		return "", false

@@ -5,27 +5,27 @@ import (
 	"sync/atomic"
 )
 
-// statuses are all a Handler answers events and reports with.
+// statuses are the statuses of all answers to events and reports.
 var statuses = [...]int{
 	http.StatusAccepted, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
 	http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 	http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable,
 }
 
-// Stats is what a Handler has done since it was made. The figures are read one after the other: a
-// request that ends meanwhile may be in one and not yet in another.
+// Stats are figures since NewHandler. They are read one after the other: a request that ends meanwhile may be in one and not
+// yet in another.
 type Stats struct {
 	Events  Traffic // POST /v1/events
 	Reports Traffic // POST /transactions.xml
 
-	Held, MostHeld int64 // bytes that bodies take in memory, weighted, and may take
+	Held, MostHeld int64 // weighted bytes that bodies take in memory, and the limit
 
-	Messages Traffic // those of a Bundle; a message counts as a request, also when nobody waits for its answer
+	Messages Traffic // those of a Bundle; each message counts as a request, also a plain publish
 }
 
-// Traffic is what came in by one way.
+// Traffic are the figures of one way in.
 type Traffic struct {
-	Requests map[int]uint64 // by status of the answer; every status there can be is present
+	Requests map[int]uint64 // by status of the answer; all possible statuses are present
 	Events   uint64         // of requests answered with 202, duplicates included
 	Bytes    uint64         // of their bodies, expanded
 }
@@ -69,5 +69,5 @@ func (t *trafficCounters) snapshot() Traffic {
 // Stats returns the figures so far. It may be called at any time.
 func (h *Handler) Stats() Stats {
 	c := &h.counters
-	return Stats{Held: maxHeld - h.room.left.Load(), MostHeld: maxHeld, Events: c.events.snapshot(), Reports: c.reports.snapshot(), Messages: c.messages.snapshot()}
+	return Stats{Held: maxMemory - h.memory.left.Load(), MostHeld: maxMemory, Events: c.events.snapshot(), Reports: c.reports.snapshot(), Messages: c.messages.snapshot()}
 }

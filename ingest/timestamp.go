@@ -12,11 +12,11 @@ const (
 	maxFuture = int64(threescale.MaxFuture / time.Second)
 )
 
-// oldest is the earliest time, in Unix seconds, of usage that can still be reported before the backend finds it too
+// oldest is the earliest timestamp, in Unix seconds, of usage that can still be reported before the backend refuses it as too
 // old.
 func (s *services) oldest(now int64) int64 { return now - maxPast + s.lateMargin }
 
-// tooLate is what the door answers for usage that the backend would take now, and not any more when it is reported.
+// tooLate returns the error for usage that the backend would take now, but not any more when it is reported; else nil.
 func (s *services) tooLate(at, now int64) *threescale.Error {
 	if at == 0 || at >= s.oldest(now) {
 		return nil
@@ -26,8 +26,8 @@ func (s *services) tooLate(at, now int64) *threescale.Error {
 	return e
 }
 
-// timestamp reads the Unix seconds or the RFC 3339 date at i. It must lie in the backend's window, with room to be
-// reported.
+// timestamp reads the Unix seconds or the RFC 3339 date at i. It must lie in the window that the backend takes, less the time
+// that reporting takes.
 func (d *decoder) timestamp(i int) (unix int64, end int) {
 	if i < len(d.body) && d.body[i] == '"' {
 		s, e := text(d.body, i)

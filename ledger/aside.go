@@ -49,8 +49,8 @@ func (b *booking) bookable(batch *spool.Batch, t *spool.Transaction) bool {
 
 // setAside counts the transactions of a new batch that cannot be booked. What happens to them later is left out as well, and
 // not counted again.
-func (b *booking) setAside(a *spool.Account) {
-	if a.Kind != spool.AccountSealed && a.Kind != spool.AccountRequeued {
+func (b *booking) setAside(a *spool.BatchEvent) {
+	if a.Kind != spool.BatchSealed && a.Kind != spool.BatchRequeued {
 		return
 	}
 	n := 0

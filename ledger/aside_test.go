@@ -79,7 +79,7 @@ func TestLongNames(t *testing.T) {
 			assert.Contains(t, said[0].ContextMap()["batches"], mixed.ID.String())
 			h.crash()
 			assert.True(t, h.ledger.Stats().Missed)
-			assert.Equal(t, h.spool.AccountsEnd(), h.ledger.Next())
+			assert.Equal(t, h.spool.ChangesEnd(), h.ledger.Next())
 			require.NoError(t, h.ledger.Close())
 			require.NoError(t, h.spool.Close())
 		})

@@ -55,7 +55,7 @@ func benchmark(b *testing.B, applications int) {
 			begun := time.Now()
 			form = benchForm(batch, form[:0])
 			forming += time.Since(begun)
-			r.gathered = append(r.gathered, spool.Account{Kind: spool.AccountSealed, Batch: batch}, spool.Account{Kind: spool.AccountEnded, Batch: batch})
+			r.gathered = append(r.gathered, spool.BatchEvent{Kind: spool.BatchSealed, Batch: batch}, spool.BatchEvent{Kind: spool.BatchEnded, Batch: batch})
 			transactions += len(batch.Transactions)
 			r.cells += 2 * len(batch.Transactions)
 			if r.cells >= gatherCells || hour == benchHours-1 && first+benchSize >= applications {

@@ -90,29 +90,29 @@ func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
 }
 
 // account books one thing that happened to a batch.
-func (b *booking) account(a *spool.Account) {
+func (b *booking) account(a *spool.BatchEvent) {
 	b.setAside(a)
 	if len(a.Batch.Lane.ServiceID) > b.maxName {
 		return
 	}
 	all := func(change Figures) { b.batch(a.Batch, change) }
 	switch a.Kind {
-	case spool.AccountSealed:
+	case spool.BatchSealed:
 		all(Figures{Accepted: 1})
-	case spool.AccountRequeued:
+	case spool.BatchRequeued:
 		b.requeued(a)
-	case spool.AccountAmbiguous:
+	case spool.BatchAmbiguous:
 		all(Figures{Ambiguous: 1})
 		b.doubt(a.Batch)
-	case spool.AccountLost:
+	case spool.BatchLost:
 		all(Figures{Lost: 1})
-	case spool.AccountEnded:
+	case spool.BatchEnded:
 		b.ended(a)
 	}
 }
 
 // requeued takes a dead letter back. Where it is to be sent with another timestamp, it changes its hour.
-func (b *booking) requeued(a *spool.Account) {
+func (b *booking) requeued(a *spool.BatchEvent) {
 	if a.Was == nil {
 		b.batch(a.Batch, Figures{Dead: -1})
 		return
@@ -122,7 +122,7 @@ func (b *booking) requeued(a *spool.Account) {
 }
 
 // ended books where the parts of a batch ended: what is neither dead nor goes on was delivered.
-func (b *booking) ended(a *spool.Account) {
+func (b *booking) ended(a *spool.BatchEvent) {
 	b.batch(a.Batch, Figures{Delivered: 1})
 	for _, child := range a.Children {
 		b.batch(child, Figures{Delivered: -1})

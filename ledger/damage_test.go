@@ -17,7 +17,7 @@ import (
 func (h *history) bookAll() {
 	h.t.Helper()
 	for range 100 {
-		if h.ledger.Stats().Next >= h.spool.AccountsEnd() && h.run.next == 0 {
+		if h.ledger.Stats().Next >= h.spool.ChangesEnd() && h.run.next == 0 {
 			return
 		}
 		ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Millisecond)

@@ -27,9 +27,9 @@ func filled(t *testing.T) []byte {
 		for service := range 2 {
 			b := benchBatch(hour, service*20, 20)
 			b.Lane.ServiceID = fmt.Sprint(1001 + service)
-			kinds := []spool.AccountKind{spool.AccountSealed, spool.AccountAmbiguous, spool.AccountAmbiguous, spool.AccountEnded}
+			kinds := []spool.BatchEventKind{spool.BatchSealed, spool.BatchAmbiguous, spool.BatchAmbiguous, spool.BatchEnded}
 			if hour%3 > 0 {
-				kinds = []spool.AccountKind{spool.AccountSealed, spool.AccountEnded}
+				kinds = []spool.BatchEventKind{spool.BatchSealed, spool.BatchEnded}
 			}
 			for _, kind := range kinds {
 				happens(t, r, kind, b)
@@ -151,7 +151,7 @@ func TestFlippedBits(t *testing.T) {
 		} else {
 			counted["harmless"]++
 		}
-		r.next, r.gathered = 1<<20, []spool.Account{{Kind: spool.AccountSealed, Batch: benchBatch(71, 0, 20)}}
+		r.next, r.gathered = 1<<20, []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: benchBatch(71, 0, 20)}}
 		require.NoError(t, r.commit(), name)
 		require.NoError(t, l.Close(), name)
 		old, err := filepath.Glob(path + ".*")

@@ -184,7 +184,7 @@ func (r *run) renew(ctx context.Context, why error) error {
 func (r *run) restart() {
 	_ = r.accounts.Close()
 	r.spool.Booked(1)
-	r.accounts = r.spool.Accounts()
+	r.accounts = r.spool.ChangeFeed()
 	r.names.forget()
 	r.gathered, r.cells, r.next, r.missed, r.anew = nil, 0, 0, true, false
 	r.note(func(s *Stats) { s.Next = 1 })

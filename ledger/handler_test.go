@@ -31,8 +31,8 @@ func kept(t *testing.T, at time.Time) *Ledger {
 	b := &spool.Batch{ID: spool.BatchID{Position: 9}, Lane: spool.LaneKey{ServiceID: "1001"}, Sealed: at, Transactions: []spool.Transaction{
 		use("app1", "hits", 3), use("app1", "deep", 4), use("app2", "hits", 5), use("app2", "orphan", 7),
 	}}
-	r := run{Ledger: l, next: 2, gathered: []spool.Account{
-		{Kind: spool.AccountSealed, Batch: b}, {Kind: spool.AccountAmbiguous, Batch: b}, {Kind: spool.AccountEnded, Batch: b},
+	r := run{Ledger: l, next: 2, gathered: []spool.BatchEvent{
+		{Kind: spool.BatchSealed, Batch: b}, {Kind: spool.BatchAmbiguous, Batch: b}, {Kind: spool.BatchEnded, Batch: b},
 	}}
 	require.NoError(t, r.commit())
 	l.measure()

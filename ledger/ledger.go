@@ -188,7 +188,7 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 			pause(ctx, again)
 		}
 	}
-	r := run{Ledger: l, spool: s, accounts: s.Accounts(), durable: l.Next()}
+	r := run{Ledger: l, spool: s, accounts: s.ChangeFeed(), durable: l.Next()}
 	defer func() { _ = r.accounts.Close() }()
 	for ctx.Err() == nil {
 		r.check(ctx)
@@ -206,11 +206,11 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 type run struct {
 	*Ledger
 	spool    *spool.Spool
-	accounts *spool.Accounts
+	accounts *spool.ChangeFeed
 	names    names
 	due      time.Time // of the next pruning
 
-	gathered []spool.Account
+	gathered []spool.BatchEvent
 	cells    int
 	next     uint64 // behind what was gathered; 0: nothing was
 	sum      uint32 // of the frame before next
@@ -249,9 +249,9 @@ func (r *run) gather(ctx context.Context) {
 			defer cancel()
 			r.waking(nil)
 		}
-		r.gathered = append(r.gathered, page.Accounts...)
-		for i := range page.Accounts {
-			r.cells += len(page.Accounts[i].Batch.Transactions)
+		r.gathered = append(r.gathered, page.Events...)
+		for i := range page.Events {
+			r.cells += len(page.Events[i].Batch.Transactions)
 		}
 		r.next, r.sum, r.missed = page.Next, page.Sum, r.missed || page.Missed
 	}

@@ -47,12 +47,12 @@ func newHistory(t *testing.T, seed uint64) *history {
 
 func (h *history) open() {
 	var err error
-	h.spool, _, err = spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, Accounted: true})
+	h.spool, _, err = spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, KeepChanges: true})
 	require.NoError(h.t, err)
 	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365})
 	require.NoError(h.t, err)
 	require.NoError(h.t, h.ledger.Anchor(h.spool))
-	h.run = &run{Ledger: h.ledger, spool: h.spool, accounts: h.spool.Accounts()}
+	h.run = &run{Ledger: h.ledger, spool: h.spool, accounts: h.spool.ChangeFeed()}
 }
 
 // crash ends both and begins them anew. Sometimes what was booked was not said to the spool.
@@ -234,7 +234,7 @@ func (h *history) requeue() {
 func (h *history) check() {
 	h.t.Helper()
 	for range 100 {
-		if h.book(true); h.ledger.Stats().Next >= h.spool.AccountsEnd() {
+		if h.book(true); h.ledger.Stats().Next >= h.spool.ChangesEnd() {
 			break
 		}
 	}

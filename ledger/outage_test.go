@@ -34,17 +34,17 @@ func outage(t *testing.T) (*Ledger, *run, []*spool.Batch) {
 			}})
 		}
 		batches = append(batches, b)
-		happens(t, r, spool.AccountSealed, b)
+		happens(t, r, spool.BatchSealed, b)
 	}
 	return l, r, batches
 }
 
 // happens books one thing that happened to batches, as one transaction of the database.
-func happens(t *testing.T, r *run, kind spool.AccountKind, batches ...*spool.Batch) {
+func happens(t *testing.T, r *run, kind spool.BatchEventKind, batches ...*spool.Batch) {
 	t.Helper()
 	r.gathered = r.gathered[:0]
 	for _, b := range batches {
-		r.gathered = append(r.gathered, spool.Account{Kind: kind, Batch: b})
+		r.gathered = append(r.gathered, spool.BatchEvent{Kind: kind, Batch: b})
 	}
 	r.next++
 	require.NoError(t, r.commit())
@@ -64,7 +64,7 @@ func TestOutageOfADay(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 		}
-		happens(t, r, spool.AccountAmbiguous, batches...)
+		happens(t, r, spool.BatchAmbiguous, batches...)
 		if !measured {
 			continue
 		}
@@ -80,7 +80,7 @@ func TestOutageOfADay(t *testing.T) {
 	assert.LessOrEqual(t, at[24].file, at[1].file+64<<10)
 	assert.LessOrEqual(t, at[24].allocated, at[1].allocated*5/4)
 	assert.LessOrEqual(t, at[24].heap, at[1].heap+1<<20)
-	happens(t, r, spool.AccountEnded, batches...)
+	happens(t, r, spool.BatchEnded, batches...)
 	n := 0
 	require.NoError(t, l.Batches("", benchFirst, func(b *BatchRecord) error {
 		n++
@@ -122,10 +122,10 @@ func TestLongEvidence(t *testing.T) {
 		}))
 	}
 	counted(1000)
-	happens(t, r, spool.AccountAmbiguous, b)
-	happens(t, r, spool.AccountAmbiguous, b)
+	happens(t, r, spool.BatchAmbiguous, b)
+	happens(t, r, spool.BatchAmbiguous, b)
 	counted(1002)
-	happens(t, r, spool.AccountEnded, b)
+	happens(t, r, spool.BatchEnded, b)
 	require.NoError(t, l.view(func(tx *bbolt.Tx) error {
 		bytes := int64(0)
 		require.NoError(t, tx.Bucket(bucketBatches).ForEach(func(_, v []byte) error { bytes += int64(len(v)); return nil }))

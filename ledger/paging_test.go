@@ -32,7 +32,7 @@ func TestPagesWhileItIsBooked(t *testing.T) {
 					Application: threescale.Application{ID: "app1"}, Timestamp: at.Add(-2 * time.Hour).Unix(), Usage: threescale.Usage{{Metric: "hits", Value: 1}, {Metric: "new", Value: 1}},
 				},
 			}}}
-			r := run{Ledger: l, next: 3, gathered: []spool.Account{{Kind: spool.AccountSealed, Batch: b}}}
+			r := run{Ledger: l, next: 3, gathered: []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: b}}}
 			require.NoError(t, r.commit())
 		}
 	}

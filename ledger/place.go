@@ -48,12 +48,12 @@ func (l *Ledger) placeIn(s *spool.Spool, now *state) (place uint64, lost bool, e
 		return now.next, false, nil
 	}
 	if len(now.marks) == 0 { // of an older version
-		return min(now.next, s.AccountsEnd()), false, nil
+		return min(now.next, s.ChangesEnd()), false, nil
 	}
-	end, shorter := s.AccountsEnd(), now.next > s.AccountsEnd()
+	end, shorter := s.ChangesEnd(), now.next > s.ChangesEnd()
 	for i := len(now.marks) - 1; i >= 0; i-- {
 		m := now.marks[i]
-		agrees, err := s.AccountsAgree(m.next, m.sum)
+		agrees, err := s.ChangesAgree(m.next, m.sum)
 		if err != nil {
 			return 0, false, fmt.Errorf("ledger: %w", err)
 		}
@@ -73,7 +73,7 @@ func (l *Ledger) placeIn(s *spool.Spool, now *state) (place uint64, lost bool, e
 // moveTo gives the ledger another place, and marks it.
 func (l *Ledger) moveTo(s *spool.Spool, now *state, place uint64) error {
 	l.options.Log.Error("the batch log lost its end, or was replaced: figures of the ledger may be wrong, and usage that is sent again is counted again",
-		zap.Uint64("booked_up_to", now.next), zap.Uint64("log_ends_at", s.AccountsEnd()), zap.Uint64("goes_on_at", place))
+		zap.Uint64("booked_up_to", now.next), zap.Uint64("log_ends_at", s.ChangesEnd()), zap.Uint64("goes_on_at", place))
 	now.next, now.missed = place, true
 	for len(now.marks) > 0 && now.marks[len(now.marks)-1].next > place {
 		now.marks = now.marks[:len(now.marks)-1]

@@ -55,10 +55,10 @@ func TestLogWithoutItsEnd(t *testing.T) {
 				}
 			}
 			if c.again { // before the ledger looks, as many records as were lost
-				s, _, err := spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, Accounted: true})
+				s, _, err := spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, KeepChanges: true})
 				require.NoError(t, err)
 				h.spool = s
-				for s.AccountsEnd() < h.ledger.Next()+12 {
+				for s.ChangesEnd() < h.ledger.Next()+12 {
 					h.appended("f")
 				}
 				require.NoError(t, s.Close())

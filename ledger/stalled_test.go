@@ -46,7 +46,7 @@ func TestStalledReader(t *testing.T) {
 				Usage: threescale.Usage{{Metric: "hits", Value: 1}, {Metric: "misses", Value: 1}},
 			}})
 		}
-		r.gathered, r.next = []spool.Account{{Kind: spool.AccountSealed, Batch: b}}, uint64(position)
+		r.gathered, r.next = []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: b}}, uint64(position)
 		require.NoError(t, r.commit())
 	}
 	grow(1, 12_000)

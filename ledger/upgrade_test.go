@@ -50,8 +50,8 @@ func TestOlderFile(t *testing.T) {
 	r := &run{Ledger: l, next: 1}
 	for hour := range 30 {
 		b := benchBatch(hour, 0, 20)
-		happens(t, r, spool.AccountSealed, b)
-		happens(t, r, spool.AccountEnded, b)
+		happens(t, r, spool.BatchSealed, b)
+		happens(t, r, spool.BatchEnded, b)
 	}
 	truth := answers(l)
 	require.NoError(t, l.Close())

@@ -23,7 +23,7 @@ func (s *Sender) Parked(behind spool.BatchID, limit int) []spool.BatchInfo {
 	if s.options.OnAmbiguous != ParkAmbiguous {
 		return s.spool.Held(behind, limit)
 	}
-	return s.spool.Doubtful(behind, limit)
+	return s.spool.Unresolved(behind, limit)
 }
 
 // Fate is what somebody decides about a parked batch.
@@ -49,12 +49,12 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 	if err != nil {
 		return err
 	}
-	info, parked := s.parkedNow(id)
+	info, parked := s.ParkedBatch(id)
 	if !parked {
 		return fmt.Errorf("sender: batch %s is not parked: %w", id, spool.ErrUnknownBatch)
 	}
 	if fate == Resend {
-		if err := s.spool.Pardon(id); err != nil {
+		if err := s.spool.ClearUnresolved(id); err != nil {
 			return err
 		}
 		s.spool.Recall(id)
@@ -105,8 +105,8 @@ func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.R
 	return r
 }
 
-// parkedNow returns what is known of a batch, and whether it is parked.
-func (s *Sender) parkedNow(id spool.BatchID) (spool.BatchInfo, bool) {
+// ParkedBatch returns what is known of a batch, and whether it is parked.
+func (s *Sender) ParkedBatch(id spool.BatchID) (spool.BatchInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {

@@ -102,9 +102,12 @@ func (s *Sender) Lanes() []LaneStatus {
 			status.Oldest = oldest[0].OldestAccepted
 		}
 		if s.options.OnAmbiguous == ParkAmbiguous {
-			status.Parked, status.ParkedEvents = s.spool.LaneDoubts(key)
+			status.Parked, status.ParkedEvents = s.spool.LaneUnresolved(key)
 		} else {
 			status.Parked, status.ParkedEvents = s.spool.LaneHeld(key)
+		}
+		if status.Parked > 0 && status.Parked == status.Batches {
+			status.State = Parked
 		}
 		status.Questioned = questioned[l]
 		sorted = append(sorted, status)

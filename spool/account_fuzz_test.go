@@ -13,16 +13,16 @@ func FuzzAccount(f *testing.F) {
 	b := &Batch{ID: BatchID{Position: 7}, Transactions: []Transaction{{Events: 2, Transaction: threescale.Transaction{
 		Application: threescale.Application{UserKey: "k"}, Timestamp: 1_700_000_000, Usage: []threescale.Increment{{Metric: "hits", Value: 3}},
 	}}}}
-	data, _ := appendAccount(nil, b, Resolution{Dead: []DeadLetter{{Index: 0}}})
+	data, _ := appendChange(nil, b, Resolution{Dead: []DeadLetter{{Index: 0}}})
 	body, _ := cutRecord(data)
 	f.Add(body[1:])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		id, all, err := parseAccount(data)
+		id, all, err := parseChange(data)
 		if err != nil {
 			return
 		}
-		written, _ := cutRecord(putAccount(nil, id, all))
-		again, same, err := parseAccount(written[1:])
+		written, _ := cutRecord(putChange(nil, id, all))
+		again, same, err := parseChange(written[1:])
 		require.NoError(t, err)
 		require.Equal(t, id, again)
 		require.Equal(t, all, same)

@@ -17,7 +17,7 @@ func (f frame) headSum() uint32 {
 // Agreement is what the batch log says of a place that a reader remembers.
 type Agreement uint8
 
-// The answers of AccountsAgree.
+// The answers of ChangesAgree.
 const (
 	PlaceHolds   Agreement = iota // the log has the same frame there
 	PlaceUnknown                  // the frame was removed meanwhile, or cannot be told: nothing speaks against the place
@@ -25,10 +25,10 @@ const (
 	PlaceMissing                  // the log lost the frame, and its numbers are not used again: reading can go on there
 )
 
-// AccountsAgree holds a place that Accounts told (AccountPage.Next and Sum) against the log as it is now. Records behind a
+// ChangesAgree holds a place that ChangeFeed told (ChangePage.Next and Sum) against the log as it is now. Records behind a
 // lost end get the numbers of those that were lost, so the number alone does not tell. It reads the heads of one segment's
 // frames. An error is the disk's: nothing follows from it, and the call can be repeated.
-func (s *Spool) AccountsAgree(next uint64, sum uint32) (Agreement, error) {
+func (s *Spool) ChangesAgree(next uint64, sum uint32) (Agreement, error) {
 	if next <= 1 {
 		return PlaceHolds, nil
 	}
@@ -65,7 +65,7 @@ func (s *Spool) AccountsAgree(next uint64, sum uint32) (Agreement, error) {
 		}
 		f, ok := parseFrame(head)
 		if !ok {
-			return PlaceUnknown, nil // damage; Accounts tells it
+			return PlaceUnknown, nil // damage; ChangeFeed tells it
 		}
 		off += f.size()
 		if f.kind != frameData || f.next() < next {

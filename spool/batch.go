@@ -52,7 +52,7 @@ type BatchInfo struct {
 	Sealed          time.Time
 	Attempts        int       // recorded by Attempt
 	Ambiguous       int       // of those, with an unknown outcome
-	Doubts          int       // of those, since the last Pardon
-	Held            bool      // not to be sent, whatever the policy, until an operator decides: see Pardon
+	Doubts          int       // of those, since the last ClearUnresolved
+	Held            bool      // not to be sent, whatever the policy, until an operator decides: see ClearUnresolved
 	Attempted       time.Time // the latest; zero: none
 }

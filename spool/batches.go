@@ -9,17 +9,17 @@ import (
 
 // batches is the batch log and its index.
 type batches struct {
-	log   *segmentLog
-	index *index
-	tally *tally
+	log      *segmentLog
+	index    *index
+	counters *counters
 
-	wake   chan struct{} // holds a token when there is something new to read for Accounts
-	booked atomic.Uint64 // what is below need not be kept for Accounts; 0: nothing is kept
-	spare  int64         // bytes of ended batches that are kept for Accounts at most
+	wake   chan struct{} // holds a token when there is something new to read for ChangeFeed
+	booked atomic.Uint64 // what is below need not be kept for ChangeFeed; 0: nothing is kept
+	spare  int64         // bytes of ended batches that are kept for ChangeFeed at most
 
 	// moves is held for reading while a record about a batch is under way, and for writing while a live
 	// batch is copied forward: no record may say that a batch ended, and a later one that it lives (I10).
-	moves sync.RWMutex
+	compaction sync.RWMutex
 
 	mu     sync.Mutex // guards the fields below
 	groups grouper
@@ -99,7 +99,7 @@ func (b *batches) later(r *record) {
 // applied in their order; any frame is enough to restore them (I11).
 func (b *batches) commit(led *group) {
 	b.groups.turn(led)
-	putTotals(led.buf[frameHead:frameHead+totalsBytes:frameHead+totalsBytes], b.index.position(), b.tally.snapshot())
+	putTotals(led.buf[frameHead:frameHead+totalsBytes:frameHead+totalsBytes], b.index.position(), b.counters.snapshot())
 	count := uint32(len(led.records)) + 1
 	if n := b.index.requeued(); n > 0 {
 		led.buf = (&record{kind: recordRequeues, number: n}).append(led.buf)
@@ -190,8 +190,8 @@ func (b *batches) answered(id BatchID) error {
 }
 
 func (b *batches) note(r *record) error {
-	b.moves.RLock()
-	defer b.moves.RUnlock()
+	b.compaction.RLock()
+	defer b.compaction.RUnlock()
 	if err := b.known(r.id); err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 
 // vouched returns the sequence number behind the last one that a log is known to have held durably, and the
 // first one that still matters: 0 and 0 when there is no manifest.
-func (r *remembered) vouched(kind logKind) (from, next uint64) {
+func (r *manifestFacts) vouched(kind logKind) (from, next uint64) {
 	if !r.known {
 		return 0, 0
 	}

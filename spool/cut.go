@@ -123,7 +123,7 @@ func (c *Cut) holdAll() {
 		if !c.held {
 			return
 		}
-		note := &record{kind: recordNote, id: BatchID{Position: c.upTo, Index: uint32(i)}, doubts: heldBit}
+		note := &record{kind: recordNote, id: BatchID{Position: c.upTo, Index: uint32(i)}, unresolved: heldBit}
 		c.records = append(c.records, logged{record: note, offset: len(c.buf)})
 		c.buf = note.append(c.buf)
 	}
@@ -172,8 +172,8 @@ func (s *Spool) releaseJournal(from, upTo Position) {
 		}
 	}
 	j.gaps = kept
-	cut, _ := slices.BinarySearchFunc(j.uncut, upTo+1, func(u uncutMark, p Position) int { return cmp.Compare(u.position, p) })
-	j.uncut = append([]uncutMark(nil), j.uncut[cut:]...)
+	cut, _ := slices.BinarySearchFunc(j.uncut, upTo+1, func(u uncutHash, p Position) int { return cmp.Compare(u.position, p) })
+	j.uncut = append([]uncutHash(nil), j.uncut[cut:]...)
 	j.mu.Unlock()
 	_ = j.drop(upTo) // the next cut tries again
 }

@@ -147,7 +147,7 @@
 //	     read, twice and through two descriptors, and does not hold; it is set aside durably before anything moves
 //	     past it. A missing file is such an error, unless this process removed it.
 //	I18  The manifest never knows of more than is durable, and of everything that was acknowledged while the
-//	     machine stays up.
+//	     machine stays up, unless it cannot be written: that is said while it lasts.
 //	I19  Nothing is committed, made or removed in a directory that is not the one that was opened.
 //
 // # The manifest

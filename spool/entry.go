@@ -26,7 +26,7 @@ type entry struct {
 	sealed       int64
 	attempts     uint32
 	ambiguous    uint32
-	doubts       uint32 // of the ambiguous ones, those that nobody has decided about
+	unresolved   uint32 // of the ambiguous ones, those that nobody has decided about
 	attempted    int64  // the latest attempt, Unix nanoseconds; 0: none known
 	queued       int32  // its place among its lane's ready ones, plus one; 0: it is set aside
 	flat         bool
@@ -116,7 +116,7 @@ func (x *index) parseEntry(d *decoder, r *record) *entry {
 		r.cut = d.uvarint()
 	case recordMoved:
 		e.attempts, e.ambiguous, e.open = uint32(d.uvarint()), uint32(d.uvarint()), d.byte() == 1
-		e.doubts = e.ambiguous // unless a note follows
+		e.unresolved = e.ambiguous // unless a note follows
 	case recordRequeued:
 		r.letter = d.view()
 	}
@@ -160,7 +160,7 @@ func (e *entry) info() BatchInfo {
 		ID: e.id, Lane: e.lane.key, FlatUsage: e.flat, Transactions: int(e.transactions), Events: e.events,
 		Bytes: int(e.length), OldestTimestamp: e.oldest, NewestTimestamp: e.newest,
 		OldestAccepted: time.Unix(0, e.accepted), Sealed: time.Unix(0, e.sealed),
-		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.doubts &^ heldBit), Held: e.doubts&heldBit != 0, Attempted: e.lastAttempt(),
+		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.unresolved &^ heldBit), Held: e.unresolved&heldBit != 0, Attempted: e.lastAttempt(),
 	}
 }
 

@@ -14,15 +14,15 @@ const groupPrefix = 16
 type encoding struct {
 	buf     []byte
 	count   int
-	marked  []markedEvent // those with an id, in order
-	fresh   []markedEvent // those of marked that are no duplicates, once sifted
+	marked  []hashedEvent // those with an id, in order
+	fresh   []hashedEvent // those of marked that are no duplicates, once sifted
 	latest  int64         // the latest timestamp, Unix seconds
 	scratch []byte
 }
 
 // markedEvent says where in an encoding an event with an id lies.
-type markedEvent struct {
-	mark       mark
+type hashedEvent struct {
+	mark       idHash
 	index      int
 	start, end int
 }
@@ -59,10 +59,10 @@ func (e *encoding) add(v *event.Event, index int, ids bool) {
 	e.buf = appendString(e.buf, v.ServiceID)
 	e.buf = appendCredentials(e.buf, v.Credentials)
 	if flags&bitMark != 0 {
-		var m mark
+		var m idHash
 		m, e.scratch = newMark(e.scratch, v.ServiceID, v.ID)
 		e.buf = append(e.buf, m[:]...)
-		e.marked = append(e.marked, markedEvent{mark: m, index: index, start: start})
+		e.marked = append(e.marked, hashedEvent{mark: m, index: index, start: start})
 	}
 	e.buf = appendTransaction(e.buf, &v.Transaction)
 	e.latest = max(e.latest, v.Timestamp)
@@ -72,7 +72,7 @@ func (e *encoding) add(v *event.Event, index int, ids bool) {
 }
 
 // event reads the next event of a group. v and its usage are reused; strings are views.
-func (d *decoder) event(v *event.Event) (m mark, marked bool) {
+func (d *decoder) event(v *event.Event) (m idHash, marked bool) {
 	flags := d.byte()
 	if flags&^knownBits != 0 {
 		d.fail()

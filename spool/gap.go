@@ -8,7 +8,7 @@ type gap struct{ first, last Position }
 func (s *Spool) lose(first, last Position) {
 	first = max(first, s.Committed()+1)
 	if n := s.journal.lose(first, last); n > 0 {
-		s.tally.lost(n)
+		s.counters.lost(n)
 	}
 }
 

@@ -46,7 +46,7 @@ func writeGolden(t *testing.T, dir string) {
 	require.NoError(t, s.Answered(first))
 	require.NoError(t, s.Attempt(first, time.Now()))
 	require.NoError(t, s.Ambiguous(first))
-	require.NoError(t, s.batches.forward(s.batches.index.live[first]))
+	require.NoError(t, s.batches.copyForward(s.batches.index.live[first]))
 	second := s.Batches()[1].ID
 	require.NoError(t, s.Resolve(second, Resolution{Children: [][]int{{0}}}))
 	appendAll(t, s, append(goldenEvents()[1:], goldenEvents()[0]))

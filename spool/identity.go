@@ -56,7 +56,7 @@ func (s *Spool) newDirectoryID() (id [16]byte, file disk.Identity, err error) {
 // isCopy reports whether the directory is a copy of the one that the manifest in it was written for: the file
 // with its identity is another one. Both marks have to differ, so that neither a file system that numbers its
 // files anew at each mount nor a chown makes a copy of the original.
-func (r *remembered) isCopy() bool {
+func (r *manifestFacts) isCopy() bool {
 	if !r.known || r.file == (disk.Identity{}) || r.fileNow == (disk.Identity{}) {
 		return false
 	}
@@ -64,7 +64,7 @@ func (r *remembered) isCopy() bool {
 }
 
 // originOf finds out whether the directory is the one it was at the last start, a copy of it, or restored.
-func (s *Spool) originOf(r *remembered) (err error) {
+func (s *Spool) originOf(r *manifestFacts) (err error) {
 	if s.manifest == nil {
 		return nil
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	idBytes   = 4 + len(mark{}) // Unix seconds of acceptance, mark
-	idsFrame  = 1 << 20         // most bytes of payload in a frame
+	idBytes   = 4 + len(idHash{}) // Unix seconds of acceptance, mark
+	idsFrame  = 1 << 20           // most bytes of payload in a frame
 	idsWindow = idsFrame / idBytes
 )
 
@@ -47,7 +47,7 @@ func (i *ids) upTo(position Position) (encoded []byte) {
 		if u.position > position {
 			break
 		}
-		stamp := j.known.stamp(u.mark)
+		stamp := j.dedupe.stamp(u.mark)
 		if stamp == 0 {
 			continue // expired while it waited
 		}
@@ -64,23 +64,23 @@ func (i *ids) replay(s *segment, payload []byte) {
 			return
 		}
 		stamp := int64(binary.LittleEndian.Uint32(entry))
-		i.journal.remember(mark(entry[4:]), stamp)
+		i.journal.remember(idHash(entry[4:]), stamp)
 		s.newest.Store(max(s.newest.Load(), stamp))
 	}
 }
 
 // remember adds a mark found on disk, unless ids are not remembered or it has expired. It is for
 // recovery, before anything else runs.
-func (j *journal) remember(m mark, stamp int64) {
-	if j.known != nil && stamp+j.known.window >= time.Now().Unix() {
-		j.known.add(m, stamp)
+func (j *journal) remember(m idHash, stamp int64) {
+	if j.dedupe != nil && stamp+j.dedupe.window >= time.Now().Unix() {
+		j.dedupe.add(m, stamp)
 	}
 }
 
 // window returns for how many seconds ids are remembered.
 func (j *journal) window() int64 {
-	if j.known == nil {
+	if j.dedupe == nil {
 		return 0
 	}
-	return j.known.window
+	return j.dedupe.window
 }

@@ -7,24 +7,24 @@ import (
 
 // index knows every live batch: what it is and where its record lies. It is rebuilt from the batch log.
 type index struct {
-	lanesMu sync.Mutex        // guards lanes; apart from mu, since records are made and read outside of it
-	lanes   map[LaneKey]*lane // those with live batches, and some with staged ones
-	tally   *tally
+	lanesMu  sync.Mutex        // guards lanes; apart from mu, since records are made and read outside of it
+	lanes    map[LaneKey]*lane // those with live batches, and some with staged ones
+	counters *counters
 
-	mu        sync.Mutex // guards the fields below, the lists in the lanes, and the entries
-	live      map[BatchID]*entry
-	staged    []*entry // of the cut that has yet to be committed
-	cut       uint64   // which one that is
-	committed Position
-	bytes     int64             // of the records of live batches
-	requeues  uint64            // how many dead letters were requeued, or tried to be: the newest such batch's number
-	spent     map[BatchID][]pin // requeued letters whose files are not known to be gone, by the batch they died in
-	changed   chan struct{}
-	arrived   map[LaneKey]struct{} // lanes that got a batch since Arrived was called last
+	mu         sync.Mutex // guards the fields below, the lists in the lanes, and the entries
+	live       map[BatchID]*entry
+	staged     []*entry // of the cut that has yet to be committed
+	cut        uint64   // which one that is
+	committed  Position
+	bytes      int64             // of the records of live batches
+	requeues   uint64            // how many dead letters were requeued, or tried to be: the newest such batch's number
+	requeuedBy map[BatchID][]pin // requeued letters whose files are not known to be gone, by the batch they died in
+	changed    chan struct{}
+	arrived    map[LaneKey]struct{} // lanes that got a batch since Arrived was called last
 }
 
-func newIndex(t *tally) *index {
-	return &index{lanes: make(map[LaneKey]*lane), tally: t, live: make(map[BatchID]*entry), spent: make(map[BatchID][]pin), changed: make(chan struct{}), arrived: make(map[LaneKey]struct{})}
+func newIndex(t *counters) *index {
+	return &index{lanes: make(map[LaneKey]*lane), counters: t, live: make(map[BatchID]*entry), requeuedBy: make(map[BatchID][]pin), changed: make(chan struct{}), arrived: make(map[LaneKey]struct{})}
 }
 
 // lane returns the lane of a key, which may hold views.
@@ -63,7 +63,7 @@ func (x *index) apply(r *record, s *segment, base int64) {
 	case recordLost:
 		if e := x.live[r.id]; e != nil {
 			x.remove(e)
-			x.tally.lost(e.events)
+			x.counters.lost(e.events)
 		}
 	default:
 		if e := x.live[r.id]; e != nil {
@@ -75,13 +75,13 @@ func (x *index) apply(r *record, s *segment, base int64) {
 // applyTotals takes the figures as they stood before the frame. When the log says that more was
 // committed than was seen here, the record of that cut is damaged: the batches before it are live.
 func (x *index) applyTotals(r *record) {
-	x.tally.move(func(c *Counts) {
+	x.counters.update(func(c *Counts) {
 		pending := c.Pending
 		*c = r.counts
 		c.Pending = pending
 	})
 	if r.committed > x.committed {
-		x.enliven(r.committed)
+		x.activate(r.committed)
 	}
 }
 
@@ -107,12 +107,12 @@ func (x *index) applyCut(r *record) {
 	if r.cut != x.cut {
 		x.unstage() // a cut without batches
 	}
-	x.enliven(r.upTo)
-	x.tally.delivered(r.nothing)
+	x.activate(r.upTo)
+	x.counters.delivered(r.nothing)
 }
 
-// enliven makes the staged batches live: the cut up to here is committed.
-func (x *index) enliven(upTo Position) {
+// activate makes the staged batches live: the cut up to here is committed.
+func (x *index) activate(upTo Position) {
 	for _, e := range x.staged {
 		if e.id.Position == upTo {
 			x.add(e, nil)
@@ -132,12 +132,12 @@ func (x *index) applyAttempt(r *record, e *entry) {
 		e.open = true
 	case recordAmbiguous:
 		e.ambiguous++
-		e.lane.doubt(e, e.doubts+1)
+		e.lane.setUnresolved(e, e.unresolved+1)
 		e.open = false
-		x.tally.ambiguous(e.events)
+		x.counters.ambiguous(e.events)
 	case recordNote:
 		e.attempted = r.at
-		e.lane.doubt(e, r.doubts)
+		e.lane.setUnresolved(e, r.unresolved)
 		x.signal()
 	case recordAnswered:
 		e.open = false
@@ -147,7 +147,7 @@ func (x *index) applyAttempt(r *record, e *entry) {
 // applyResolved ends a batch. Its children take its place in the lane.
 func (x *index) applyResolved(r *record, s *segment, base int64) {
 	var behind *entry
-	x.forgetSpent(r.id)
+	x.forgetRequeued(r.id)
 	e := x.live[r.id]
 	if e != nil {
 		behind = e.next
@@ -159,7 +159,7 @@ func (x *index) applyResolved(r *record, s *segment, base int64) {
 	if e != nil {
 		x.remove(e)
 	}
-	x.tally.resolved(r.delivered, r.dead)
+	x.counters.resolved(r.delivered, r.dead)
 	x.signal()
 }
 
@@ -201,9 +201,9 @@ func (x *index) add(e, behind *entry) {
 		l.first = e
 	}
 	l.count, l.events = l.count+1, l.events+e.events
-	doubts := e.doubts
-	e.doubts = 0
-	l.doubt(e, doubts)
+	unresolved := e.unresolved
+	e.unresolved = 0
+	l.setUnresolved(e, unresolved)
 	l.ready.put(e)
 	x.live[e.id] = e
 	x.bytes += int64(e.length)
@@ -224,7 +224,7 @@ func (x *index) remove(e *entry) {
 		l.last = e.prev
 	}
 	l.count, l.events = l.count-1, l.events-e.events
-	l.doubt(e, 0)
+	l.setUnresolved(e, 0)
 	l.ready.take(e)
 	delete(x.live, e.id)
 	x.bytes -= int64(e.length)

@@ -15,7 +15,7 @@ func TestIndexIsSmall(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	x := newIndex(&tally{})
+	x := newIndex(&counters{})
 	s := &segment{}
 	for i := range count {
 		e := x.describe(&Batch{ID: BatchID{Position: Position(i)}, Lane: LaneKey{ServiceID: fmt.Sprint(i % 100)}, Sealed: time.Now(), OldestAccepted: time.Now()})
@@ -31,15 +31,15 @@ func TestIndexIsSmall(t *testing.T) {
 }
 
 func TestKnownMarks(t *testing.T) {
-	k := newKnown(90 * time.Second)
+	k := newDedupeSet(90 * time.Second)
 	for i := range 200 {
 		k.forget(int64(1000 + i))
-		k.add(mark{byte(i)}, int64(1000+i))
+		k.add(idHash{byte(i)}, int64(1000+i))
 		assert.LessOrEqual(t, k.size(), 90+90/generations+2)
 	}
 	for i := range 200 {
-		assert.Equal(t, i >= 110, k.has(mark{byte(i)}, 1200), i)
+		assert.Equal(t, i >= 110, k.has(idHash{byte(i)}, 1200), i)
 	}
-	assert.EqualValues(t, 1150, k.stamp(mark{150}))
-	assert.Zero(t, k.stamp(mark{201}))
+	assert.EqualValues(t, 1150, k.stamp(idHash{150}))
+	assert.Zero(t, k.stamp(idHash{201}))
 }

@@ -28,7 +28,7 @@ type Inspection struct {
 	InUse  bool      // a process holds the directory's lock
 	Holder string    // its process id, as far as it is known
 	spool  *Spool
-	glass  *glass
+	files  *readOnlyFS
 }
 
 // Inspect reads a data directory as Open would, also while a daemon uses it. Of the journal it sees what was
@@ -92,14 +92,14 @@ func InUse(dir string) (held bool, holder string, err error) {
 	return inUse(InspectOptions{Dir: dir, FS: disk.OS{}})
 }
 
-// read runs recovery over a glass. The journal is pinned first: then every event behind the last cut that the
+// read runs recovery over a readOnlyFS. The journal is pinned first: then every event behind the last cut that the
 // batch log will tell of is there, however many cuts are made meanwhile.
 func (in *Inspection) read(ctx context.Context, o InspectOptions) error {
 	if err := in.Close(); err != nil {
 		return err
 	}
-	in.spool, in.glass = lookingAt(ctx, o, "journal", "batches")
-	_, err := in.glass.ReadDir(filepath.Join(o.Dir, "journal"))
+	in.spool, in.files = lookingAt(ctx, o, "journal", "batches")
+	_, err := in.files.ReadDir(filepath.Join(o.Dir, "journal"))
 	if err == nil {
 		in.Found, _, err = in.spool.recover()
 	}
@@ -112,12 +112,12 @@ func (in *Inspection) read(ctx context.Context, o InspectOptions) error {
 	return nil
 }
 
-// lookingAt returns a spool that nothing was read of, behind a glass with some directories pinned.
-func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool, *glass) {
+// lookingAt returns a spool that nothing was read of, behind a readOnlyFS with some directories pinned.
+func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool, *readOnlyFS) {
 	for i := range pinned {
 		pinned[i] = filepath.Join(o.Dir, pinned[i])
 	}
-	g := newGlass(ctx, o.FS, pinned...)
+	g := newReadOnlyFS(ctx, o.FS, pinned...)
 	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil)
 	s.quarantine.looking = true
 	return s, g
@@ -125,11 +125,11 @@ func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool,
 
 // Close releases the files. What was asked before stays valid.
 func (in *Inspection) Close() error {
-	if in.glass == nil {
+	if in.files == nil {
 		return nil
 	}
-	g := in.glass
-	in.glass = nil
+	g := in.files
+	in.files = nil
 	return g.close()
 }
 

@@ -18,19 +18,19 @@ const (
 
 // journal keeps accepted events until they are cut. Its log's sequence numbers are Positions.
 type journal struct {
-	log    *segmentLog
-	tally  *tally
-	timing *timing
-	admit  func(bytes int) error // nil when there is room
-	maxIDs int
-	wake   chan struct{} // to the one tail: there is more
+	log      *segmentLog
+	counters *counters
+	timing   *timing
+	admit    func(bytes int) error // nil when there is room
+	maxIDs   int
+	wake     chan struct{} // to the one tail: there is more
 
 	mu     sync.Mutex // guards the fields below
 	groups grouper
-	known  *known          // nil: ids are not remembered
-	flight map[mark]*group // ids in groups that are not durable yet
-	uncut  []uncutMark     // ids behind the last cut, in order
-	gaps   []gap           // events behind the last cut that are lost
+	dedupe *dedupeSet        // nil: ids are not remembered
+	flight map[idHash]*group // ids in groups that are not durable yet
+	uncut  []uncutHash       // ids behind the last cut, in order
+	gaps   []gap             // events behind the last cut that are lost
 	closed error
 	failed error // of the last commit; nil when it was fine
 	size   int64 // bytes of events that are not cut
@@ -40,9 +40,9 @@ type journal struct {
 }
 
 // uncutMark is an id whose only durable place is the journal.
-type uncutMark struct {
+type uncutHash struct {
 	position Position
-	mark     mark
+	mark     idHash
 }
 
 // Append keeps events: it returns once every one that is not a duplicate is durable, in one frame with
@@ -53,7 +53,7 @@ func (s *Spool) Append(ctx context.Context, events []event.Event) (duplicates in
 	if len(events) == 0 {
 		return 0, nil
 	}
-	e := encode(events, s.journal.known != nil)
+	e := encode(events, s.journal.dedupe != nil)
 	defer e.release()
 	duplicates, err = s.journal.append(ctx, e)
 	if duplicates > 0 {
@@ -79,7 +79,7 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), maxFrame/2))
 	}
 	if err := j.admit(len(e.buf)); err != nil {
-		return 0, refused(isNoRoom(err), err)
+		return 0, refused(isNoSpace(err), err)
 	}
 	own, leads, waits, duplicates, err := j.place(e)
 	if err != nil {
@@ -97,7 +97,7 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 		}
 	}
 	if duplicates > 0 {
-		j.tally.duplicates(uint64(duplicates))
+		j.counters.duplicates(uint64(duplicates))
 	}
 	return duplicates, nil
 }
@@ -141,8 +141,8 @@ func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, du
 		return own, leads, nil, 0, nil
 	}
 	now := time.Now().Unix()
-	if j.known.forget(now); j.known.size()+len(j.flight)+len(e.marked) > j.maxIDs {
-		return nil, false, nil, 0, refused(true, fmt.Errorf("spool: %d event ids remembered: no memory for more until some expire", j.known.size()+len(j.flight)))
+	if j.dedupe.forget(now); j.dedupe.size()+len(j.flight)+len(e.marked) > j.maxIDs {
+		return nil, false, nil, 0, refused(true, fmt.Errorf("spool: %d event ids remembered: no memory for more until some expire", j.dedupe.size()+len(j.flight)))
 	}
 	fresh, waits := j.sift(e, now)
 	if duplicates = len(e.marked) - len(fresh); duplicates == e.count {
@@ -158,22 +158,22 @@ func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, du
 	return own, leads, waits, duplicates, nil
 }
 
-// claimed stands for the group of the request that is being placed.
-var claimed = new(group)
+// placing stands for the group of the request that is being placed.
+var placing = new(group)
 
 // sift returns the events with an id that nobody has kept or is keeping, and the groups in flight that
-// hold the others. An id is looked up and claimed under one lock, and known only with its event (I8).
-func (j *journal) sift(e *encoding, now int64) (fresh []markedEvent, waits []*group) {
+// hold the others. An id is looked up and placing under one lock, and known only with its event (I8).
+func (j *journal) sift(e *encoding, now int64) (fresh []hashedEvent, waits []*group) {
 	fresh = e.fresh[:0]
 	for _, m := range e.marked {
 		switch g := j.flight[m.mark]; {
-		case g == claimed: // earlier in this request
+		case g == placing: // earlier in this request
 		case g != nil:
 			if len(waits) == 0 || waits[len(waits)-1] != g {
 				waits = append(waits, g)
 			}
-		case !j.known.has(m.mark, now):
-			j.flight[m.mark] = claimed // fill puts the group here before the lock is given back
+		case !j.dedupe.has(m.mark, now):
+			j.flight[m.mark] = placing // fill puts the group here before the lock is given back
 			fresh = append(fresh, m)
 		}
 	}
@@ -182,7 +182,7 @@ func (j *journal) sift(e *encoding, now int64) (fresh []markedEvent, waits []*gr
 }
 
 // fill copies all but the duplicates into a group and claims the ids.
-func (j *journal) fill(own *group, e *encoding, fresh []markedEvent) {
+func (j *journal) fill(own *group, e *encoding, fresh []hashedEvent) {
 	from, next, skipped := 0, 0, 0
 	for _, m := range e.marked {
 		if next < len(fresh) && fresh[next].index == m.index {
@@ -205,11 +205,11 @@ func (j *journal) commit(led *group) {
 	j.groups.turn(led)
 	now := time.Now()
 	binary.LittleEndian.PutUint64(led.buf[frameHead:], uint64(now.UnixNano()))
-	binary.LittleEndian.PutUint64(led.buf[frameHead+8:], j.tally.snapshot().Duplicates)
+	binary.LittleEndian.PutUint64(led.buf[frameHead+8:], j.counters.snapshot().Duplicates)
 	err := unmet(led)
 	disk := err == nil
 	if disk {
-		err = j.log.commit(led.buf, led.count, func(at place) { j.settle(led, at, now.Unix()) })
+		err = j.log.commit(led.buf, led.count, func(at place) { j.bookGroup(led, at, now.Unix()) })
 	}
 	j.timing.group(led.count, len(led.buf), time.Since(led.begun), err)
 	j.mu.Lock()
@@ -242,15 +242,15 @@ func unmet(led *group) error {
 }
 
 // settle books a group that is durable, before any reader sees it: I8.
-func (j *journal) settle(led *group, at place, now int64) {
-	j.tally.accepted(uint64(led.count))
+func (j *journal) bookGroup(led *group, at place, now int64) {
+	j.counters.accepted(uint64(led.count))
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.size += int64(len(led.buf))
 	j.latest = max(j.latest, led.latest)
 	for _, id := range led.ids {
-		j.known.add(id.mark, now)
-		j.uncut = append(j.uncut, uncutMark{position: Position(at.first + uint64(id.event)), mark: id.mark})
+		j.dedupe.add(id.mark, now)
+		j.uncut = append(j.uncut, uncutHash{position: Position(at.first + uint64(id.event)), mark: id.mark})
 	}
 }
 

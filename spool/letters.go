@@ -28,16 +28,16 @@ const (
 type letters struct {
 	fs    disk.FS
 	root  string
-	room  *room
+	quota *diskQuota
 	count atomic.Int64
 
 	rejected *rejectedQuota // of letters of messages that were never acknowledged
 
 	live func(BatchID) bool // reports whether a batch has yet to end
 
-	mu      sync.Mutex       // guards the fields below
-	claimed map[string]bool  // being requeued or dropped, or requeued and not gone yet: not shown
-	ending  map[BatchID]bool // their letters are being written, or withdrawn: not shown
+	mu     sync.Mutex       // guards the fields below
+	locked map[string]bool  // being requeued or dropped, or requeued and not gone yet: not shown
+	ending map[BatchID]bool // their letters are being written, or withdrawn: not shown
 }
 
 func (l *letters) path(name string) string { return filepath.Join(l.root, lettersDir, name) }
@@ -71,6 +71,10 @@ func (l *letters) put(id string, letter letterFile) error {
 	}
 	data = append(data, '\n')
 	name, temporary := l.path(id+letterSuffix), l.path(id+unfinished)
+	kept, err := l.has(name)
+	if err != nil {
+		return err
+	}
 	f, err := l.fs.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -82,19 +86,22 @@ func (l *letters) put(id string, letter letterFile) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, l.fs.Remove(temporary))
 	}
-	if !l.has(name) {
+	if !kept {
 		l.charge(id, int64(len(data)))
 	}
 	return l.fs.Rename(temporary, name)
 }
 
-func (l *letters) has(name string) bool {
+// has reports whether there is a file of that name. It is in the quota then, and is charged once.
+func (l *letters) has(name string) (bool, error) {
 	f, err := l.fs.OpenFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return false
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	_ = f.Close()
-	return true
+	if err != nil {
+		return false, err
+	}
+	return true, f.Close()
 }
 
 // measure counts what is here from before, and removes what was not finished.
@@ -110,22 +117,29 @@ func (l *letters) measure() error {
 	return err
 }
 
-// withdraw removes the letters that are not meant. At start those are the ones of live batches: the record
-// that was to end them did not get to the disk, and what the sender decides next may be something else.
-func (l *letters) withdraw(unmeant func(batch BatchID, letter string) bool) error {
+// isStale lists the files of letters that are not meant. At a start those are the letters of live batches: the record that
+// was to end the batch did not get to the disk, and what the sender decides next may be something else.
+func (l *letters) stale(is func(batch BatchID, letter string) bool) (files []disk.Entry, err error) {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
-	withdrawn := false
 	for _, e := range entries {
-		id, ok := batchOfLetter(e.Name)
-		if !ok || !unmeant(id, strings.TrimSuffix(e.Name, letterSuffix)) {
-			continue
-		}
-		if err = errors.Join(err, l.fs.Remove(l.path(e.Name))); err == nil {
-			withdrawn = true
-			l.refund(e.Name, e.Size)
+		if id, ok := batchOfLetter(e.Name); ok && is(id, strings.TrimSuffix(e.Name, letterSuffix)) {
+			files = append(files, e)
 		}
 	}
-	if withdrawn {
+	return files, err
+}
+
+// withdraw removes files of letters. It returns once that is durable.
+func (l *letters) withdraw(files []disk.Entry) error {
+	var err error
+	for _, e := range files {
+		if failed := l.fs.Remove(l.path(e.Name)); failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		l.refund(e.Name, e.Size)
+	}
+	if len(files) > 0 {
 		err = errors.Join(err, l.fs.SyncDir(filepath.Join(l.root, lettersDir)))
 	}
 	return err

@@ -26,10 +26,10 @@ func OpenLetters(ctx context.Context, o InspectOptions) (*Letters, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("spool: dead letters: %w", err)
 	}
-	b.index.settle()
-	l.live = func(id BatchID) bool { return b.index.unmeant(id, "") }
-	for _, letter := range b.index.spentLetters() {
-		l.claimed[letter] = true
+	b.index.dropStaged()
+	l.live = func(id BatchID) bool { return b.index.isStale(id, "") }
+	for _, letter := range b.index.requeuedLetters() {
+		l.locked[letter] = true
 	}
 	return &Letters{spool: s}, nil
 }

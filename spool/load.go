@@ -6,8 +6,8 @@ import "fmt"
 // see Lose. A *ReadError says nothing about the batch, however often it comes: try again later (I17).
 func (s *Spool) Load(id BatchID) (*Batch, error) {
 	b := s.batches
-	b.moves.RLock()
-	defer b.moves.RUnlock()
+	b.compaction.RLock()
+	defer b.compaction.RUnlock()
 	b.index.mu.Lock()
 	e := b.index.live[id]
 	b.index.mu.Unlock()

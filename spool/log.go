@@ -23,11 +23,13 @@ type segmentLog struct {
 	segmentBytes int64
 	sync         SyncMode
 	keepSpare    bool // a preallocated file waits to become the next segment
-	room         *room
+	quota        *diskQuota
 	timing       *timing
 	health       health
 	presence     *presence
 	manifest     *manifest
+
+	repairs []func() error // what a start changes in this log, once it has read everything: see repair
 
 	// file and off are owned by whoever commits: the active segment, nil when there is none, and where
 	// its next frame goes.
@@ -146,7 +148,7 @@ func (l *segmentLog) create(size int64) error {
 	if last := l.last(); last != nil && last.first == s.first {
 		s.try = last.try + 1
 	}
-	file, err := l.claim(s)
+	file, err := l.createFile(s)
 	if err != nil {
 		return fmt.Errorf("new segment %s: %w", s.name(), err)
 	}
@@ -159,7 +161,7 @@ func (l *segmentLog) create(size int64) error {
 }
 
 // claim makes the file of a segment, out of the spare one if that is large enough.
-func (l *segmentLog) claim(s *segment) (_ disk.File, err error) {
+func (l *segmentLog) createFile(s *segment) (_ disk.File, err error) {
 	flag := os.O_RDWR | os.O_CREATE | os.O_TRUNC
 	if spare := l.takeSpare(s.size); spare > 0 {
 		if l.fs.Rename(l.path(spareName), l.path(s.name())) == nil {
@@ -174,11 +176,11 @@ func (l *segmentLog) claim(s *segment) (_ disk.File, err error) {
 		if err != nil {
 			_ = file.Close()
 			_ = l.fs.Remove(l.path(s.name()))
-			l.room.free(s.size)
+			l.quota.free(s.size)
 		}
 	}()
 	if flag&os.O_CREATE != 0 {
-		l.room.take(s.size)
+		l.quota.take(s.size)
 		if err = file.Allocate(s.size); err != nil {
 			return nil, err
 		}
@@ -225,7 +227,7 @@ func (l *segmentLog) shrink(end int64) {
 func (l *segmentLog) resize(s *segment, size int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.room.free(s.size - size)
+	l.quota.free(s.size - size)
 	s.size = size
 }
 

@@ -25,12 +25,12 @@ var manifestNames = [2]string{"manifest.a", "manifest.b"}
 // old as its last sync, at most two seconds before. It costs a commit one write into the page cache, of a file
 // that is not being synced, and its failure fails no commit.
 type manifest struct {
-	fs      disk.FS
-	dir     string
-	mode    SyncMode
-	tally   *tally
-	index   *index
-	renewal sync.Mutex // held by whoever replaces or syncs files
+	fs       disk.FS
+	dir      string
+	mode     SyncMode
+	counters *counters
+	index    *index
+	renewal  sync.Mutex // held by whoever replaces or syncs files
 
 	mu     sync.Mutex // guards the fields below
 	on     bool       // start was called, and close was not
@@ -59,7 +59,7 @@ func (m *manifest) note(kind logKind, e logExtent) {
 
 // figures takes the totals, which are of durable records only. mu is held.
 func (m *manifest) figures(batches bool) {
-	m.state.counts = m.tally.snapshot()
+	m.state.counts = m.counters.snapshot()
 	if batches {
 		m.index.mu.Lock()
 		m.state.committed, m.state.requeues = m.index.committed, m.index.requeues
@@ -125,11 +125,12 @@ func (m *manifest) trouble() error {
 	return m.failed
 }
 
-// start begins to keep the manifest, as things are now: whatever it said before is forgotten, so recovery has
-// to be done with it.
-func (m *manifest) start(state manifestState) {
+// start begins to keep the manifest, as things are now: whatever it said before is forgotten, so recovery has to be done
+// with it. It fails when files of an earlier life stay as they are: they would say of the next start that they know
+// everything that was acknowledged. Where there are none, it is trouble, and sync tries again.
+func (m *manifest) start(state manifestState) error {
 	if m == nil {
-		return
+		return nil
 	}
 	m.renewal.Lock()
 	defer m.renewal.Unlock()
@@ -139,9 +140,42 @@ func (m *manifest) start(state manifestState) {
 	m.on = true
 	m.mu.Unlock()
 	err := m.renew()
+	if err != nil {
+		if failed := m.overwrite(); failed != nil {
+			return fmt.Errorf("spool: write manifest: %w", errors.Join(err, failed))
+		}
+	}
 	m.mu.Lock()
 	m.failed = err
 	m.mu.Unlock()
+	return nil
+}
+
+// overwrite writes the state into the files that are there, durably. It needs no room: on a full disk no file can be
+// replaced. renewal is held.
+func (m *manifest) overwrite() error {
+	data := make([]byte, manifestBytes)
+	for _, name := range manifestNames {
+		file, err := m.fs.OpenFile(filepath.Join(m.dir, name), os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m.mu.Lock()
+		m.state.generation++
+		m.state.put(data)
+		m.mu.Unlock()
+		_, err = file.WriteAt(data, 0)
+		if err == nil && m.mode != Never {
+			err = file.Sync()
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close writes the last state, which says that the end was in good order.
@@ -236,7 +270,7 @@ func replaceFile(fs disk.FS, mode SyncMode, path string, data []byte) (file disk
 }
 
 // remembered is what the manifest said at a start.
-type remembered struct {
+type manifestFacts struct {
 	manifestState
 	known bool // there was one
 	exact bool // nothing that was acknowledged came after it
@@ -250,7 +284,7 @@ type remembered struct {
 
 // load reads both files. A file that is not there or does not hold is passed over, since the other one and the
 // logs go on without it; a file that cannot be read is an error.
-func (m *manifest) load() (r remembered, err error) {
+func (m *manifest) load() (r manifestFacts, err error) {
 	if m == nil {
 		return r, nil
 	}
@@ -308,9 +342,9 @@ func (l *segmentLog) extentOf(segments []*segment) logExtent {
 }
 
 // manifestState returns what the manifest says from now on.
-func (s *Spool) manifestState(id [16]byte, file disk.Identity) manifestState {
+func (s *Spool) manifestState(generation uint64, id [16]byte, file disk.Identity) manifestState {
 	return manifestState{
-		identity: id, boot: bootOf(s.fs), file: file, at: time.Now().UnixNano(), holes: s.batches.log.holes(),
+		generation: generation, identity: id, boot: bootOf(s.fs), file: file, at: time.Now().UnixNano(), holes: s.batches.log.holes(),
 		logs: [3]logExtent{s.journal.log.extentNow(), s.batches.log.extentNow(), s.ids.log.extentNow()},
 	}
 }

@@ -13,6 +13,7 @@ type Missing struct {
 	Log         string // journal, batches or ids
 	First, Last uint64 // sequence numbers: events in the journal, records in the batch log, ids in ids
 	Exact       bool   // otherwise more may be missing behind Last
+	oldest      bool   // it is all from before the first segment that is left: none of it is about a batch of a later one
 }
 
 // String says it for an operator.
@@ -45,12 +46,12 @@ func (l *segmentLog) holes() (found []hole) {
 // compareBatches finds what the batch log lost, as the manifest and the numbers tell. When its end is gone, the
 // totals of the manifest count, and the sequence numbers go on behind those that were seen (I6). It runs
 // after the batch log was read and before the journal is.
-func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
+func (s *Spool) compareBatches(r *manifestFacts, found *Recovery) error {
 	l := s.batches.log
 	short := r.known && r.logs[batchesLog-1].next > l.next
 	if short {
 		l.next = r.logs[batchesLog-1].next
-		s.tally.move(func(c *Counts) {
+		s.counters.update(func(c *Counts) {
 			c.Delivered, c.Dead = max(c.Delivered, r.counts.Delivered), max(c.Dead, r.counts.Dead)
 			c.Lost, c.Ambiguous = max(c.Lost, r.counts.Lost), max(c.Ambiguous, r.counts.Ambiguous)
 		})
@@ -61,12 +62,13 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
 			found.Missing = append(found.Missing, Missing{Log: l.dir, First: h.first, Last: h.last, Exact: h.last+1 < l.next || r.exact})
 		}
 	}
+	found.missOldest(l, r)
 	if short {
 		if err := s.distrustEnd(l, found); err != nil {
 			return err
 		}
 	}
-	s.tally.move(func(c *Counts) {
+	s.counters.update(func(c *Counts) {
 		if (r.copied || r.restored != "") && !r.closed {
 			// It was copied while it was in use, and its files are of different moments: what was accepted after
 			// the journal was copied is the original's.
@@ -78,9 +80,20 @@ func (s *Spool) compareBatches(r *remembered, found *Recovery) error {
 	return nil
 }
 
+// missOldest finds segments that are missing before the first one that is left. A manifest that is current was told of every
+// removal before it was made; an older one, or one that was copied beside files of another moment, tells nothing.
+func (found *Recovery) missOldest(l *segmentLog, r *manifestFacts) {
+	if !r.exact || r.copied || r.restored != "" || len(l.segments) == 0 {
+		return
+	}
+	if was, is := r.logs[l.kind-1].first, l.segments[0].first; was > 0 && was < is {
+		found.Missing = append(found.Missing, Missing{Log: l.dir, First: was, Last: is - 1, Exact: true, oldest: true})
+	}
+}
+
 // compareJournal finds what the journal lost. It runs after the journal was read: Accepted was known, so all
 // of it is counted already.
-func (s *Spool) compareJournal(r *remembered, found *Recovery) error {
+func (s *Spool) compareJournal(r *manifestFacts, found *Recovery) error {
 	l := s.journal.log
 	from, reached := uint64(s.batches.index.position())+1, uint64(1)
 	l.mu.Lock()
@@ -98,6 +111,7 @@ func (s *Spool) compareJournal(r *remembered, found *Recovery) error {
 			return err
 		}
 	}
+	found.missOldest(s.ids.log, r)
 	if ids := s.ids.log; r.known && r.logs[idsLog-1].next > ids.next {
 		found.Missing = append(found.Missing, Missing{Log: ids.dir, First: ids.next, Last: r.logs[idsLog-1].next - 1, Exact: r.exact})
 		return s.distrustEnd(ids, found)

@@ -15,7 +15,7 @@ type keeper struct {
 	book     *book
 	rng      *rand.Rand
 	disk     platform
-	accounts *spool.Accounts // of this life
+	accounts *spool.ChangeFeed // of this life
 	now      sums
 	booked   sums
 }
@@ -31,7 +31,7 @@ func (k *keeper) begin(s *spool.Spool) {
 	if k.accounts == nil {
 		k.now = k.booked
 		s.Booked(max(1, k.booked.next))
-		k.accounts = s.Accounts()
+		k.accounts = s.ChangeFeed()
 	}
 }
 
@@ -50,7 +50,7 @@ func (k *keeper) step(ctx context.Context, s *spool.Spool, wait time.Duration) b
 	if page.Missed {
 		k.book.fault("the accounts up to %d say that something is missing", page.Next)
 	}
-	for _, a := range page.Accounts {
+	for _, a := range page.Events {
 		k.now.add(&a)
 	}
 	k.now.next = max(k.now.next, page.Next)
@@ -72,9 +72,9 @@ func (k *keeper) end() {
 // balance reads what is left and compares the sums with the counts.
 func (k *keeper) balance(ctx context.Context, s *spool.Spool) {
 	k.begin(s)
-	for max(1, k.now.next) < s.AccountsEnd() { // 1: nothing was ever recorded
+	for max(1, k.now.next) < s.ChangesEnd() { // 1: nothing was ever recorded
 		if !k.step(ctx, s, time.Minute) {
-			k.book.fault("the accounts end at %d, the batch log at %d", k.now.next, s.AccountsEnd())
+			k.book.fault("the accounts end at %d, the batch log at %d", k.now.next, s.ChangesEnd())
 			return
 		}
 	}
@@ -92,14 +92,14 @@ func (k *keeper) balance(ctx context.Context, s *spool.Spool) {
 }
 
 // add follows one account.
-func (f *sums) add(a *spool.Account) {
+func (f *sums) add(a *spool.BatchEvent) {
 	n := events(a.Batch.Transactions)
 	switch a.Kind {
-	case spool.AccountSealed:
+	case spool.BatchSealed:
 		f.sealed += n
-	case spool.AccountRequeued:
+	case spool.BatchRequeued:
 		f.requeued += n
-	case spool.AccountEnded:
+	case spool.BatchEnded:
 		for _, child := range a.Children {
 			n -= events(child.Transactions)
 		}

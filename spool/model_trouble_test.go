@@ -139,7 +139,7 @@ func (h *history) start() (*spool.Spool, error) {
 	for tries := 0; ; tries++ {
 		s, _, err := spool.Open(spool.Options{
 			Dir: "data", FS: h.disk, MaxBytes: h.shape.quota, SegmentBytes: h.shape.segment, DedupeWindow: 24 * time.Hour,
-			Accounted: h.keeper != nil,
+			KeepChanges: h.keeper != nil,
 		})
 		if err == nil || !h.shape.troubled || h.disk.Stopped() || tries > startTries {
 			return s, err

@@ -5,9 +5,9 @@ var manifestMutants = []mutant{
 	{"manifest ahead of the sync", false, []change{{
 		"log.go", "	at, err := l.put(buf, count)\n",
 		"	l.mu.Lock()\n	early := l.extentOf(l.segments)\n	l.mu.Unlock()\n	early.next += uint64(count)\n" +
-			"	if l.kind == journalLog {\n		l.manifest.tally.move(func(c *Counts) { c.Accepted += uint64(count) })\n	}\n" +
+			"	if l.kind == journalLog {\n		l.manifest.counters.update(func(c *Counts) { c.Accepted += uint64(count) })\n	}\n" +
 			"	l.manifest.note(l.kind, early)\n" +
-			"	if l.kind == journalLog {\n		l.manifest.tally.move(func(c *Counts) { c.Accepted -= uint64(count) })\n	}\n" +
+			"	if l.kind == journalLog {\n		l.manifest.counters.update(func(c *Counts) { c.Accepted -= uint64(count) })\n	}\n" +
 			"	at, err := l.put(buf, count)\n",
 	}}},
 	{"manifest not written before the answer", false, []change{{
@@ -23,7 +23,7 @@ var manifestMutants = []mutant{
 		"missing.go", "		l.next = r.logs[batchesLog-1].next\n", "",
 	}}},
 	{"batches of a log without its end sent again", false, []change{{
-		"restore.go", "			a.hold = a.hold || m.Log == s.batches.log.dir\n", "			_ = m\n",
+		"restore.go", "			a.hold = a.hold || m.Log == s.batches.log.dir && !m.oldest\n", "			_ = m\n",
 	}}},
 	{"restored copy sent again", false, []change{{
 		"restore.go", "	case r.copied:\n", "	case false:\n",

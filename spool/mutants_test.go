@@ -80,18 +80,18 @@ var mutants = []mutant{
 		"letters.go", "		err = f.Sync()\n", "		err = nil\n",
 	}}},
 	{"keep the dead letters of live batches", false, []change{{
-		"spent.go", "	return x.live[batch] != nil || x.descends(batch)\n", "	return false\n",
+		"requeued.go", "	return x.live[batch] != nil || x.descendsLocked(batch)\n", "	return false\n",
 	}}},
 	{"forget that a letter was requeued", false, []change{{
-		"recovery.go", "		s.letters.claimed[letter] = true // until settle has removed it\n", "		s.batches.index.unpin(letter)\n",
+		"recovery.go", "		s.letters.locked[letter] = true // until removeRequeued has removed it\n", "		s.batches.index.unpin(letter)\n",
 	}}},
 	{"remove a letter before the record that requeues it", false, []change{{
-		"requeue.go", "	s.batches.moves.RLock()\n", "	for _, f := range files {\n\t\t_ = s.letters.remove(f.ID)\n\t}\n	s.batches.moves.RLock()\n",
+		"requeue.go", "	s.batches.compaction.RLock()\n", "	for _, f := range files {\n\t\t_ = s.letters.remove(f.ID)\n\t}\n	s.batches.compaction.RLock()\n",
 	}}},
 	{"forget how many were requeued", false, []change{{
 		"batches.go", "n := b.index.requeued(); n > 0 {", "n := b.index.requeued(); n > 1<<60 {",
 	}, {
-		"spent.go", "	x.requeues = max(x.requeues, uint64(r.entry.id.Position))\n", "",
+		"requeued.go", "	x.requeues = max(x.requeues, uint64(r.entry.id.Position))\n", "",
 	}}},
 	{"take a failed read for a torn end", false, []change{{
 		"reader.go", "	return r.log.trouble(r.segment, r.scan.failed, err)\n", "	return errNoFrame\n",
@@ -110,6 +110,6 @@ var mutants = []mutant{
 		"quarantine.go", "		return fmt.Errorf(\"%d damaged bytes", "		_ = fmt.Errorf(\"%d damaged bytes",
 	}}},
 	{"requeue without the figures", false, []change{{
-		"spent.go", "	x.tally.requeued(r.entry.events)\n", "",
+		"requeued.go", "	x.counters.requeued(r.entry.events)\n", "",
 	}}},
 }

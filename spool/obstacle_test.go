@@ -102,10 +102,10 @@ func TestMissingDirectoryOfLettersProvesNothing(t *testing.T) {
 	s.letters.fs = letters
 	_, err = s.Requeue([]string{page[0].ID}, time.Time{})
 	require.NoError(t, err)
-	assert.Len(t, s.batches.index.spentLetters(), 1, "its record is kept as long as its file may be there")
+	assert.Len(t, s.batches.index.requeuedLetters(), 1, "its record is kept as long as its file may be there")
 	letters.back = true
-	s.sweepSpent()
-	assert.Empty(t, s.batches.index.spentLetters())
+	s.removeRequeued()
+	assert.Empty(t, s.batches.index.requeuedLetters())
 	s, _ = reopen(t, s, o)
 	assert.Equal(t, Counts{Accepted: 1, Pending: 1}, checkLaw(t, s, 0))
 }

@@ -49,9 +49,9 @@ type Options struct {
 	DedupeWindow time.Duration // how long an event id is remembered; 0: ids are ignored
 	MaxIDs       int           // most event ids remembered; 0: 2,000,000 (about 40 bytes of memory each)
 
-	// Accounted keeps what Spool.Accounts reads until Spool.Booked says that it was booked, or ended batches take up
+	// KeepChanges keeps what Spool.ChangeFeed reads until Spool.Booked says that it was booked, or ended batches take up
 	// an eighth of MaxBytes (without a quota, 1 GiB).
-	Accounted bool
+	KeepChanges bool
 
 	// Trouble, when not nil, is told when something about the directory begins to be wrong while it is open, and
 	// when that is over. It is called by one goroutine at a time and must not block.

@@ -65,10 +65,10 @@ func (s *Spool) Bury(origin, serviceID string, o Original, payload []byte, why R
 func (s *Spool) admitOriginal(o Original) error {
 	need, reserve := 2*int64(len(o.Payload))+4096, s.batches.log.segmentBytes
 	if !o.Rejected {
-		return s.room.admit(need, reserve)
+		return s.quota.admit(need, reserve)
 	}
-	if left := s.room.diskLeft(); left < need+reserve {
-		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d", left, s.room.minFree)
+	if left := s.quota.diskLeft(); left < need+reserve {
+		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d", left, s.quota.minFree)
 	}
 	return s.letters.rejected.admit(need)
 }

@@ -23,7 +23,7 @@ const (
 type quarantine struct {
 	fs      disk.FS
 	root    string
-	room    *room
+	quota   *diskQuota
 	bytes   atomic.Int64
 	looking bool       // nothing is set aside: this only looks at a directory
 	keeping sync.Mutex // held while one range is copied: two readers may come upon the same damage
@@ -82,7 +82,7 @@ func (q *quarantine) keep(name string, l *segmentLog, s *segment, from, to int64
 
 func (q *quarantine) add(n int64) {
 	q.bytes.Add(n)
-	q.room.take(n)
+	q.quota.take(n)
 }
 
 // copyRange copies bytes that were read before. Where that does not work now, nothing is made up for them.
@@ -100,21 +100,20 @@ func copyRange(target, source disk.File, from, to int64) error {
 	return nil
 }
 
-// keepFile moves a whole file here, and returns its new name.
-func (q *quarantine) keepFile(l *segmentLog, s *segment) (string, error) {
-	kept := filepath.Join(quarantineDir, l.dir+"-"+s.name())
+// keepFile moves a whole file here, under a name relative to the data directory. It returns once that is durable.
+func (q *quarantine) keepFile(l *segmentLog, s *segment, kept string) error {
 	if q.looking {
-		return kept, nil
+		return nil
 	}
 	err := q.fs.Rename(l.path(s.name()), filepath.Join(q.root, kept))
 	if err == nil {
 		err = errors.Join(q.fs.SyncDir(filepath.Join(q.root, quarantineDir)), l.syncDir())
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s, written by another version, cannot be moved to %s/: %w", s.name(), quarantineDir, err)
+		return fmt.Errorf("%s, written by another version, cannot be moved to %s/: %w", s.name(), quarantineDir, err)
 	}
 	q.add(s.size)
-	return kept, nil
+	return nil
 }
 
 // has reports whether a file of that size is here.

@@ -31,84 +31,6 @@ func lived(t *testing.T) (o Options, d *disktest.Disk, counts Counts) {
 	return o, d, counts
 }
 
-// An error of the disk during one start ends that start, and takes nothing away: the next one finds everything.
-func TestStartThatCannotReadTakesNothingAway(t *testing.T) {
-	for _, log := range []string{"journal", "batches", "ids"} {
-		for name, trouble := range map[string]struct {
-			on, name string
-			err      error
-		}{
-			"reads":    {"read", log + "/", syscall.EIO},
-			"opening":  {"open", log + "/", syscall.EMFILE},
-			"a file":   {"open", log + "/0", os.ErrPermission},
-			"listing":  {"list", log, syscall.EIO},
-			"vanished": {"open", log + "/0", syscall.ENOENT},
-		} {
-			t.Run(log+"/"+name, func(t *testing.T) {
-				o, d, counts := lived(t)
-				before := durable(d)
-				f := &failing{FS: d}
-				f.fail(trouble.on, trouble.name, trouble.err)
-				o.FS = f
-				_, _, err := Open(o)
-				require.ErrorIs(t, err, trouble.err, "the start fails and says why")
-				for name, data := range before {
-					if strings.HasSuffix(name, segmentSuffix) && strings.Contains(name, log+"/") {
-						assert.Equal(t, data, d.Durable(name), name)
-					}
-				}
-				f.fail("", "", nil)
-				s, found := open(t, o)
-				assert.Empty(t, found.Torn)
-				assert.Empty(t, found.Damaged)
-				assert.Equal(t, counts, checkLaw(t, s, 0))
-				assert.Equal(t, 2, appendAll(t, s, identified("a", "j")), "no id is forgotten")
-			})
-		}
-	}
-}
-
-func durable(d *disktest.Disk) map[string][]byte {
-	all := make(map[string][]byte)
-	for _, name := range d.Files() {
-		all[name] = d.Durable(name)
-	}
-	return all
-}
-
-// The same for every single operation of a start: one that fails, alone or with all behind it, takes nothing away, whether
-// the start ends there or not.
-func TestStartWithAnyFailedReadTakesNothingAway(t *testing.T) {
-	o, d, counts := lived(t)
-	ended := 0
-	for _, once := range []bool{true, false} {
-		for n := 0; ; n++ {
-			f := &failing{FS: d.Kill()}
-			f.fail("open read list", "", syscall.EIO)
-			f.skip, f.once = n, once
-			o.FS = f
-			s, found, err := Open(o)
-			hits := f.hits
-			f.fail("", "", nil)
-			if err != nil {
-				require.ErrorIs(t, err, syscall.EIO)
-				ended++
-				s, found, err = Open(o)
-			}
-			require.NoError(t, err)
-			require.Empty(t, found.Torn, "operation %d", n)
-			require.Empty(t, found.Damaged, "operation %d", n)
-			require.Equal(t, counts, checkLaw(t, s, 0), "operation %d", n)
-			require.Equal(t, 2, appendAll(t, s, identified("a", "j")))
-			require.NoError(t, s.Close())
-			if hits == 0 {
-				break
-			}
-		}
-	}
-	assert.Greater(t, ended, 30)
-}
-
 // Whatever keeps a running spool from reading, and for however long: it waits, and reads all of it afterwards.
 func TestRunningReadersWaitForTheDisk(t *testing.T) {
 	for name, trouble := range map[string]struct {
@@ -121,9 +43,9 @@ func TestRunningReadersWaitForTheDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &failing{FS: disktest.New(disktest.Options{})}
-			s, id := oneBatch(t, Options{Dir: "data", FS: f, Accounted: true}, 10)
+			s, id := oneBatch(t, Options{Dir: "data", FS: f, KeepChanges: true}, 10)
 			appendAll(t, s, someEvents(10))
-			tail, accounts := s.Tail(), s.Accounts()
+			tail, accounts := s.Tail(), s.ChangeFeed()
 			defer func() { assert.NoError(t, tail.Close()); assert.NoError(t, accounts.Close()) }()
 
 			f.fail(trouble.on, ".seg", trouble.err)
@@ -152,7 +74,7 @@ func TestRunningReadersWaitForTheDisk(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, found)
 			assert.False(t, accounts.page.Missed)
-			assert.Len(t, accounts.page.Accounts, 1)
+			assert.Len(t, accounts.page.Events, 1)
 			checkLaw(t, s, 0)
 			assert.Eventually(t, func() bool { return s.Ready() == nil }, 10*time.Second, 10*time.Millisecond)
 		})
@@ -162,10 +84,10 @@ func TestRunningReadersWaitForTheDisk(t *testing.T) {
 // The reader of accounts may be in the middle of a frame when a batch that it needs cannot be read.
 func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 	f := &failing{FS: disktest.New(disktest.Options{})}
-	s, id := oneBatch(t, Options{Dir: "data", FS: f, Accounted: true}, 10)
+	s, id := oneBatch(t, Options{Dir: "data", FS: f, KeepChanges: true}, 10)
 	appendAll(t, s, someEvents(5))
 	second := cutAll(t, s)[0]
-	first := s.Accounts()
+	first := s.ChangeFeed()
 	page, err := first.Next(t.Context())
 	require.NoError(t, err)
 	begin := page.Next
@@ -179,7 +101,7 @@ func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 	require.NoError(t, s.Ambiguous(id))
 	require.NoError(t, s.Resolve(second, delivered(BatchInfo{Transactions: 5})))
 
-	again := s.Accounts() // knows the batches by their place only
+	again := s.ChangeFeed() // knows the batches by their place only
 	defer func() { _ = again.Close() }()
 	for at := range 12 {
 		f.mu.Lock()
@@ -192,11 +114,11 @@ func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 		require.ErrorIs(t, err, syscall.EIO)
 	}
 	f.fail("", "", nil)
-	var kinds []AccountKind
+	var kinds []BatchEventKind
 	for found := err == nil; ; {
 		if found {
 			assert.False(t, again.page.Missed)
-			for _, a := range again.page.Accounts {
+			for _, a := range again.page.Events {
 				kinds = append(kinds, a.Kind)
 			}
 		}
@@ -205,7 +127,7 @@ func TestAccountsGoOnWhereTheyWereInterrupted(t *testing.T) {
 			break
 		}
 	}
-	assert.Equal(t, []AccountKind{AccountAmbiguous, AccountEnded}, kinds, "each once")
+	assert.Equal(t, []BatchEventKind{BatchAmbiguous, BatchEnded}, kinds, "each once")
 }
 
 // Bits that are wrong in one reading and right in the next were never wrong on the disk.

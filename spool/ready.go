@@ -104,8 +104,8 @@ func (l *lane) newest(limit int) []*entry {
 }
 
 // doubt sets how many attempts at a batch have an outcome that nobody knows and nobody decided about.
-func (l *lane) doubt(e *entry, doubts uint32) {
-	switch was, is := e.doubts&heldBit != 0, doubts&heldBit != 0; {
+func (l *lane) setUnresolved(e *entry, attempts uint32) {
+	switch was, is := e.unresolved&heldBit != 0, attempts&heldBit != 0; {
 	case is && !was:
 		l.held++
 		l.inHeld += e.events
@@ -114,14 +114,14 @@ func (l *lane) doubt(e *entry, doubts uint32) {
 		l.inHeld -= e.events
 	}
 	switch {
-	case e.doubts == 0 && doubts > 0:
+	case e.unresolved == 0 && attempts > 0:
 		l.doubtful++
 		l.inDoubt += e.events
-	case e.doubts > 0 && doubts == 0:
+	case e.unresolved > 0 && attempts == 0:
 		l.doubtful--
 		l.inDoubt -= e.events
 	}
-	e.doubts = doubts
+	e.unresolved = attempts
 }
 
 // Due returns at most limit live batches of a lane that are not set aside, the one whose oldest
@@ -169,9 +169,9 @@ func (s *Spool) arrange(id BatchID, do func(*ready, *entry)) {
 	}
 }
 
-// Pardon records that the doubts about a batch, if there are any, need not keep it from being sent. It
+// ClearUnresolved records that the doubts about a batch, if there are any, need not keep it from being sent. It
 // returns once that is durable.
-func (s *Spool) Pardon(id BatchID) error {
+func (s *Spool) ClearUnresolved(id BatchID) error {
 	x := s.batches.index
 	x.mu.Lock()
 	e := x.live[id]
@@ -183,8 +183,8 @@ func (s *Spool) Pardon(id BatchID) error {
 	return s.batches.note(r)
 }
 
-// LaneDoubts returns how many live batches of a lane have doubts, and how many events are in them.
-func (s *Spool) LaneDoubts(key LaneKey) (batches int, events uint64) {
+// LaneUnresolved returns how many live batches of a lane have doubts, and how many events are in them.
+func (s *Spool) LaneUnresolved(key LaneKey) (batches int, events uint64) {
 	x := s.batches.index
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -212,15 +212,15 @@ func (s *Spool) LaneHeld(key LaneKey) (batches int, events uint64) {
 // Held returns the live batches behind a batch that are not to be sent until an operator decides, at most
 // limit, in the order of their ids.
 func (s *Spool) Held(behind BatchID, limit int) []BatchInfo {
-	return s.doubtful(behind, limit, func(e *entry) bool { return e.doubts&heldBit != 0 })
+	return s.selected(behind, limit, func(e *entry) bool { return e.unresolved&heldBit != 0 })
 }
 
-// Doubtful returns the live batches with doubts behind a batch, at most limit, in the order of their ids.
-func (s *Spool) Doubtful(behind BatchID, limit int) []BatchInfo {
-	return s.doubtful(behind, limit, func(e *entry) bool { return e.doubts > 0 })
+// Unresolved returns the live batches with doubts behind a batch, at most limit, in the order of their ids.
+func (s *Spool) Unresolved(behind BatchID, limit int) []BatchInfo {
+	return s.selected(behind, limit, func(e *entry) bool { return e.unresolved > 0 })
 }
 
-func (s *Spool) doubtful(behind BatchID, limit int, is func(*entry) bool) []BatchInfo {
+func (s *Spool) selected(behind BatchID, limit int, is func(*entry) bool) []BatchInfo {
 	x := s.batches.index
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -73,19 +73,19 @@ func TestDoubts(t *testing.T) {
 		require.NoError(t, s.Attempt(id, at))
 		require.NoError(t, s.Ambiguous(id))
 	}
-	require.NoError(t, s.Pardon(first))
-	require.NoError(t, s.batches.forward(s.batches.index.live[first]))
-	require.NoError(t, s.batches.forward(s.batches.index.live[second]))
+	require.NoError(t, s.ClearUnresolved(first))
+	require.NoError(t, s.batches.copyForward(s.batches.index.live[first]))
+	require.NoError(t, s.batches.copyForward(s.batches.index.live[second]))
 	for range 2 {
-		batches, events := s.LaneDoubts(key)
+		batches, events := s.LaneUnresolved(key)
 		assert.Equal(t, 1, batches)
 		assert.EqualValues(t, 1, events)
-		doubtful := s.Doubtful(BatchID{}, 10)
+		doubtful := s.Unresolved(BatchID{}, 10)
 		require.Len(t, doubtful, 1)
 		assert.Equal(t, second, doubtful[0].ID)
 		assert.Equal(t, 1, doubtful[0].Doubts)
 		assert.True(t, at.Equal(doubtful[0].Attempted))
-		assert.Empty(t, s.Doubtful(second, 10))
+		assert.Empty(t, s.Unresolved(second, 10))
 		require.NoError(t, s.Close())
 		s, _ = open(t, Options{Dir: dir})
 	}
@@ -93,6 +93,6 @@ func TestDoubts(t *testing.T) {
 	require.NoError(t, s.Close()) // nobody saw the outcome
 	s, found := open(t, Options{Dir: dir})
 	assert.Equal(t, 1, found.Unanswered)
-	assert.Len(t, s.Doubtful(BatchID{}, 10), 2)
-	assert.ErrorIs(t, s.Pardon(BatchID{Position: 99}), ErrUnknownBatch)
+	assert.Len(t, s.Unresolved(BatchID{}, 10), 2)
+	assert.ErrorIs(t, s.ClearUnresolved(BatchID{Position: 99}), ErrUnknownBatch)
 }

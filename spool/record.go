@@ -45,15 +45,15 @@ type record struct {
 	events  uint64   // cut: how many events are in them
 	nothing uint64   // cut: how many had nothing to report
 
-	at        int64    // attempt, note: Unix nanoseconds
-	doubts    uint32   // note
-	delivered uint64   // resolved, in events
-	dead      uint64   // resolved, in events
-	letters   uint64   // resolved, dead letter files
-	entry     *entry   // batch, moved, requeued
-	letter    string   // requeued: the dead letter's id
-	number    uint64   // requeues
-	children  []*entry // resolved
+	at         int64    // attempt, note: Unix nanoseconds
+	unresolved uint32   // note
+	delivered  uint64   // resolved, in events
+	dead       uint64   // resolved, in events
+	letters    uint64   // resolved, dead letter files
+	entry      *entry   // batch, moved, requeued
+	letter     string   // requeued: the dead letter's id
+	number     uint64   // requeues
+	children   []*entry // resolved
 }
 
 // openRecord leaves room for a record's head; closeRecord fills it in.
@@ -117,7 +117,7 @@ func (r *record) append(dst []byte) []byte {
 	case recordRequeues:
 		dst = binary.AppendUvarint(dst, r.number)
 	case recordNote:
-		dst = binary.AppendVarint(binary.AppendUvarint(appendID(dst, r.id), uint64(r.doubts)), r.at)
+		dst = binary.AppendVarint(binary.AppendUvarint(appendID(dst, r.id), uint64(r.unresolved)), r.at)
 	default:
 		dst = appendID(dst, r.id)
 	}
@@ -146,7 +146,7 @@ func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 	case recordAttempt:
 		r.id, r.at = d.id(), d.varint()
 	case recordNote:
-		r.id, r.doubts, r.at = d.id(), uint32(d.uvarint()), d.varint()
+		r.id, r.unresolved, r.at = d.id(), uint32(d.uvarint()), d.varint()
 	case recordAmbiguous, recordAnswered, recordLost, recordAccount:
 		r.id = d.id()
 	case recordResolved:

@@ -101,7 +101,7 @@ func (r *Recovery) heldLines() (lines []string) {
 
 // recover rebuilds everything in RAM from disk: batches, then ids, then what of the journal is behind the
 // last cut.
-func (s *Spool) recover() (*Recovery, *remembered, error) {
+func (s *Spool) recover() (*Recovery, *manifestFacts, error) {
 	known, err := s.manifest.load() // before the logs, which may grow while they are looked into
 	if err != nil {
 		return nil, nil, err
@@ -115,7 +115,7 @@ func (s *Spool) recover() (*Recovery, *remembered, error) {
 }
 
 // readLogs reads the logs one after the other, and compares each with what the manifest remembers.
-func (s *Spool) readLogs(known *remembered, found *Recovery) error {
+func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
 	for _, dir := range []string{"journal", "batches", "ids", lettersDir, quarantineDir} {
 		if err := makeDir(s.fs, filepath.Join(s.dir, dir)); err != nil {
 			return err
@@ -133,12 +133,13 @@ func (s *Spool) readLogs(known *remembered, found *Recovery) error {
 	if err := s.compareBatches(known, found); err != nil {
 		return err
 	}
-	s.batches.index.settle()
-	if err := s.letters.withdraw(s.batches.index.unmeant); err != nil {
+	s.batches.index.dropStaged()
+	withdrawn, err := s.letters.stale(s.batches.index.isStale)
+	if err != nil {
 		return fmt.Errorf("spool: dead letters: %w", err)
 	}
-	for _, letter := range s.batches.index.spentLetters() {
-		s.letters.claimed[letter] = true // until settle has removed it
+	for _, letter := range s.batches.index.requeuedLetters() {
+		s.letters.locked[letter] = true // until removeRequeued has removed it
 	}
 	if err := s.ids.log.open(0, s.quarantine, found, s.ids.visit); err != nil {
 		return err
@@ -149,7 +150,20 @@ func (s *Spool) readLogs(known *remembered, found *Recovery) error {
 	if err := s.compareJournal(known, found); err != nil {
 		return err
 	}
-	s.settle(found)
+	return s.repair(found, withdrawn)
+}
+
+// repair changes the directory to what was found in it. Everything was read before (I17).
+func (s *Spool) repair(found *Recovery, withdrawn []disk.Entry) error {
+	for _, log := range [...]*segmentLog{s.batches.log, s.ids.log, s.journal.log} {
+		if err := log.repair(); err != nil {
+			return err
+		}
+	}
+	if err := s.letters.withdraw(withdrawn); err != nil {
+		return fmt.Errorf("spool: dead letters: %w", err)
+	}
+	s.finishRecovery(found)
 	return nil
 }
 
@@ -210,19 +224,19 @@ func (b *batches) replay(s *segment, _ frame, offset int64, payload []byte, _ bo
 
 // settle forgets the batches of a cut whose record is not there, and those beside the live batch that they
 // were split from: the record of that split is damaged, and the next one will use their ids again.
-func (x *index) settle() {
+func (x *index) dropStaged() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.unstage()
 	for id, e := range x.live {
-		if x.descends(id) {
+		if x.descendsLocked(id) {
 			x.remove(e)
 		}
 	}
 }
 
 // descends reports whether a batch that the given one was split from is live. mu is held.
-func (x *index) descends(id BatchID) bool {
+func (x *index) descendsLocked(id BatchID) bool {
 	for id.Path != 0 {
 		id.Path >>= 4
 		if x.live[id] != nil {
@@ -261,12 +275,12 @@ func (s *Spool) replayJournal(found *Recovery) error {
 	}
 	// I6: what was accepted is never numbered again, even if the journal's end is gone. As far as a cut has
 	// not taken it over, it is lost.
-	j.log.next = max(j.log.next, uint64(committed)+1, s.tally.snapshot().Accepted+1)
+	j.log.next = max(j.log.next, uint64(committed)+1, s.counters.snapshot().Accepted+1)
 	if j.log.next > expected {
 		j.gaps = append(j.gaps, gap{Position(expected), Position(j.log.next - 1)})
 	}
 	pending += s.batches.index.pending()
-	found.Lost, found.Undone = s.tally.settle(j.log.next-1, pending)
+	found.Lost, found.Undone = s.counters.reconcile(j.log.next-1, pending)
 	return nil
 }
 
@@ -274,8 +288,8 @@ func (s *Spool) replayJournal(found *Recovery) error {
 func (j *journal) replay(f frame, payload []byte, from Position) {
 	accepted := time.Unix(0, int64(binary.LittleEndian.Uint64(payload))).Unix()
 	duplicates := binary.LittleEndian.Uint64(payload[8:])
-	j.tally.move(func(c *Counts) { c.Duplicates = max(c.Duplicates, duplicates) })
-	if j.known == nil {
+	j.counters.update(func(c *Counts) { c.Duplicates = max(c.Duplicates, duplicates) })
+	if j.dedupe == nil {
 		return
 	}
 	d := decoder{data: payload[groupPrefix:]}
@@ -283,7 +297,7 @@ func (j *journal) replay(f frame, payload []byte, from Position) {
 	for p := Position(f.first); p < Position(f.next()) && d.err == nil; p++ {
 		if m, marked := d.event(&v); marked && p >= from && d.err == nil {
 			j.remember(m, accepted)
-			j.uncut = append(j.uncut, uncutMark{position: p, mark: m})
+			j.uncut = append(j.uncut, uncutHash{position: p, mark: m})
 		}
 	}
 }
@@ -299,15 +313,12 @@ func (x *index) pending() (n uint64) {
 }
 
 // settle does what can wait until everything is known: none of it has to succeed.
-func (s *Spool) settle(found *Recovery) {
-	committed := s.batches.index.position()
-	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(committed)+1 })
-	_ = s.batches.drop()
+func (s *Spool) finishRecovery(found *Recovery) {
 	s.batches.log.refillSpare()
 	s.ids.log.refillSpare()
 	found.Unanswered, found.Unknown = s.batches.answerOpen()
-	s.sweepSpent()
-	found.Committed, found.Counts = committed, s.tally.snapshot()
+	s.removeRequeued()
+	found.Committed, found.Counts = s.Committed(), s.counters.snapshot()
 	found.Batches = len(s.batches.index.live)
 }
 

@@ -65,16 +65,14 @@ func (l *segmentLog) list(q *quarantine, found *Recovery) error {
 		}
 		s := &segment{first: first, try: try, size: e.Size, end: segmentHead, next: first}
 		foreign, err := l.foreign(s)
-		if err == nil && foreign {
-			err = l.setAside(s, q, found)
-		}
 		if err != nil {
 			return err
 		}
 		if foreign {
+			l.setAside(s, q, found)
 			continue
 		}
-		l.room.take(s.size)
+		l.quota.take(s.size)
 		l.segments = append(l.segments, s)
 	}
 	slices.SortFunc(l.segments, func(a, b *segment) int {
@@ -95,13 +93,22 @@ func (l *segmentLog) foreign(s *segment) (bool, error) {
 	return checkHead(head, l.kind) == headForeign || s.misnamed(head, l.kind), nil
 }
 
-func (l *segmentLog) setAside(s *segment, q *quarantine, found *Recovery) error {
-	why := l.whyForeign(s)
-	kept, err := q.keepFile(l, s)
-	if err != nil {
-		return err
+// setAside leaves a file of another format out of the log. repair moves it to quarantine/.
+func (l *segmentLog) setAside(s *segment, q *quarantine, found *Recovery) {
+	kept := filepath.Join(quarantineDir, l.dir+"-"+s.name())
+	found.Refused = append(found.Refused, fmt.Sprintf("%s: %s, not read, kept %s", filepath.Join(l.dir, s.name()), l.whyForeign(s), kept))
+	l.repairs = append(l.repairs, func() error { return q.keepFile(l, s, kept) })
+}
+
+// repair makes the changes that reading the log called for. It is called once everything of the directory was read: a start
+// that fails before has changed nothing (I17). A crash between two of them leaves what the next start finds again.
+func (l *segmentLog) repair() error {
+	for _, change := range l.repairs {
+		if err := change(); err != nil {
+			return fmt.Errorf("spool: recover %s: %w", l.dir, err)
+		}
 	}
-	found.Refused = append(found.Refused, fmt.Sprintf("%s: %s, not read, kept %s", filepath.Join(l.dir, s.name()), why, kept))
+	l.repairs = nil
 	return nil
 }
 
@@ -144,7 +151,10 @@ func (r *replay) run() error {
 	}
 	s.end, s.next = max(r.off, segmentHead), r.next
 	if r.limit == math.MaxUint64 {
-		return r.settle(made)
+		if !r.closed && s.size < made { // unless a write failed just before the process ended, it was shortened
+			r.found.Short = append(r.found.Short, r.span(s.size, made))
+		}
+		r.log.repairs = append(r.log.repairs, r.closeNewest)
 	}
 	return nil
 }
@@ -160,30 +170,23 @@ func (r *replay) checkHead() (made int64, err error) {
 }
 
 // settle ends the newest segment, and makes it durable.
-func (r *replay) settle(made int64) error {
+func (r *replay) closeNewest() error {
 	file, err := r.log.fs.OpenFile(r.log.path(r.segment.name()), os.O_RDWR, 0)
 	if err != nil {
 		return r.log.trouble(r.segment, span{}, err)
 	}
-	r.finish(file, made)
+	r.finish(file)
 	// A process that was killed leaves in the page cache what it did not live to sync. From here on it
 	// counts as accepted, so it has to be as durable as what was acknowledged (I2).
 	err = r.log.syncFile(file)
 	return errors.Join(err, file.Close())
 }
 
-// finish closes the newest segment, of which nobody knows whether the process that wrote it was done: with
-// a footer, so that the next start knows, and without the rest of its reservation. A file that ends before
-// its reservation without a footer was shortened, unless a write failed just before the process ended.
-func (r *replay) finish(file disk.File, made int64) {
+// finish closes the newest segment, whose process may have been killed: with a footer, so that the next start knows its
+// end, and without the rest of its reservation.
+func (r *replay) finish(file disk.File) {
 	s := r.segment
-	if r.closed {
-		return
-	}
-	if s.size < made {
-		r.found.Short = append(r.found.Short, r.span(s.size, made))
-	}
-	if s.torn {
+	if r.closed || s.torn {
 		return
 	}
 	footer := make([]byte, frameHead)

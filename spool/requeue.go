@@ -26,14 +26,14 @@ func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err e
 	if len(ids) > maxLetters {
 		return nil, fmt.Errorf("spool: requeue: %d dead letters at once: at most %d", len(ids), maxLetters)
 	}
-	s.sweepSpent()
+	s.removeRequeued()
 	var files []letterFile
 	for _, id := range ids {
-		letter, claimErr := s.letters.claim(id)
+		letter, claimErr := s.letters.lock(id)
 		if claimErr == nil {
 			claimErr = letter.check()
 			if claimErr != nil {
-				s.letters.release(id)
+				s.letters.unlock(id)
 			}
 		}
 		if claimErr != nil {
@@ -49,14 +49,14 @@ func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err e
 		some, logErr := s.revive(files, restamp)
 		if logErr != nil {
 			for _, f := range files {
-				s.letters.release(f.ID)
+				s.letters.unlock(f.ID)
 			}
 			err = errors.Join(err, fmt.Errorf("spool: requeue: %d of %d letters stay: %w", len(files), len(files)+len(done), logErr))
 			break
 		}
 		done, files = append(done, some...), files[len(some):]
 	}
-	s.sweepSpent()
+	s.removeRequeued()
 	return done, err
 }
 
@@ -82,11 +82,11 @@ func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error
 		records = append(records, logged{record: &record{kind: recordRequeued, letter: f.ID, entry: e}})
 		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID})
 	}
-	if err := s.room.admit(int64(len(data)), s.batches.log.segmentBytes); err != nil {
+	if err := s.quota.admit(int64(len(data)), s.batches.log.segmentBytes); err != nil {
 		return nil, err
 	}
-	s.batches.moves.RLock()
-	defer s.batches.moves.RUnlock()
+	s.batches.compaction.RLock()
+	defer s.batches.compaction.RUnlock()
 	return done, s.batches.append(data, records)
 }
 
@@ -133,13 +133,13 @@ func (s *Spool) Drop(ids []string) (dropped []DeadLetter, err error) {
 		return nil, fmt.Errorf("spool: drop: %d dead letters at once: at most %d", len(ids), maxLetters)
 	}
 	for _, id := range ids {
-		letter, claimErr := s.letters.claim(id)
+		letter, claimErr := s.letters.lock(id)
 		if errors.Is(claimErr, errNoLetter) {
 			letter, claimErr = letterFile{DeadLetter: DeadLetter{ID: id}}, nil
 		}
 		if claimErr == nil {
 			claimErr = s.letters.remove(id)
-			s.letters.release(id)
+			s.letters.unlock(id)
 		}
 		if claimErr != nil {
 			err = errors.Join(err, fmt.Errorf("spool: drop dead letter %s: %w", id, claimErr))
@@ -153,19 +153,19 @@ func (s *Spool) Drop(ids []string) (dropped []DeadLetter, err error) {
 	return dropped, err
 }
 
-// sweepSpent removes the files of letters that were requeued, and lets go of the segments that say so once
+// removeRequeued removes the files of letters that were requeued, and lets go of the segments that say so once
 // that is durable. What cannot be removed stays hidden, and is tried again by the next call and the next start.
 //
 // Another frame goes first. Its figures count the letters as pending, so that what damage takes of the record
 // before it is lost, and counted; were that record the last one, its damage would leave them dead without files.
-func (s *Spool) sweepSpent() {
+func (s *Spool) removeRequeued() {
 	x := s.batches.index
-	spent := x.spentLetters()
-	if len(spent) == 0 || s.batches.append(nil, nil) != nil {
+	requeued := x.requeuedLetters()
+	if len(requeued) == 0 || s.batches.append(nil, nil) != nil {
 		return
 	}
 	var gone, missing []string
-	for _, letter := range spent {
+	for _, letter := range requeued {
 		switch err := s.letters.remove(letter); {
 		case err == nil:
 			gone = append(gone, letter)
@@ -179,6 +179,6 @@ func (s *Spool) sweepSpent() {
 	}
 	for _, letter := range gone {
 		x.unpin(letter)
-		s.letters.release(letter)
+		s.letters.unlock(letter)
 	}
 }

@@ -209,7 +209,7 @@ func TestLettersOfALiveBatchAreNotRequeued(t *testing.T) {
 
 // The bytes of the two records are a promise: a directory is read by the versions to come.
 func TestRequeueFormat(t *testing.T) {
-	x := newIndex(&tally{})
+	x := newIndex(&counters{})
 	b := &Batch{
 		ID: BatchID{Position: 3, Index: requeuedIndex}, Lane: LaneKey{ServiceID: "1001"}, Sealed: time.Unix(0, 1), OldestAccepted: time.Unix(0, 1),
 		Transactions: []Transaction{{Events: 7, Transaction: threescale.Transaction{

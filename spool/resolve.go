@@ -61,7 +61,7 @@ func (r *Resolution) Apply(b *Batch) error {
 // read gives ErrDamaged, but only when some of its transactions are not delivered.
 func (s *Spool) Resolve(id BatchID, r Resolution) error {
 	b := s.batches
-	b.moves.RLock()
+	b.compaction.RLock()
 	e, err := b.hold(id)
 	if err == nil {
 		defer s.letters.end(id)()
@@ -72,7 +72,7 @@ func (s *Spool) Resolve(id BatchID, r Resolution) error {
 			s.withdraw(e, r)
 		}
 	}
-	b.moves.RUnlock()
+	b.compaction.RUnlock()
 	if err == nil {
 		s.tidy()
 	}
@@ -119,12 +119,15 @@ func (s *Spool) withdraw(e *entry, r Resolution) {
 	for i := range r.Dead {
 		meant[letterID(e.id, r.Dead[i].Index)] = true
 	}
-	_ = s.letters.withdraw(func(batch BatchID, letter string) bool { return batch == e.id && !meant[letter] })
+	files, err := s.letters.stale(func(batch BatchID, letter string) bool { return batch == e.id && !meant[letter] })
+	if err == nil {
+		_ = s.letters.withdraw(files)
+	}
 }
 
 // finishBatch writes the record, with the children in it, and before it what it does not say of the others.
 func (s *Spool) finishBatch(rec *record, batch *Batch, r Resolution) error {
-	buf, records := appendAccount(nil, batch, r)
+	buf, records := appendChange(nil, batch, r)
 	begin := len(buf)
 	buf = appendID(openRecord(buf, recordResolved), rec.id)
 	for _, v := range [...]uint64{rec.delivered, rec.dead, rec.letters, uint64(len(r.Children))} {
@@ -201,8 +204,8 @@ func (r *Resolution) check(e *entry) error {
 // nothing (I17).
 func (s *Spool) Lose(id BatchID) error {
 	b := s.batches
-	b.moves.RLock()
-	defer b.moves.RUnlock()
+	b.compaction.RLock()
+	defer b.compaction.RUnlock()
 	e, err := b.hold(id)
 	if err != nil {
 		return err

@@ -58,15 +58,15 @@ type adoption struct {
 
 // adoption finds out whether what is unresolved here may have been resolved: the directory is a copy, or its
 // batch log lost records.
-func (s *Spool) adoption(r *remembered, found *Recovery) (a adoption) {
+func (s *Spool) adoption(r *manifestFacts, found *Recovery) (a adoption) {
 	switch {
 	case r.restored != "":
-		a.hold, a.upTo = r.restored != restoredResendWord, Position(s.tally.snapshot().Accepted)
+		a.hold, a.upTo = r.restored != restoredResendWord, Position(s.counters.snapshot().Accepted)
 	case r.copied:
-		a.hold, a.upTo = true, Position(s.tally.snapshot().Accepted)
+		a.hold, a.upTo = true, Position(s.counters.snapshot().Accepted)
 	default:
 		for _, m := range found.Missing {
-			a.hold = a.hold || m.Log == s.batches.log.dir
+			a.hold = a.hold || m.Log == s.batches.log.dir && !m.oldest
 		}
 		a.upTo = s.Committed()
 	}
@@ -78,7 +78,7 @@ func (s *Spool) adoption(r *remembered, found *Recovery) (a adoption) {
 
 // adopt makes the directory this one. Until the manifest is started each step is found to do again after a
 // crash, and doing it again changes nothing.
-func (s *Spool) adopt(r *remembered, found *Recovery) error {
+func (s *Spool) adopt(r *manifestFacts, found *Recovery) error {
 	if s.manifest == nil {
 		return nil
 	}
@@ -97,13 +97,15 @@ func (s *Spool) adopt(r *remembered, found *Recovery) error {
 		}
 	}
 	found.Identity = fmt.Sprintf("%x", id)
-	s.manifest.start(s.manifestState(id, file))
+	if err := s.manifest.start(s.manifestState(r.generation, id, file)); err != nil {
+		return err
+	}
 	if r.restored != "" {
 		if err := errors.Join(s.fs.Remove(filepath.Join(s.dir, RestoredName)), s.fs.SyncDir(s.dir)); err != nil {
 			return fmt.Errorf("spool: remove %s: %w", RestoredName, err)
 		}
 	}
-	found.Counts, found.Committed, found.Batches = s.tally.snapshot(), s.Committed(), len(s.batches.index.live)
+	found.Counts, found.Committed, found.Batches = s.counters.snapshot(), s.Committed(), len(s.batches.index.live)
 	return nil
 }
 
@@ -122,10 +124,10 @@ func (s *Spool) hold(upTo Position) (events uint64, err error) {
 	}
 	for _, e := range s.batches.index.live {
 		events += e.events
-		if e.doubts&heldBit != 0 {
+		if e.unresolved&heldBit != 0 {
 			continue
 		}
-		note := &record{kind: recordNote, id: e.id, doubts: e.doubts | heldBit, at: e.attempted}
+		note := &record{kind: recordNote, id: e.id, unresolved: e.unresolved | heldBit, at: e.attempted}
 		records = append(records, logged{record: note, offset: len(data)})
 		if data = note.append(data); len(records) == notesPerFrame {
 			if err := flush(); err != nil {

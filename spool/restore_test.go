@@ -141,6 +141,34 @@ func TestManifestThatCannotBeWritten(t *testing.T) {
 	assert.False(t, found.Rebuilt)
 }
 
+// A start that can leave no word in the manifest of an earlier life fails: that one was closed in good order, and would say
+// of whatever is missing later that it is all. A full disk is no such case: the files are written where they are.
+func TestStartBesideAManifestThatCannotBeWritten(t *testing.T) {
+	d := disktest.New(disktest.Options{})
+	o := Options{Dir: "data", FS: d}
+	s, _ := open(t, o)
+	appendAll(t, s, someEvents(3))
+	require.NoError(t, s.Close())
+
+	d.Inject(disktest.Fault{On: disktest.Changing, Name: "manifest", Times: -1})
+	_, _, err := Open(o)
+	require.ErrorContains(t, err, "spool: write manifest: ")
+	d.Heal()
+
+	d.Inject(disktest.Fault{On: disktest.Changing, Name: newSuffix, Times: -1})
+	s, _ = open(t, o)
+	require.Error(t, s.manifest.trouble())
+	d.Heal()
+	onDisk, err := s.manifest.load()
+	require.NoError(t, err)
+	assert.False(t, onDisk.closed, "what an earlier life said is gone")
+	d = d.Kill()
+	o.FS = d
+	s, found := open(t, o)
+	assert.False(t, found.Rebuilt)
+	assert.Equal(t, Counts{Accepted: 3, Pending: 3}, checkLaw(t, s, 0))
+}
+
 // One of the two files is enough; without both, the logs alone are believed.
 func TestManifestThatIsMissing(t *testing.T) {
 	for missing := range 3 {

@@ -113,7 +113,7 @@ func (l *segmentLog) dropWhile(done func(*segment) bool) error {
 		}
 		l.mu.Lock()
 		l.segments = l.segments[1:]
-		l.room.free(oldest.size)
+		l.quota.free(oldest.size)
 		l.mu.Unlock()
 	}
 }
@@ -180,11 +180,11 @@ func (l *segmentLog) refillSpare() error {
 	if err != nil {
 		return l.noSpare(err)
 	}
-	l.room.take(size)
+	l.quota.take(size)
 	if err := file.Allocate(size); err != nil {
 		_ = file.Close()
 		_ = l.fs.Remove(l.path(spareName))
-		l.room.free(size)
+		l.quota.free(size)
 		return l.noSpare(err)
 	}
 	_ = file.Close()
@@ -199,7 +199,7 @@ func (l *segmentLog) noSpare(err error) error {
 	name := filepath.Join(l.dir, spareName)
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return noRoom{fmt.Errorf("spool: disk is full: no reserve for draining: %w", err)}
+		return noSpace{fmt.Errorf("spool: disk is full: no reserve for draining: %w", err)}
 	case errors.Is(err, syscall.EISDIR):
 		return fmt.Errorf("spool: %s: is a directory: move it away: %w", name, err)
 	}

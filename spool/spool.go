@@ -42,8 +42,8 @@ type Spool struct {
 	manifest    *manifest // nil: the disk keeps nothing that is not synced
 	closing     sync.Once
 	stopKeeping func()
-	room        *room
-	tally       *tally
+	quota       *diskQuota
+	counters    *counters
 	timing      *timing
 	quarantine  *quarantine
 	letters     *letters
@@ -92,46 +92,49 @@ func (s *Spool) begin(tell func(Trouble)) (*Recovery, error) {
 	if err := s.adopt(known, found); err != nil {
 		return nil, err
 	}
+	// Only now, when the manifest is told first: a segment that went before would be missed by the start after a kill.
+	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(s.Committed())+1 })
+	_ = s.batches.removeEnded()
 	s.startKeeping(tell)
 	return found, nil
 }
 
 // build puts the parts together; nothing is read yet.
 func build(o Options, here *presence) *Spool {
-	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, presence: here, tally: &tally{}, timing: newTiming(), stopKeeping: func() {}}
+	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, presence: here, counters: &counters{}, timing: newTiming(), stopKeeping: func() {}}
 	if o.FS.Boot() != "" {
-		s.manifest = &manifest{fs: o.FS, dir: o.Dir, mode: o.Sync, tally: s.tally}
+		s.manifest = &manifest{fs: o.FS, dir: o.Dir, mode: o.Sync, counters: s.counters}
 	}
-	s.room = &room{fs: o.FS, dir: o.Dir, quota: o.MaxBytes, minFree: o.MinFreeBytes}
-	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, room: s.room}
+	s.quota = &diskQuota{fs: o.FS, dir: o.Dir, most: o.MaxBytes, minFree: o.MinFreeBytes}
+	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, quota: s.quota}
 	s.letters = &letters{
-		fs: o.FS, root: o.Dir, room: s.room, rejected: newRejectedQuota(o), claimed: make(map[string]bool), ending: make(map[BatchID]bool),
+		fs: o.FS, root: o.Dir, quota: s.quota, rejected: newRejectedQuota(o), locked: make(map[string]bool), ending: make(map[BatchID]bool),
 		live: func(id BatchID) bool { return s.batches.known(id) == nil },
 	}
 	part := func(dir string, kind logKind, bytes int64, spare bool) *segmentLog {
 		return &segmentLog{
 			fs: o.FS, root: o.Dir, dir: dir, kind: kind, segmentBytes: max(bytes, leastSegment), sync: o.Sync,
-			keepSpare: spare, room: s.room, timing: s.timing, presence: here, manifest: s.manifest,
+			keepSpare: spare, quota: s.quota, timing: s.timing, presence: here, manifest: s.manifest,
 		}
 	}
-	s.batches = &batches{log: part("batches", batchesLog, o.SegmentBytes/4, true), index: newIndex(s.tally), tally: s.tally, wake: make(chan struct{}, 1)}
-	if o.Accounted {
+	s.batches = &batches{log: part("batches", batchesLog, o.SegmentBytes/4, true), index: newIndex(s.counters), counters: s.counters, wake: make(chan struct{}, 1)}
+	if o.KeepChanges {
 		s.batches.booked.Store(1)
 	}
-	if s.batches.spare = o.MaxBytes / accountsQuota; o.MaxBytes == 0 {
-		s.batches.spare = accountsSpare
+	if s.batches.spare = o.MaxBytes / changesQuota; o.MaxBytes == 0 {
+		s.batches.spare = changesSpare
 	}
 	s.batches.groups = grouper{mu: &s.batches.mu, prefix: totalsBytes}
 	if s.manifest != nil {
 		s.manifest.index = s.batches.index
 	}
 	s.journal = &journal{
-		log: part("journal", journalLog, o.SegmentBytes, false), tally: s.tally, timing: s.timing, maxIDs: o.MaxIDs,
-		admit: s.admit, wake: make(chan struct{}, 1), flight: make(map[mark]*group),
+		log: part("journal", journalLog, o.SegmentBytes, false), counters: s.counters, timing: s.timing, maxIDs: o.MaxIDs,
+		admit: s.admit, wake: make(chan struct{}, 1), flight: make(map[idHash]*group),
 	}
 	s.journal.groups = grouper{mu: &s.journal.mu, prefix: groupPrefix}
 	if o.DedupeWindow > 0 {
-		s.journal.known = newKnown(o.DedupeWindow)
+		s.journal.dedupe = newDedupeSet(o.DedupeWindow)
 	}
 	s.ids = &ids{log: part("ids", idsLog, o.SegmentBytes/8, o.DedupeWindow > 0), journal: s.journal}
 	return s
@@ -153,14 +156,14 @@ func (s *Spool) admit(bytes int) error {
 	if s.journal.log.remaining() < need+frameHead*2+groupPrefix {
 		need += s.journal.log.segmentBytes
 	}
-	return s.room.admit(need, s.reserve(uncut))
+	return s.quota.admit(need, s.reserve(uncut))
 }
 
 // reserve is how many bytes draining may take while so many are not cut yet.
 func (s *Spool) reserve(uncut int64) int64 { return uncut + s.batches.log.segmentBytes }
 
 // Counts returns one consistent snapshot.
-func (s *Spool) Counts() Counts { return s.tally.snapshot() }
+func (s *Spool) Counts() Counts { return s.counters.snapshot() }
 
 // readyBytes is what has to fit before the spool calls itself ready: a request of a few dozen events. With
 // less, the gap at the end of a segment would make it ready for events smaller than any.

@@ -26,7 +26,7 @@ type Usage struct {
 // Usage returns a snapshot.
 func (s *Spool) Usage() Usage {
 	u := Usage{
-		Bytes: s.room.used.Load(), QuotaBytes: s.room.quota,
+		Bytes: s.quota.used.Load(), QuotaBytes: s.quota.most,
 		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
 		Sync: s.mode, Commits: s.timing.snapshot(), ReadErrors: make(map[string]uint64),
 	}
@@ -39,11 +39,11 @@ func (s *Spool) Usage() Usage {
 	u.Unreadable = s.Unreadable()
 	s.journal.mu.Lock()
 	u.UncutBytes, u.Latest = s.journal.size, s.journal.latest
-	if s.journal.known != nil {
-		u.IDs = s.journal.known.size()
+	if s.journal.dedupe != nil {
+		u.IDs = s.journal.dedupe.size()
 	}
 	s.journal.mu.Unlock()
-	u.FreeBytes = max(0, s.room.left()-s.reserve(u.UncutBytes))
+	u.FreeBytes = max(0, s.quota.left()-s.reserve(u.UncutBytes))
 	u.Batches, u.OldestAge = s.batches.index.age(time.Now())
 	return u
 }

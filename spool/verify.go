@@ -65,8 +65,8 @@ type verification struct {
 	spool   *Spool
 	each    func(FileReport) error
 	verdict Verdict
-	known   remembered // what the manifest said before the logs were read
-	done    int64      // bytes of files that are finished
+	known   manifestFacts // what the manifest said before the logs were read
+	done    int64         // bytes of files that are finished
 	total   int64
 }
 

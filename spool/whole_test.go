@@ -169,6 +169,38 @@ func TestBatchLogMissing(t *testing.T) {
 	}
 }
 
+// The oldest segment of the batch log is gone: its events are lost and the range is named, and the batches of later segments,
+// about which it said nothing, are sent.
+func TestBatchLogLostItsBeginning(t *testing.T) {
+	for how, end := range ends {
+		t.Run(how, func(t *testing.T) {
+			o := Options{Dir: t.TempDir(), SegmentBytes: minSegment}
+			s, _ := open(t, o)
+			for range 60 {
+				appendAll(t, s, someEvents(20))
+				cutAll(t, s)
+			}
+			segments := segmentsOf(t, o, "batches")
+			require.Greater(t, len(segments), 2)
+			pending := sendable(s)
+			end(t, s)
+			first, _, ok := parseSegmentName(filepath.Base(segments[1]))
+			require.True(t, ok)
+			require.NoError(t, os.Remove(segments[0]))
+			s, found := open(t, o)
+			require.Len(t, found.Missing, 1)
+			assert.Equal(t, Missing{Log: "batches", First: 1, Last: first - 1, Exact: true, oldest: true}, found.Missing[0])
+			lost := s.Counts().Lost
+			assert.Positive(t, lost)
+			c := checkLaw(t, s, lost)
+			assert.Equal(t, pending-lost, sendable(s), "the rest is sent")
+			s, found = reopen(t, s, o)
+			assert.Empty(t, found.Missing, "it is said once")
+			assert.Equal(t, c, checkLaw(t, s, lost))
+		})
+	}
+}
+
 func TestBatchLogLostItsEnd(t *testing.T) {
 	for _, bytes := range []int{40, 200, 1000} {
 		for how, end := range ends {
@@ -181,7 +213,7 @@ func TestBatchLogLostItsEnd(t *testing.T) {
 				cutAll(t, s)
 				deliver(t, s)
 				assert.Equal(t, Counts{Accepted: 25, Delivered: 25}, s.Counts())
-				next := s.AccountsEnd()
+				next := s.ChangesEnd()
 				end(t, s)
 				zeroTail(t, segmentsOf(t, o, "batches")[0], bytes)
 				s, found := open(t, o)
@@ -192,7 +224,7 @@ func TestBatchLogLostItsEnd(t *testing.T) {
 				require.NotEmpty(t, found.Missing)
 				assert.Equal(t, "batches", found.Missing[0].Log)
 				assert.Equal(t, next-1, found.Missing[0].Last)
-				assert.GreaterOrEqual(t, s.AccountsEnd(), next, "no number that a reader of accounts saw is used again")
+				assert.GreaterOrEqual(t, s.ChangesEnd(), next, "no number that a reader of accounts saw is used again")
 				s, _ = reopen(t, s, o)
 				assert.Equal(t, c, checkLaw(t, s, 0))
 				assert.Zero(t, sendable(s))
@@ -224,7 +256,7 @@ func TestOldCopyIsNotSentAgain(t *testing.T) {
 	assert.Zero(t, found.Held, "it is this directory now")
 	assert.EqualValues(t, 3, sendable(s))
 	for _, b := range s.Batches() {
-		require.NoError(t, s.Pardon(b.ID))
+		require.NoError(t, s.ClearUnresolved(b.ID))
 	}
 	assert.EqualValues(t, 28, sendable(s))
 }

@@ -30,6 +30,43 @@ func TestTablePrintsAsItGoes(t *testing.T) {
 	assert.Equal(t, tableRows, strings.Count(out.String(), "\n"))
 }
 
+// Numbers are set to the right below their heading, a colour takes no width, and no line ends in blanks.
+func TestColumns(t *testing.T) {
+	var out strings.Builder
+	s := NewScreen(Options{Out: &out, Err: &out, Colour: true})
+	table := s.Table("STATE", "EVENTS", "WHY")
+	table.Row(Cell{"held", Red}, 12, "x")
+	table.Row(Cell{"flowing", Green}, uint64(1234567), "")
+	table.Flush()
+	assert.Equal(t, "STATE     EVENTS  WHY\n\x1b[31mheld\x1b[0m          12  x\n\x1b[32mflowing\x1b[0m  1234567\n", out.String())
+}
+
+// A listing is a table for people and objects for programs.
+func TestList(t *testing.T) {
+	for _, json := range []bool{true, false} {
+		var out strings.Builder
+		list := NewScreen(Options{Out: &out, JSON: json}).List("ID")
+		assert.NoError(t, list.Add(map[string]int{"id": 7}, 7))
+		list.End()
+		assert.Equal(t, map[bool]string{true: "{\"id\":7}\n", false: "ID\n 7\n"}[json], out.String())
+	}
+}
+
+// A progress line is drawn for a person alone, and is gone before a result is printed.
+func TestProgress(t *testing.T) {
+	for _, person := range []bool{true, false} {
+		var out, err strings.Builder
+		s := NewScreen(Options{Out: &out, Err: &err, Person: person})
+		s.Progress("reading", 7, 0)
+		assert.Empty(t, err.String())
+		s.Progress("reading", 15, 30)
+		assert.Equal(t, person, strings.Contains(err.String(), "reading [###############...............]  50%"))
+		s.Printf("done\n")
+		assert.Equal(t, person, strings.HasSuffix(err.String(), "\r\x1b[K"))
+		assert.Equal(t, "done\n", out.String())
+	}
+}
+
 func TestTime(t *testing.T) {
 	assert.Equal(t, "-", Time(time.Time{}))
 	assert.Equal(t, "-", Time(time.Unix(0, 0)))

@@ -102,7 +102,7 @@ func (b *bookkeeper) figures() *console.Ledger {
 	if !s.Earliest.IsZero() {
 		out.Earliest = s.Earliest.Unix()
 	}
-	if latest := b.spool.AccountsEnd(); latest > s.Next {
+	if latest := b.spool.ChangesEnd(); latest > s.Next {
 		out.Behind = latest - s.Next
 	}
 	return out

@@ -212,21 +212,6 @@ func (p *Partition) Apply(services []event.Service) (changed []string) {
 // SetMetrics replaces which metrics authorizations of services may name; their credentials stay.
 func (p *Partition) SetMetrics(services []event.Service) { p.authorizer.SetServices(services) }
 
-// Flush returns once what was accepted before is sealed and was tried, or ctx ends, or the partition stops.
-func (p *Partition) Flush(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(p.ending, func() { cancel(ErrStopping) })()
-	upTo, err := p.batcher.Flush(ctx)
-	if err == nil {
-		err = p.sender.Tried(ctx, upTo)
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
 // Pending returns how many events are on disk and not delivered.
 func (p *Partition) Pending() uint64 { return p.spool.Counts().Pending }
 

@@ -38,13 +38,13 @@ func newBench(b *testing.B, lazy bool) *bench {
 	return &bench{B: b, url: "nats://" + server.Address(), client: client, spool: s}
 }
 
-// open opens the bus that is measured.
-func (b *bench) open(stream string) *ingestnats.Bus {
+// open opens the bridge that is measured.
+func (b *bench) open(stream string) *ingestnats.Bridge {
 	h := ingest.NewHandler(ingest.Options{Services: []ingest.Service{{ID: "1001"}}, Journal: b.spool})
 	m, err := ingestnats.Open(ingestnats.Options{URL: b.url, Subject: "usage.>", Stream: stream, Durable: "reporterd", Handler: h})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = m.Stop(context.Background()) })
-	require.Eventually(b, func() bool { return m.Trouble() == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(b, func() bool { return m.Health() == nil }, 10*time.Second, time.Millisecond)
 	return m
 }
 

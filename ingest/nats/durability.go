@@ -14,32 +14,32 @@ import (
 	"go.uber.org/zap"
 )
 
-// SyncOptions are what a SyncWatch is made of.
+// SyncOptions of WatchSync.
 type SyncOptions struct {
-	// Monitors are the servers' monitoring addresses, http or https, without a path. None: nobody can be asked.
+	// Monitors are the servers' monitoring addresses, http or https, without a path. None: the setting cannot be known.
 	Monitors []string
 	Client   *http.Client  // nil: one with a timeout of 5 s
-	Every    time.Duration // between two looks; 0: 5 min
+	Every    time.Duration // the interval; 0: 5 min
 	Log      *zap.Logger   // nil: none
 }
 
-// SyncWatch knows for how long JetStream's servers may keep what they acknowledged off their disks, which is
-// what a power failure can take with it. WatchSync makes one, Stop ends it.
+// SyncWatch asks JetStream's servers how long after the acknowledgement they sync a message to disk, which is how much a power
+// failure can lose. WatchSync returns one, Stop ends it.
 //
-// JetStream itself does not say it: its servers do, at /varz of their monitoring address, as sync_always and
+// The JetStream API does not tell it. The servers do, at /varz of their monitoring address, as sync_always and
 // sync_interval. nats-server acknowledges before it syncs unless sync_interval is "always"; its default is 2 min.
 type SyncWatch struct {
-	o    SyncOptions
-	end  context.CancelFunc
-	over chan struct{} // closed when the goroutine has ended
+	options SyncOptions
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when the goroutine has ended
 
-	mu      sync.Mutex // guards what follows
-	known   bool
-	longest time.Duration
-	trouble string // why nobody could be asked, or what was warned about; logged once
+	mu         sync.Mutex // guards what follows
+	known      bool
+	longest    time.Duration
+	lastLogged string // the state that was logged last, so that it is logged once
 }
 
-// WatchSync asks now and then, in a goroutine of its own that Stop ends. It returns at once.
+// WatchSync asks every SyncOptions.Every, in a goroutine that Stop ends. It returns at once.
 func WatchSync(o SyncOptions) *SyncWatch {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: 5 * time.Second}
@@ -50,31 +50,31 @@ func WatchSync(o SyncOptions) *SyncWatch {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	ctx, end := context.WithCancel(context.Background())
-	w := &SyncWatch{o: o, end: end, over: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &SyncWatch{options: o, cancel: cancel, done: make(chan struct{})}
 	go w.run(ctx)
 	return w
 }
 
 func (w *SyncWatch) run(ctx context.Context) {
-	defer close(w.over)
-	if len(w.o.Monitors) == 0 {
-		w.o.Log.Warn("whether the NATS servers sync to disk before they acknowledge cannot be known: name their monitoring " +
+	defer close(w.done)
+	if len(w.options.Monitors) == 0 {
+		w.options.Log.Warn("whether the NATS servers sync to disk before they acknowledge cannot be known: name their monitoring " +
 			"addresses in nats.monitor_urls, and let them have sync_interval: always")
 		return
 	}
 	for {
 		w.look(ctx)
 		select {
-		case <-time.After(w.o.Every):
+		case <-time.After(w.options.Every):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// Longest returns the longest time that an acknowledged message may be off the disk of a server; 0: none. Not
-// known when a server has not been asked successfully.
+// Longest returns the longest time between the acknowledgement of a message and its sync to disk; 0: it is synced first. It is
+// not known until every server has answered once.
 func (w *SyncWatch) Longest() (longest time.Duration, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,55 +83,55 @@ func (w *SyncWatch) Longest() (longest time.Duration, known bool) {
 
 // Stop ends the goroutine and returns once it has ended.
 func (w *SyncWatch) Stop() {
-	w.end()
-	<-w.over
+	w.cancel()
+	<-w.done
 }
 
-// look asks every server once. One that does not answer leaves what is known as it was: its settings change
-// only with its configuration.
+// look asks every server once. When one does not answer, the result of the last look stays: settings change only with a
+// server's configuration.
 func (w *SyncWatch) look(ctx context.Context) {
-	longest, trouble := time.Duration(0), ""
-	for _, url := range w.o.Monitors {
-		interval, err := syncInterval(ctx, w.o.Client, url)
+	longest, server := time.Duration(0), ""
+	for _, url := range w.options.Monitors {
+		interval, err := syncInterval(ctx, w.options.Client, url)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			w.note("cannot ask "+url, func(l *zap.Logger) { l.Warn("cannot ask how a NATS server syncs", zap.Error(err)) })
+			w.logOnce("cannot ask "+url, func(l *zap.Logger) { l.Warn("cannot ask how a NATS server syncs", zap.Error(err)) })
 			return
 		}
 		if interval > longest {
-			longest, trouble = interval, url
+			longest, server = interval, url
 		}
 	}
 	w.mu.Lock()
 	w.known, w.longest = true, longest
 	w.mu.Unlock()
 	if longest == 0 {
-		w.note("synced", func(l *zap.Logger) { l.Info("the NATS servers sync to disk before they acknowledge") })
+		w.logOnce("synced", func(l *zap.Logger) { l.Info("the NATS servers sync to disk before they acknowledge") })
 		return
 	}
-	w.note(trouble, func(l *zap.Logger) {
+	w.logOnce(server, func(l *zap.Logger) {
 		l.Warn("the NATS servers acknowledge before they sync to disk: a power failure can lose what they acknowledged. "+
-			"Set sync_interval: always in their jetstream block", zap.String("server", trouble), zap.Duration("at_most", longest))
+			"Set sync_interval: always in their jetstream block", zap.String("server", server), zap.Duration("at_most", longest))
 	})
 }
 
-// note logs what is news.
-func (w *SyncWatch) note(news string, say func(*zap.Logger)) {
+// logOnce calls say unless state is the one that was logged last.
+func (w *SyncWatch) logOnce(state string, say func(*zap.Logger)) {
 	w.mu.Lock()
-	same := w.trouble == news
-	w.trouble = news
+	same := w.lastLogged == state
+	w.lastLogged = state
 	w.mu.Unlock()
 	if !same {
-		say(w.o.Log)
+		say(w.options.Log)
 	}
 }
 
-// maxVarz is the longest answer that is read, in bytes; real ones have a few thousand.
+// maxVarz bounds the answer that is read, in bytes; real ones have a few thousand.
 const maxVarz = 1 << 20
 
-// syncInterval asks a server how long it may keep a message off its disk. 0: not at all.
+// syncInterval asks a server how long after the acknowledgement it syncs; 0: before.
 func syncInterval(ctx context.Context, client *http.Client, url string) (time.Duration, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/varz", nil)
 	if err != nil {

@@ -48,8 +48,8 @@ func TestSyncMode(t *testing.T) {
 		{"as it comes", []string{usual}, 2 * time.Minute, true, "Set sync_interval: always"},
 		{"does not say", []string{old.URL}, 2 * time.Minute, true, "Set sync_interval: always"},
 		{"no JetStream", []string{without}, 0, false, "cannot ask how a NATS server syncs"},
-		{"nobody there", []string{always, "http://127.0.0.1:1"}, 0, false, "cannot ask how a NATS server syncs"},
-		{"nobody to ask", nil, 0, false, "cannot be known"},
+		{"no server there", []string{always, "http://127.0.0.1:1"}, 0, false, "cannot ask how a NATS server syncs"},
+		{"no server configured", nil, 0, false, "cannot be known"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			core, logs := observer.New(zap.InfoLevel)

@@ -70,19 +70,19 @@ func (m *memory) fail(err error, landed bool) {
 	m.err, m.landed = err, landed
 }
 
-// rig is a server, a bus on it and a publisher.
+// rig is a server, a bridge on it and a publisher.
 type rig struct {
 	*memory
-	*ingestnats.Bus
-	t       *testing.T
-	dir     string
-	server  *embedded.Server
-	client  *nats.Conn
-	asked   []ingestnats.Question // of the bus that open opens
-	ingest  ingest.Options        // of its handler, beside services and journal
-	mu      sync.Mutex            // guards letters and noRoom
-	letters []ingestnats.Letter
-	noRoom  error
+	*ingestnats.Bridge
+	t         *testing.T
+	dir       string
+	server    *embedded.Server
+	client    *nats.Conn
+	questions []ingestnats.Question // of the bridge that open opens
+	ingest    ingest.Options        // of its handler, beside services and journal
+	mu        sync.Mutex            // guards letters and noRoom
+	letters   []ingestnats.DeadLetter
+	noRoom    error
 }
 
 // serverAt starts a server.
@@ -112,28 +112,28 @@ func newRig(t *testing.T, stream string) *rig {
 	return r
 }
 
-// open opens the bus, which the test's end stops.
+// open opens the bridge, which the test's end stops.
 func (r *rig) open(stream string) {
 	r.t.Helper()
 	r.ingest.Services, r.ingest.Journal = []ingest.Service{{ID: "1001"}, {ID: "a.b"}}, r.memory
 	handler := ingest.NewHandler(r.ingest)
 	b, err := ingestnats.Open(ingestnats.Options{
-		URL: "nats://" + r.server.Address(), Subject: "usage.>", Stream: stream, Durable: "reporterd", Handler: handler, Letters: r.keep,
-		Asked: r.asked,
+		URL: "nats://" + r.server.Address(), Subject: "usage.>", Stream: stream, Durable: "reporterd", Handler: handler, DeadLetters: r.keep,
+		Questions: r.questions,
 	})
 	require.NoError(r.t, err)
-	r.Bus = b
+	r.Bridge = b
 	r.t.Cleanup(func() { r.stop(b) })
-	r.eventually("connected", func() bool { return b.Trouble() == nil })
+	r.eventually("connected", func() bool { return b.Health() == nil })
 }
 
-func (r *rig) stop(b *ingestnats.Bus) {
+func (r *rig) stop(b *ingestnats.Bridge) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_ = b.Stop(ctx) // a test may have stopped it, or its server, before
 }
 
-func (r *rig) keep(l ingestnats.Letter) error {
+func (r *rig) keep(l ingestnats.DeadLetter) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.noRoom == nil {
@@ -142,10 +142,10 @@ func (r *rig) keep(l ingestnats.Letter) error {
 	return r.noRoom
 }
 
-func (r *rig) kept() []ingestnats.Letter {
+func (r *rig) kept() []ingestnats.DeadLetter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]ingestnats.Letter(nil), r.letters...)
+	return append([]ingestnats.DeadLetter(nil), r.letters...)
 }
 
 func (r *rig) eventually(what string, condition func() bool) {
@@ -176,11 +176,11 @@ func (r *rig) ask(subject, id, body string) *nats.Msg {
 	return answer
 }
 
-// onStream opens another bus, and does not wait for it.
-func (r *rig) onStream(stream string) *ingestnats.Bus {
+// onStream opens another bridge, and does not wait for it.
+func (r *rig) onStream(stream string) *ingestnats.Bridge {
 	r.t.Helper()
 	b, err := ingestnats.Open(ingestnats.Options{
-		URL: "nats://" + r.server.Address(), Subject: "usage.>", Stream: stream, Durable: "reporterd", Handler: nobody(),
+		URL: "nats://" + r.server.Address(), Subject: "usage.>", Stream: stream, Durable: "reporterd", Handler: discard(),
 	})
 	require.NoError(r.t, err)
 	return b

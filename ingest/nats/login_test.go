@@ -34,14 +34,14 @@ func guarded(t *testing.T, o *server.Options) string {
 	return s.ClientURL()
 }
 
-// arrives opens a bus and reports whether it gets in.
+// arrives opens a bridge and reports whether it gets in.
 func arrives(t *testing.T, o ingestnats.Options) bool {
 	t.Helper()
-	o.Subject, o.Handler = "usage.>", nobody()
+	o.Subject, o.Handler = "usage.>", discard()
 	b, err := ingestnats.Open(o)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, b.Stop(t.Context())) }()
-	return b.Trouble() == nil
+	return b.Health() == nil
 }
 
 func file(t *testing.T, text []byte) string {
@@ -67,7 +67,7 @@ func TestNKey(t *testing.T) {
 	require.NoError(t, err)
 	url := guarded(t, &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public}}})
 	assert.True(t, arrives(t, ingestnats.Options{URL: url, Login: ingestnats.Login{NKeyFile: file(t, seed)}}))
-	_, err = ingestnats.Open(ingestnats.Options{URL: url, Subject: "usage.>", Handler: nobody(), Login: ingestnats.Login{NKeyFile: file(t, []byte("no seed"))}})
+	_, err = ingestnats.Open(ingestnats.Options{URL: url, Subject: "usage.>", Handler: discard(), Login: ingestnats.Login{NKeyFile: file(t, []byte("no seed"))}})
 	require.ErrorContains(t, err, "NKEY seed file")
 }
 
@@ -114,7 +114,7 @@ func TestMutualTLS(t *testing.T) {
 	assert.False(t, arrives(t, ingestnats.Options{URL: url, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}}))
 }
 
-// certificate is one that vouches for itself, for either side.
+// certificate is one that is self-signed, for either side.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

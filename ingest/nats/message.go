@@ -9,45 +9,46 @@ import (
 	"github.com/reporterd/reporterd/ingest"
 )
 
-// message is one message on its way to the journal.
+// message is one message between its arrival and the journal.
 type message struct {
 	ingest.Message
 	subject string
-	reply   string        // of a request; empty: nobody waits
-	origin  string        // as of a Letter
-	stream  jetstream.Msg // nil: it did not come from a stream
-	came    time.Time
-	marked  string // Nats-Msg-Id, as sent
-	events  int    // once it is in a bundle
+	reply   string        // of a request; empty: a plain publish, or of a stream
+	origin  string        // see DeadLetter
+	stream  jetstream.Msg // nil: it came by a plain subscription
+	arrived time.Time
+	msgID   string // Nats-Msg-Id, as sent
+	events  int    // set when it is in a bundle
 }
 
+// cost is about how many bytes the message takes in memory.
 func (m *message) cost() int { return len(m.Body) + messageCost }
 
-// label reads the headers. nats.Header and micro's are the same map.
-func (m *message) label(h nats.Header) {
-	m.came = time.Now()
+// readHeaders takes id, type and encoding out of the headers. nats.Header and micro's are the same map.
+func (m *message) readHeaders(h nats.Header) {
+	m.arrived = time.Now()
 	if len(h) == 0 {
 		return
 	}
-	m.marked = h.Get(nats.MsgIdHdr)
-	m.ID = m.marked
+	m.msgID = h.Get(nats.MsgIdHdr)
+	m.ID = m.msgID
 	m.ContentType, m.Encoding = h.Get("Content-Type"), h.Get("Content-Encoding")
 }
 
-// received is a message of a plain subscription.
-func (b *Bus) received(subject, reply string, h nats.Header, data []byte) *message {
+// fromSubscription makes a message of what a plain subscription received.
+func (b *Bridge) fromSubscription(subject, reply string, h nats.Header, data []byte) *message {
 	m := &message{subject: subject, reply: reply}
 	m.ServiceID, m.Body = b.subject.service(subject), data
-	m.label(h)
+	m.readHeaders(h)
 	return m
 }
 
-// delivered is a message of the stream, and how often it was. Without an id of its own it gets one that no
-// other message has, not even that of a stream that is made anew: it must count once, however often it comes.
-func (b *Bus) delivered(msg jetstream.Msg) (m *message, times uint64) {
+// fromStream makes a message of what the stream delivered, and returns how often it was delivered. A message without an id
+// of its own gets one that is unique, also among streams of the same name: it must count once, however often it is delivered.
+func (b *Bridge) fromStream(msg jetstream.Msg) (m *message, times uint64) {
 	m = &message{subject: msg.Subject(), stream: msg}
 	m.ServiceID, m.Body = b.subject.service(m.subject), msg.Data()
-	m.label(msg.Headers())
+	m.readHeaders(msg.Headers())
 	at, err := msg.Metadata()
 	if err != nil {
 		m.origin = b.options.Stream
@@ -61,8 +62,8 @@ func (b *Bus) delivered(msg jetstream.Msg) (m *message, times uint64) {
 	return m, at.NumDelivered
 }
 
-// part is what is kept of a message of a stream of which not every event can be taken. Each part has an origin of its
-// own, which is the same when the message is delivered again.
+// part makes a message of bad events of a stream's message. Each part has an origin of its own, which is the same when the
+// message is delivered again.
 func (m *message) part(r ingest.Rejected) *message {
 	p := *m
 	p.Body = r.Payload
@@ -75,18 +76,18 @@ func (m *message) part(r ingest.Rejected) *message {
 	return &p
 }
 
-// letter is what is kept of a message that can never be taken.
-func (m *message) letter(r *ingest.Refusal) Letter {
+// deadLetter is the dead letter of a message that can never be taken.
+func (m *message) deadLetter(r *ingest.Refusal) DeadLetter {
 	if m.origin == "" {
-		m.origin = strconv.FormatInt(m.came.UnixNano(), 36)
+		m.origin = strconv.FormatInt(m.arrived.UnixNano(), 36)
 	}
-	return Letter{
-		Origin: m.origin, ServiceID: m.ServiceID, Subject: m.subject, ID: m.marked, Type: m.ContentType, Rejected: m.stream == nil,
+	return DeadLetter{
+		Origin: m.origin, ServiceID: m.ServiceID, Subject: m.subject, ID: m.msgID, Type: m.ContentType, Rejected: m.stream == nil,
 		Payload: m.Body, Code: code(r.Status), Detail: r.Detail,
 	}
 }
 
-// code names a refusal in letters and metrics.
+// code names a refusal in dead letters and metrics.
 func code(status int) string {
 	switch status {
 	case 400:

@@ -1,9 +1,9 @@
 // Package nats takes usage from NATS: from plain publishes and requests, as a micro service in a queue group,
 // or from a JetStream stream of the user's own.
 //
-// A message is the payload of POST /v1/events, read by the same code. What waits anyway is appended to the
-// journal together, because one group commit costs the same for one event as for thousands. Nothing here stops
-// anything else: a server that is away is asked again for ever, and HTTP goes on.
+// A message is the payload of POST /v1/events, decoded by the same code. Messages that are waiting are appended to the
+// journal together, because one group commit costs the same for one event as for thousands. A NATS server that is away
+// stops nothing else: the connection is retried without end.
 package nats
 
 import (
@@ -17,37 +17,37 @@ import (
 	"go.uber.org/zap"
 )
 
-// Options are what a Bus is made of.
+// Options of Open.
 type Options struct {
-	URL      string // servers, separated by commas
-	Subject  string // as Subject takes it
-	Stream   string // a JetStream stream to consume; empty: plain subscriptions
-	Durable  string // the consumer's name on it
-	Login    Login
-	TLS      *tls.Config // nil: as the servers want it
-	Asked    []Question  // what requests may ask besides
-	Inboxes  []string    // prefixes of the subjects that answers may go to; none: DefaultInboxes
-	Version  string      // of this program, for nats micro ls
-	Handler  *ingest.Handler
-	Letters  Letters
-	Log      *zap.Logger   // nil: none
-	Patience time.Duration // how long the stream may take to answer; 0: 5 s
+	URL           string // servers, separated by commas
+	Subject       string // as ParseSubject takes it
+	Stream        string // a JetStream stream to consume; empty: plain subscriptions
+	Durable       string // the consumer's name on it
+	Login         Login
+	TLS           *tls.Config // nil: as the servers ask for it
+	Questions     []Question  // authorizations that requests may ask for
+	InboxPrefixes []string    // answers go to subjects below these only; none: DefaultInboxPrefixes
+	Version       string      // of this program, as nats micro ls shows it
+	Handler       *ingest.Handler
+	DeadLetters   DeadLetters
+	Log           *zap.Logger   // nil: none
+	ReplyTimeout  time.Duration // how long the server may take to answer about the stream; 0: 5 s
 }
 
-// Login is how the daemon says who it is; every field may be empty.
+// Login is the daemon's credentials at the NATS server; every field may be empty.
 type Login struct {
 	CredentialsFile string // JWT and seed, as nsc writes it
 	NKeyFile        string // an NKEY seed
 	User, Password  string
 }
 
-// Letters keeps a message that can never be taken, and returns once it is durable. Its error means that
-// nothing was kept.
-type Letters func(l Letter) error
+// DeadLetters writes a message that can never be taken, and returns once it is durable. An error means that it was not
+// written.
+type DeadLetters func(l DeadLetter) error
 
-// Letter is such a message.
-type Letter struct {
-	Origin    string // tells messages apart: what is delivered again has the same
+// DeadLetter is a message, or a part of one, that can never be taken.
+type DeadLetter struct {
+	Origin    string // identifies the message: a redelivery has the same one
 	ServiceID string // named by the subject
 	Subject   string
 	ID        string // Nats-Msg-Id
@@ -58,7 +58,7 @@ type Letter struct {
 	Detail    string
 }
 
-// Waits between attempts to reach a server.
+// How a server is reached.
 const (
 	reconnectWait   = time.Second
 	reconnectJitter = 500 * time.Millisecond
@@ -66,9 +66,9 @@ const (
 	pingInterval    = 20 * time.Second
 )
 
-// connection are the options of nats.go: reconnect for ever, also when the first attempt fails and when the
-// server refuses the login, which somebody may put right.
-func (o *Options) connection() ([]nats.Option, error) {
+// connectOptions are the options of nats.go: reconnect without end, also when the first attempt fails and when the server
+// refuses the login, which an operator may correct.
+func (o *Options) connectOptions() ([]nats.Option, error) {
 	all := []nats.Option{
 		nats.Name("reporterd"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectJitter, reconnectWait), nats.Timeout(dialTimeout),
@@ -95,8 +95,8 @@ func (o *Options) connection() ([]nats.Option, error) {
 
 var semantic = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
 
-// release is the version as a micro service must have it.
-func (o *Options) release() string {
+// semanticVersion is Version in the form that a micro service must have; 0.0.0 where it has another.
+func (o *Options) semanticVersion() string {
 	if v := o.Version; semantic.MatchString(v) {
 		return v
 	}

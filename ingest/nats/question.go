@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Question is an HTTP call that requests on a subject ask, too: the payload is its body, in which the service
-// id may be left out. The answer is the same.
+// Question is an HTTP call that a request on a subject makes: the payload is its body, in which service_id may be left out.
+// The answer is that of the call.
 type Question struct {
 	Name    string // in nats micro
 	Subject string // as ParseSubject takes it
@@ -23,16 +23,16 @@ type Question struct {
 	Handler http.Handler
 }
 
-// maxAsking bounds the questions that are being answered at once; who comes on top is told to come back.
-const maxAsking = 1024
+// maxQuestions bounds the questions that are being answered at once. A question above it is answered with 503.
+const maxQuestions = 1024
 
-// ask adds the questions to the micro service.
-func (b *Bus) ask(q Question) error {
+// addQuestion adds an endpoint for q to the micro service.
+func (b *Bridge) addQuestion(q Question) error {
 	subject, err := ParseSubject(q.Subject)
 	if err != nil {
 		return fmt.Errorf("nats: %s: %w", q.Name, err)
 	}
-	err = b.service.AddEndpoint(q.Name, micro.HandlerFunc(func(r micro.Request) { b.hear(q, subject, r) }),
+	err = b.service.AddEndpoint(q.Name, micro.HandlerFunc(func(r micro.Request) { b.handleQuestion(q, subject, r) }),
 		micro.WithEndpointSubject(subject.pattern), micro.WithEndpointPendingLimits(-1, maxWaiting))
 	if err != nil {
 		return fmt.Errorf("nats: subscribe to %s: %w", subject, err)
@@ -40,38 +40,38 @@ func (b *Bus) ask(q Question) error {
 	return nil
 }
 
-// hear answers one question in a goroutine of its own, which ends with its answer, or with the bus.
-func (b *Bus) hear(q Question, subject Subject, r micro.Request) {
+// handleQuestion answers one question in a goroutine of its own, which ends with the answer; Stop waits for it.
+func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
 	m := &message{subject: r.Subject(), reply: r.Reply()}
 	if m.reply == "" {
-		return // nobody wants to know
+		return // there is no reply subject to send the answer to
 	}
 	if !b.answerable(m.reply) {
 		b.refuseReply(m)
 		return
 	}
 	select {
-	case b.asking <- struct{}{}:
+	case b.questionSlots <- struct{}{}:
 	default:
-		b.decline(m, busy)
+		b.replyError(m, busy)
 		return
 	}
 	go func() {
-		defer func() { <-b.asking }()
-		body, ok := named(r.Data(), subject.service(m.subject))
+		defer func() { <-b.questionSlots }()
+		body, ok := withServiceID(r.Data(), subject.service(m.subject))
 		if !ok {
-			b.decline(m, stranger)
+			b.replyError(m, wrongService)
 			return
 		}
-		b.relay(q, m.reply, body)
+		b.callHandler(q, m.reply, body)
 	}()
 }
 
-// hush returns once every question has its answer, or ctx ends; no other is heard from then on.
-func (b *Bus) hush(ctx context.Context) error {
-	for range maxAsking {
+// drainQuestions returns once every question was answered, or ctx ends. Later questions are refused.
+func (b *Bridge) drainQuestions(ctx context.Context) error {
+	for range maxQuestions {
 		select {
-		case b.asking <- struct{}{}:
+		case b.questionSlots <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -79,16 +79,16 @@ func (b *Bus) hush(ctx context.Context) error {
 	return nil
 }
 
-var stranger = ingest.Declined(http.StatusUnprocessableEntity, "service_id is not the service that the subject names")
+var wrongService = ingest.NewRefusal(http.StatusUnprocessableEntity, "service_id is not the service that the subject names")
 
-// relay asks the HTTP handler and sends its answer on.
-func (b *Bus) relay(q Question, reply string, body []byte) {
-	request, err := http.NewRequestWithContext(b.life, http.MethodPost, q.Path, bytes.NewReader(body))
+// callHandler makes the HTTP call and publishes its answer.
+func (b *Bridge) callHandler(q Question, reply string, body []byte) {
+	request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, q.Path, bytes.NewReader(body))
 	if err != nil {
-		b.log.Error("a question cannot be asked", zap.String("path", q.Path), zap.Error(err)) // the path is ours
+		b.log.Error("a question cannot be asked", zap.String("path", q.Path), zap.Error(err)) // never: the path is a constant
 		return
 	}
-	w := &written{header: make(http.Header), status: http.StatusOK}
+	w := &recorder{header: make(http.Header), status: http.StatusOK}
 	q.Handler.ServeHTTP(w, request)
 	h := nats.Header{"Content-Type": {w.header.Get("Content-Type")}}
 	if after := w.header.Get("Retry-After"); after != "" {
@@ -98,23 +98,23 @@ func (b *Bus) relay(q Question, reply string, body []byte) {
 		h.Set(micro.ErrorCodeHeader, strconv.Itoa(w.status))
 		h.Set(micro.ErrorHeader, http.StatusText(w.status))
 	}
-	b.answer(&nats.Msg{Subject: reply, Data: w.body.Bytes(), Header: h})
+	b.reply(&nats.Msg{Subject: reply, Data: w.body.Bytes(), Header: h})
 }
 
-// written is a ResponseWriter that keeps what is written.
-type written struct {
+// recorder is a ResponseWriter that keeps the response.
+type recorder struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (w *written) Header() http.Header         { return w.header }
-func (w *written) WriteHeader(status int)      { w.status = status }
-func (w *written) Write(p []byte) (int, error) { return w.body.Write(p) }
+func (w *recorder) Header() http.Header         { return w.header }
+func (w *recorder) WriteHeader(status int)      { w.status = status }
+func (w *recorder) Write(p []byte) (int, error) { return w.body.Write(p) }
 
-// named puts the service id into a body that has none. ok is false when it has another. A body that is no
-// object stays as it is, for its handler to say so.
-func named(body []byte, service string) (with []byte, ok bool) {
+// withServiceID puts the service id into a body that has none. ok is false when the body has another one. A body that is no
+// JSON object is returned as it is; the handler refuses it.
+func withServiceID(body []byte, service string) (with []byte, ok bool) {
 	var given struct {
 		ServiceID *string `json:"service_id"`
 	}
@@ -127,7 +127,7 @@ func named(body []byte, service string) (with []byte, ok bool) {
 	}
 	id, err := json.Marshal(service)
 	if err != nil {
-		return body, true // text can be marshalled
+		return body, true // never: a string can be marshalled
 	}
 	with = append([]byte(`{"service_id":`), id...)
 	if rest := bytes.TrimLeft(body[start+1:], " \t\r\n"); rest[0] != '}' {

@@ -23,8 +23,8 @@ func TestQuestion(t *testing.T) {
 		_, _ = w.Write(body)
 	})
 	b, err := ingestnats.Open(ingestnats.Options{
-		URL: "nats://" + r.server.Address(), Subject: "other.>", Handler: nobody(),
-		Asked: []ingestnats.Question{{Name: "authorize", Subject: "authorize.>", Path: "/v1/authorize", Handler: echo}},
+		URL: "nats://" + r.server.Address(), Subject: "other.>", Handler: discard(),
+		Questions: []ingestnats.Question{{Name: "authorize", Subject: "authorize.>", Path: "/v1/authorize", Handler: echo}},
 	})
 	require.NoError(t, err)
 	defer r.stop(b)

@@ -3,71 +3,71 @@ package nats
 import "sync"
 
 const (
-	// maxWaiting bounds what waits in one queue, in bytes, payloads and what each message costs beside it.
+	// maxWaiting bounds one queue, in bytes: payloads, and messageCost for each message.
 	maxWaiting = 64 << 20
 
-	// messageCost is about what a message takes in memory beside its payload.
+	// messageCost is about how many bytes a message takes in memory beside its payload.
 	messageCost = 512
 
-	// groupMessages and groupBytes bound what is appended at once.
+	// groupMessages and groupBytes bound the messages of one append to the journal.
 	groupMessages = 4096
 	groupBytes    = 4 << 20
 )
 
-// queue holds messages until a worker takes them, oldest first.
+// queue holds messages until a worker takes them, oldest first. It is safe for concurrent use.
 type queue struct {
-	mu      sync.Mutex // guards what follows
-	came    sync.Cond  // with mu: there is one more, or it is closed
-	went    sync.Cond  // with mu: there is room, or it is closed
-	waiting []*message
-	bytes   int
-	closed  bool
+	mu       sync.Mutex // guards what follows
+	notEmpty sync.Cond  // with mu: a message was added, or it was closed
+	notFull  sync.Cond  // with mu: messages were taken, or it was closed
+	waiting  []*message
+	bytes    int
+	closed   bool
 }
 
 func newQueue() *queue {
 	q := new(queue)
-	q.came.L, q.went.L = &q.mu, &q.mu
+	q.notEmpty.L, q.notFull.L = &q.mu, &q.mu
 	return q
 }
 
-// offer adds a message, if there is room.
+// offer adds a message and returns true, or returns false at once when the queue is full or closed.
 func (q *queue) offer(m *message) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || q.bytes+m.cost() > maxWaiting {
 		return false
 	}
-	q.add(m)
+	q.addLocked(m)
 	return true
 }
 
-// put adds a message, as soon as there is room. It returns false once the queue is closed.
+// put adds a message; it blocks while the queue is full. It returns false once the queue is closed.
 func (q *queue) put(m *message) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for !q.closed && q.bytes > 0 && q.bytes+m.cost() > maxWaiting {
-		q.went.Wait()
+		q.notFull.Wait()
 	}
 	if !q.closed {
-		q.add(m)
+		q.addLocked(m)
 	}
 	return !q.closed
 }
 
-// add is called with mu held.
-func (q *queue) add(m *message) {
+// addLocked adds a message.
+func (q *queue) addLocked(m *message) {
 	q.waiting = append(q.waiting, m)
 	q.bytes += m.cost()
-	q.came.Signal()
+	q.notEmpty.Signal()
 }
 
-// take waits for messages and moves those that wait, most at most, into group. It returns none once the queue
-// is closed and empty.
+// take blocks until there are messages, and appends up to most of them to group. It returns none once the queue is closed
+// and empty.
 func (q *queue) take(group []*message, most int) []*message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.waiting) == 0 && !q.closed {
-		q.came.Wait()
+		q.notEmpty.Wait()
 	}
 	bytes := 0
 	n := 0
@@ -81,20 +81,20 @@ func (q *queue) take(group []*message, most int) []*message {
 		q.waiting = nil
 	}
 	q.bytes -= bytes
-	q.went.Broadcast()
+	q.notFull.Broadcast()
 	return group
 }
 
-// close lets takers have what is there, and nobody add more.
+// close lets no more messages be added. Those in the queue can still be taken.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.came.Broadcast()
-	q.went.Broadcast()
+	q.notEmpty.Broadcast()
+	q.notFull.Broadcast()
 }
 
-// size is how many messages wait, and their bytes.
+// size is how many messages are in the queue, and their bytes.
 func (q *queue) size() (messages, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -7,46 +7,46 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// group is the queue group of all daemons: each message goes to one of them.
+// group is the queue group of all daemons: the server gives each message to one of them.
 const group = "reporterd"
 
-// serve subscribes as a micro service, so that nats micro shows who takes usage. Its own counts of a request
-// are of taking it in; what became of it is in the endpoint's data.
-func (b *Bus) serve() (err error) {
+// startService subscribes as a micro service, so that `nats micro` shows it. The counts of the micro framework are of
+// messages received; the endpoint's data holds what became of them.
+func (b *Bridge) startService() (err error) {
 	b.service, err = micro.AddService(b.conn, micro.Config{
-		Name: "reporterd", Version: b.options.release(), QueueGroup: group,
+		Name: "reporterd", Version: b.options.semanticVersion(), QueueGroup: group,
 		Description:  "Takes usage for 3scale: events as POST /v1/events has them; the last part of the subject is the service id.",
 		StatsHandler: func(*micro.Endpoint) any { return b.Stats() },
 	})
 	if err != nil {
 		return fmt.Errorf("nats: micro service: %w", err)
 	}
-	for _, q := range b.options.Asked {
-		if err := b.ask(q); err != nil {
+	for _, q := range b.options.Questions {
+		if err := b.addQuestion(q); err != nil {
 			return err
 		}
 	}
-	if b.options.Stream == "" { // what a stream takes is not for us as well
-		err = b.service.AddEndpoint("usage", micro.HandlerFunc(b.handle),
+	if b.options.Stream == "" { // else the same messages would be counted from the stream and from the subject
+		err = b.service.AddEndpoint("usage", micro.HandlerFunc(b.handleMessage),
 			micro.WithEndpointSubject(b.subject.pattern), micro.WithEndpointPendingLimits(-1, maxWaiting))
 	}
 	if err != nil {
 		return fmt.Errorf("nats: subscribe to %s: %w", b.subject, err)
 	}
-	// Who publishes once we are open is to be heard. A server that is lost meanwhile is said by disconnected.
-	if b.conn.IsConnected() && b.conn.FlushTimeout(b.options.Patience) == nil {
-		b.link.up.Store(true)
+	// A message that is published once Open has returned must be received, so the server must have the subscriptions.
+	if b.conn.IsConnected() && b.conn.FlushTimeout(b.options.ReplyTimeout) == nil {
+		b.state.up.Store(true)
 	}
 	return nil
 }
 
-// handle puts a message into its queue, and returns at once: while it waits, others could not be received.
-func (b *Bus) handle(r micro.Request) {
-	m := b.received(r.Subject(), r.Reply(), nats.Header(r.Headers()), r.Data())
+// handleMessage puts a message into its queue and returns at once: nats.go calls it for one message after the other.
+func (b *Bridge) handleMessage(r micro.Request) {
+	m := b.fromSubscription(r.Subject(), r.Reply(), nats.Header(r.Headers()), r.Data())
 	if m.reply == "" {
-		if !b.publishs.offer(m) {
+		if !b.publishes.offer(m) {
 			b.counters.dropped.Add(1)
-			b.complain("plain publishes are dropped", errOverrun)
+			b.logLimited("plain publishes are dropped", errOverrun)
 		}
 		return
 	}
@@ -55,6 +55,6 @@ func (b *Bus) handle(r micro.Request) {
 		return
 	}
 	if !b.requests.offer(m) {
-		b.decline(m, busy)
+		b.replyError(m, busy)
 	}
 }

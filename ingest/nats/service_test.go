@@ -54,14 +54,14 @@ func TestRequest(t *testing.T) {
 	assert.Empty(t, r.kept(), "who waits for an answer has the message still")
 }
 
-// What nobody waits for and can never be taken is kept, and the rest of its group is taken.
+// A plain publish that can never be taken is kept, and the rest of its group is taken.
 func TestBadPublish(t *testing.T) {
 	r := newRig(t, "")
 	r.publish("usage.1001", "", one)
 	r.publish("usage.1001", "m9", `{"app_id":"app1","usage":{"hits":-1}}`)
 	r.publish("usage.1001", "", one)
 	r.eventually("kept", func() bool { return len(r.kept()) == 1 })
-	r.eventually("the others are counted", func() bool { return r.count() == 2 })
+	r.eventually("the other messages are counted", func() bool { return r.count() == 2 })
 	l := r.kept()[0]
 	assert.Equal(t, "invalid_message", l.Code)
 	assert.Contains(t, l.Detail, "usage.hits must not be negative")
@@ -85,14 +85,14 @@ func TestNoRoom(t *testing.T) {
 	assert.Zero(t, r.Stats().Dropped)
 }
 
-// The server goes and comes back: the bus says so, and goes on by itself.
+// The server goes and comes back: the bridge reports it, and reconnects by itself.
 func TestServerComesBack(t *testing.T) {
 	r := newRig(t, "")
 	address := r.server.Address()
 	stopServer(t, r.server)
-	r.eventually("trouble is said", func() bool { return r.Trouble() != nil })
+	r.eventually("the failure is reported", func() bool { return r.Health() != nil })
 	r.server = serverAt(t, r.dir, address)
-	r.eventually("connected again", func() bool { return r.Trouble() == nil && r.client.IsConnected() })
+	r.eventually("connected again", func() bool { return r.Health() == nil && r.client.IsConnected() })
 	assert.JSONEq(t, `{"accepted":1,"duplicates":0}`, string(r.ask("usage.1001", "", one).Data))
 	assert.Equal(t, uint64(1), r.Stats().Losses)
 }
@@ -100,15 +100,15 @@ func TestServerComesBack(t *testing.T) {
 // A daemon that starts before its server is connected once there is one.
 func TestServerComesLate(t *testing.T) {
 	r := newRig(t, "")
-	first := r.Bus
+	first := r.Bridge
 	address := r.server.Address()
 	stopServer(t, r.server)
-	b, err := ingestnats.Open(ingestnats.Options{URL: "nats://" + address, Subject: "usage.>", Handler: nobody()})
+	b, err := ingestnats.Open(ingestnats.Options{URL: "nats://" + address, Subject: "usage.>", Handler: discard()})
 	require.NoError(t, err)
 	defer r.stop(b)
-	require.Error(t, b.Trouble())
+	require.Error(t, b.Health())
 	r.server = serverAt(t, r.dir, address)
-	r.eventually("both are connected", func() bool { return b.Trouble() == nil && first.Trouble() == nil })
+	r.eventually("both are connected", func() bool { return b.Health() == nil && first.Health() == nil })
 }
 
 // What was taken in before a stop is answered.
@@ -118,7 +118,7 @@ func TestStopFinishes(t *testing.T) {
 		require.NoError(t, r.client.Publish("usage.1001", []byte(one)))
 	}
 	require.NoError(t, r.client.Flush())
-	r.stop(r.Bus)
+	r.stop(r.Bridge)
 	assert.Equal(t, 500, r.count())
 }
 
@@ -149,8 +149,8 @@ func TestSubjects(t *testing.T) {
 // An answer is published with the daemon's rights: a request must not choose where to.
 func TestAnswersGoToInboxesOnly(t *testing.T) {
 	r := newRig(t, "")
-	r.stop(r.Bus)
-	r.asked = []ingestnats.Question{{Name: "authorize", Subject: "authorize.>", Path: "/v1/authorize", Handler: http.NotFoundHandler()}}
+	r.stop(r.Bridge)
+	r.questions = []ingestnats.Question{{Name: "authorize", Subject: "authorize.>", Path: "/v1/authorize", Handler: http.NotFoundHandler()}}
 	r.open("")
 	js := r.jet()
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other.>"}})
@@ -171,7 +171,7 @@ func TestAnswersGoToInboxesOnly(t *testing.T) {
 	r.eventually("all are counted", func() bool { return r.Stats().Refused["reply_subject"] == 3*uint64(len(replies)) })
 	assert.JSONEq(t, `{"accepted":1,"duplicates":0}`, string(r.ask("usage.1001", "", one).Data), "an inbox is answered")
 	assert.Equal(t, 1, r.count(), "what cannot be answered is not taken: its sender repeats it")
-	r.stop(r.Bus)
+	r.stop(r.Bridge)
 	require.NoError(t, r.client.Flush())
 	for {
 		m, err := heard.NextMsg(50 * time.Millisecond)

@@ -9,26 +9,26 @@ import (
 	"github.com/reporterd/reporterd/ingest"
 )
 
-// Stats is what a Bus has done since it was opened. The figures are read one after the other.
+// Stats are figures since Open. They are read one after the other, not as one snapshot.
 type Stats struct {
-	Connected bool              `json:"connected"`
-	Losses    uint64            `json:"connections_lost"`
-	Waiting   int               `json:"waiting"` // messages taken in and not yet durable or refused
-	Refused   map[string]uint64 `json:"refused"` // messages that can never be taken or answered, by reason
-	Letters   uint64            `json:"dead_letters"`
-	Unkept    uint64            `json:"unkept"`  // refused publishes that could not be written down
-	Dropped   uint64            `json:"dropped"` // plain publishes there was no room for
-	Stream    StreamStats       `json:"stream"`
+	Connected   bool              `json:"connected"`
+	Losses      uint64            `json:"connections_lost"`
+	Waiting     int               `json:"waiting"` // messages received and not yet durable or refused
+	Refused     map[string]uint64 `json:"refused"` // messages that can never be taken, or answered, by reason
+	DeadLetters uint64            `json:"dead_letters"`
+	Unkept      uint64            `json:"unkept"`  // refused publishes that could not be written as dead letters
+	Dropped     uint64            `json:"dropped"` // plain publishes that found the queue full
+	Stream      StreamStats       `json:"stream"`
 }
 
-// StreamStats is what became of messages of a stream.
+// StreamStats count messages of a stream by outcome.
 type StreamStats struct {
-	Acknowledged uint64 `json:"acknowledged"` // and the server said so
-	Unconfirmed  uint64 `json:"unconfirmed"`  // acknowledged, and nobody knows whether that arrived
-	Postponed    uint64 `json:"postponed"`    // sent back for want of room
-	Terminated   uint64 `json:"terminated"`   // no event of theirs could be taken: all of it is in dead letters
+	Acknowledged uint64 `json:"acknowledged"` // and confirmed by the server
+	Unconfirmed  uint64 `json:"unconfirmed"`  // acknowledged, without a confirmation
+	Postponed    uint64 `json:"postponed"`    // to be delivered again later, since the spool was full
+	Terminated   uint64 `json:"terminated"`   // kept as dead letters as a whole
 	Divided      uint64 `json:"divided"`      // acknowledged, but some of their events are in dead letters
-	Redelivered  uint64 `json:"redelivered"`  // that came again
+	Redelivered  uint64 `json:"redelivered"`  // delivered more than once
 	BadEvents    uint64 `json:"bad_events"`   // events of these messages that are in dead letters
 }
 
@@ -55,11 +55,11 @@ func (c *counters) refused(status int) {
 }
 
 // Stats returns the figures so far. It may be called at any time.
-func (b *Bus) Stats() Stats {
+func (b *Bridge) Stats() Stats {
 	c := &b.counters
 	s := Stats{
-		Connected: b.link.up.Load(), Losses: b.link.losses.Load(),
-		Letters: c.letters.Load(), Unkept: c.unkept.Load(), Dropped: c.dropped.Load(),
+		Connected: b.state.up.Load(), Losses: b.state.losses.Load(),
+		DeadLetters: c.letters.Load(), Unkept: c.unkept.Load(), Dropped: c.dropped.Load(),
 		Refused: map[string]uint64{
 			"malformed_message": c.malformed.Load(), "message_too_large": c.large.Load(),
 			"message_type": c.typed.Load(), "invalid_message": c.invalid.Load(),
@@ -70,14 +70,14 @@ func (b *Bus) Stats() Stats {
 			Terminated: c.terminated.Load(), Divided: c.divided.Load(), BadEvents: c.badEvents.Load(), Redelivered: c.redelivered.Load(),
 		},
 	}
-	for _, q := range []*queue{b.requests, b.publishs, b.stream} {
+	for _, q := range []*queue{b.requests, b.publishes, b.stream} {
 		n, _ := q.size()
 		s.Waiting += n
 	}
 	return s
 }
 
-var errOverrun = errors.New("nats: they come faster than they can be kept")
+var errOverrun = errors.New("nats: plain publishes arrive faster than they can be written")
 
-// busy is the answer to a request that finds too many others.
+// busy is the answer to a request while the queue is full.
 var busy = ingest.Busy(time.Second)

@@ -11,24 +11,24 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// What a stream and a consumer are made with, when there are none.
+// The settings of a stream and a consumer that are created here.
 const (
-	// ackWait is how long the server waits before it delivers a message again. Messages that are with us for
-	// a third of it are reported as in progress.
+	// ackWait is how long the server waits before it delivers a message again. A message that is in flight for a third of it
+	// is reported as in progress.
 	ackWait = 30 * time.Second
 
-	// maxAckPending is how many messages may be with us at once.
+	// maxAckPending is how many messages the server delivers before it waits for acknowledgements.
 	maxAckPending = 20_000
 
-	// streamDuplicates is how long a new stream knows the ids of what was published.
+	// streamDuplicates is how long a new stream remembers the ids of published messages.
 	streamDuplicates = 10 * time.Minute
 
-	minAckWait = 3 * time.Second // of a consumer that was there: below it, heartbeats come too late
+	minAckWait = 3 * time.Second // of an existing consumer: below it, progress is reported too late
 )
 
-// streamConfig is a new stream's: a queue that keeps what is not acknowledged, and refuses what does not fit
-// rather than drop the oldest.
-func (b *Bus) streamConfig() jetstream.StreamConfig {
+// streamConfig is the configuration of a new stream: a work queue that keeps messages until they are acknowledged, and
+// refuses messages that do not fit instead of dropping the oldest.
+func (b *Bridge) streamConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: b.options.Stream, Description: "Usage on its way to reporterd", Subjects: []string{b.subject.pattern},
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, Storage: jetstream.FileStorage,
@@ -36,18 +36,18 @@ func (b *Bus) streamConfig() jetstream.StreamConfig {
 	}
 }
 
-// consumerConfig is a new consumer's: it delivers for ever, since what can never be taken is ended by us.
-func (b *Bus) consumerConfig() jetstream.ConsumerConfig {
+// consumerConfig is the configuration of a new consumer. It redelivers without end: the bridge ends bad messages itself.
+func (b *Bridge) consumerConfig() jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: b.options.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1,
 		FilterSubject: b.subject.pattern, MaxAckPending: maxAckPending,
 	}
 }
 
-// attach finds or makes the stream and the consumer. What is there is never changed: when it is not fit for
-// its purpose, the error says how.
-func (b *Bus) attach(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.options.Patience)
+// attach finds or creates the stream and the consumer. An existing one is never changed; when its settings would lose or double
+// usage, the error names them.
+func (b *Bridge) attach(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.options.ReplyTimeout)
 	defer cancel()
 	stream, err := js.Stream(ctx, b.options.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -59,13 +59,13 @@ func (b *Bus) attach(ctx context.Context, js jetstream.JetStream) (jetstream.Con
 	consumer, err := stream.Consumer(ctx, b.options.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		if err = serves(stream.CachedInfo().Config, b.subject); err == nil {
+		if err = checkStream(stream.CachedInfo().Config, b.subject); err == nil {
 			consumer, err = stream.CreateConsumer(ctx, b.consumerConfig())
 		}
 	case errors.Is(err, jetstream.ErrNotPullConsumer):
 		err = errors.New("it is a push consumer: expected a pull consumer")
 	case err == nil:
-		err = fit(consumer.CachedInfo().Config, b.subject)
+		err = checkConsumer(consumer.CachedInfo().Config, b.subject)
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("nats: stream %s: consumer %s: %w", b.options.Stream, b.options.Durable, err)
@@ -73,10 +73,10 @@ func (b *Bus) attach(ctx context.Context, js jetstream.JetStream) (jetstream.Con
 	return consumer, consumer.CachedInfo().Config.AckWait, nil
 }
 
-// serves says whether a stream can hold what a subject matches.
-func serves(c jetstream.StreamConfig, subject Subject) error {
+// checkStream returns an error when a stream cannot hold messages that match a subject.
+func checkStream(c jetstream.StreamConfig, subject Subject) error {
 	if len(c.Subjects) == 0 || slices.ContainsFunc(c.Subjects, func(s string) bool { return overlap(s, subject.pattern) }) {
-		return nil // without subjects of its own it is a mirror, or has sources
+		return nil // a stream without subjects is a mirror or has sources
 	}
 	return fmt.Errorf("the stream has subjects %s: expected one that meets %s", strings.Join(c.Subjects, ", "), subject)
 }
@@ -95,8 +95,8 @@ func overlap(a, b string) bool {
 	return len(x) == len(y)
 }
 
-// fit says how a consumer that is there differs from one that loses nothing and counts nothing twice.
-func fit(c jetstream.ConsumerConfig, subject Subject) error {
+// checkConsumer names the settings of an existing consumer that would lose messages or count them twice.
+func checkConsumer(c jetstream.ConsumerConfig, subject Subject) error {
 	var wrong []error
 	differs := func(is bool, what string, got, want any) {
 		if is {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func nobody() *ingest.Handler { return ingest.NewHandler(ingest.Options{Journal: &memory{}}) }
+func discard() *ingest.Handler { return ingest.NewHandler(ingest.Options{Journal: &memory{}}) }
 
 // jet is the publisher's JetStream.
 func (r *rig) jet() jetstream.JetStream {
@@ -94,7 +94,7 @@ func TestProducerRepeats(t *testing.T) {
 		r.publish("usage.1001", "same", one)
 	}
 	r.eventually("all were seen", func() bool { return r.Stats().Waiting == 0 && r.count() > 0 })
-	r.stop(r.Bus)
+	r.stop(r.Bridge)
 	assert.Equal(t, 1, r.count())
 }
 
@@ -110,7 +110,7 @@ func TestStreamSurvivesItsServer(t *testing.T) {
 	require.NoError(t, err)
 	address := r.server.Address()
 	stopServer(t, r.server)
-	r.eventually("trouble is said", func() bool { return r.Trouble() != nil })
+	r.eventually("the failure is reported", func() bool { return r.Health() != nil })
 	r.fail(nil, false)
 	r.server = serverAt(t, r.dir, address)
 	r.eventually("the second is done", func() bool { return r.client.IsConnected() && r.left("USAGE") == 0 })
@@ -128,7 +128,7 @@ func TestSlowDisk(t *testing.T) {
 		Durable: "reporterd", AckPolicy: jetstream.AckExplicitPolicy, AckWait: 3 * time.Second, FilterSubject: "usage.>",
 	})
 	require.NoError(t, err)
-	r.stop(r.Bus)
+	r.stop(r.Bridge)
 	r.gate = make(chan struct{})
 	for range 10 {
 		_, err := js.Publish(t.Context(), "usage.1001", []byte(one))
@@ -155,9 +155,9 @@ func TestTwoDaemons(t *testing.T) {
 				r.publish("usage.1001", fmt.Sprint(i), one)
 			}
 			r.eventually("all are counted", func() bool { return r.count() == 300 })
-			r.stop(r.Bus)
+			r.stop(r.Bridge)
 			assert.Equal(t, 300, r.count())
-			assert.Zero(t, r.repeated(), "nobody else had it")
+			assert.Zero(t, r.repeated(), "it was delivered once")
 		})
 	}
 }
@@ -204,14 +204,14 @@ func TestUnfitConsumer(t *testing.T) {
 	}
 }
 
-// openStream opens a bus of its own and returns its trouble with the stream.
-func openStream(t *testing.T, r *rig, stream string) (trouble error) {
+// openStream opens a bridge of its own and returns what is wrong with the stream.
+func openStream(t *testing.T, r *rig, stream string) (failure error) {
 	t.Helper()
 	b := r.onStream(stream)
 	defer r.stop(b)
 	r.eventually("it says what is wrong", func() bool {
-		trouble = b.Trouble()
-		return trouble != nil && !strings.Contains(trouble.Error(), "not consumed yet") && b.Stats().Connected
+		failure = b.Health()
+		return failure != nil && !strings.Contains(failure.Error(), "not consumed yet") && b.Stats().Connected
 	})
-	return trouble
+	return failure
 }

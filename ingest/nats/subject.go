@@ -8,7 +8,7 @@ import (
 // Subject is a pattern whose last token, * or >, stands for the service id.
 type Subject struct {
 	pattern string
-	before  int // tokens in front of the id
+	before  int // number of tokens in front of the id
 }
 
 // ParseSubject reads a pattern such as usage.> or acme.*.usage.*.

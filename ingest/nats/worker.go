@@ -6,29 +6,29 @@ import (
 	"github.com/reporterd/reporterd/ingest"
 )
 
-// workers are how many goroutines a queue has. Two that append groups keep the disk busy while messages are
-// read. Those that append one message at a time wait for the disk together: the journal commits them in one.
+// How many goroutines take messages from a queue. Two that append groups keep the disk busy while messages are decoded.
+// Those that append one message at a time wait for the disk together: the journal makes them durable with one sync.
 const (
 	groupWorkers  = 2
 	singleWorkers = 64
 )
 
-// worker takes messages from a queue and sees them through.
+// worker is one goroutine that takes messages from a queue, decodes them, appends them and answers.
 type worker struct {
-	bus    *Bus
-	queue  *queue
-	most   int // messages of one Append
-	bundle *ingest.Bundle
-	group  []*message
-	taken  []*message // of the group, in the bundle
-	partly []*message // of the group, from a stream: not every event of theirs can be taken
+	bridge  *Bridge
+	queue   *queue
+	most    int // messages of one Append
+	bundle  *ingest.Bundle
+	group   []*message
+	taken   []*message // messages of group whose events are in the bundle
+	partial []*message // messages of group, from a stream, with bad events
 }
 
-// employ starts n workers, which end once the queue is closed and empty.
-func (b *Bus) employ(q *queue, n, most int) {
+// startWorkers starts n workers. They end once the queue is closed and empty.
+func (b *Bridge) startWorkers(q *queue, n, most int) {
 	for range n {
-		w := &worker{bus: b, queue: q, most: most, bundle: b.options.Handler.NewBundle()}
-		b.working.Go(w.run)
+		w := &worker{bridge: b, queue: q, most: most, bundle: b.options.Handler.NewBundle()}
+		b.workers.Go(w.run)
 	}
 }
 
@@ -42,19 +42,19 @@ func (w *worker) run() {
 		if len(w.taken) > 0 {
 			w.append()
 		}
-		for _, m := range w.partly {
-			w.salvage(m)
+		for _, m := range w.partial {
+			w.split(m)
 		}
 		clear(w.group)
 		clear(w.taken)
-		clear(w.partly)
+		clear(w.partial)
 	}
 }
 
-// read puts the group into the bundle, without those that can never be taken.
+// read decodes the group into the bundle, without messages that can never be taken.
 func (w *worker) read() {
 	w.bundle.Reset()
-	w.taken, w.partly = w.taken[:0], w.partly[:0]
+	w.taken, w.partial = w.taken[:0], w.partial[:0]
 	for _, m := range w.group {
 		events, refused := w.bundle.Add(m.Message)
 		switch {
@@ -62,57 +62,57 @@ func (w *worker) read() {
 			m.events = events
 			w.taken = append(w.taken, m)
 		case m.stream != nil:
-			w.bus.counters.refused(refused.Status)
-			w.partly = append(w.partly, m)
+			w.bridge.counters.refused(refused.Status)
+			w.partial = append(w.partial, m)
 		default:
-			w.bus.refuse(m, refused)
+			w.bridge.refuse(m, refused)
 		}
 	}
 }
 
-// append makes the bundle durable, and answers. Plain publishes that find no room are kept until there is,
-// or the bus stops: nobody else would send them again.
+// append makes the bundle durable, and answers. Plain publishes are retried while the spool is full, until the bridge stops:
+// their senders would not send them again.
 func (w *worker) append() {
-	duplicates, refused := w.bundle.Append(w.bus.life)
-	for refused != nil && w.bus.life.Err() == nil {
-		if w.taken = w.put(refused); len(w.taken) == 0 {
-			w.rest(refused.RetryAfter)
+	duplicates, refused := w.bundle.Append(w.bridge.ctx)
+	for refused != nil && w.bridge.ctx.Err() == nil {
+		if w.taken = w.postpone(refused); len(w.taken) == 0 {
+			w.pause(refused.RetryAfter)
 			return
 		}
-		w.rest(refused.RetryAfter)
-		duplicates, refused = w.bundle.Append(w.bus.life)
+		w.pause(refused.RetryAfter)
+		duplicates, refused = w.bundle.Append(w.bridge.ctx)
 	}
 	if refused != nil {
-		w.bus.counters.dropped.Add(uint64(len(w.put(refused))))
+		w.bridge.counters.dropped.Add(uint64(len(w.postpone(refused))))
 		return
 	}
-	w.bus.done(w.taken, duplicates)
+	w.bridge.confirm(w.taken, duplicates)
 }
 
-// put tells who can come again to do so, and returns the plain publishes. A queue holds only one kind.
-func (w *worker) put(refused *ingest.Refusal) (plain []*message) {
+// postpone asks for requests and stream messages to be sent again, and returns plain publishes. A queue holds only one kind.
+func (w *worker) postpone(refused *ingest.Refusal) (plain []*message) {
 	for _, m := range w.taken {
 		if m.stream == nil && m.reply == "" {
 			return w.taken
 		}
-		w.bus.later(m, refused)
+		w.bridge.askToRetry(m, refused)
 	}
 	return nil
 }
 
-// Bounds of how long a worker waits after the journal had no room: it may have at any moment.
+// Bounds of the wait after the journal was full.
 const (
-	minRest = 100 * time.Millisecond
-	maxRest = 2 * time.Second
+	minPause = 100 * time.Millisecond
+	maxPause = 2 * time.Second
 )
 
-// rest waits, or until the bus stops. Whoever has an answer of its own need not.
-func (w *worker) rest(d time.Duration) {
-	if w.queue == w.bus.requests {
+// pause waits for d, within the bounds, or until the bridge stops. Workers of requests need not wait: each was answered.
+func (w *worker) pause(d time.Duration) {
+	if w.queue == w.bridge.requests {
 		return
 	}
 	select {
-	case <-time.After(min(max(d, minRest), maxRest)):
-	case <-w.bus.life.Done():
+	case <-time.After(min(max(d, minPause), maxPause)):
+	case <-w.bridge.ctx.Done():
 	}
 }

@@ -1,6 +1,5 @@
-// Package traffic is the traffic listener: its HTTP server with its timeouts, its connections, and the fast path
-// that answers authorizations without net/http. It knows no events and imports neither ingest nor authorize: the
-// daemon gives it a handler and a FastPath.
+// Package traffic is the traffic listener: an HTTP server with timeouts, its connections, and the fast path that answers
+// authorizations without net/http. It imports neither ingest nor authorize: the daemon passes it a handler and a FastPath.
 package traffic
 
 import (
@@ -48,22 +47,22 @@ func (l *Listener) Accept() (net.Conn, error) {
 type lazyConn struct {
 	net.Conn
 	listener         *Listener
-	answer           []byte    // room for answers of FastPath; the reader's
-	writeDeadlineSet time.Time // when the deadline for writing them was set; zero: there is none; the reader's
-	buffer           int       // how long the buffer of net/http is, in bytes; 0: not known yet; the reader's
+	answer           []byte    // a buffer for answers of FastPath; used by the reader only
+	writeDeadlineSet time.Time // when the deadline for writing them was set; zero: there is none; used by the reader only
+	buffer           int       // the length of net/http's buffer in bytes; 0: not known yet; used by the reader only
 
-	mu      sync.Mutex    // guards the fields below
+	mu      sync.Mutex    // guards what follows
 	wanted  time.Time     // the deadline in force; zero: none
-	armed   time.Time     // what the connection below was told last; zero: nothing
-	idle    time.Duration // how long it may rest between requests; 0: for ever
+	armed   time.Time     // the deadline that was set on the inner connection last; zero: none
+	idle    time.Duration // how long it may be idle between requests; 0: without limit
 	state   int           // between, answered or midRequest
-	reading bool          // a read of the connection below is under way
+	reading bool          // a read of the inner connection is under way
 	serving bool          // FastPath is answering a request
 	probed  bool          // the last read was of one byte, and found nothing
 	closed  bool
 }
 
-// Read reads until the deadline in force, whatever the timer below says.
+// Read reads until the deadline in force. The timer of the inner connection may fire earlier.
 func (c *lazyConn) Read(p []byte) (int, error) {
 	if len(p) == 1 && c.isBackgroundRead() {
 		return 0, nil
@@ -96,8 +95,8 @@ func (c *lazyConn) isBackgroundRead() bool {
 	return c.probed
 }
 
-// clearWriteDeadline takes away the deadline that FastPath has set for its own answers. net/http sets none, so its next
-// answer would be cut off by it.
+// clearWriteDeadline removes the deadline that FastPath has set for its own answers. net/http sets none, so FastPath's would cut
+// off its next answer.
 func (c *lazyConn) clearWriteDeadline() {
 	if !c.writeDeadlineSet.IsZero() {
 		c.writeDeadlineSet = time.Time{}
@@ -128,7 +127,7 @@ func (c *lazyConn) endRead(err error) (early bool) {
 	return c.armLocked(c.wanted) == nil
 }
 
-// SetReadDeadline puts a deadline in force. It is not handed down as long as the timer there rings first.
+// SetReadDeadline puts a deadline in force. The inner connection's is changed only when it would fire too late.
 func (c *lazyConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,7 +142,7 @@ func (c *lazyConn) SetReadDeadline(t time.Time) error {
 	}
 	switch {
 	case isAborted(t):
-		if !c.reading { // begin looks at wanted
+		if !c.reading { // beginRead checks wanted
 			return nil
 		}
 	case t.IsZero(), !c.armed.IsZero() && !c.armed.After(t):
@@ -175,7 +174,7 @@ func (c *lazyConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite lets net/http say "no more" to a client that is still sending a body too large, so that the
+// CloseWrite lets net/http end its side of the connection to a client that is still sending a body too large, so that the
 // answer arrives before the connection is reset.
 func (c *lazyConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -184,6 +183,5 @@ func (c *lazyConn) CloseWrite() error {
 	return nil
 }
 
-// isAborted reports whether a deadline calls a read off: net/http uses one at the start of 1970, which no
-// clock reaches.
+// isAborted reports whether a deadline aborts a read: net/http uses one at the start of 1970 for that.
 func isAborted(t time.Time) bool { return !t.IsZero() && t.Unix() < 60 }

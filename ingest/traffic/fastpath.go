@@ -8,19 +8,18 @@ import (
 	"time"
 )
 
-// FastPath answers a GET request that has nothing unusual about it, whole and at once: it appends the answer,
-// head and body, to dst. When it returns false nothing has happened, and net/http answers the request.
+// FastPath answers a GET request in its usual form at once: it appends the whole answer, head and body, to dst. When it returns
+// false it has done nothing, and net/http answers the request.
 //
-// It is for calls that cost less than net/http does. The path is as sent; options is the header
-// 3scale-options, empty without one. It may be called concurrently, and may keep the strings.
+// It is for calls that cost less than net/http itself. path is as sent; options is the header 3scale-options, empty without one.
+// It may be called concurrently, and may keep the strings.
 type FastPath func(dst []byte, path, query, options string) (answer []byte, ok bool)
 
-// fastPathPrefix is what a request must begin with to be looked at more closely.
+// fastPathPrefix is what a request of the fast path begins with.
 var fastPathPrefix = []byte("GET /transactions/auth")
 
-// plainGet takes apart a request of HTTP/1.1 that is whole, has no body and nothing in its head that would
-// change how it is answered. What it does not know it leaves to net/http, so that there is one reader of
-// HTTP; a fuzz test holds the two against each other.
+// plainGet parses a request of HTTP/1.1 that is complete, has no body and no header field that would change its answer. For
+// any other request it returns false, and net/http parses it. A fuzz test compares the two.
 func plainGet(request []byte) (path, query, options string, ok bool) {
 	if !bytes.HasPrefix(request, fastPathPrefix) {
 		return "", "", "", false
@@ -42,7 +41,7 @@ func plainGet(request []byte) (path, query, options string, ok bool) {
 
 var crlf = []byte("\r\n")
 
-// plainHead reads the lines of a head up to the empty one, with which the request must end.
+// plainHead reads the lines of a head up to the empty one, which must end the request.
 func plainHead(head []byte) (options string, ok bool) {
 	hosts, optioned := 0, false
 	for {
@@ -84,7 +83,7 @@ func plainHead(head []byte) (options string, ok bool) {
 	}
 }
 
-// equalFold compares without regard to case; want is in small letters.
+// equalFold compares without regard to case; want is in lower case.
 func equalFold(got []byte, want string) bool {
 	if len(got) != len(want) {
 		return false
@@ -100,7 +99,7 @@ func equalFold(got []byte, want string) bool {
 	return true
 }
 
-// printable reports whether there is nothing but visible ASCII.
+// printable reports whether text is visible ASCII only.
 func printable(text []byte) bool {
 	for _, b := range text {
 		if b <= ' ' || b >= 0x7f {
@@ -110,7 +109,7 @@ func printable(text []byte) bool {
 	return true
 }
 
-// printableOrBlank reports whether there is nothing but visible ASCII and blanks.
+// printableOrBlank reports whether text is visible ASCII and blanks only.
 func printableOrBlank(text []byte) bool {
 	for _, b := range text {
 		if b < ' ' || b >= 0x7f {
@@ -120,7 +119,7 @@ func printableOrBlank(text []byte) bool {
 	return true
 }
 
-// plainPath reports whether a path is as it would be after decoding: letters, digits and a few signs.
+// plainPath reports whether a path needs no decoding.
 func plainPath(path string) bool {
 	for i := range len(path) {
 		b := path[i]
@@ -141,22 +140,23 @@ func plainHost(host []byte) bool {
 	return len(host) > 0
 }
 
-// Where a connection state between requests, as net/http lets it be seen: it calls ConnState with StateIdle,
-// sets the deadline of the idle time, reads, and sets the next deadline when the first bytes are there. Only a
-// read in that moment begins a request; any other may be in the middle of one.
+// The state of a connection, as net/http's calls reveal it: after an answer it calls ConnState with StateIdle, sets the
+// deadline of the idle time, reads, and sets the next deadline when the first bytes have arrived. Only that read begins a
+// request; any other may be in the middle of one.
 const (
 	midRequest = iota
 	answered   // ConnState said so
 	between    // and the deadline is set: what is read now begins a request
 )
 
-// writeTimeout is how long a client may take to read an answer. The deadline is writeDeadlineSet once in a while.
+// writeTimeout is how long a client may take to read an answer of FastPath. The deadline is set again after writeTimeoutRenew,
+// not for each answer.
 const (
 	writeTimeout      = 30 * time.Second
 	writeTimeoutRenew = 10 * time.Second
 )
 
-// State is for http.Server.ConnState.
+// State is the server's ConnState: net/http calls it when the state of a connection changes.
 func (l *Listener) State(c net.Conn, s http.ConnState) {
 	if lazy, ok := c.(*lazyConn); ok && s == http.StateIdle {
 		lazy.mu.Lock()
@@ -165,20 +165,19 @@ func (l *Listener) State(c net.Conn, s http.ConnState) {
 	}
 }
 
-// SetFastPath lets e answer what it can, on all connections. It may be called while requests are served.
+// SetFastPath makes e answer requests on all connections. It may be called while requests are served.
 func (l *Listener) SetFastPath(e FastPath) { l.fastPath.Store(&e) }
 
-// WaitQuiescent returns once no request is being answered by FastPath, or patience is over. Call it after the server
+// WaitQuiescent returns once FastPath is answering no request, after timeout at the latest. It must be called after the server
 // was shut down, which takes such connections for idle ones.
-func (l *Listener) WaitQuiescent(patience time.Duration) {
-	for end := time.Now().Add(patience); l.busy.Load() > 0 && time.Now().Before(end); {
+func (l *Listener) WaitQuiescent(timeout time.Duration) {
+	for end := time.Now().Add(timeout); l.busy.Load() > 0 && time.Now().Before(end); {
 		<-time.After(time.Millisecond)
 	}
 }
 
-// answerFast answers what was read, if it is a request for FastPath. Its answer is written when it returns. Otherwise
-// net/http gets the bytes. It also gets them when whole is false: net/http's buffer was not empty then, so they
-// are not the beginning of a request.
+// answerFast answers the bytes that were read and returns true, if they are a request for FastPath. Otherwise net/http gets
+// them. whole is false when net/http's buffer was not empty: the bytes are then not the beginning of a request.
 func (c *lazyConn) answerFast(request []byte, whole bool) bool {
 	if !c.beginAnswer() {
 		return false
@@ -227,7 +226,7 @@ func (c *lazyConn) send(answer []byte) {
 	}
 }
 
-// maxKeptAnswer bounds the room that is kept for answers, in bytes.
+// maxKeptAnswer bounds the buffer for answers that is kept between requests, in bytes.
 const maxKeptAnswer = 16 << 10
 
 // beginAnswer begins to answer a request, unless the connection is not at the beginning of one, or closed.

@@ -68,7 +68,7 @@ func (s *Sandbox) usage(q *query, one *service, c *counters) (object, error) {
 	if !known {
 		return nil, refuse(http.StatusBadRequest, "metric "+params.Get("metric_name")+" not found")
 	}
-	now := s.now()
+	now := s.clock(s.now())
 	r, err := readSpan(params, now)
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (s *Sandbox) ranked(one *service, index int, period threescale.Period, star
 	if l := s.ledgers[one.id]; l != nil {
 		for id, a := range s.directory.members[one.id].byID {
 			if c := l.applications[id]; c != nil && index < len(c.usage) {
-				if n := c.usage[index].at(period, start, s.now()); n > 0 {
+				if n := c.usage[index].at(period, start, s.clock(s.now())); n > 0 {
 					rows = append(rows, row{applicationRow{one, a}, n})
 				}
 			}

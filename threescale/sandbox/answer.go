@@ -88,7 +88,9 @@ func (a *answer) send(w http.ResponseWriter) {
 
 func (a *answer) writeHead(w http.ResponseWriter, length string) {
 	h := w.Header()
-	h["Date"] = nil // the backend sends none
+	if h.Get("Date") == "" {
+		h["Date"] = nil // the backend sends none
+	}
 	if a.header.Get("Content-Type") == "" {
 		h["Content-Type"] = nil // nor a type it did not set
 	}

@@ -9,7 +9,7 @@ import (
 // authorize answers the GET calls. It counts nothing; an authorized authrep queues a job. The caller
 // holds s.mu.
 func (s *Sandbox) authorize(c *call) *answer {
-	d := &decision{params: c.params, options: c.options, oauth: c.oauth, authrep: c.kind == authrepCall, now: c.now}
+	d := &decision{params: c.params, options: c.options, oauth: c.oauth, authrep: c.kind == authrepCall, at: c.at, now: c.now, late: c.late, view: c.view}
 	if err := s.decide(d); err != nil {
 		if d.service != nil {
 			s.remember(IntegrationError{ServiceID: d.service.id, At: c.now.UTC()}, err)
@@ -27,7 +27,7 @@ func (s *Sandbox) decide(d *decision) error {
 	if !d.params.ValidUTF8() {
 		return threescale.NotValidData()
 	}
-	a, err := s.listener.admit(d.params, false, d.now)
+	a, err := d.view.admit(d.params, false, d.at)
 	if err != nil {
 		return err
 	}
@@ -37,11 +37,11 @@ func (s *Sandbox) decide(d *decision) error {
 	if kind := d.params.Get("usage").Kind(); kind != threescale.Absent && kind != threescale.Nil && kind != threescale.Hash {
 		return threescale.UsageNotHash()
 	}
-	if err := s.listener.resolve(&a, d.now); err != nil {
+	if err := d.view.resolve(&a, d.at); err != nil {
 		return err
 	}
 	d.service = a.service
-	if d.application, err = s.listener.identify(d.service, d.params, d.oauth, d.now); err != nil {
+	if d.application, err = d.view.identify(d.service, d.params, d.oauth, d.at); err != nil {
 		return err
 	}
 	d.counters = s.ledger(d.service.id).applications[d.application.id]
@@ -61,14 +61,14 @@ func (s *Sandbox) queueAuthrep(d *decision) {
 	if !anyNonZero(usage) && code.Kind() == threescale.Absent {
 		return
 	}
-	s.enqueue(&job{
+	s.enqueueLate(&job{
 		service: d.service,
 		flat:    d.options.FlatUsage,
 		transactions: []pending{{
 			application: d.application.id,
 			raw:         threescale.RawTransaction{Usage: usage, Code: code},
 		}},
-	}, d.now)
+	}, d.at.Add(d.late), d.at)
 }
 
 // anyNonZero reports whether some entry of a usage hash is not exactly 0.
@@ -117,7 +117,7 @@ func (d *decision) status() *threescale.Status {
 			RedirectURL: d.application.redirectURL, RedirectIsURI: name == "redirect_uri",
 		}
 	}
-	for _, l := range d.application.plan.limits {
+	for _, l := range d.limits() {
 		st.UsageReports = append(st.UsageReports, d.usageReport(l))
 	}
 	if d.options.ListAppKeys {
@@ -144,8 +144,8 @@ func (d *decision) usageReport(l limit) threescale.UsageReport {
 // hierarchy has one entry per usage report, so a metric may be repeated, and one without limits is missing
 // (recording auth-ext-hierarchy).
 func (d *decision) hierarchy() []threescale.MetricChildren {
-	entries := make([]threescale.MetricChildren, 0, len(d.application.plan.limits))
-	for _, l := range d.application.plan.limits {
+	entries := make([]threescale.MetricChildren, 0, len(d.limits()))
+	for _, l := range d.limits() {
 		entries = append(entries, threescale.MetricChildren{
 			Metric:   d.service.metrics.metrics[l.metric].name,
 			Children: d.service.metrics.childNames(l.metric),

@@ -13,7 +13,8 @@ type batch struct {
 	job     *job
 	flat    bool
 	metrics *hierarchy
-	now     time.Time // the worker's clock
+	at      time.Time // when the worker has it, by the sandbox's clock
+	now     time.Time // by the worker's
 	entries []entry   // grouped by application, which is also the order of counting
 	crashed int       // transactions left out because they would crash the worker
 }
@@ -80,19 +81,19 @@ func nested(v threescale.Value) bool {
 // when one is empty.
 func (b *batch) application(v *view, t *pending) (*application, error) {
 	if t.application != "" {
-		return v.byID(b.job.service, t.application, b.now)
+		return v.byID(b.job.service, t.application, b.at)
 	}
 	byID, byKey := t.raw.AppID.Kind() == threescale.String, t.raw.UserKey.Kind() == threescale.String
 	switch {
 	case byID && byKey:
 		return nil, threescale.AuthenticationError()
 	case byID:
-		return v.byID(b.job.service, t.raw.AppID.Text(), b.now)
+		return v.byID(b.job.service, t.raw.AppID.Text(), b.at)
 	case !byKey:
 		return nil, threescale.ApplicationIDMissing()
 	}
 	key := t.raw.UserKey.Text()
-	if a := v.applicationByUserKey(b.job.service.id, key, b.now); a != nil {
+	if a := v.applicationByUserKey(b.job.service.id, key, b.at); a != nil {
 		return a, nil
 	}
 	return nil, threescale.UserKeyInvalid(key)

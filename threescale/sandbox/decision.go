@@ -14,7 +14,10 @@ type decision struct {
 	options     threescale.Options
 	oauth       bool // asked at an oauth_* endpoint
 	authrep     bool
-	now         time.Time
+	at          time.Time // by the sandbox's clock
+	now         time.Time // by the backend's
+	late        time.Duration
+	view        *view // of the process that decides
 	service     *service
 	application *application
 	counters    *counters // of the application; nil when nothing was counted
@@ -155,7 +158,7 @@ func (d *decision) validateLimits() error {
 		return err
 	}
 	_, given := d.usage()
-	for _, l := range d.application.plan.limits {
+	for _, l := range d.limits() {
 		value := d.counters.value(l.metric, l.period, d.now)
 		if given {
 			a, named := find(d.weighed, l.metric)
@@ -170,4 +173,13 @@ func (d *decision) validateLimits() error {
 		}
 	}
 	return nil
+}
+
+// limits are those of the application's plan on metrics that the process knows.
+func (d *decision) limits() []limit {
+	gone := func(l limit) bool { return !d.service.metrics.has(l.metric) }
+	if all := d.application.plan.limits; !slices.ContainsFunc(all, gone) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(d.application.plan.limits), gone)
 }

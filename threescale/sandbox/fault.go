@@ -32,6 +32,9 @@ type Fault struct {
 	Delay Duration `json:"delay,omitempty"`
 	// Landed says that the call is handled before it fails.
 	Landed bool `json:"landed,omitempty"`
+	// Late is how much later the call lands than it is handled: something in front of the queue holds it. It is for
+	// reports, and for authreps, whose answer does not wait for it.
+	Late Duration `json:"late,omitempty"`
 	// Close closes the connection: without an answer when Status is 0, otherwise after its head and half
 	// of its body.
 	Close bool `json:"close,omitempty"`
@@ -65,6 +68,9 @@ type Faults struct {
 	Authrep   list[Fault] `json:"authrep,omitempty"`   // oauth_authrep too
 	Analytics list[Fault] `json:"analytics,omitempty"` // the admin portal's /stats
 	Account   list[Fault] `json:"account,omitempty"`   // the admin portal's /admin/api
+
+	Worker  list[WorkerFault] `json:"worker,omitempty"`
+	Backend *Backend          `json:"backend,omitempty"`
 }
 
 func (f *Faults) list(kind callKind) *list[Fault] {
@@ -91,7 +97,12 @@ func (f *Faults) check() error {
 			}
 		}
 	}
-	return nil
+	for i := range f.Worker {
+		if err := f.Worker[i].check(); err != nil {
+			return fmt.Errorf("worker: %w", err)
+		}
+	}
+	return f.Backend.check()
 }
 
 func (f *Fault) check() error {
@@ -104,6 +115,8 @@ func (f *Fault) check() error {
 		return fmt.Errorf("chance: %v is not between 0 and 1", f.Chance)
 	case f.Delay < 0:
 		return fmt.Errorf("delay: %v is below 0", time.Duration(f.Delay))
+	case f.Late < 0:
+		return fmt.Errorf("late: %v is below 0", time.Duration(f.Late))
 	}
 	return nil
 }

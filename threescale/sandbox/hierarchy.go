@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,9 +17,10 @@ type metric struct {
 	parent   int // index, or -1
 	level    int // 0 for a metric without a parent
 	children []int
+	deleted  bool // its counters stay, its name is not known any more
 }
 
-// hierarchy is a service's metrics in the order of their ids. It is immutable: growing makes another.
+// hierarchy is a service's metrics in the order of their ids. It is immutable: a change makes another.
 type hierarchy struct {
 	metrics []metric
 	byName  map[string]int
@@ -35,7 +38,7 @@ func newHierarchy(pairs [][2]string) (*hierarchy, error) {
 	return h, nil
 }
 
-// add appends one metric. Only newHierarchy calls it, before anybody else sees h.
+// add appends one metric. Only newHierarchy and a service's change call it, before anybody else sees h.
 func (h *hierarchy) add(name, parent string) error {
 	if name == "" || strings.TrimSpace(name) != name {
 		return fmt.Errorf("metrics: %q is no name of a metric", name)
@@ -58,16 +61,38 @@ func (h *hierarchy) add(name, parent string) error {
 	return nil
 }
 
-// pairs is the inverse of newHierarchy.
-func (h *hierarchy) pairs() [][2]string {
-	pairs := make([][2]string, len(h.metrics))
-	for i, m := range h.metrics {
-		pairs[i][0] = m.name
-		if m.parent >= 0 {
-			pairs[i][1] = h.metrics[m.parent].name
-		}
+// has reports whether there is a metric of that index, and it is not deleted.
+func (h *hierarchy) has(index int) bool { return index < len(h.metrics) && !h.metrics[index].deleted }
+
+// clone is a copy to be changed.
+func (h *hierarchy) clone() *hierarchy {
+	c := &hierarchy{metrics: slices.Clone(h.metrics), byName: maps.Clone(h.byName)}
+	for i := range c.metrics {
+		c.metrics[i].children = slices.Clone(c.metrics[i].children)
 	}
-	return pairs
+	if c.byName == nil {
+		c.byName = make(map[string]int)
+	}
+	return c
+}
+
+// remove deletes a metric without children. Only the service's change calls it, before anybody else sees h.
+func (h *hierarchy) remove(name string) error {
+	index, known := h.byName[name]
+	if !known {
+		return fmt.Errorf("deleted_metrics: %q is not known", name)
+	}
+	m := &h.metrics[index]
+	if len(m.children) > 0 {
+		return fmt.Errorf("deleted_metrics: %q has children", name)
+	}
+	if m.parent >= 0 {
+		above := &h.metrics[m.parent]
+		above.children = slices.DeleteFunc(above.children, func(child int) bool { return child == index })
+	}
+	m.deleted = true
+	delete(h.byName, name)
+	return nil
 }
 
 // amount is what one call or transaction asks for one metric, as the backend keeps it: a number to add,

@@ -37,7 +37,7 @@ func (d *decision) setLimitHeaders(h http.Header) {
 func (d *decision) tightest() (kept limit, calls int64) {
 	calls = -1
 	first := true
-	for _, l := range d.application.plan.limits {
+	for _, l := range d.limits() {
 		if !d.candidate(l.metric) {
 			continue
 		}

@@ -66,7 +66,10 @@ func fixed(method, at string) *answer {
 type call struct {
 	kind    callKind
 	oauth   bool
-	now     time.Time
+	at      time.Time     // by the sandbox's clock
+	now     time.Time     // by the backend's
+	late    time.Duration // by how much it lands later
+	view    *view         // of the process that has it
 	options threescale.Options
 	params  threescale.Value
 	err     error  // the parameters could not be read
@@ -120,6 +123,7 @@ func (c *call) read(r *http.Request) {
 func (s *Sandbox) serveCall(w http.ResponseWriter, r *http.Request, c *call) {
 	c.read(r)
 	a, fault := s.handle(c)
+	s.date(w.Header())
 	if fault != nil && !fault.meet(w, r) {
 		return
 	}
@@ -133,8 +137,9 @@ func (s *Sandbox) serveCall(w http.ResponseWriter, r *http.Request, c *call) {
 func (s *Sandbox) handle(c *call) (*answer, *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.now = s.now()
-	s.work(c.now)
+	c.at = s.now()
+	s.work(c.at)
+	c.now, c.view = s.clock(c.at), s.listeners.next()
 	s.calls.arrived(c.kind)
 	if c.kind == reportCall {
 		s.calls.measured(c.body, c.params.Get("transactions").Len())
@@ -145,6 +150,7 @@ func (s *Sandbox) handle(c *call) (*answer, *Fault) {
 		if !fault.handles() {
 			return nil, fault
 		}
+		c.late = time.Duration(fault.Late)
 	}
 	switch {
 	case c.err != nil && c.kind == reportCall:

@@ -32,7 +32,7 @@ func (s *Sandbox) totals(serviceID string, c *counters) map[string]uint64 {
 	totals := make(map[string]uint64, len(c.usage))
 	for i, metric := range s.directory.service(serviceID).metrics.metrics {
 		if n := c.value(i, threescale.Eternity, time.Time{}); n > 0 {
-			totals[metric.name] = n
+			totals[metric.name] += n
 		}
 	}
 	return totals
@@ -64,7 +64,7 @@ func (s *Sandbox) Counters(serviceID, appID string) Counted {
 	if c == nil {
 		return counted
 	}
-	now := s.now()
+	now := s.clock(s.now())
 	for i, one := range c.usage {
 		if p := one.periodCounters(now); len(p) > 0 {
 			counted.Metrics[service.metrics.metrics[i].name] = p
@@ -127,7 +127,13 @@ func (s *Sandbox) SetFaults(f Faults) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now()
+	s.work(now)
+	if s.stopped() {
+		s.free = now // what waits is worked off from now on, by the clock that is right now
+	}
 	s.faults = f.clone()
+	s.startProcesses()
 	return nil
 }
 
@@ -135,6 +141,7 @@ func (f Faults) clone() Faults {
 	return Faults{
 		Report: slices.Clone(f.Report), Authorize: slices.Clone(f.Authorize), Authrep: slices.Clone(f.Authrep),
 		Analytics: slices.Clone(f.Analytics), Account: slices.Clone(f.Account),
+		Worker: slices.Clone(f.Worker), Backend: f.Backend,
 	}
 }
 

@@ -24,7 +24,7 @@ func usagesOf(one *service) []object {
 	n, _ := one.number()
 	for _, m := range one.metrics.metrics {
 		id := backendOf(m)
-		if id == "" || seen[id] {
+		if m.deleted || id == "" || seen[id] {
 			continue
 		}
 		seen[id] = true
@@ -49,7 +49,7 @@ func (s *Sandbox) backendMetrics(q *query) (any, error) {
 func metricsOf(one *service, which func(metric) bool) []metricRow {
 	var rows []metricRow
 	for i, m := range one.metrics.metrics {
-		if which(m) {
+		if !m.deleted && which(m) {
 			rows = append(rows, metricRow{one, i})
 		}
 	}
@@ -106,7 +106,8 @@ func (s *Sandbox) planLimits(q *query) (any, error) {
 			if strconv.FormatInt(p.number, 10) != q.path[1] {
 				continue
 			}
-			return page(q, "limits", p.limits, func(l limit) object {
+			there := slices.DeleteFunc(slices.Clone(p.limits), func(l limit) bool { return !one.metrics.has(l.metric) })
+			return page(q, "limits", there, func(l limit) object {
 				m := metricRow{one, l.metric}
 				return object{"limit": object{"id": m.id()*10 + int64(l.period), "period": l.period.String(), "value": l.maximum,
 					"metric_id": m.id(), "plan_id": p.number}}

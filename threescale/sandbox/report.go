@@ -15,14 +15,14 @@ func (s *Sandbox) report(c *call) *answer {
 		return refused(err, c.options.NoBody)
 	}
 	if len(j.transactions) > 0 {
-		s.enqueue(j, c.now)
+		s.enqueueLate(j, c.at.Add(c.late), c.at)
 	}
 	return plainAnswer(http.StatusAccepted)
 }
 
 // receive takes the listener's checks in the backend's order and returns what is left for the worker.
 func (s *Sandbox) receive(c *call) (*job, error) {
-	a, err := s.listener.admit(c.params, true, c.now)
+	a, err := c.view.admit(c.params, true, c.at)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (s *Sandbox) receive(c *call) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.listener.resolve(&a, c.now); err != nil {
+	if err := c.view.resolve(&a, c.at); err != nil {
 		return nil, err
 	}
 	s.calls.Transactions += uint64(len(raw))

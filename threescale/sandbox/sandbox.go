@@ -28,10 +28,13 @@
 // Memory is bounded: by MaxApplications, and per counter by what its period needs (series.go). An
 // application counted today in three metrics takes about a kilobyte.
 //
-// What the real backend does and this one does not: a job that crashes its worker is not run again; the
-// transaction that would crash it is left out and the others are counted once. There is one listener
-// process and one worker, so what they remember of services and applications is never a mix of old and
-// new. There are no alerts, and no internal API.
+// Faults are of three kinds: how calls go wrong (Fault), what happens to the worker at a job (WorkerFault: it
+// stops, is late, is killed in the middle of a job, runs one again, sends a slice twice), and how the
+// backend is as a whole (Backend: its clock, a Date, its processes and how long each remembers).
+//
+// What the real backend does and this one does not: a job that crashes its worker for its values is not run
+// again; the transaction that would crash it is left out and the others are counted once. However many
+// workers there are, they take jobs one after the other. There are no alerts, and no internal API.
 package sandbox
 
 import (
@@ -66,15 +69,19 @@ const MaxApplications = 250_000
 // needs no closing.
 type Sandbox struct {
 	now         func() time.Time
+	options     Options
 	workerDelay time.Duration
 
 	mu        sync.Mutex // guards all below; held for one decision or one job, never while waiting or writing
 	directory *directory
-	listener  *view // what the process that answers believes
-	worker    *view // what the process that counts believes
+	memories  memoriesOf
+	listeners *processes // those that answer
+	workers   *processes // those that count, one job after the other
 	ledgers   map[string]*ledger
-	queue     []*job // oldest first
-	pending   int    // transactions in the queue
+	queue     []*job    // oldest first
+	pending   int       // transactions in the queue
+	late      []*job    // those that are kept away from the queue, the next first
+	free      time.Time // when the worker was done with its last job
 	faults    Faults
 	calls     Calls
 	errors    []IntegrationError // oldest first, at most maxErrors
@@ -82,12 +89,11 @@ type Sandbox struct {
 
 // New returns a sandbox with the fixtures and nothing counted.
 func New(o Options) *Sandbox {
-	s := &Sandbox{now: o.Now, workerDelay: o.WorkerDelay, directory: fixtures(), ledgers: make(map[string]*ledger)}
+	s := &Sandbox{now: o.Now, options: o, workerDelay: o.WorkerDelay, directory: fixtures(), ledgers: make(map[string]*ledger)}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.listener = newView(s.directory, o.NegativeCache, o.PositiveCache)
-	s.worker = newView(s.directory, o.NegativeCache, o.PositiveCache)
+	s.startProcesses()
 	return s
 }
 
@@ -110,10 +116,11 @@ func (s *Sandbox) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.ledgers)
-	s.queue, s.pending = nil, 0
+	s.queue, s.pending, s.late, s.free = nil, 0, nil, time.Time{}
 	s.faults, s.calls, s.errors = Faults{}, Calls{}, nil
-	s.listener.forget()
-	s.worker.forget()
+	s.startProcesses()
+	s.listeners.forget()
+	s.workers.forget()
 }
 
 // ledger returns a service's counters. The caller holds s.mu.

@@ -14,7 +14,8 @@ type ServiceChange struct {
 	ProviderKey       *string   `json:"provider_key"` // of its owner; one not yet known gets this as its default service
 	State             string    `json:"state"`        // active or suspended
 	ReferrersRequired *bool     `json:"referrer_filters_required"`
-	Metrics           []Metric  `json:"metrics"` // added to those it has, in this order
+	Metrics           []Metric  `json:"metrics"`         // added to those it has, in this order
+	DeletedMetrics    []string  `json:"deleted_metrics"` // with their limits; their counters stay
 }
 
 // Metric is one metric, with the name of its parent if it has one.
@@ -76,22 +77,27 @@ func (c *ServiceChange) apply(d *directory) (*service, error) {
 	if err := setState(&one.suspended, c.State, ""); err != nil {
 		return nil, err
 	}
-	return one, one.grow(c.Metrics)
+	return one, one.change(c)
 }
 
-// grow adds metrics.
-func (s *service) grow(metrics []Metric) error {
-	if len(metrics) == 0 {
+// change deletes and adds metrics.
+func (s *service) change(c *ServiceChange) error {
+	if len(c.Metrics)+len(c.DeletedMetrics) == 0 {
 		return nil
 	}
-	pairs := s.metrics.pairs()
-	for _, m := range metrics {
-		pairs = append(pairs, [2]string{m.Name, m.Parent})
+	s.metrics = s.metrics.clone()
+	for _, name := range c.DeletedMetrics {
+		if err := s.metrics.remove(name); err != nil {
+			return err
+		}
 	}
-	if len(pairs) > maxMetrics {
-		return fmt.Errorf("metrics: more than %d", maxMetrics)
+	for _, m := range c.Metrics {
+		if err := s.metrics.add(m.Name, m.Parent); err != nil {
+			return err
+		}
 	}
-	var err error
-	s.metrics, err = newHierarchy(pairs)
-	return err
+	if len(s.metrics.metrics) > maxMetrics {
+		return fmt.Errorf("metrics: more than %d, deleted ones included", maxMetrics)
+	}
+	return nil
 }

@@ -8,7 +8,8 @@ import (
 // view is what one process of the backend believes about the directory. The real listener and worker
 // processes remember each answer for 60 s, each on its own, answers that there is no such thing included
 // (recording negative-cache-60s): an application asked for too early stays unknown to a process that
-// long after its creation. Here there is one listener and one worker, so the answer is never a mix.
+// long after its creation, and one that was deleted stays known. There is one listener and one worker unless a
+// Backend says otherwise.
 //
 // Its owner's mutex guards it.
 type view struct {
@@ -85,6 +86,14 @@ func (v *view) ask(q question, now time.Time) memory {
 	q.service, q.name = strings.Clone(q.service), strings.Clone(q.name) // may be views into a request
 	v.memories[q] = m
 	return m
+}
+
+// metrics are those that the process believes a service to have. What it cannot find is as the listener found it.
+func (v *view) metrics(of *service, now time.Time) *hierarchy {
+	if known := v.service(of.id, now); known != nil {
+		return known.metrics
+	}
+	return of.metrics
 }
 
 func (v *view) look(q question) memory {

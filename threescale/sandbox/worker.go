@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -13,7 +14,12 @@ type job struct {
 	service      *service
 	flat         bool
 	transactions []pending
-	due          time.Time // when the worker gets to it; its clock then
+	due          time.Time // when the worker gets to it, or goes on with it
+
+	begun   bool         // the worker has it in hand
+	fault   *WorkerFault // what happens to the worker at it; nil: nothing
+	checked *batch       // while the worker waits in the middle of it
+	from    int          // the entry of checked that is written next
 }
 
 // pending is one transaction of a job. application is its id where the listener has found out already
@@ -39,39 +45,101 @@ func (s *Sandbox) enqueue(j *job, now time.Time) {
 	}
 }
 
-// next takes the oldest job. The caller holds s.mu.
+// enqueueLate keeps a job away from the queue until a moment. At the bound the queue has it at once. The caller holds s.mu.
+func (s *Sandbox) enqueueLate(j *job, at, now time.Time) {
+	if !at.After(now) || len(s.late) >= maxJobs {
+		s.enqueue(j, now)
+		return
+	}
+	j.due = at
+	i, _ := slices.BinarySearchFunc(s.late, at, func(j *job, at time.Time) int {
+		if j.due.After(at) {
+			return 1
+		}
+		return -1 // behind those of the same moment
+	})
+	s.late = slices.Insert(s.late, i, j)
+}
+
+// next does what is to be done about the oldest job. The caller holds s.mu.
 func (s *Sandbox) next() {
 	j := s.queue[0]
+	if !s.process(j) {
+		return // the worker waits with the job in hand
+	}
+	s.free = j.due
 	s.queue[0] = nil
 	s.queue = s.queue[1:]
 	s.pending -= len(j.transactions)
-	s.process(j)
 }
 
-// work takes the jobs that are due. Everything that looks at counters calls it first, so there is no
-// goroutine to run or to stop. The caller holds s.mu.
+// work does what is due: jobs that come late are put at the queue's end, and the oldest of the queue are worked off.
+// Everything that looks at counters calls it first, so there is no goroutine to run or to stop. The caller holds s.mu.
 func (s *Sandbox) work(now time.Time) {
-	for len(s.queue) > 0 && !s.queue[0].due.After(now) {
+	for {
+		for len(s.late) > 0 && !s.late[0].due.After(now) {
+			j := s.late[0]
+			s.late = slices.Delete(s.late, 0, 1)
+			s.enqueue(j, j.due)
+		}
+		if !s.takes(now) {
+			return
+		}
 		s.next()
 	}
 }
 
-// Settle returns once the worker has done all that was queued before the call, or with the context's error.
+// takes reports whether the worker has something to do now, and lets the fault that is to meet a job do so. The caller
+// holds s.mu.
+func (s *Sandbox) takes(now time.Time) bool {
+	if len(s.queue) == 0 {
+		return false
+	}
+	j := s.queue[0]
+	if !j.begun {
+		begins := j.due
+		if s.free.After(begins) {
+			begins = s.free
+		}
+		if begins.After(now) || s.stopped() {
+			return false
+		}
+		if j.fault = s.faults.takeWorker(j); j.fault != nil {
+			s.calls.Faults++
+			begins = begins.Add(time.Duration(j.fault.Delay))
+		}
+		j.begun, j.due = true, begins
+	}
+	return !j.due.After(now)
+}
+
+// stopped reports whether the worker stands before the oldest job. The caller holds s.mu.
+func (s *Sandbox) stopped() bool {
+	return len(s.queue) > 0 && !s.queue[0].begun && s.faults.stops(s.queue[0])
+}
+
+// Settle returns once the worker has done all that was queued before the call, or with the context's error. It does not
+// wait for what a fault keeps away from the queue, nor for a worker that a fault has stopped.
 func (s *Sandbox) Settle(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	until := s.now()
-	if n := len(s.queue); n > 0 {
-		until = s.queue[n-1].due
+	s.work(s.now())
+	if len(s.queue) == 0 {
+		return nil
 	}
+	last := s.queue[len(s.queue)-1]
 	for {
 		now := s.now()
 		s.work(now)
-		if !until.After(now) {
+		if s.stopped() || !slices.Contains(s.queue, last) {
 			return nil
 		}
+		at := s.queue[0].due
+		if s.free.After(at) {
+			at = s.free
+		}
 		s.mu.Unlock()
-		err := wait(ctx, until.Sub(now))
+		err := wait(ctx, at.Sub(now))
 		s.mu.Lock()
 		if err != nil {
 			return err
@@ -91,27 +159,37 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// process counts a job whole, or discards it whole and remembers the one error it found.
-func (s *Sandbox) process(j *job) {
-	b := batch{job: j, flat: j.flat, metrics: j.service.metrics, now: j.due}
-	if err := b.check(s.worker); err != nil {
-		s.discard(j, err)
-		return
+// process counts a job whole, or discards it whole and remembers the one error it found; a fault may end it in the
+// middle. It reports whether the worker is done with it.
+func (s *Sandbox) process(j *job) bool {
+	b := j.checked
+	if b == nil {
+		view := s.workers.next()
+		b = &batch{job: j, flat: j.flat, metrics: view.metrics(j.service, j.due), at: j.due, now: s.clock(j.due)}
+		if err := b.check(view); err != nil {
+			s.discard(j, err)
+			return true
+		}
+		s.calls.CrashedTransactions += uint64(b.crashed)
 	}
-	ledger := s.ledger(j.service.id)
-	for i := range b.entries {
-		e := &b.entries[i]
+	return s.write(b)
+}
+
+// count writes some of a batch's entries.
+func (s *Sandbox) count(b *batch, entries []entry) {
+	ledger := s.ledger(b.job.service.id)
+	for i := range entries {
+		e := &entries[i]
 		if !ledger.count(e.application.id, e.usage, e.codes, e.moment, b.now) {
 			s.calls.CrashedTransactions++
 		}
 	}
-	s.calls.CrashedTransactions += uint64(b.crashed)
 }
 
 func (s *Sandbox) discard(j *job, err error) {
 	s.calls.DiscardedBatches++
 	s.calls.DiscardedTransactions += uint64(len(j.transactions))
-	s.remember(IntegrationError{ServiceID: j.service.id, Transactions: len(j.transactions), At: j.due.UTC()}, err)
+	s.remember(IntegrationError{ServiceID: j.service.id, Transactions: len(j.transactions), At: s.clock(j.due).UTC()}, err)
 }
 
 // remember stores an error as the backend does, the latest maxErrors of them.

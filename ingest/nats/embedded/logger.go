@@ -8,13 +8,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// logger puts what the server has to say into our log: warnings and errors as they are, the rest for who
-// looks closely.
+// logger writes the server's log into ours: warnings and errors as they are, everything else at level debug.
 type logger struct {
 	log *zap.SugaredLogger
 
 	mu   sync.Mutex // guards what follows
-	last error      // what the server called fatal
+	last error      // the last fatal error
 }
 
 func (l *logger) Noticef(format string, v ...any) { l.log.Debugf(format, v...) }
@@ -23,7 +22,7 @@ func (l *logger) Errorf(format string, v ...any)  { l.log.Errorf(format, v...) }
 func (l *logger) Debugf(format string, v ...any)  { l.log.Debugf(format, v...) }
 func (l *logger) Tracef(format string, v ...any)  { l.log.Debugf(format, v...) }
 
-// Fatalf remembers what stopped the server: the process goes on.
+// Fatalf notes the error that stopped the server. The process goes on.
 func (l *logger) Fatalf(format string, v ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,12 +35,12 @@ func (l *logger) stopped() bool {
 	return l.last != nil
 }
 
-// fatal returns what stopped the server.
+// fatal returns the error that stopped the server.
 func (l *logger) fatal() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.last == nil {
-		return errors.New("not ready in time")
+		return errors.New("not ready within " + startTimeout.String())
 	}
 	return l.last
 }

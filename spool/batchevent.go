@@ -1,0 +1,104 @@
+package spool
+
+import "encoding/binary"
+
+// BatchEventKind says what happened to a batch.
+type BatchEventKind uint8
+
+// What happens to batches.
+const (
+	BatchSealed    BatchEventKind = iota + 1 // it exists: a cut was committed
+	BatchRequeued                            // it exists: it was a dead letter. Was: with the timestamp it had, if another
+	BatchAmbiguous                           // a report of it may have been counted
+	BatchEnded                               // Children live on, Dead are dead letters, all else was delivered: Late with another timestamp
+	BatchLost                                // a damaged disk took it
+)
+
+// Account is something that happened to a batch.
+type BatchEvent struct {
+	Kind     BatchEventKind
+	Batch    *Batch
+	Children []*Batch
+	Dead     []Transaction
+	Late     []LateTransaction
+	Was      *Transaction
+}
+
+// LateTransaction was delivered with another timestamp than its own.
+type LateTransaction struct {
+	Transaction
+	Sent int64 // Unix seconds
+}
+
+// ChangePage is what became durable together.
+type ChangePage struct {
+	Next   uint64 // what Booked takes, once all of it is booked
+	Sum    uint32 // of the frame that ends at Next: ChangesAgree takes both
+	Events []BatchEvent
+	Missed bool // something before or in it could not be read, or was given up to make room
+}
+
+// role is what an account record says of a transaction.
+type role uint8
+
+const (
+	roleDead  role = 1 // it is a dead letter now
+	roleLate  role = 2 // it was delivered, with another timestamp than its own
+	roleMoved role = 3 // of a batch made of a dead letter: what it was, before it got another timestamp
+)
+
+// accounted is a transaction with its role. At is Unix seconds: the timestamp that was sent, of roleLate.
+type changeRecord struct {
+	role role
+	at   int64
+	Transaction
+}
+
+// appendChange writes which transactions of a batch become dead letters, and which were sent with another
+// timestamp; nothing where neither is so. What was delivered under its own timestamp is the rest.
+func appendChange(dst []byte, batch *Batch, r Resolution) ([]byte, []logged) {
+	if batch == nil || len(r.Dead)+len(r.Restamped) == 0 {
+		return dst, nil
+	}
+	all := make([]changeRecord, 0, len(r.Dead)+len(r.Restamped))
+	for _, d := range r.Dead {
+		all = append(all, changeRecord{role: roleDead, Transaction: batch.Transactions[d.Index]})
+	}
+	for _, i := range r.Restamped {
+		all = append(all, changeRecord{role: roleLate, at: r.At.Unix(), Transaction: batch.Transactions[i]})
+	}
+	return putChange(dst, batch.ID, all), []logged{{record: &record{kind: recordAccount, id: batch.ID}}}
+}
+
+// appendRestamped writes which timestamp the only transaction of a requeued batch had.
+func appendRestamped(dst []byte, records []logged, b *Batch, before int64) ([]byte, []logged) {
+	t := b.Transactions[0]
+	t.Timestamp = before
+	return putChange(dst, b.ID, []changeRecord{{role: roleMoved, Transaction: t}}), append(records, logged{record: &record{kind: recordAccount, id: b.ID}})
+}
+
+func putChange(dst []byte, id BatchID, all []changeRecord) []byte {
+	start := len(dst)
+	dst = binary.AppendUvarint(appendID(openRecord(dst, recordAccount), id), uint64(len(all)))
+	for i := range all {
+		dst = binary.AppendVarint(append(dst, byte(all[i].role)), all[i].at)
+		dst = append(dst, flagsOf(&all[i].Transaction.Transaction))
+		dst = binary.AppendUvarint(dst, uint64(all[i].Events))
+		dst = appendTransaction(dst, &all[i].Transaction.Transaction)
+	}
+	return closeRecord(dst, start)
+}
+
+// parseChange reads what putChange wrote, from behind the kind. Strings are views.
+func parseChange(body []byte) (id BatchID, all []changeRecord, err error) {
+	d := &decoder{data: body}
+	id = d.id()
+	for range d.number(4) {
+		a := changeRecord{role: role(d.byte()), at: d.varint()}
+		flags := d.byte()
+		a.Events = uint32(d.uvarint())
+		d.transaction(flags, &a.Transaction.Transaction)
+		all = append(all, a)
+	}
+	return id, all, d.err
+}

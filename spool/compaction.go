@@ -1,0 +1,91 @@
+package spool
+
+// tidy removes segments of the batch log in which nothing is live, and copies forward what keeps the
+// oldest one when less than half of the log is live: one held lane cannot pin the disk. One batch a call
+// is enough, since each call follows a record that may have freed one.
+func (s *Spool) tidy() {
+	b := s.batches
+	if !b.compaction.TryLock() {
+		_ = b.removeEnded()
+		return
+	}
+	defer b.compaction.Unlock()
+	_ = b.removeEnded() // the next call tries again
+	if e := b.compactionVictim(); e != nil {
+		if b.copyForward(e) == nil {
+			_ = b.removeEnded()
+		}
+	}
+}
+
+// drop removes the oldest segments that nobody needs any more.
+func (b *batches) removeEnded() error {
+	_, size := b.log.files()
+	tight := size-b.index.size() > b.spare // the reader of ChangeFeed is far behind: the disk is for events
+	return b.log.dropWhile(func(oldest *segment) bool {
+		if oldest.refs.Load() > 0 {
+			return false
+		}
+		booked := b.booked.Load()
+		if booked == 0 || tight {
+			return true
+		}
+		if oldest.ended == 0 {
+			oldest.ended = b.log.next // what ended its last batch is below
+		}
+		return booked >= oldest.ended
+	})
+}
+
+// size returns the bytes of the records of live batches.
+func (x *index) size() int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.bytes
+}
+
+// compactionVictim returns a live batch of the oldest segment, when the log has grown to several segments and
+// less than half of it is live.
+func (b *batches) compactionVictim() *entry {
+	count, size := b.log.files()
+	if count < 3 || size < 2*b.log.segmentBytes {
+		return nil
+	}
+	b.log.mu.Lock()
+	oldest := b.log.segments[0]
+	b.log.mu.Unlock()
+	b.index.mu.Lock()
+	defer b.index.mu.Unlock()
+	if b.index.bytes*2 >= size {
+		return nil
+	}
+	var found *entry
+	for _, e := range b.index.live {
+		if e.segment == oldest && (found == nil || e.id.Compare(found.id) < 0) {
+			found = e
+		}
+	}
+	return found
+}
+
+// forward copies a live batch to the end of the log, with its attempts. moves is held for writing (I10).
+// A batch that cannot be read stays where it is, for Load to say so.
+func (b *batches) copyForward(e *entry) error {
+	batch, err := b.batch(e)
+	if err != nil {
+		return err
+	}
+	b.index.mu.Lock()
+	copied := *e
+	b.index.mu.Unlock()
+	copied.prev, copied.next = nil, nil
+	buf := appendBatch(nil, recordMoved, 0, &copied, batch.Transactions)
+	copied.offset, copied.length = 0, uint32(len(buf))
+	records := []logged{{record: &record{kind: recordMoved, entry: &copied}}}
+	if copied.attempts > 0 || copied.unresolved > 0 {
+		note := &record{kind: recordNote, id: e.id, unresolved: copied.unresolved, at: copied.attempted}
+		records = append(records, logged{record: note, offset: len(buf)})
+		buf = note.append(buf)
+	}
+	return b.append(buf, records)
+}
