@@ -44,7 +44,7 @@ func (r *reply) compose() (status int) {
 	return status
 }
 
-// hasPolicy, hasReason and hasLimits say which headers an answer has that others have not.
+// hasPolicy, hasReason and hasLimits report whether an answer has headers that not every answer has.
 func (r *reply) hasPolicy() bool { return r.err == nil || r.err.Empty }
 func (r *reply) hasReason() bool {
 	return r.err == nil && r.code != "" && r.options.RejectionReasonHeader

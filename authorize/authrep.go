@@ -10,7 +10,7 @@ import (
 )
 
 // answer decides a call that was read, and keeps the usage of an authrep: when it returns, a yes is on
-// disk. The refusal is not nil when that could not be done; the answer in r is what the mode says then.
+// disk. The refusal is not nil when the usage could not be kept; the answer in r is what the mode says then.
 func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refused) {
 	a.quota.Follow()
 	r.key = a.digest(&r.call)
@@ -50,9 +50,8 @@ func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Ref
 	return refused
 }
 
-// keep makes the usage of an authrep durable. Where the journal refuses it, it was never used, and the
-// answer is no; in mode allow it is yes, unbilled, and a metric says so. The usage stays counted when
-// nobody knows whether it was kept.
+// keep makes the usage of an authrep durable. If the journal refuses it, the usage is withdrawn and the answer is no; in mode
+// allow it is yes, unbilled, and counted in a metric. If it is unknown whether the journal kept it, the usage stays counted.
 func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
 	r.events[0] = event.Event{
 		ServiceID: r.door.serviceID, Credentials: r.door.passed, FlatUsage: r.options.FlatUsage,

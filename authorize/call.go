@@ -9,7 +9,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// call is one question, whoever asked it and how.
+// call is one question of a client, in 3scale's form or in JSON.
 type call struct {
 	authrep bool
 	oauth   bool // asked at an oauth_* endpoint

@@ -10,11 +10,11 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// The backend tells the children of metrics that have a limit, and of no others (recording
+// The backend tells the children of metrics that have a limit, and of no other metrics (recording
 // auth-ext-hierarchy). Where a metric without a limit lies between two that have one, nothing it says by itself
 // shows that usage of the lower weighs on the upper: 3scale makes such hierarchies, hits over hits.<backend> over
 // the backend's methods. So it is asked. A call that takes all that is left of one metric, and one of another
-// besides, is denied if, and only if, the other lies below; an authorize counts nothing.
+// besides, is denied if, and only if, the second lies below the first; an authorize counts nothing.
 
 // maxProbes bounds the extra calls that one question may need to place metrics in the hierarchy.
 const maxProbes = 8
@@ -101,18 +101,18 @@ func (i *inquiry) probe(ctx context.Context, p quota.Edge, left int64, probes *i
 	rooms := i.service.Headrooms(one.Verdict)
 	at := slices.IndexFunc(rooms, func(r quota.Headroom) bool { return r.Metric == p.Above })
 	switch {
-	case at < 0 || rooms[at].Left != left: // somebody used it meanwhile
+	case at < 0 || rooms[at].Left != left: // the counter moved since it was read
 	case one.Status == http.StatusOK:
 		i.service.InferApart(p, now)
 		return true
-	case rejection(one) == threescale.CodeLimitsExceeded && i.nobodyElse(p, left, rooms, now):
+	case rejection(one) == threescale.CodeLimitsExceeded && i.onlyReason(p, left, rooms, now):
 		return i.service.Join(p, now)
 	}
 	return false
 }
 
-// nobodyElse reports whether no other limit can have denied a probe, whatever lies below what.
-func (i *inquiry) nobodyElse(p quota.Edge, left int64, rooms []quota.Headroom, now time.Time) bool {
+// onlyReason reports whether no other limit can have denied a probe, for every possible hierarchy.
+func (i *inquiry) onlyReason(p quota.Edge, left int64, rooms []quota.Headroom, now time.Time) bool {
 	may := func(m, above *quota.Metric) bool {
 		return m.Under(above) || i.service.Possible(quota.Edge{Below: m, Above: above}, now)
 	}

@@ -57,7 +57,7 @@ func (i *inquiry) run() {
 	defer i.release()
 	now := time.Now()
 	if err != nil || !isAnswer(answer) {
-		i.away(answer, err, now)
+		i.unavailable(answer, err, now)
 		return
 	}
 	if i.breaker.report(true, now) {
@@ -139,7 +139,7 @@ func (i *inquiry) revoke(q *threescale.AuthorizeCall, answer *threescale.Authori
 }
 
 // isAnswer reports whether an answer is the backend's own: a <status>, or an <error> that is not its
-// trouble. A page of something in between is not, whatever its status.
+// failure. A web page of a proxy is not, with any status.
 func isAnswer(a *threescale.Authorization) bool {
 	switch a.Status {
 	case http.StatusOK, http.StatusConflict:
@@ -150,8 +150,9 @@ func isAnswer(a *threescale.Authorization) bool {
 	return false
 }
 
-func (i *inquiry) away(answer *threescale.Authorization, err error, now time.Time) {
-	i.flight.err = errAway
+// unavailable notes that the backend gave no answer of its own.
+func (i *inquiry) unavailable(answer *threescale.Authorization, err error, now time.Time) {
+	i.flight.err = errUnavailable
 	i.counters.failures.Add(1)
 	if !i.breaker.report(false, now) {
 		return
@@ -160,7 +161,7 @@ func (i *inquiry) away(answer *threescale.Authorization, err error, now time.Tim
 	if answer != nil {
 		status = answer.Status
 	}
-	i.log.Warn("authorizations cannot be asked for: they are answered as authorize.mode says",
+	i.log.Warn("cannot ask 3scale for authorizations: they are answered as authorize.mode says",
 		zap.String("service_id", i.call.door.serviceID), zap.Stringer("mode", i.options.Mode),
 		zap.Int("status", status), zap.Error(err))
 }

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// maxLooks bounds how often one call waits for the backend: for a question that somebody else had
-	// begun, for its own, and for a metric that neither of them named. The last question it shares with nobody.
+	// maxLooks bounds how often one call waits for the backend: for a question that another call had begun, for its own, and
+	// for a metric that neither of them named. It shares the last question with no other call.
 	maxLooks = 4
 
 	// aheadNum and aheadDen are the part of its life after which an answer is asked for again while it
@@ -27,7 +27,7 @@ type finding struct {
 }
 
 // look returns what is known about a call. It waits for the backend only when that is nothing, or too
-// old: at most one question of Options.Timeout after the other, four in all.
+// old: for at most four questions of Options.Timeout in a row.
 func (a *Authorizer) look(ctx context.Context, c *call) finding {
 	arrived := time.Now()
 	now := arrived

@@ -13,8 +13,8 @@ import (
 
 // snapshot is what survives a stop in good order: the answers that led to a yes, with their age, and the
 // counters of their applications. Answers for user keys, and those that show keys, are left out. It holds
-// no key, but the secret of the hashes of those that were shown: whoever reads it can try keys, so it is
-// for the data directory alone.
+// no key, but the secret of the hashes of those that were shown. A reader of the file can try keys against it, so it
+// belongs in the data directory only.
 type snapshot struct {
 	Version      int                      `json:"version"`
 	Secret       []byte                   `json:"secret"`
@@ -36,7 +36,7 @@ const snapshotVersion = 1
 // counters that move on make a snapshot wrong.
 func (a *Authorizer) Save(w io.Writer) error {
 	if !a.quota.Loaded() {
-		return errors.New("authorize: save: the usage that is not delivered is not counted yet")
+		return errors.New("authorize: save: pending usage is not counted yet")
 	}
 	s := snapshot{Version: snapshotVersion, Secret: a.secret[:]}
 	services, applications := map[*quota.Service]int{}, map[*quota.Application]int{}

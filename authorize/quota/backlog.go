@@ -205,7 +205,7 @@ func (t *Tracker) loadReport(b Backlog, r PendingReport) error {
 	if _, missing := l.reports[r.Batch]; missing {
 		delete(l.reports, r.Batch)
 		for i := range transactions {
-			t.countEarlier(r, i, lane, &transactions[i], now)
+			t.countEarlierLocked(r, i, lane, &transactions[i], now)
 		}
 	}
 	return nil
@@ -227,13 +227,13 @@ func (t *Tracker) claim(batch string, lane Lane, list iter.Seq2[*threescale.Tran
 		if i == r.Transactions {
 			return
 		}
-		t.countEarlier(r, i, lane, tx, now)
+		t.countEarlierLocked(r, i, lane, tx, now)
 		i++
 	}
 }
 
-// countEarlier counts one transaction of a report. loading.mu is held.
-func (t *Tracker) countEarlier(r PendingReport, i int, lane Lane, tx *threescale.Transaction, now int64) {
+// countEarlierLocked counts one transaction of a report. loading.mu is held.
+func (t *Tracker) countEarlierLocked(r PendingReport, i int, lane Lane, tx *threescale.Transaction, now int64) {
 	t.bookEarlier(lane, tx, accept, now)
 	if r.Attempted && t.markUnresolved(r.Batch, i) {
 		t.bookEarlier(lane, tx, send, now)
