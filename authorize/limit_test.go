@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
@@ -179,7 +180,7 @@ func (w *world) others(app string, hits uint64) {
 func TestOvershootBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := newWorld(t, nil)
-		two := newWorld(t, func(o *Options) { o.Client = one.client })
+		two := newWorld(t, func(o *worldOptions) { o.Client = one.client })
 		two.client = one.client
 		one.limited("both", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
 		granted := 0
@@ -208,9 +209,9 @@ func TestSilentlyDiscarded(t *testing.T) {
 		w.limited("thrown", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "thrown", "usage[hits]", "60").status)
 		e := w.journal.take()[0]
-		lane := Lane{ServiceID: "1001"}
+		lane := quota.Lane{ServiceID: "1001"}
 		w.Sending("x", lane, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
-		w.Settled("x", lane, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
+		w.Settled("x", lane, func(yield func(*threescale.Transaction, quota.Outcome) bool) { yield(&e.Transaction, quota.Delivered) })
 		pass(31 * time.Second)
 		assert.EqualValues(t, 60, w.get("authorize", "app_id", "thrown").current(t, "hits", threescale.Eternity))
 		pass(3 * time.Minute)

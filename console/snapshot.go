@@ -174,7 +174,7 @@ type Proof struct {
 type Lane struct {
 	ServiceID string
 	PassedOn  bool   // with credentials that the reporter sent, not with configured ones
-	State     string // flowing, retrying, held or draining
+	State     string // flowing, retrying, held, draining or parked
 	Batches   int
 	Events    uint64
 	OldestAge time.Duration

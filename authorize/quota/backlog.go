@@ -1,4 +1,4 @@
-package authorize
+package quota
 
 import (
 	"context"
@@ -14,17 +14,17 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Backlog is what was accepted and not delivered when it was opened. It is read while usage is accepted, sent and
-// settled. Its functions are called by one goroutine.
+// Backlog is what was accepted and not delivered when it was opened. It is read while usage is accepted, sent and settled. Its
+// functions are called by one goroutine.
 type Backlog struct {
 	Reports []PendingReport
 
-	// Read returns the transactions of a report in their order. ErrNoReport says that there is no such report any
-	// more, or that it can never be read; after any other error it is called again.
+	// Read returns the transactions of a report in their order. ErrNoReport says that there is no such report any more, or that
+	// it can never be read; after any other error it is called again.
 	Read func(batch string) (Lane, []threescale.Transaction, error)
 
-	// Next returns usage that is in no report, which is valid until the next call, and io.EOF behind the last. After
-	// any other error it is called again.
+	// Next returns usage that is in no report, which is valid until the next call, and io.EOF behind the last. After any other
+	// error it is called again.
 	Next func(ctx context.Context) (iter.Seq[Usage], error)
 
 	Close func()
@@ -38,7 +38,7 @@ type PendingReport struct {
 }
 
 // ErrNoReport is what Backlog.Read returns for a report that has ended.
-var ErrNoReport = errors.New("authorize: no such report")
+var ErrNoReport = errors.New("quota: no such report")
 
 // loading is the reading of the backlog (A5).
 type loading struct {
@@ -46,8 +46,8 @@ type loading struct {
 	done   chan struct{} // closed when all of it is counted
 	loaded atomic.Bool   // done is closed
 
-	// mu guards what follows. It is held while a report of the backlog is counted, so that the reading and an outcome
-	// that comes in meanwhile count it once, and whole.
+	// mu guards what follows. It is held while a report of the backlog is counted, so that it is counted once, and whole: by the
+	// reader, or by the outcome that comes in meanwhile.
 	mu      sync.Mutex
 	reports map[string]PendingReport // not counted yet
 	backlog Backlog
@@ -60,33 +60,33 @@ const (
 	endedWait    = 10 * time.Second // for the outcome of a report that has ended
 )
 
-// Follow begins to count usage as it is accepted and settled, and opens the backlog, which Run or Load then reads. It
-// waits for the usage that is being kept at this moment, and for nothing else. The first authorization calls it; call
-// it earlier where authorizations were asked for in an earlier life. It does nothing the second time.
-func (a *Authorizer) Follow() {
-	l := &a.ledger
-	if l.active.Load() {
+// Follow begins to count usage as it is accepted and settled, and opens the backlog, which Run then reads. It waits for the
+// usage that is being made durable at this moment, and for nothing else. The first authorization calls it; call it earlier
+// where authorizations were asked for in an earlier life. It does nothing the second time.
+func (t *Tracker) Follow() {
+	if t.active.Load() {
 		return
 	}
-	l.gate.Lock()
-	defer l.gate.Unlock()
-	if l.active.Load() {
+	t.gate.Lock()
+	defer t.gate.Unlock()
+	if t.active.Load() {
 		return
 	}
-	if a.options.Pending == nil {
-		l.active.Store(true)
-		l.loading.finish()
+	if t.pending == nil {
+		t.active.Store(true)
+		t.loading.finish()
 		return
 	}
-	b := a.options.Pending()
-	l.loading.mu.Lock()
-	l.loading.backlog, l.loading.reports = b, make(map[string]PendingReport, len(b.Reports))
+	b := t.pending()
+	l := &t.loading
+	l.mu.Lock()
+	l.backlog, l.reports = b, make(map[string]PendingReport, len(b.Reports))
 	for _, r := range b.Reports {
-		l.loading.reports[r.Batch] = r
+		l.reports[r.Batch] = r
 	}
-	l.loading.mu.Unlock()
-	l.active.Store(true)
-	close(l.loading.wanted)
+	l.mu.Unlock()
+	t.active.Store(true)
+	close(l.wanted)
 }
 
 // finish lets authorizations be decided.
@@ -96,12 +96,12 @@ func (l *loading) finish() {
 }
 
 // Loaded reports whether all usage that is not delivered is counted.
-func (a *Authorizer) Loaded() bool { return a.ledger.loading.loaded.Load() }
+func (t *Tracker) Loaded() bool { return t.loading.loaded.Load() }
 
-// Run reads the backlog once Follow was called, and returns nil when that is done, or ctx has ended. What cannot be
-// read is tried again until it can: usage that is not counted would be granted twice. It is called once.
-func (a *Authorizer) Run(ctx context.Context) error {
-	l := &a.ledger.loading
+// Run reads the backlog once Follow was called, and returns nil when that is done, or ctx has ended. A failed read is repeated
+// until it succeeds: usage that is not counted would be granted twice. It is called once.
+func (t *Tracker) Run(ctx context.Context) error {
+	l := &t.loading
 	select {
 	case <-l.wanted:
 	case <-l.done:
@@ -114,39 +114,39 @@ func (a *Authorizer) Run(ctx context.Context) error {
 	l.mu.Unlock()
 	defer b.Close()
 	began := time.Now()
-	if !a.loadUnsealed(ctx, b) || !a.loadReports(ctx, b) {
+	if !t.loadUnsealed(ctx, b) || !t.loadReports(ctx, b) {
 		return nil
 	}
 	l.finish()
-	a.log.Info("usage that is not delivered yet counts against limits", zap.Duration("after", time.Since(began)), zap.Int("reports", len(b.Reports)))
+	t.log.Info("pending usage counts against limits", zap.Duration("after", time.Since(began)), zap.Int("reports", len(b.Reports)))
 	return nil
 }
 
 // loadUnsealed counts the usage that is in no report.
-func (a *Authorizer) loadUnsealed(ctx context.Context, b Backlog) bool {
-	for trouble := (retrying{a: a}); ; {
+func (t *Tracker) loadUnsealed(ctx context.Context, b Backlog) bool {
+	for r := (retrying{log: t.log}); ; {
 		usage, err := b.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return true
 		}
 		if err != nil {
-			if !trouble.wait(ctx, err) {
+			if !r.wait(ctx, err) {
 				return false
 			}
 			continue
 		}
-		trouble.over()
+		r.over()
 		now := time.Now().Unix()
 		for u := range usage {
-			a.bookEarlier(u.Lane, u.Transaction, accept, now)
+			t.bookEarlier(u.Lane, u.Transaction, accept, now)
 		}
 	}
 }
 
-// loadReports counts the reports. One that has ended is counted by its outcome, which comes soon; where none comes,
-// the report was given up, and what was in it was not delivered.
-func (a *Authorizer) loadReports(ctx context.Context, b Backlog) bool {
-	trouble := retrying{a: a}
+// loadReports counts the reports. One that has ended is counted by its outcome, which comes soon; where none comes, the report
+// was given up, and nothing of it was delivered.
+func (t *Tracker) loadReports(ctx context.Context, b Backlog) bool {
+	retry := retrying{log: t.log}
 	left := b.Reports
 	for ended := time.Duration(0); len(left) > 0; {
 		var again []PendingReport
@@ -155,7 +155,7 @@ func (a *Authorizer) loadReports(ctx context.Context, b Backlog) bool {
 			if ctx.Err() != nil {
 				return false
 			}
-			switch err := a.loadReport(b, r); {
+			switch err := t.loadReport(b, r); {
 			case err == nil:
 				progress = true
 			case errors.Is(err, ErrNoReport):
@@ -167,10 +167,10 @@ func (a *Authorizer) loadReports(ctx context.Context, b Backlog) bool {
 		left = again
 		switch {
 		case failed != nil && progress:
-			trouble.reset()
+			retry.reset()
 			fallthrough
 		case failed != nil:
-			if !trouble.wait(ctx, failed) {
+			if !retry.wait(ctx, failed) {
 				return false
 			}
 		case len(left) > 0 && ended >= endedWait:
@@ -182,13 +182,13 @@ func (a *Authorizer) loadReports(ctx context.Context, b Backlog) bool {
 			}
 		}
 	}
-	trouble.over()
+	retry.over()
 	return true
 }
 
 // loadReport counts one report, unless its outcome has done so.
-func (a *Authorizer) loadReport(b Backlog, r PendingReport) error {
-	l := &a.ledger.loading
+func (t *Tracker) loadReport(b Backlog, r PendingReport) error {
+	l := &t.loading
 	l.mu.Lock()
 	_, missing := l.reports[r.Batch]
 	l.mu.Unlock()
@@ -205,16 +205,16 @@ func (a *Authorizer) loadReport(b Backlog, r PendingReport) error {
 	if _, missing := l.reports[r.Batch]; missing {
 		delete(l.reports, r.Batch)
 		for i := range transactions {
-			a.countEarlierLocked(r, i, lane, &transactions[i], now)
+			t.countEarlierLocked(r, i, lane, &transactions[i], now)
 		}
 	}
 	return nil
 }
 
-// claim counts a report of the backlog that was not read before its outcome. The list is that of Settled: behind the
+// claim counts a report of the backlog that was not read before its outcome came. The list is that of Settled: behind the
 // report's own transactions are the parts of those that were divided. The gate is held.
-func (a *Authorizer) claim(batch string, lane Lane, list iter.Seq2[*threescale.Transaction, Outcome], now int64) {
-	l := &a.ledger.loading
+func (t *Tracker) claim(batch string, lane Lane, list iter.Seq2[*threescale.Transaction, Outcome], now int64) {
+	l := &t.loading
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, missing := l.reports[batch]
@@ -223,48 +223,48 @@ func (a *Authorizer) claim(batch string, lane Lane, list iter.Seq2[*threescale.T
 	}
 	delete(l.reports, batch)
 	i := 0
-	for t := range list {
+	for tx := range list {
 		if i == r.Transactions {
 			return
 		}
-		a.countEarlierLocked(r, i, lane, t, now)
+		t.countEarlierLocked(r, i, lane, tx, now)
 		i++
 	}
 }
 
 // countEarlierLocked counts one transaction of a report. loading.mu is held.
-func (a *Authorizer) countEarlierLocked(r PendingReport, i int, lane Lane, t *threescale.Transaction, now int64) {
-	a.bookEarlier(lane, t, accept, now)
-	if r.Attempted && a.ledger.markUnresolved(r.Batch, i) {
-		a.bookEarlier(lane, t, send, now)
+func (t *Tracker) countEarlierLocked(r PendingReport, i int, lane Lane, tx *threescale.Transaction, now int64) {
+	t.bookEarlier(lane, tx, accept, now)
+	if r.Attempted && t.markUnresolved(r.Batch, i) {
+		t.bookEarlier(lane, tx, send, now)
 	}
 }
 
-// bookEarlier applies a change to usage that was accepted before it was followed. Where totals are known from a
-// snapshot, they hold it already.
-func (a *Authorizer) bookEarlier(l Lane, t *threescale.Transaction, c change, now int64) {
-	app := a.enter(l, t)
+// bookEarlier applies a change to usage that was accepted before it was followed. Totals that were restored contain it
+// already.
+func (t *Tracker) bookEarlier(l Lane, tx *threescale.Transaction, c change, now int64) {
+	app := t.lockFor(l, tx)
 	if app == nil {
 		return
 	}
 	defer app.mu.Unlock()
-	cal := a.clock.at(now)
-	var room [4]int64
-	totals := room[:0]
+	cal := t.clock.at(now)
+	var space [4]int64
+	totals := space[:0]
 	for i := range app.limits {
 		limit := &app.limits[i]
 		limit.total(app.usages, cal) // turns a period that is over
 		totals = append(totals, limit.base+limit.accepted(app.usages, cal))
 	}
-	app.bookLocked(t.Usage, l.FlatUsage, timeOf(t, now), c, a.ledger.clock, now)
+	app.bookLocked(tx.Usage, l.FlatUsage, timeOf(tx, now), c, now)
 	for i := range app.limits {
 		app.limits[i].base = totals[i] - app.limits[i].accepted(app.usages, cal)
 	}
 }
 
-// await waits until the backlog is counted, and reports whether it is.
-func (a *Authorizer) await(ctx context.Context) bool {
-	l := &a.ledger.loading
+// Wait returns once the backlog is counted, ctx ends, or 10 s have passed, and reports whether it is counted.
+func (t *Tracker) Wait(ctx context.Context) bool {
+	l := &t.loading
 	timer := time.NewTimer(loadPatience)
 	defer timer.Stop()
 	select {
@@ -276,9 +276,9 @@ func (a *Authorizer) await(ctx context.Context) bool {
 	return l.loaded.Load()
 }
 
-// retrying is the reading of something that fails. Trouble is logged when it begins and when it ends.
+// retrying is the repetition of a read that fails. The failure is logged when it begins and when it ends.
 type retrying struct {
-	a        *Authorizer
+	log      *zap.Logger
 	failures int
 	begun    bool
 }
@@ -289,7 +289,7 @@ func (r *retrying) wait(ctx context.Context, err error) bool {
 	}
 	if !r.begun {
 		r.begun = true
-		r.a.log.Error("cannot read the usage that is not delivered yet: it is tried again, and until then authorizations are answered as authorize.mode says",
+		r.log.Error("cannot read pending usage: the read is retried, and until it succeeds authorizations are answered as authorize.mode says",
 			zap.Error(err))
 	}
 	r.failures++
@@ -300,9 +300,9 @@ func (r *retrying) reset() { r.failures = 0 }
 
 func (r *retrying) over() {
 	if r.begun {
-		r.a.log.Info("usage that is not delivered yet is read again", zap.Int("failures", r.failures))
+		r.log.Info("pending usage is read again", zap.Int("failures", r.failures))
 	}
-	*r = retrying{a: r.a}
+	*r = retrying{log: r.log}
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
