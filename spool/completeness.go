@@ -29,9 +29,12 @@ func (v *verification) completes(l *wal.Log, r *FileReport) {
 	}
 }
 
-// begins adds to the report of the journal's oldest segment what is missing before it. In a directory in use a
-// cut may have released it since the manifest was read.
+// begins adds to the report of a log's oldest segment what is missing before it. In a directory in use it may have been
+// removed since the manifest was read.
 func (v *verification) begins(l *wal.Log, r *FileReport) {
+	if was := v.known.logs[l.Kind-1].First; l.Kind != wal.Journal && v.known.exact && !v.verdict.InUse && was > 0 && was < r.First {
+		r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d, which were durable, are missing before it", was, r.First-1)
+	}
 	if from, next := v.known.vouched(l.Kind); l.Kind == wal.Journal && next > 0 && r.First > from && !v.verdict.InUse {
 		r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d, which no batch holds, are missing before it", from, r.First-1)
 	}

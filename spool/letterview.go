@@ -20,7 +20,7 @@ func OpenLetters(ctx context.Context, o InspectOptions) (*Letters, error) {
 		return nil, err
 	}
 	s, g := lookingAt(ctx, o, "batches")
-	defer func() { _ = g.close() }()
+	defer func() { _ = g.Close() }()
 	b, l := s.batches, s.letters
 	if err := b.log.Open(0, &wal.Findings{}, b.replay); err != nil {
 		return nil, err

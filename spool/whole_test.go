@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -189,6 +190,13 @@ func TestBatchLogLostItsBeginning(t *testing.T) {
 			first, _, ok := wal.ParseSegmentName(filepath.Base(segments[1]))
 			require.True(t, ok)
 			require.NoError(t, os.Remove(segments[0]))
+			var details []string
+			_, err := Verify(t.Context(), InspectOptions{Dir: o.Dir}, func(r FileReport) error {
+				details = append(details, r.Detail)
+				return nil
+			})
+			require.NoError(t, err)
+			assert.Contains(t, details, fmt.Sprintf("entries 1 to %d, which were durable, are missing before it", first-1))
 			s, found := open(t, o)
 			require.Len(t, found.Missing, 1)
 			assert.Equal(t, Missing{Log: "batches", First: 1, Last: first - 1, Exact: true, oldest: true}, found.Missing[0])

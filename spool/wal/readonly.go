@@ -1,4 +1,4 @@
-package spool
+package wal
 
 import (
 	"cmp"
@@ -12,17 +12,15 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/reporterd/reporterd/spool/wal"
-
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// readOnlyFS is a file system to look through: what is behind it cannot be touched. Recovery run over it finds
+// ReadOnlyFS is a file system to look through: what is behind it cannot be touched. Recovery run over it finds
 // what it would find, and changes nothing: removing and renaming seem to work, making and writing do not.
 //
 // A pinned directory stays as it was when it was first looked at, with what came since, however much is
 // removed meanwhile: its files are held open. All methods may be called concurrently.
-type readOnlyFS struct {
+type ReadOnlyFS struct {
 	disk.FS
 	ctx    context.Context // ends all reading
 	pinned []string        // directories
@@ -31,12 +29,13 @@ type readOnlyFS struct {
 	files map[string]disk.File
 }
 
-func newReadOnlyFS(ctx context.Context, behind disk.FS, pinned ...string) *readOnlyFS {
-	return &readOnlyFS{FS: behind, ctx: ctx, pinned: pinned, files: make(map[string]disk.File)}
+// NewReadOnlyFS returns a view of a file system. Reading ends with ctx; the directories named are pinned.
+func NewReadOnlyFS(ctx context.Context, behind disk.FS, pinned ...string) *ReadOnlyFS {
+	return &ReadOnlyFS{FS: behind, ctx: ctx, pinned: pinned, files: make(map[string]disk.File)}
 }
 
-// close gives the pinned files up.
-func (g *readOnlyFS) close() (err error) {
+// Close gives the pinned files up.
+func (g *ReadOnlyFS) Close() (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for name, file := range g.files {
@@ -49,19 +48,19 @@ func (g *readOnlyFS) close() (err error) {
 func readOnly(op, name string) error { return &os.PathError{Op: op, Path: name, Err: syscall.EROFS} }
 
 // MkdirAll implements disk.FS.
-func (g *readOnlyFS) MkdirAll(string, os.FileMode) error { return nil }
+func (g *ReadOnlyFS) MkdirAll(string, os.FileMode) error { return nil }
 
 // Remove implements disk.FS.
-func (g *readOnlyFS) Remove(string) error { return nil }
+func (g *ReadOnlyFS) Remove(string) error { return nil }
 
 // SyncDir implements disk.FS.
-func (g *readOnlyFS) SyncDir(string) error { return nil }
+func (g *ReadOnlyFS) SyncDir(string) error { return nil }
 
 // Rename implements disk.FS.
-func (g *readOnlyFS) Rename(oldName, _ string) error { return readOnly("rename", oldName) }
+func (g *ReadOnlyFS) Rename(oldName, _ string) error { return readOnly("rename", oldName) }
 
 // OpenFile implements disk.FS.
-func (g *readOnlyFS) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
+func (g *ReadOnlyFS) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
 	if flag&os.O_CREATE != 0 {
 		return nil, readOnly("open", name)
 	}
@@ -82,7 +81,7 @@ func (g *readOnlyFS) OpenFile(name string, flag int, _ os.FileMode) (disk.File, 
 }
 
 // ReadDir implements disk.FS. A directory that is not there is empty.
-func (g *readOnlyFS) ReadDir(name string) ([]disk.Entry, error) {
+func (g *ReadOnlyFS) ReadDir(name string) ([]disk.Entry, error) {
 	if err := g.ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -100,7 +99,7 @@ func (g *readOnlyFS) ReadDir(name string) ([]disk.Entry, error) {
 const pinTries = 10
 
 // pin opens every segment of a directory, so that all that were there at one moment stay.
-func (g *readOnlyFS) pin(dir string) (entries []disk.Entry, err error) {
+func (g *ReadOnlyFS) pin(dir string) (entries []disk.Entry, err error) {
 	for range pinTries {
 		entries, err = g.FS.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -120,12 +119,12 @@ func (g *readOnlyFS) pin(dir string) (entries []disk.Entry, err error) {
 }
 
 // holdAll opens what is not open yet.
-func (g *readOnlyFS) holdAll(dir string, entries []disk.Entry) error {
+func (g *ReadOnlyFS) holdAll(dir string, entries []disk.Entry) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name)
-		if _, _, segment := wal.ParseSegmentName(e.Name); !segment || g.files[name] != nil {
+		if _, _, segment := ParseSegmentName(e.Name); !segment || g.files[name] != nil {
 			continue
 		}
 		file, err := g.FS.OpenFile(name, os.O_RDONLY, 0)
@@ -138,7 +137,7 @@ func (g *readOnlyFS) holdAll(dir string, entries []disk.Entry) error {
 }
 
 // withHeld adds the files that are held and have lost their name.
-func (g *readOnlyFS) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error) {
+func (g *ReadOnlyFS) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error) {
 	listed := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		listed[e.Name] = true
@@ -158,12 +157,12 @@ func (g *readOnlyFS) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, e
 	return entries, nil
 }
 
-// readOnlyFile is a file seen through the readOnlyFS.
+// readOnlyFile is a file seen through the ReadOnlyFS.
 type readOnlyFile struct {
 	disk.File
 	ctx  context.Context
 	name string
-	held bool // closed with the readOnlyFS
+	held bool // closed with the ReadOnlyFS
 }
 
 // ReadAt implements io.ReaderAt. A daemon gives back what it reserved of a segment, which is read as zeros, when it goes
@@ -173,7 +172,7 @@ func (p *readOnlyFile) ReadAt(data []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := p.File.ReadAt(data, off)
-	if _, _, segment := wal.ParseSegmentName(filepath.Base(p.name)); segment && errors.Is(err, io.EOF) {
+	if _, _, segment := ParseSegmentName(filepath.Base(p.name)); segment && errors.Is(err, io.EOF) {
 		clear(data[n:])
 		return len(data), nil
 	}
