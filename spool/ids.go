@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 // ids carries the marks of events over a cut, so that the journal behind it can go while their ids are
 // remembered.
 type ids struct {
-	log     *segmentLog
+	log     *wal.Log
 	journal *journal
 
 	mu sync.Mutex // held by the one goroutine that commits to log
@@ -27,15 +29,15 @@ func (i *ids) carry(upTo Position) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for marks := range slices.Chunk(i.upTo(upTo), idsWindow*idBytes) {
-		buf := append(make([]byte, frameHead, frameHead+len(marks)), marks...)
+		buf := append(make([]byte, wal.FrameHead, wal.FrameHead+len(marks)), marks...)
 		newest := int64(binary.LittleEndian.Uint32(marks[len(marks)-idBytes:]))
-		err := i.log.commit(buf, uint32(len(marks)/idBytes), func(at place) { at.segment.newest.Store(newest) })
+		err := i.log.Commit(buf, uint32(len(marks)/idBytes), func(at wal.Place) { at.Segment.Mark.Store(newest) })
 		if err != nil {
 			return err
 		}
 	}
 	now := time.Now().Unix()
-	return i.log.dropWhile(func(oldest *segment) bool { return oldest.newest.Load()+i.journal.window() < now })
+	return i.log.DropWhile(func(oldest *wal.Segment, _, _ uint64) bool { return oldest.Mark.Load()+i.journal.window() < now })
 }
 
 // upTo encodes the marks that only the journal has, up to a position.
@@ -58,14 +60,14 @@ func (i *ids) upTo(position Position) (encoded []byte) {
 }
 
 // replay remembers what a frame holds.
-func (i *ids) replay(s *segment, payload []byte) {
+func (i *ids) replay(s *wal.Segment, payload []byte) {
 	for entry := range slices.Chunk(payload, idBytes) {
 		if len(entry) < idBytes {
 			return
 		}
 		stamp := int64(binary.LittleEndian.Uint32(entry))
 		i.journal.remember(idHash(entry[4:]), stamp)
-		s.newest.Store(max(s.newest.Load(), stamp))
+		s.Mark.Store(max(s.Mark.Load(), stamp))
 	}
 }
 

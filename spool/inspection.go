@@ -118,8 +118,7 @@ func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool,
 		pinned[i] = filepath.Join(o.Dir, pinned[i])
 	}
 	g := newReadOnlyFS(ctx, o.FS, pinned...)
-	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil)
-	s.quarantine.looking = true
+	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil, true)
 	return s, g
 }
 

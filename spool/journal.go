@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 )
 
@@ -18,7 +20,7 @@ const (
 
 // journal keeps accepted events until they are cut. Its log's sequence numbers are Positions.
 type journal struct {
-	log      *segmentLog
+	log      *wal.Log
 	counters *counters
 	timing   *timing
 	admit    func(bytes int) error // nil when there is room
@@ -75,11 +77,11 @@ func (e *encoding) tell(events []event.Event) {
 }
 
 func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err error) {
-	if len(e.buf) > maxFrame/2 {
-		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), maxFrame/2))
+	if len(e.buf) > wal.MaxFrame/2 {
+		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), wal.MaxFrame/2))
 	}
 	if err := j.admit(len(e.buf)); err != nil {
-		return 0, refused(isNoSpace(err), err)
+		return 0, refused(wal.IsNoSpace(err), err)
 	}
 	own, leads, waits, duplicates, err := j.place(e)
 	if err != nil {
@@ -204,12 +206,12 @@ func (j *journal) fill(own *group, e *encoding, fresh []hashedEvent) {
 func (j *journal) commit(led *group) {
 	j.groups.turn(led)
 	now := time.Now()
-	binary.LittleEndian.PutUint64(led.buf[frameHead:], uint64(now.UnixNano()))
-	binary.LittleEndian.PutUint64(led.buf[frameHead+8:], j.counters.snapshot().Duplicates)
+	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead:], uint64(now.UnixNano()))
+	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead+8:], j.counters.snapshot().Duplicates)
 	err := unmet(led)
 	disk := err == nil
 	if disk {
-		err = j.log.commit(led.buf, led.count, func(at place) { j.bookGroup(led, at, now.Unix()) })
+		err = j.log.Commit(led.buf, led.count, func(at wal.Place) { j.bookGroup(led, at, now.Unix()) })
 	}
 	j.timing.group(led.count, len(led.buf), time.Since(led.begun), err)
 	j.mu.Lock()
@@ -242,7 +244,7 @@ func unmet(led *group) error {
 }
 
 // settle books a group that is durable, before any reader sees it: I8.
-func (j *journal) bookGroup(led *group, at place, now int64) {
+func (j *journal) bookGroup(led *group, at wal.Place, now int64) {
 	j.counters.accepted(uint64(led.count))
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -250,7 +252,7 @@ func (j *journal) bookGroup(led *group, at place, now int64) {
 	j.latest = max(j.latest, led.latest)
 	for _, id := range led.ids {
 		j.dedupe.add(id.mark, now)
-		j.uncut = append(j.uncut, uncutHash{position: Position(at.first + uint64(id.event)), mark: id.mark})
+		j.uncut = append(j.uncut, uncutHash{position: Position(at.First + uint64(id.event)), mark: id.mark})
 	}
 }
 
@@ -267,7 +269,7 @@ func (j *journal) close() error {
 	if newest != nil {
 		<-newest.done
 	}
-	if err := j.log.close(); err != nil {
+	if err := j.log.Close(); err != nil {
 		return fmt.Errorf("spool: close journal: %w", err)
 	}
 	return nil

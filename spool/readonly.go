@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -123,7 +125,7 @@ func (g *readOnlyFS) holdAll(dir string, entries []disk.Entry) error {
 	defer g.mu.Unlock()
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name)
-		if _, _, segment := parseSegmentName(e.Name); !segment || g.files[name] != nil {
+		if _, _, segment := wal.ParseSegmentName(e.Name); !segment || g.files[name] != nil {
 			continue
 		}
 		file, err := g.FS.OpenFile(name, os.O_RDONLY, 0)
@@ -171,7 +173,7 @@ func (p *readOnlyFile) ReadAt(data []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := p.File.ReadAt(data, off)
-	if _, _, segment := parseSegmentName(filepath.Base(p.name)); segment && errors.Is(err, io.EOF) {
+	if _, _, segment := wal.ParseSegmentName(filepath.Base(p.name)); segment && errors.Is(err, io.EOF) {
 		clear(data[n:])
 		return len(data), nil
 	}

@@ -1,4 +1,4 @@
-package spool
+package wal
 
 import (
 	"bytes"
@@ -59,29 +59,29 @@ func (s *scanner) view(off, n int64) ([]byte, error) {
 }
 
 // read returns the frame at off. I3: nothing is handed out whose checksum does not hold.
-func (s *scanner) read(off int64) (frame, []byte, error) {
-	head, err := s.view(off, frameHead)
+func (s *scanner) read(off int64) (Frame, []byte, error) {
+	head, err := s.view(off, FrameHead)
 	if err != nil {
-		return frame{}, nil, err
+		return Frame{}, nil, err
 	}
-	f, ok := parseFrame(head)
+	f, ok := ParseFrame(head)
 	if !ok {
 		if binary.LittleEndian.Uint64(head) == 0 {
-			return frame{}, nil, errNoFrame
+			return Frame{}, nil, errNoFrame
 		}
-		return frame{}, nil, errBadFrame
+		return Frame{}, nil, errBadFrame
 	}
-	if off+f.size() > s.size {
+	if off+f.Size() > s.size {
 		return f, nil, errBadFrame
 	}
-	whole, err := s.view(off, f.size())
+	whole, err := s.view(off, f.Size())
 	if err != nil {
 		return f, nil, err
 	}
-	if payload := whole[frameHead:]; f.holds(payload) {
+	if payload := whole[FrameHead:]; f.holds(payload) {
 		return f, payload, nil
 	}
-	return f, whole[frameHead:], errBadBody
+	return f, whole[FrameHead:], errBadBody
 }
 
 // resync looks for the next sound frame at or behind off whose sequence numbers lie in [low, high]. It returns
@@ -90,7 +90,7 @@ func (s *scanner) read(off int64) (frame, []byte, error) {
 func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool, err error) {
 	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
 	effort := resyncEffort * s.size
-	for off+frameHead <= s.size && effort > 0 {
+	for off+FrameHead <= s.size && effort > 0 {
 		chunk, err := s.peek(off)
 		if err != nil {
 			return -1, written, err
@@ -115,28 +115,28 @@ func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool, e
 // fits reports whether a sound frame with numbers in [low, high] is at off, and how many bytes it took to
 // see. The numbers are looked at first: a forger has to know them.
 func (s *scanner) fits(off int64, low, high uint64) (ok bool, cost int64, err error) {
-	head, err := s.view(off, frameHead)
+	head, err := s.view(off, FrameHead)
 	if errors.Is(err, errNoFrame) {
-		return false, frameHead, nil
+		return false, FrameHead, nil
 	}
 	if err != nil {
-		return false, frameHead, err
+		return false, FrameHead, err
 	}
-	f, ok := parseFrame(head)
-	if !ok || f.first < low || f.next() > high || off+f.size() > s.size {
+	f, ok := ParseFrame(head)
+	if !ok || f.First < low || f.Next() > high || off+f.Size() > s.size {
 		return false, 0, nil
 	}
 	_, _, err = s.read(off)
 	if inFile(err) {
-		return false, f.size(), nil
+		return false, f.Size(), nil
 	}
-	return err == nil, f.size(), err
+	return err == nil, f.Size(), err
 }
 
 // peek returns what is at hand from off on, at least a head, reading ahead only when there is less: looking
 // for a frame at every other byte must not read the file at every other byte.
 func (s *scanner) peek(off int64) ([]byte, error) {
-	if left := s.at + int64(len(s.window)) - off; off >= s.at && left >= frameHead {
+	if left := s.at + int64(len(s.window)) - off; off >= s.at && left >= FrameHead {
 		return s.window[off-s.at:], nil
 	}
 	return s.view(off, min(windowBytes, s.size-off))
@@ -144,13 +144,13 @@ func (s *scanner) peek(off int64) ([]byte, error) {
 
 // zero reports whether all bytes are zero.
 func zero(b []byte) bool {
-	for len(b) > len(zeros) {
-		if !bytes.Equal(b[:len(zeros)], zeros[:]) {
+	for len(b) > len(blank) {
+		if !bytes.Equal(b[:len(blank)], blank[:]) {
 			return false
 		}
-		b = b[len(zeros):]
+		b = b[len(blank):]
 	}
-	return bytes.Equal(b, zeros[:len(b)])
+	return bytes.Equal(b, blank[:len(b)])
 }
 
-var zeros [maxEmptyBytes]byte
+var blank [maxEmptyBytes]byte

@@ -1,4 +1,4 @@
-package spool
+package wal
 
 import (
 	"bytes"
@@ -36,18 +36,18 @@ func (m *memory) ReadAt(p []byte, off int64) (int, error) {
 
 // sound returns a frame.
 func sound(first uint64, count uint32, payload string) []byte {
-	data := append(make([]byte, frameHead), payload...)
-	newFrame(frameData, first, count, data[frameHead:]).put(data)
+	data := append(make([]byte, FrameHead), payload...)
+	NewFrame(FrameData, first, count, data[FrameHead:]).Put(data)
 	return data
 }
 
 func TestNoHeadIsBelievedWithAFlip(t *testing.T) {
 	data := sound(7, 3, "payload")
-	_, ok := parseFrame(data)
+	_, ok := ParseFrame(data)
 	assert.True(t, ok)
-	for bit := range frameHead * 8 {
+	for bit := range FrameHead * 8 {
 		data[bit/8] ^= 1 << (bit % 8)
-		_, ok := parseFrame(data)
+		_, ok := ParseFrame(data)
 		assert.False(t, ok, "bit %d", bit)
 		data[bit/8] ^= 1 << (bit % 8)
 	}
@@ -61,7 +61,7 @@ func TestResyncAmongForgedFrames(t *testing.T) {
 	data = append(data, sound(2, 5, "too low")...)
 	data = append(data, sound(90, 11, "too high")...)
 	claims := sound(12, 1, "")
-	frame{kind: frameData, first: 12, count: 1, length: maxFrame}.put(claims)
+	Frame{kind: FrameData, First: 12, count: 1, length: MaxFrame}.Put(claims)
 	data = append(data, claims...) // longer than the file
 	want := int64(len(data))
 	data = append(data, sound(15, 2, "the next")...)
@@ -104,7 +104,7 @@ func TestResyncConcludesNothingFromWhatCannotBeRead(t *testing.T) {
 	}
 	f, _, err := s.read(int64(before))
 	require.NoError(t, err, "a frame is read although reading ahead of it fails")
-	assert.EqualValues(t, 3, f.first)
+	assert.EqualValues(t, 3, f.First)
 	file.bad = 0
 	at, _, err := s.resync(int64(before)+1, 4, 9)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package spool
+package wal
 
 import (
 	"errors"
@@ -31,20 +31,20 @@ func (e *ReadError) Error() string {
 // Unwrap returns the cause.
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// errReleased is returned for a segment whose file was removed because nothing in it is needed any more.
-var errReleased = errors.New("removed: nothing in it was needed any more")
+// ErrReleased is returned for a segment whose file was removed because nothing in it is needed any more.
+var ErrReleased = errors.New("removed: nothing in it was needed any more")
 
 // openSegment opens a segment for reading. A missing file is trouble like any other, unless this log removed it.
-func (l *segmentLog) openSegment(s *segment) (disk.File, error) {
-	file, err := l.fs.OpenFile(l.path(s.name()), os.O_RDONLY, 0)
+func (l *Log) openSegment(s *Segment) (disk.File, error) {
+	file, err := l.FS.OpenFile(l.path(s.Name()), os.O_RDONLY, 0)
 	if err == nil {
 		return file, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if l.wasReleased(s) {
-			return nil, errReleased
+			return nil, ErrReleased
 		}
-		if away := l.presence.look(); away != nil { // the directory is gone: appending ends now, not with the next look (I19)
+		if away := l.Presence.Look(); away != nil { // the directory is gone: appending ends now, not with the next look (I19)
 			err = fmt.Errorf("%w (%w)", away, err)
 		}
 	}
@@ -52,14 +52,14 @@ func (l *segmentLog) openSegment(s *segment) (disk.File, error) {
 }
 
 // trouble notes that a part of a segment could not be read, and returns the error that says so.
-func (l *segmentLog) trouble(s *segment, at span, err error) error {
-	err = &ReadError{File: filepath.Join(l.dir, s.name()), Err: err}
+func (l *Log) trouble(s *Segment, at span, err error) error {
+	err = &ReadError{File: filepath.Join(l.Dir, s.Name()), Err: err}
 	l.health.failed(s, at, err)
 	return err
 }
 
 // readAt fills data from a segment, through a descriptor of its own.
-func (l *segmentLog) readAt(s *segment, data []byte, offset int64) error {
+func (l *Log) readAt(s *Segment, data []byte, offset int64) error {
 	file, err := l.openSegment(s)
 	if err != nil {
 		return err
@@ -84,18 +84,22 @@ func readFull(file io.ReaderAt, data []byte, offset int64) error {
 	return err
 }
 
-// readings is how often bytes are read, each time through another descriptor, before they are called damaged.
-const readings = 2
+// ErrDamaged says that bytes were read, twice, and are not what was written. An error of reading is a *ReadError instead, as
+// often as it happens.
+var ErrDamaged = errors.New("damaged on disk")
 
-// record reads a record of the batch log, without its head, in memory of its own. One that does not hold in any of the
-// readings gives ErrDamaged.
-func (l *segmentLog) record(s *segment, offset, length int64) ([]byte, error) {
-	for range readings {
+// Readings is how often bytes are read, each time through another descriptor, before they are called damaged.
+const Readings = 2
+
+// ReadChecked reads a range of a segment into memory of its own, and returns what sound makes of it. A range that is not sound
+// in any of the readings, of which sound returns nil, gives ErrDamaged.
+func (l *Log) ReadChecked(s *Segment, offset, length int64, sound func(data []byte) []byte) ([]byte, error) {
+	for range Readings {
 		data := make([]byte, length)
 		if err := l.readAt(s, data, offset); err != nil {
 			return nil, err
 		}
-		if body, _ := cutRecord(data); body != nil {
+		if body := sound(data); body != nil {
 			return body, nil
 		}
 	}
@@ -106,25 +110,25 @@ func (l *segmentLog) record(s *segment, offset, length int64) ([]byte, error) {
 // through it, and it alone tells what may be concluded (I17): an error that is not errNoFrame, errBadFrame or
 // errBadBody is trouble; those three say what is in the file, after it was read twice. It is for one goroutine.
 type reader struct {
-	log     *segmentLog
-	segment *segment
+	log     *Log
+	Segment *Segment
 	scan    scanner
 }
 
 // open begins to read a segment, up to a size. After an error the reader is where it was.
-func (r *reader) open(l *segmentLog, s *segment, size int64) error {
+func (r *reader) open(l *Log, s *Segment, size int64) error {
 	file, err := l.openSegment(s)
 	if err != nil {
 		return err
 	}
 	_ = r.close() // opened for reading
-	r.log, r.segment = l, s
+	r.log, r.Segment = l, s
 	r.scan = scanner{file: file, size: size, window: r.scan.window[:0]}
 	return nil
 }
 
 // again opens the same segment through another descriptor, and forgets what was read ahead.
-func (r *reader) again() error { return r.open(r.log, r.segment, r.scan.size) }
+func (r *reader) again() error { return r.open(r.log, r.Segment, r.scan.size) }
 
 // close releases the file.
 func (r *reader) close() error {
@@ -142,11 +146,11 @@ func inFile(err error) bool {
 }
 
 // read returns the frame at an offset. Where none holds, it is read again before that is said.
-func (r *reader) read(off int64) (frame, []byte, error) {
+func (r *reader) read(off int64) (Frame, []byte, error) {
 	f, payload, err := r.scan.read(off)
-	if inFile(err) && off+frameHead <= r.scan.size {
+	if inFile(err) && off+FrameHead <= r.scan.size {
 		if err := r.again(); err != nil {
-			return frame{}, nil, err
+			return Frame{}, nil, err
 		}
 		f, payload, err = r.scan.read(off)
 	}
@@ -158,14 +162,14 @@ func (r *reader) judge(err error) error {
 	if err == nil || inFile(err) {
 		return err
 	}
-	return r.log.trouble(r.segment, r.scan.failed, err)
+	return r.log.trouble(r.Segment, r.scan.failed, err)
 }
 
 // resync looks for the next sound frame at or behind an offset whose sequence numbers lie in [low, high]: its offset,
 // or -1, and whether there is anything but zeros before. It looks twice, so that no frame is missed for one bad reading.
 func (r *reader) resync(off int64, low, high uint64) (at int64, written bool, err error) {
 	at = -1
-	for range readings {
+	for range Readings {
 		if err := r.again(); err != nil {
 			return -1, false, err
 		}
@@ -182,12 +186,12 @@ func (r *reader) resync(off int64, low, high uint64) (at int64, written bool, er
 }
 
 // head returns what the head of the segment says of the file, and how many bytes the file was made with; 0: unknown.
-func (r *reader) head(kind logKind) (state headState, made int64, err error) {
-	if r.scan.size < segmentHead {
+func (r *reader) head(kind Kind) (state headState, made int64, err error) {
+	if r.scan.size < SegmentHead {
 		return headDamaged, 0, nil
 	}
-	for range readings {
-		head, err := r.scan.view(0, segmentHead)
+	for range Readings {
+		head, err := r.scan.view(0, SegmentHead)
 		if err != nil {
 			return 0, 0, r.judge(err)
 		}

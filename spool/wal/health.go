@@ -1,4 +1,4 @@
-package spool
+package wal
 
 import (
 	"io"
@@ -26,7 +26,7 @@ type health struct {
 // failedRead is a read that failed and has not worked since. The first one stands for all that follow: it is
 // repeated until it works.
 type failedRead struct {
-	segment *segment
+	segment *Segment
 	at      span // empty: the file could not be opened
 	err     error
 	next    time.Time // when it is repeated
@@ -34,7 +34,7 @@ type failedRead struct {
 }
 
 // failed notes a read that failed.
-func (h *health) failed(s *segment, at span, err error) {
+func (h *health) failed(s *Segment, at span, err error) {
 	h.errors.Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,10 +43,10 @@ func (h *health) failed(s *segment, at span, err error) {
 	}
 }
 
-// unreadable returns why the log cannot be read at the moment; nil: it can, as far as is known. A read that failed is
+// Unreadable returns why the log cannot be read at the moment; nil: it can, as far as is known. A read that failed is
 // repeated, with growing pauses, so that this is true again soon after the disk is well, whether or not anything
 // else reads there. It takes as long as that read.
-func (l *segmentLog) unreadable() error {
+func (l *Log) Unreadable() error {
 	h := &l.health
 	h.mu.Lock()
 	f := h.failing
@@ -73,11 +73,11 @@ func (l *segmentLog) unreadable() error {
 }
 
 // readsAgain repeats a read that failed. It works as well when nothing in the segment is needed any more.
-func (l *segmentLog) readsAgain(f *failedRead) bool {
+func (l *Log) readsAgain(f *failedRead) bool {
 	if l.wasReleased(f.segment) {
 		return true
 	}
-	file, err := l.fs.OpenFile(l.path(f.segment.name()), os.O_RDONLY, 0)
+	file, err := l.FS.OpenFile(l.path(f.segment.Name()), os.O_RDONLY, 0)
 	if err != nil {
 		return false
 	}
@@ -85,3 +85,6 @@ func (l *segmentLog) readsAgain(f *failedRead) bool {
 	n, err := io.Copy(io.Discard, io.NewSectionReader(file, f.at.at, f.at.bytes))
 	return err == nil && n == f.at.bytes
 }
+
+// ReadErrors returns how many files or parts of them could not be read since the start.
+func (l *Log) ReadErrors() uint64 { return l.health.errors.Load() }

@@ -1,4 +1,4 @@
-package spool
+package wal
 
 import (
 	"errors"
@@ -14,44 +14,47 @@ import (
 )
 
 const (
-	quarantineDir   = "quarantine"
+	QuarantineDir   = "quarantine"
 	quarantineChunk = 1 << 20
+
+	unfinishedSuffix = ".tmp"
 )
 
-// quarantine keeps what could not be read: nothing is deleted for being damaged. All methods may be called
+// Quarantine keeps what could not be read: nothing is deleted for being damaged. All methods may be called
 // concurrently.
-type quarantine struct {
+type Quarantine struct {
 	fs      disk.FS
 	root    string
-	quota   *diskQuota
-	bytes   atomic.Int64
-	looking bool       // nothing is set aside: this only looks at a directory
+	quota   *Quota
+	Bytes   atomic.Int64
 	keeping sync.Mutex // held while one range is copied: two readers may come upon the same damage
 }
 
-func (q *quarantine) path(name string) string { return filepath.Join(q.root, quarantineDir, name) }
+// NewQuarantine returns the quarantine of a data directory. What it keeps counts into the quota.
+func NewQuarantine(files disk.FS, root string, quota *Quota) *Quarantine {
+	return &Quarantine{fs: files, root: root, quota: quota}
+}
+
+func (q *Quarantine) path(name string) string { return filepath.Join(q.root, QuarantineDir, name) }
 
 // keepRange copies a range of a segment to a file that says where it comes from. It returns once that is durable: until
 // then nothing may move past the range (I17). Finding the same damage at every start makes one file of it.
-func (q *quarantine) keepRange(l *segmentLog, s *segment, from, to int64) error {
-	name := fmt.Sprintf("%s-%s-%d.bin", l.dir, strings.TrimSuffix(s.name(), segmentSuffix), from)
-	if q.looking || to <= from {
-		return nil
-	}
+func (q *Quarantine) keepRange(l *Log, s *Segment, from, to int64) error {
+	name := fmt.Sprintf("%s-%s-%d.bin", l.Dir, strings.TrimSuffix(s.Name(), SegmentSuffix), from)
 	q.keeping.Lock()
 	defer q.keeping.Unlock()
 	err := q.keep(name, l, s, from, to)
 	if err == nil {
-		err = q.fs.SyncDir(filepath.Join(q.root, quarantineDir))
+		err = q.fs.SyncDir(filepath.Join(q.root, QuarantineDir))
 	}
 	if err != nil {
-		return fmt.Errorf("%d damaged bytes of %s cannot be set aside in %s/: %w", to-from, filepath.Join(l.dir, s.name()), quarantineDir, err)
+		return fmt.Errorf("%d damaged bytes of %s cannot be set aside in %s/: %w", to-from, filepath.Join(l.Dir, s.Name()), QuarantineDir, err)
 	}
 	return nil
 }
 
 // keep writes the copy under another name first: a file with the right one is whole.
-func (q *quarantine) keep(name string, l *segmentLog, s *segment, from, to int64) error {
+func (q *Quarantine) keep(name string, l *Log, s *Segment, from, to int64) error {
 	switch kept, err := q.has(name, to-from); {
 	case err != nil:
 		return err
@@ -63,7 +66,7 @@ func (q *quarantine) keep(name string, l *segmentLog, s *segment, from, to int64
 		return err
 	}
 	defer func() { _ = source.Close() }() // opened for reading
-	temporary := q.path(name + unfinished)
+	temporary := q.path(name + unfinishedSuffix)
 	target, err := q.fs.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -80,9 +83,9 @@ func (q *quarantine) keep(name string, l *segmentLog, s *segment, from, to int64
 	return nil
 }
 
-func (q *quarantine) add(n int64) {
-	q.bytes.Add(n)
-	q.quota.take(n)
+func (q *Quarantine) add(n int64) {
+	q.Bytes.Add(n)
+	q.quota.Take(n)
 }
 
 // copyRange copies bytes that were read before. Where that does not work now, nothing is made up for them.
@@ -100,24 +103,29 @@ func copyRange(target, source disk.File, from, to int64) error {
 	return nil
 }
 
-// keepFile moves a whole file here, under a name relative to the data directory. It returns once that is durable.
-func (q *quarantine) keepFile(l *segmentLog, s *segment, kept string) error {
-	if q.looking {
+// KeepRange sets a range of a segment aside in quarantine/. It returns once that is durable.
+func (l *Log) KeepRange(s *Segment, from, to int64) error {
+	if l.LookOnly || to <= from {
 		return nil
 	}
-	err := q.fs.Rename(l.path(s.name()), filepath.Join(q.root, kept))
+	return l.Quarantine.keepRange(l, s, from, to)
+}
+
+// keepFile moves a whole file here, under a name relative to the data directory. It returns once that is durable.
+func (q *Quarantine) keepFile(l *Log, s *Segment, kept string) error {
+	err := q.fs.Rename(l.path(s.Name()), filepath.Join(q.root, kept))
 	if err == nil {
-		err = errors.Join(q.fs.SyncDir(filepath.Join(q.root, quarantineDir)), l.syncDir())
+		err = errors.Join(q.fs.SyncDir(filepath.Join(q.root, QuarantineDir)), l.syncDir())
 	}
 	if err != nil {
-		return fmt.Errorf("%s, written by another version, cannot be moved to %s/: %w", s.name(), quarantineDir, err)
+		return fmt.Errorf("%s, written by another version, cannot be moved to %s/: %w", s.Name(), QuarantineDir, err)
 	}
-	q.add(s.size)
+	q.add(s.Size)
 	return nil
 }
 
 // has reports whether a file of that size is here.
-func (q *quarantine) has(name string, size int64) (bool, error) {
+func (q *Quarantine) has(name string, size int64) (bool, error) {
 	f, err := q.fs.OpenFile(q.path(name), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -129,11 +137,11 @@ func (q *quarantine) has(name string, size int64) (bool, error) {
 	return n == size, errors.Join(err, f.Close())
 }
 
-// measure counts what is here from before, and removes what was not finished.
-func (q *quarantine) measure() error {
-	entries, err := q.fs.ReadDir(filepath.Join(q.root, quarantineDir))
+// Measure counts what is here from before, and removes what was not finished.
+func (q *Quarantine) Measure() error {
+	entries, err := q.fs.ReadDir(filepath.Join(q.root, QuarantineDir))
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name, unfinished) {
+		if strings.HasSuffix(e.Name, unfinishedSuffix) {
 			_ = q.fs.Remove(q.path(e.Name))
 			continue
 		}
