@@ -5,13 +5,16 @@
 // (entry.go). Limits are not part of an answer. They belong to the application, whichever key it shows: authorize/quota holds
 // every call against them anew, with all usage that was accepted here.
 //
-// With this daemon as the only reporter a limit of N grants N. What other reporters use is seen with the first answer of the
-// backend after it was counted there: the overshoot is at most what they use in the TTL, the time until they have reported it,
-// and the time until the backend's worker has counted it. Four cases cost exactness for a while: what was delivered just before
-// the first question about an application, and is not counted yet, is seen with the second; usage of one application by id here
-// and by user key there counts apart until it is delivered; a worker more than a minute behind its 202 is taken for one that
-// dropped the report; and where a metric without a limit lies between two that have one, what the lower uses counts for the
-// upper from the second answer on (hierarchyprobe.go).
+// With this daemon as the only reporter a limit of N grants N, however long the backend's worker takes to count a report. What
+// other reporters use is seen with the first answer of the backend after it was counted there: the overshoot is at most what they
+// use in the TTL, the time until they have reported it, and the time until the backend's worker has counted it. While the worker
+// is behind, usage of other reporters is also hidden by as much of our own usage as it has not counted; Stats.Behind says how much
+// that is. Usage that the backend dropped after its 202 counts until it can no longer be counted, for 26 to 52 hours, or until
+// the limit's period is over: that errs on the side of denying.
+//
+// Two cases cost exactness for a while: usage of one application by id here and by user key there counts apart until it is
+// delivered; and where a metric without a limit lies between two that have one, what the lower uses counts for the upper from the
+// second answer on (hierarchyprobe.go).
 //
 // Until all usage that was pending before the first authorization is counted, calls wait, for 10 s at most; then the Mode
 // answers, and only Allow grants.

@@ -207,7 +207,9 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	e.application = i.quota.Refer(quota.IdentifyApplication(i.id, i.call.application), i.service)
 	i.service = e.application.Service() // where its metrics are looked for, should there be no room for services
 	first := !e.application.Learned()
-	raise(&i.counters.unseen, e.application.Learn(st, i.begun, now, i.before))
+	learned := e.application.Learn(st, i.begun, now, i.before)
+	raise(&i.counters.unseen, learned.Others)
+	raise(&i.counters.behind, learned.Unseen)
 	e.oauth, e.keys = st.Application, st.AppKeys
 	if i.call.door.serviceID != "" {
 		e.serviceID, e.appID = strings.Clone(i.call.door.serviceID), strings.Clone(i.call.application.ID)

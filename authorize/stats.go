@@ -47,6 +47,8 @@ type counters struct {
 	overshot atomic.Int64  // largest amount by which a counter was found above its limit
 	unseen   atomic.Int64  // largest usage of other reporters that one answer showed
 
+	behind atomic.Int64 // largest usage of ours that an answer lacked, since the last scrape
+
 	oldest    atomic.Int64 // nanoseconds: the age of the oldest answer served since Stats was called last
 	calls     atomic.Uint64
 	callNanos atomic.Int64
@@ -108,11 +110,19 @@ type Stats struct {
 	// above its limit, also by reports, which no limit stops.
 	Unseen, Overshoot int64
 
+	// Behind is the most delivered usage that a counter of the backend did not contain in an answer since the last call of
+	// Scraped, and Forgotten how many applications were forgotten before the backend's counters showed their usage.
+	Behind    int64
+	Forgotten uint64
+
 	OldestAge time.Duration // of an answer served since the last call of Scraped
 }
 
-// Scraped begins a new span for Stats.OldestAge. Only the scrape of the metrics calls it.
-func (a *Authorizer) Scraped() { a.counters.oldest.Store(0) }
+// Scraped begins a new span for Stats.OldestAge and Stats.Behind. Only the scrape of the metrics calls it.
+func (a *Authorizer) Scraped() {
+	a.counters.oldest.Store(0)
+	a.counters.behind.Store(0)
+}
 
 // Stats returns the figures so far. It may be called at any time.
 func (a *Authorizer) Stats() Stats {
@@ -126,6 +136,7 @@ func (a *Authorizer) Stats() Stats {
 		Applications: a.quota.Applications(), Untracked: a.quota.Untracked(),
 		Reported: c.reported.Load(), Refused: c.refused.Load(), Unbilled: c.unbilled.Load(),
 		Unseen: c.unseen.Load(), Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Load()),
+		Behind: c.behind.Load(), Forgotten: a.quota.Forgotten(),
 	}
 	for i, name := range sourceNames {
 		s.Answers[name] = c.answers[i].Load()

@@ -104,38 +104,75 @@ func (app *Application) addLocked(u *metricUsage, amount int64, c change, at, ca
 		if c.unresolved != 0 {
 			moving.unresolved += c.unresolved * amount
 		}
-		if c.delivered {
-			moving.deliver(amount, now)
-		}
+	}
+	if c.delivered {
+		u.deliveries.add(amount, now)
 	}
 }
 
 // idleLocked reports whether the application can be forgotten: no answer points here, and nothing of it is missing from the
 // backend's counters.
 func (app *Application) idleLocked(now int64) bool {
-	if app.references.Load() > 0 {
-		return false
-	}
+	return app.references.Load() <= 0 && !app.pendingLocked() && (app.seenLocked(now) || !app.recentLocked(now))
+}
+
+func (app *Application) pendingLocked() bool {
 	for i := range app.usages {
-		if !app.usages[i].idle(now) {
+		if app.usages[i].pending() {
+			return true
+		}
+	}
+	return false
+}
+
+// seenLocked reports whether every limit that the backend told of shows all that was delivered.
+func (app *Application) seenLocked(now int64) bool {
+	cal := app.clock.at(now)
+	for i := range app.limits {
+		l := &app.limits[i]
+		l.total(app.usages, cal) // turns a period that is over
+		if l.unseen(l.sums(app.usages, cal, now)) > 0 {
 			return false
 		}
 	}
-	return true
+	return !app.asked.IsZero()
+}
+
+// recentLocked reports whether something was delivered that the backend may still have to count.
+func (app *Application) recentLocked(now int64) bool {
+	for i := range app.usages {
+		if app.usages[i].recent(now) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// lastLocked is when something was delivered last, in Unix seconds.
+func (app *Application) lastLocked() (last int64) {
+	for i := range app.usages {
+		last = max(last, app.usages[i].last)
+	}
+	return last
+}
+
+// Learned is what an answer of the backend showed.
+type Learned struct {
+	Others int64 // the most by which a counter rose above what was expected: usage of other reporters
+	Unseen int64 // the most that a counter lacked of what was delivered: the backend's worker is behind, or dropped it
 }
 
 // Learn takes plan, limits and counters out of an answer that was asked for at asked. An answer that is older than the last
 // one changes nothing. Usage reports of a period that is not running here belong to the other side of its turn, and say
 // nothing about this one.
 //
-// before is the Snapshot at the time of asking. Learn returns the most by which a counter rose above what was expected: usage
-// of other reporters.
-func (app *Application) Learn(st *threescale.Status, asked, now time.Time, before Snapshot) (others int64) {
+// before is the Snapshot at the time of asking.
+func (app *Application) Learn(st *threescale.Status, asked, now time.Time, before Snapshot) (learned Learned) {
 	app.service.learn(st.Hierarchy, now)
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	if asked.Before(app.asked) {
-		return 0
+		return Learned{}
 	}
 	app.asked = asked
 	app.plan, app.children = strings.Clone(st.Plan), st.Hierarchy
@@ -151,9 +188,10 @@ func (app *Application) Learn(st *threescale.Status, asked, now time.Time, befor
 			}
 			continue
 		}
-		others = max(others, l.learn(u.CurrentValue, app.usages, before.usages, cal, now))
+		others, unseen := l.learn(u.CurrentValue, app.usages, before.usages, cal, now)
+		learned.Others, learned.Unseen = max(learned.Others, others), max(learned.Unseen, unseen)
 	}
-	return others
+	return learned
 }
 
 // carryLimitsLocked makes the list of limits that of an answer; limits that were known keep their base.

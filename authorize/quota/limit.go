@@ -17,13 +17,14 @@ type limit struct {
 	period threescale.Period
 	max    int64
 	start  int64 // of the period that base belongs to; 0 for eternity
-	base   int64 // may be negative: usage that was accepted before the first answer is part of accepted as well
+	base   int64 // may be negative: what the backend dropped is part of accepted
+	seen   int64 // how much of what was delivered in this period the backend's counter is proved to contain, base included
 }
 
 // total returns what counts against the limit now. In a period that has just begun this is what was accepted here.
 func (l *limit) total(usages []metricUsage, now *Calendar) int64 {
 	if l.start != now.Start[l.period] {
-		l.start, l.base = now.Start[l.period], 0
+		l.start, l.base, l.seen = now.Start[l.period], 0, 0
 	}
 	return max(0, l.base+l.accepted(usages, now))
 }
@@ -40,45 +41,55 @@ func (l *limit) accepted(usages []metricUsage, now *Calendar) (sum int64) {
 // sums are the usages of an application, added up for one limit.
 type sums struct{ accepted, pending, unresolved, recent int64 }
 
-func (l *limit) sums(usages []metricUsage, now *Calendar, at time.Time) (s sums) {
+func (l *limit) sums(usages []metricUsage, now *Calendar, at int64) (s sums) {
 	for i := range usages {
 		u := &usages[i]
 		if !u.countsFor(l.metric) {
 			continue
 		}
-		running, moving := u.running(l.period, now), &u.moving[l.period]
+		running := u.running(l.period, now)
 		s.accepted += running.accepted
 		s.pending += running.pending
-		s.unresolved += moving.unresolved
-		s.recent += moving.recent(at.Unix())
+		s.unresolved += u.moving[l.period].unresolved
+		s.recent += u.recent(at)
 	}
 	return s
 }
 
-// learn takes the backend's value of the counter. The true total lies between
+// learn takes the backend's value of the counter. What is expected is our own account: everything accepted here, and what the
+// counter had shown beside that. The value replaces it only as far as it is proved to contain our usage:
 //
-//	low  = value + pending - unresolved         what was never sent cannot be in value
-//	high = value + pending + recently delivered nothing else of ours can be missing from it
+//	low  = value + pending - unresolved   what was never sent cannot be in value, so the total is not below this
+//	high = value + pending + recent       what was delivered longer ago than lateness was counted or dropped
 //
-// and the expected total is moved only as far as it must be to lie there. As long as this daemon is the only reporter it
-// always does, so the total stays exact. Usage of other reporters lifts low above it; usage that the backend dropped after its
-// 202 lets high sink below it once the lag is over. It returns by how much the total rose: usage of other reporters.
+// A value below what was delivered means that the backend's worker is behind, and changes nothing: what was delivered and is
+// not seen yet keeps counting (A3). As long as this daemon is the only reporter the expected total lies between the two, so it
+// stays exact. Usage of other reporters lifts low above it. While the worker is behind, it is hidden by our own usage that the
+// counter lacks, so that as much may be granted beyond the limit; unseen says how much that is. Usage that the backend dropped
+// after its 202 counts on until high sinks, which errs on the side of denying.
 //
-// The first answer has no expected total to correct. Then what was pending when it was asked for, according to before, is not
-// in value, and everything older is.
-func (l *limit) learn(value int64, usages, before []metricUsage, now *Calendar, at time.Time) (others int64) {
-	s := l.sums(usages, now, at)
-	if l.start == unlearned {
-		then := l.sums(before, now, at)
-		l.start, l.base = now.Start[l.period], value+then.pending-then.accepted
-		return 0
+// The first answer has no expected total but what was accepted here. What was pending when it was asked for, according to
+// before, is not in value.
+func (l *limit) learn(value int64, usages, before []metricUsage, now *Calendar, at time.Time) (others, unseen int64) {
+	s := l.sums(usages, now, at.Unix())
+	first := l.start == unlearned
+	if first {
+		then := l.sums(before, now, at.Unix())
+		l.start, l.base, l.seen = now.Start[l.period], max(0, value+then.pending-then.accepted), 0
 	}
 	expected := l.total(usages, now)
 	low, high := value+s.pending-s.unresolved, value+s.pending+s.recent
 	learned := min(max(expected, low), max(low, high))
 	l.base = learned - s.accepted
-	return learned - expected
+	l.seen = max(l.seen, min(value-s.unresolved, learned-s.pending))
+	if !first {
+		others = learned - expected
+	}
+	return others, l.unseen(s)
 }
+
+// unseen is what was delivered and not seen in the backend's counter.
+func (l *limit) unseen(s sums) int64 { return max(0, l.base+s.accepted-s.pending-l.seen) }
 
 // unlearned is the start of a limit whose counter no answer has shown yet.
 const unlearned = -1

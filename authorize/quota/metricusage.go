@@ -6,9 +6,10 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// lag is how long the backend's worker may take to count a report after its 202. Within it, a counter that is lower than
-// expected is taken for late; after it, for right.
-const lag = time.Minute
+// lateness is how long after its 202 the backend may still count a report: its worker refuses timestamps older than 24 h by
+// its own clock (protocol/backend.md, section 8), timestamps may lie an hour ahead, and clocks may differ by an hour. What is
+// not counted by then was dropped.
+const lateness = 26 * time.Hour
 
 // maxFuture bounds the periods of one metric that have not begun: timestamps may lie an hour ahead.
 const maxFuture = 80
@@ -24,33 +25,39 @@ type slot struct {
 type transit struct {
 	end        int64 // of the period, exclusive
 	unresolved int64 // of what is pending, what the backend may have counted: in flight, or its outcome is unknown
-	epoch      int64 // the lag interval that delivered belongs to
-	delivered  int64 // in it
-	before     int64 // delivered in the interval before it
 }
 
-// recent is what was delivered during the last lag, or up to twice that: the backend may not have counted it yet.
-func (t *transit) recent(now int64) int64 {
-	switch now/int64(lag/time.Second) - t.epoch {
-	case 0:
-		return t.delivered + t.before
-	case 1:
-		return t.delivered
+// deliveries are what was delivered of a metric during the last lateness, or up to twice that: the backend may not have counted
+// it yet. Beyond that it was counted, or dropped.
+type deliveries struct {
+	epoch  int64 // the interval of lateness that amount belongs to
+	amount int64 // delivered in it
+	before int64 // delivered in the interval before it
+	last   int64 // Unix seconds of the newest delivery; 0: none
+}
+
+func (d *deliveries) recent(now int64) int64 {
+	switch n := now/int64(lateness/time.Second) - d.epoch; {
+	case n <= 0: // below 0: the clock went back
+		return d.amount + d.before
+	case n == 1:
+		return d.amount
 	}
 	return 0
 }
 
-func (t *transit) deliver(amount, now int64) {
-	epoch := now / int64(lag/time.Second)
-	switch epoch - t.epoch {
-	case 0:
-	case 1:
-		t.before, t.delivered = t.delivered, 0
+func (d *deliveries) add(amount, now int64) {
+	epoch := now / int64(lateness/time.Second)
+	switch n := epoch - d.epoch; {
+	case n <= 0:
+		epoch = d.epoch
+	case n == 1:
+		d.before, d.amount = d.amount, 0
 	default:
-		t.before, t.delivered = 0, 0
+		d.before, d.amount = 0, 0
 	}
-	t.epoch = epoch
-	t.delivered += amount
+	d.epoch, d.last = epoch, now
+	d.amount += amount
 }
 
 // future is the slot of a period that has not begun.
@@ -67,6 +74,7 @@ type metricUsage struct {
 	now    [Periods]slot    // of the running periods; apart from moving, since every decision reads them
 	moving [Periods]transit // of the same periods
 	ahead  []future
+	deliveries
 }
 
 // countsFor reports whether the usage counts for limits of a metric.
@@ -132,8 +140,7 @@ func (u *metricUsage) turn(p threescale.Period, now *Calendar) *slot {
 	return s
 }
 
-// idle reports whether nothing is pending and nothing was delivered recently.
-func (u *metricUsage) idle(now int64) bool {
-	s, moving := &u.now[threescale.Eternity], &u.moving[threescale.Eternity]
-	return s.pending == 0 && moving.unresolved == 0 && moving.recent(now) == 0
+// pending reports whether something is not delivered.
+func (u *metricUsage) pending() bool {
+	return u.now[threescale.Eternity].pending != 0 || u.moving[threescale.Eternity].unresolved != 0
 }

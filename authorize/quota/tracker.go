@@ -2,6 +2,7 @@ package quota
 
 import (
 	"iter"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,9 @@ type Tracker struct {
 	swept     atomic.Int64 // Unix seconds of the last sweep
 	untracked atomic.Uint64
 
+	retain          atomic.Int64  // seconds for which deliveries are remembered that the backend's counters may lack
+	unseenForgotten atomic.Uint64 // applications of which such deliveries were forgotten, for want of room
+
 	mu         sync.Mutex        // guards unresolved
 	unresolved map[string][]bool // of a batch, by index: what was sent, and may be counted
 }
@@ -85,6 +89,7 @@ func New(o Options) *Tracker {
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
+	t.retain.Store(forever)
 	t.services.byID = make(map[ID]*Service)
 	t.unresolved = make(map[string][]bool)
 	t.loading.done = make(chan struct{})
@@ -100,6 +105,9 @@ func (t *Tracker) Applications() int { return int(t.size.Load()) }
 
 // Untracked returns how many transactions were not followed, for want of room.
 func (t *Tracker) Untracked() uint64 { return t.untracked.Load() }
+
+// Forgotten returns how many applications were forgotten before the backend's counters showed their usage, for want of room.
+func (t *Tracker) Forgotten() uint64 { return t.unseenForgotten.Load() }
 
 // Refer returns the application of an ID, a new one if there is none, with one reference more; see Application.Release.
 func (t *Tracker) Refer(id ID, s *Service) *Application {
@@ -152,27 +160,66 @@ func (t *Tracker) lock(service, id ID) *Application {
 	return app
 }
 
-// Sweep forgets the applications that no answer refers to and of which the backend's counters lack nothing, once in a lag.
+const (
+	sweepEvery = time.Minute
+	// retained is the part of the applications that may be followed, of which usage that the backend's counters may still lack
+	// is remembered without an answer that points there: one in retained. Beyond that it is forgotten, the oldest delivery
+	// first as far as minutes tell, and counted.
+	retained = 4
+	// leastRetained is for how long it is remembered in any case.
+	leastRetained = 2 * time.Minute
+)
+
+// Sweep forgets the applications that no answer refers to and of which the backend's counters lack nothing, once in sweepEvery.
 func (t *Tracker) Sweep(at time.Time) {
 	now := at.Unix()
 	last := t.swept.Load()
-	if now-last < int64(lag/time.Second) || !t.swept.CompareAndSwap(last, now) {
+	if now-last < int64(sweepEvery/time.Second) || !t.swept.CompareAndSwap(last, now) {
 		return
 	}
+	waiting, kept := int64(0), t.retain.Load()
+	ages := [16]int64{} // of the applications that only wait for the backend: how many, by the logarithm of the minutes
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.Lock()
 		for id, app := range sh.applications {
 			app.mu.Lock()
-			if app.idleLocked(now) {
-				app.gone = true
-				delete(sh.applications, id)
-				t.size.Add(-1)
+			switch age := now - app.lastLocked(); {
+			case app.idleLocked(now):
+				t.removeLocked(sh, id, app)
+			case app.references.Load() > 0 || app.pendingLocked():
+			case age > kept:
+				t.unseenForgotten.Add(1)
+				t.removeLocked(sh, id, app)
+			default:
+				waiting++
+				ages[min(bits.Len64(uint64(max(age, 0))/60), len(ages)-1)]++
 			}
 			app.mu.Unlock()
 		}
 		sh.mu.Unlock()
 	}
+	t.retain.Store(retention(ages, waiting-t.most/retained))
+}
+
+// retention is for how many seconds deliveries are remembered so that at least excess applications are forgotten.
+func retention(ages [16]int64, excess int64) int64 {
+	if excess <= 0 {
+		return forever
+	}
+	for n := len(ages) - 1; n > 0; n-- {
+		if excess -= ages[n]; excess <= 0 || n == 1 {
+			return max(int64(60)<<(n-1), int64(leastRetained/time.Second))
+		}
+	}
+	return int64(leastRetained / time.Second)
+}
+
+// removeLocked forgets an application. The mutexes of both are held.
+func (t *Tracker) removeLocked(sh *shard, id ID, app *Application) {
+	app.gone = true
+	delete(sh.applications, id)
+	t.size.Add(-1)
 }
 
 // book applies a change to one transaction. The gate is held.
