@@ -4,15 +4,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// entry is one remembered answer. It is immutable but for its marks. It holds no key but those that
-// its own answer shows: an oauth answer has the application's first, list_app_keys has all.
+// entry is one remembered answer. It is immutable except for visited and the links of its cache. It holds no key except those
+// that its own answer shows: an oauth answer has the application's first, list_app_keys has all.
 type entry struct {
 	key         digest
-	application *application // nil: the backend knows of none, or did not get so far
-	asked       time.Time    // when the backend was
+	application *quota.Application // nil: the backend knows of none, or did not get so far
+	asked       time.Time          // when the backend was
 	answered    time.Time
 
 	// A 403 or 404, without its text: that repeats what the call said, and is made of the call again.
@@ -58,7 +59,7 @@ func (e *entry) weigh() int64 {
 	return n
 }
 
-// refuses reports whether the answer never leads to a yes, whatever is asked.
+// refuses reports whether the answer leads to a no for every usage.
 func (e *entry) refuses() bool { return e.status != 0 || e.denied }
 
 func (e *entry) age(now time.Time) time.Duration { return now.Sub(e.answered) }

@@ -16,7 +16,7 @@ import (
 // closely, or waits for the backend: then nothing has happened.
 func (a *Authorizer) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	authrep := path == "/transactions/authrep.xml"
-	if !authrep && path != "/transactions/authorize.xml" || !a.Loaded() {
+	if !authrep && path != "/transactions/authorize.xml" || !a.quota.Loaded() {
 		return dst, false
 	}
 	r := a.buffers.Get().(*reply)

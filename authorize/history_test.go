@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
@@ -137,42 +138,42 @@ func (h *history) seal() {
 func (h *history) attempt() {
 	for _, name := range slices.Sorted(maps.Keys(h.batches))[:min(1, len(h.batches))] {
 		events := h.batches[name]
-		lane := Lane{ServiceID: "1001", FlatUsage: events[0].FlatUsage}
-		outcomes := make([]Outcome, len(events))
-		fate := []Outcome{Delivered, Delivered, Returned, Refused}[h.r.IntN(4)]
+		lane := quota.Lane{ServiceID: "1001", FlatUsage: events[0].FlatUsage}
+		outcomes := make([]quota.Outcome, len(events))
+		fate := []quota.Outcome{quota.Delivered, quota.Delivered, quota.Returned, quota.Refused}[h.r.IntN(4)]
 		var sent []int
 		var list []threescale.Transaction
 		for i, e := range events {
 			if outcomes[i] = fate; time.Since(time.Unix(e.Timestamp, 0)) < patient {
 				sent, list = append(sent, i), append(list, e.Transaction)
-			} else if fate != Returned {
-				outcomes[i] = Refused
+			} else if fate != quota.Returned {
+				outcomes[i] = quota.Refused
 			}
 		}
-		buried := fate == Refused && h.r.IntN(2) == 0 // without being sent
+		buried := fate == quota.Refused && h.r.IntN(2) == 0 // without being sent
 		if len(sent) > 0 && !buried {
 			h.Sending(name, lane, some(events, sent...))
 		}
-		if fate == Delivered && len(sent) > 0 {
+		if fate == quota.Delivered && len(sent) > 0 {
 			_, err := h.client.Report(h.t.Context(), &threescale.Report{
 				ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}, FlatUsage: lane.FlatUsage, Transactions: list,
 			})
 			require.NoError(h.t, err)
 			require.NoError(h.t, h.sandbox.Settle(h.t.Context()))
 		}
-		if fate != Returned { // on disk first
+		if fate != quota.Returned { // on disk first
 			h.ended.Store(name, true)
 			pass(time.Duration(h.r.IntN(3)) * 100 * time.Millisecond)
 		}
 		h.Settled(name, lane, with(events, outcomes...))
 		for i, e := range events {
-			if outcomes[i] == Refused {
+			if outcomes[i] == quota.Refused {
 				h.dead = append(h.dead, e)
 				h.counts = slices.DeleteFunc(h.counts, func(c event.Event) bool { return same(c, e) })
 			}
 		}
 		h.attempted[name] = true
-		if fate != Returned {
+		if fate != quota.Returned {
 			delete(h.batches, name)
 		}
 		h.tell("%s of %d, %d sent: %v", name, len(events), len(sent), outcomes)
@@ -186,9 +187,9 @@ func (h *history) requeue() {
 	}
 	e := h.dead[0]
 	h.dead = h.dead[1:]
-	h.Requeue(func() []Usage {
+	h.Requeue(func() []quota.Usage {
 		h.batches[fmt.Sprint("again", len(h.tale))] = []event.Event{e}
-		return []Usage{{Lane: Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction}}
+		return []quota.Usage{{Lane: quota.Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction}}
 	})
 	h.counts = append(h.counts, e)
 	h.tell("requeue %v at %d", e.Usage[0], e.Timestamp)
@@ -203,20 +204,20 @@ func (h *history) restart() {
 	}
 	h.tell("restart, stopped %v", stopped)
 	h.killed()
-	h.options.Pending = h.backlog
-	h.Authorizer = New(h.options)
+	h.options.pending = h.backlog
+	h.Authorizer, h.Tracker = h.options.new()
 	h.Follow()
 	if stopped {
 		require.NoError(h.t, h.Restore(&saved))
 	}
 	var ctx context.Context
 	ctx, h.killed = context.WithCancel(h.t.Context())
-	go func(a *Authorizer) { assert.NoError(h.t, a.Run(ctx)) }(h.Authorizer) // killed ends it
+	go func(q *quota.Tracker) { assert.NoError(h.t, q.Run(ctx)) }(h.Tracker) // killed ends it
 }
 
 // backlog is what is on disk, which takes its time to be read, and fails to be now and then. A report that has ended
 // is not there any more.
-func (h *history) backlog() Backlog {
+func (h *history) backlog() quota.Backlog {
 	r := rand.New(rand.NewPCG(h.r.Uint64(), 0))
 	slow := int64(1 + r.IntN(1000))
 	read := func() error {
@@ -227,25 +228,25 @@ func (h *history) backlog() Backlog {
 		return nil
 	}
 	batches, left := maps.Clone(h.batches), slices.Clone(h.journal.events)
-	b := Backlog{Close: func() {}}
+	b := quota.Backlog{Close: func() {}}
 	for name, events := range batches { // in any order
-		b.Reports = append(b.Reports, PendingReport{Batch: name, Transactions: len(events), Attempted: h.attempted[name]})
+		b.Reports = append(b.Reports, quota.PendingReport{Batch: name, Transactions: len(events), Attempted: h.attempted[name]})
 	}
 	ended := h.ended
-	b.Read = func(name string) (Lane, []threescale.Transaction, error) {
+	b.Read = func(name string) (quota.Lane, []threescale.Transaction, error) {
 		if err := read(); err != nil {
-			return Lane{}, nil, err
+			return quota.Lane{}, nil, err
 		}
 		if _, gone := ended.Load(name); gone {
-			return Lane{}, nil, ErrNoReport
+			return quota.Lane{}, nil, quota.ErrNoReport
 		}
 		var list []threescale.Transaction
 		for _, e := range batches[name] {
 			list = append(list, e.Transaction)
 		}
-		return Lane{ServiceID: "1001", FlatUsage: batches[name][0].FlatUsage}, list, nil
+		return quota.Lane{ServiceID: "1001", FlatUsage: batches[name][0].FlatUsage}, list, nil
 	}
-	b.Next = func(context.Context) (iter.Seq[Usage], error) {
+	b.Next = func(context.Context) (iter.Seq[quota.Usage], error) {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -274,7 +275,7 @@ func TestHistories(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &history{
-					world: newWorld(t, func(o *Options) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
+					world: newWorld(t, func(o *worldOptions) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
 					attempted: map[string]bool{}, ended: &sync.Map{}, killed: func() {},
 					limits: []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
 						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},

@@ -7,47 +7,20 @@ import (
 	"io"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
 // snapshot is what survives a stop in good order: the answers that led to a yes, with their age, and the
 // counters of their applications. Answers for user keys, and those that show keys, are left out. It holds
-// no key, but the secret of the hashes of those that were shown: whoever reads it can try keys, so it is
-// for the data directory alone.
+// no key, but the secret of the hashes of those that were shown. A reader of the file can try keys against it, so it
+// belongs in the data directory only.
 type snapshot struct {
-	Version      int                `json:"version"`
-	Secret       []byte             `json:"secret"`
-	Services     []savedService     `json:"services"`
-	Applications []savedApplication `json:"applications"`
-	Entries      []savedEntry       `json:"entries"`
-}
-
-type savedService struct {
-	ID      string        `json:"id"`
-	Metrics []savedMetric `json:"metrics"`
-}
-
-type savedMetric struct {
-	Name   string `json:"name"`
-	Parent string `json:"parent,omitempty"`
-	Seen   int64  `json:"seen"` // Unix nanoseconds
-}
-
-type savedApplication struct {
-	Service  int                         `json:"service"` // index
-	ID       string                      `json:"id"`
-	Plan     string                      `json:"plan"`
-	Limits   []savedLimit                `json:"limits"`
-	Children []threescale.MetricChildren `json:"children"`
-	Asked    time.Time                   `json:"asked"`
-}
-
-type savedLimit struct {
-	Metric string            `json:"metric"`
-	Period threescale.Period `json:"period"`
-	Max    int64             `json:"max"`
-	Start  int64             `json:"start"`
-	Total  int64             `json:"total"`
+	Version      int                      `json:"version"`
+	Secret       []byte                   `json:"secret"`
+	Services     []quota.SavedService     `json:"services"`
+	Applications []quota.SavedApplication `json:"applications"`
+	Entries      []savedEntry             `json:"entries"`
 }
 
 type savedEntry struct {
@@ -59,27 +32,26 @@ type savedEntry struct {
 
 const snapshotVersion = 1
 
-// Save writes what can be remembered across a restart. It is called when nothing is answered and nothing
-// taken in any more: counters that move on make a snapshot wrong.
+// Save writes what can be remembered across a restart. It is called when nothing is answered and nothing accepted any more:
+// counters that move on make a snapshot wrong.
 func (a *Authorizer) Save(w io.Writer) error {
-	if !a.Loaded() {
-		return errors.New("authorize: save: the usage that is not delivered is not counted yet")
+	if !a.quota.Loaded() {
+		return errors.New("authorize: save: pending usage is not counted yet")
 	}
 	s := snapshot{Version: snapshotVersion, Secret: a.secret[:]}
-	services, applications := map[*service]int{}, map[*application]int{}
-	cal := a.clock.at(time.Now().Unix())
+	services, applications := map[*quota.Service]int{}, map[*quota.Application]int{}
 	a.good.each(func(e *entry) {
 		if e.appID == "" || e.oauth != nil || e.keys != nil {
 			return
 		}
 		app := e.application
-		if _, known := services[app.service]; !known {
-			services[app.service] = len(s.Services)
-			s.Services = append(s.Services, app.service.save(e.serviceID))
+		if _, known := services[app.Service()]; !known {
+			services[app.Service()] = len(s.Services)
+			s.Services = append(s.Services, app.Service().Save(e.serviceID))
 		}
 		if _, known := applications[app]; !known {
 			applications[app] = len(s.Applications)
-			s.Applications = append(s.Applications, app.save(e.appID, services[app.service], cal))
+			s.Applications = append(s.Applications, app.Save(e.appID, services[app.Service()]))
 		}
 		s.Entries = append(s.Entries, savedEntry{applications[app], e.key[:], e.asked, e.answered})
 	})
@@ -89,38 +61,9 @@ func (a *Authorizer) Save(w io.Writer) error {
 	return nil
 }
 
-func (s *service) save(id string) savedService {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	out := savedService{ID: id}
-	for _, m := range s.metrics {
-		if m.seen.Load() <= m.denied.Load() {
-			continue
-		}
-		one := savedMetric{Name: m.name, Seen: m.seen.Load()}
-		if parent := m.parent.Load(); parent != nil {
-			one.Parent = parent.name
-		}
-		out.Metrics = append(out.Metrics, one)
-	}
-	return out
-}
-
-func (app *application) save(id string, service int, cal *calendar) savedApplication {
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	out := savedApplication{Service: service, ID: id, Plan: app.plan, Children: app.children, Asked: app.asked}
-	for i := range app.limits {
-		l := &app.limits[i]
-		total := l.total(app.usages, cal)
-		out.Limits = append(out.Limits, savedLimit{l.metric.name, l.period, l.max, l.start, total})
-	}
-	return out
-}
-
-// Restore takes up what Save wrote, after Follow, and before anything is taken in, sent or answered: the totals of a
-// snapshot hold the usage that is still to be delivered, also that which Run has not read yet. Answers are as old as they are, and are asked for again
-// when their time is over. After an error, the Authorizer knows nothing, and asks.
+// Restore takes up what Save wrote, after the Tracker began to follow usage, and before anything is accepted, sent or answered:
+// the totals of a snapshot contain the usage that is still pending, also what the backlog's reader has not counted yet. Answers
+// keep their age, and are asked for again when their time is over. After an error the Authorizer knows nothing, and asks.
 func (a *Authorizer) Restore(r io.Reader) error {
 	var s snapshot
 	if err := json.NewDecoder(r).Decode(&s); err != nil {
@@ -131,21 +74,20 @@ func (a *Authorizer) Restore(r io.Reader) error {
 	}
 	copy(a.secret[:], s.Secret)
 	now := time.Now()
-	cal := a.clock.at(now.Unix())
-	services := make([]*service, len(s.Services))
+	services := make([]*quota.Service, len(s.Services))
 	for i := range s.Services {
-		services[i] = a.services.of(identifyService(s.Services[i].ID, threescale.Credentials{}))
-		services[i].restore(s.Services[i].Metrics, now)
+		services[i] = a.quota.Service(quota.IdentifyService(s.Services[i].ID, threescale.Credentials{}))
+		services[i].Restore(s.Services[i].Metrics, now)
 	}
 	for i := range s.Entries {
 		saved := &s.Entries[i]
 		if saved.Asked.After(now) || saved.Answered.After(now) {
-			continue // the clock went back: nobody knows how old it is
+			continue // the clock went back: its age is unknown
 		}
 		one := &s.Applications[saved.Application]
-		id := identifyService(s.Services[one.Service].ID, threescale.Credentials{})
-		app := a.ledger.refer(identifyApplication(id, threescale.Application{ID: one.ID}), services[one.Service])
-		app.restore(one, cal, now)
+		id := quota.IdentifyService(s.Services[one.Service].ID, threescale.Credentials{})
+		app := a.quota.Refer(quota.IdentifyApplication(id, threescale.Application{ID: one.ID}), services[one.Service])
+		app.Restore(one, now)
 		a.good.put(&entry{
 			key: digest(saved.Key), application: app, asked: saved.Asked, answered: saved.Answered,
 			serviceID: s.Services[one.Service].ID, appID: one.ID,
@@ -154,7 +96,7 @@ func (a *Authorizer) Restore(r io.Reader) error {
 	return nil
 }
 
-// sound reports whether every index points somewhere.
+// sound reports whether every index is in range.
 func (s *snapshot) sound() bool {
 	for i := range s.Applications {
 		if n := s.Applications[i].Service; n < 0 || n >= len(s.Services) {
@@ -167,41 +109,4 @@ func (s *snapshot) sound() bool {
 		}
 	}
 	return true
-}
-
-func (s *service) restore(list []savedMetric, now time.Time) {
-	for _, one := range list {
-		m := s.metric(one.Name)
-		m.seen.Store(min(one.Seen, now.UnixNano()))
-		if one.Parent == "" {
-			continue
-		}
-		if parent := s.metric(one.Parent); !parent.under(m) {
-			m.parent.Store(parent)
-		}
-	}
-}
-
-// restore sets limits and totals, once.
-func (app *application) restore(saved *savedApplication, cal *calendar, now time.Time) {
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	if !app.asked.IsZero() {
-		return
-	}
-	app.plan, app.children, app.asked = saved.Plan, saved.Children, saved.Asked
-	if app.asked.After(now) {
-		app.asked = now // or no answer would count until then
-	}
-	app.limits = app.limitRoom[:0]
-	for _, one := range saved.Limits {
-		if one.Period > threescale.Minute {
-			continue
-		}
-		l := limit{metric: app.service.metric(one.Metric), period: one.Period, max: one.Max, start: one.Start}
-		if one.Start == cal.start[one.Period] {
-			l.base = one.Total - l.accepted(app.usages, cal)
-		}
-		app.limits = append(app.limits, l)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
@@ -34,9 +35,9 @@ func TestDeployIsNoStampede(t *testing.T) {
 		events := first.journal.take()
 
 		pass(10 * time.Second)
-		second := newWorld(t, func(o *Options) {
+		second := newWorld(t, func(o *worldOptions) {
 			o.Client = first.client
-			o.Pending = func() Backlog { return unsealed(events) }
+			o.pending = func() quota.Backlog { return unsealed(events) }
 		})
 		second.load()
 		require.NoError(t, second.Restore(&saved))
@@ -61,7 +62,7 @@ func TestDeployIsNoStampede(t *testing.T) {
 func TestNoSnapshot(t *testing.T) {
 	for _, text := range []string{"", "{}", `{"version":1,"secret":"AAAA"}`, `{"version":2}`, "nonsense",
 		`{"version":1,"secret":"` + strings.Repeat("A", 43) + `=","entries":[{"application":3,"key":""}]}`} {
-		a := New(Options{})
+		a, _ := worldOptions{}.new()
 		secret := a.secret
 		assert.Error(t, a.Restore(strings.NewReader(text)), text)
 		assert.Equal(t, secret, a.secret)
@@ -81,7 +82,7 @@ func TestSnapshotOfTheFuture(t *testing.T) {
 		year := time.Now().Year()
 		text := strings.ReplaceAll(saved.String(), fmt.Sprintf(`"%d-`, year), fmt.Sprintf(`"%d-`, year+1))
 		require.NotEqual(t, text, saved.String())
-		second := newWorld(t, func(o *Options) { o.Client = first.client })
+		second := newWorld(t, func(o *worldOptions) { o.Client = first.client })
 		second.load()
 		require.NoError(t, second.Restore(strings.NewReader(text)))
 		first.limited("back", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 5})

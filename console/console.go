@@ -29,9 +29,9 @@ type Options struct {
 	Ready func() error
 	// Degraded says what does not work although the daemon is ready, a line each; nil: never anything.
 	Degraded func() []string
-	// Flush returns once what was accepted before the call is sealed and was tried. What could not be
-	// delivered then is not an error.
-	Flush func(ctx context.Context) error
+	// Flush returns once what was accepted before the call is sealed and was tried, held lanes included, and says of each lane
+	// what came of it. What could not be delivered then is not an error.
+	Flush func(ctx context.Context) ([]FlushedLane, error)
 	// Reload puts the services of the configuration in force as it is now. Its error says what is wrong
 	// with it, without secrets; the one before then stays in force. removed are services that are meant to go.
 	Reload func(removed []string) (Reloaded, error)
@@ -43,6 +43,8 @@ type Options struct {
 	Requeue, Drop func(ctx context.Context, o DeadLetterOrder) (DeadLetterOutcome, error)
 	// Parking is about reports whose outcome is unknown.
 	Parking Parking
+	// Names are what filters can name; its error is the disk's.
+	Names func(ctx context.Context) (Names, error)
 	// Tokens are asked for, each for what it is good for; nil: none are.
 	Tokens *access.Tokens
 	// Routes are served beside the console's own.
@@ -106,7 +108,9 @@ func (c *Console) own() []Route {
 		{"POST /api/v1/deadletters/requeue", access.Write, c.order(c.options.Requeue)},
 		{"POST /api/v1/deadletters/drop", access.Write, c.order(c.options.Drop)},
 		{"GET /api/v1/parked", access.Read, f(c.parked)},
+		{"GET /api/v1/parked/{id}", access.Read, f(c.parkedReport)},
 		{"POST /api/v1/parked/{id}/{fate}", access.Write, f(c.settle)},
+		{"GET /api/v1/names", access.Read, f(c.names)},
 		{"POST /-/flush", access.Write, f(c.flush)},
 		{"POST /-/reload", access.Write, f(c.reload)},
 		{"GET /metrics", access.Read, c.metrics},

@@ -25,7 +25,7 @@ func options() console.Options {
 		Started:  time.Now().Add(-time.Minute),
 		Snapshot: func() console.Snapshot { return snapshot },
 		Ready:    func() error { return nil },
-		Flush:    func(context.Context) error { return nil },
+		Flush:    func(context.Context) ([]console.FlushedLane, error) { return nil, nil },
 		Reload: func([]string) (console.Reloaded, error) {
 			return console.Reloaded{Applied: []string{"services"}, NeedsRestart: []string{}}, nil
 		},
@@ -93,7 +93,9 @@ func TestStatus(t *testing.T) {
 		"spool":{"bytes":4096,"quota_bytes":10737418240,"free_bytes":1,"batches":3,"oldest_age_seconds":2.1},
 		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11},
 		"lanes":[{"service_id":"1001","state":"flowing","batches":1,"events":100,"oldest_age_seconds":2.1,"last_error":"",
-			"probation_batches":1,"parked_batches":2,"parked_events":3}]}`,
+			"probation_batches":1,"parked_batches":2,"parked_events":3}],
+		"services":[{"service_id":"1001","delivered":890,"dead":6,"batches":1,"events":100,"oldest_age_seconds":2.1},
+			{"service_id":"other","delivered":0,"dead":0,"batches":0,"events":0,"oldest_age_seconds":0}]}`,
 		string(got))
 }
 
@@ -118,13 +120,23 @@ func TestHealth(t *testing.T) {
 
 func TestFlushAnswersWhenItIsDone(t *testing.T) {
 	o, flushed := options(), false
-	o.Flush = func(context.Context) error { flushed = true; return nil }
+	o.Flush = func(context.Context) ([]console.FlushedLane, error) { flushed = true; return nil, nil }
 	w := ask(t, o, "POST", "/-/flush")
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.Contains(t, w.Body.String(), `"flushed":true`)
 	assert.True(t, flushed)
 
-	o.Flush = func(context.Context) error { return errors.New("stopping") }
+	lanes := []console.FlushedLane{{ServiceID: "1001", Result: "delivered", State: "flowing"}, {ServiceID: "1002", Result: "parked", State: "parked", Batches: 1, Events: 2, Parked: 1}}
+	o.Flush = func(context.Context) ([]console.FlushedLane, error) { return lanes, nil }
+	var answer console.Flushed
+	require.NoError(t, json.Unmarshal(ask(t, o, "POST", "/-/flush").Body.Bytes(), &answer))
+	assert.True(t, answer.Flushed, "what is parked waits for a decision, not for a flush")
+	assert.Equal(t, lanes, answer.Lanes)
+	lanes = append(lanes, console.FlushedLane{ServiceID: "1003", Result: "failed", State: "held", LastError: "service_token_invalid"})
+	require.NoError(t, json.Unmarshal(ask(t, o, "POST", "/-/flush").Body.Bytes(), &answer))
+	assert.False(t, answer.Flushed)
+
+	o.Flush = func(context.Context) ([]console.FlushedLane, error) { return nil, errors.New("stopping") }
 	w = ask(t, o, "POST", "/-/flush")
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.JSONEq(t, `{"title":"Service Unavailable","status":503,"detail":"stopping"}`, w.Body.String())
@@ -132,7 +144,7 @@ func TestFlushAnswersWhenItIsDone(t *testing.T) {
 
 func TestAPageOfAnotherSiteCannotFlush(t *testing.T) {
 	o := options()
-	o.Flush = func(context.Context) error { t.Error("flushed"); return nil }
+	o.Flush = func(context.Context) ([]console.FlushedLane, error) { t.Error("flushed"); return nil, nil }
 	assert.Equal(t, http.StatusForbidden, ask(t, o, "POST", "/-/flush", "Sec-Fetch-Site", "cross-site").Code)
 	assert.Equal(t, http.StatusForbidden, ask(t, o, "POST", "/-/flush", "Origin", "https://evil.example").Code)
 	assert.Equal(t, http.StatusMethodNotAllowed, ask(t, o, "GET", "/-/flush").Code)

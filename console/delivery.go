@@ -28,7 +28,7 @@ var deliveries = []family{
 		histogram: func(s *Snapshot) histogram.Snapshot { return s.Reports.Seconds }},
 	{kind: counter, name: "reporterd_report_saturated_seconds_total", help: "For how long as many calls were in flight as may be; its rate is the saturation, 0 to 1.",
 		value: func(s *Snapshot) float64 { return s.Reports.Saturated.Seconds() }},
-	{kind: gauge, name: "reporterd_lanes", help: "Lanes by state.", label: "state",
+	{kind: gauge, name: "reporterd_lanes", help: "Lanes by state: flowing, retrying, held, draining or parked.", label: "state",
 		each: byState(func(*Lane) float64 { return 1 })},
 	{kind: gauge, name: "reporterd_lane_batches", help: "Batches that wait for delivery, by the state of their lane.", label: "state",
 		each: byState(func(l *Lane) float64 { return float64(l.Batches) })},

@@ -45,7 +45,7 @@ func TestEveryRouteAsksForItsScope(t *testing.T) {
 	o.Pprof = true
 	needs := map[string]string{
 		"GET /api/v1/status": access.Read, "GET /api/v1/deadletters": access.Read, "GET /api/v1/deadletters/x": access.Read,
-		"GET /api/v1/parked": access.Read, "GET /metrics": access.Read, "POST /-/flush": access.Write, "POST /-/reload": access.Write,
+		"GET /api/v1/parked": access.Read, "GET /api/v1/parked/x": access.Read, "GET /api/v1/names": access.Read, "GET /metrics": access.Read, "POST /-/flush": access.Write, "POST /-/reload": access.Write,
 		"POST /api/v1/deadletters/requeue": access.Write, "POST /api/v1/deadletters/drop": access.Write,
 		"POST /api/v1/parked/x/resend": access.Write, "GET /debug/pprof/": access.Write, "GET /debug/pprof/cmdline": access.Write,
 		"GET /stats/a": access.Stats, "GET /admin/api/a": access.AccountManagement,

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // live says that the process answers, nothing more. With ?verbose it says so of each part, and is 200 all the same.
@@ -39,20 +38,6 @@ func (c *Console) ready(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeText(w, http.StatusOK, text)
-}
-
-// flush answers when what was accepted before it is sealed and tried. It waits as long as the caller
-// does: a batch behind a backend that does not answer is tried after the backend's timeout.
-func (c *Console) flush(w http.ResponseWriter, r *http.Request) {
-	begun := time.Now()
-	if err := c.options.Flush(r.Context()); err != nil {
-		writeProblem(w, http.StatusServiceUnavailable, err.Error())
-		return
-	}
-	writeJSON(w, http.StatusOK, struct {
-		Flushed bool    `json:"flushed"`
-		Seconds float64 `json:"seconds"`
-	}{true, time.Since(begun).Seconds()})
 }
 
 // Reloaded is what a reload did, by the keys of the configuration that have changed.
@@ -91,9 +76,11 @@ GET  /api/v1/deadletters  what the backend will never take: ?service_id=&reason=
 POST /api/v1/deadletters/requeue  makes them live again, /drop deletes them: {"ids":[],"service_id":"","reason":"","since":"","until":"",
                           "all":false,"limit":100,"cursor":"","dry_run":true}, and "restamp" to requeue
 GET  /api/v1/parked       reports whose outcome is unknown: ?limit=&cursor=
+     /api/v1/parked/ID    one of them
 POST /api/v1/parked/ID/…  decides about one: resend, counted or bury
+GET  /api/v1/names        services and reasons that filters can name
 GET  /metrics             the same figures and more, for Prometheus
-POST /-/flush             seals and tries everything accepted so far, then answers
+POST /-/flush             seals everything accepted so far and tries every lane, then answers what came of each
 POST /-/reload            reads services and credentials of the configuration again
 `
 

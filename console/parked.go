@@ -26,6 +26,8 @@ func statusOf(err error) int {
 type Parking struct {
 	// List returns at most limit parked batches behind a cursor, the id of one or empty.
 	List func(ctx context.Context, cursor string, limit int) ([]Parked, error)
+	// One is one of them; ErrNotParked when there is none of that id.
+	One func(ctx context.Context, id string) (Parked, error)
 	// Settle decides about one: Resend, Counted or Bury. It returns once that is durable.
 	Settle func(ctx context.Context, id, fate string) error
 }
@@ -89,6 +91,19 @@ func (c *Console) parked(w http.ResponseWriter, r *http.Request) {
 		page.Next = list[limit-1].ID
 	}
 	writeJSON(w, http.StatusOK, page)
+}
+
+// parkedReport answers GET /api/v1/parked/{id}.
+func (c *Console) parkedReport(w http.ResponseWriter, r *http.Request) {
+	p, err := c.options.Parking.One(r.Context(), r.PathValue("id"))
+	switch {
+	case errors.Is(err, ErrNotParked):
+		writeProblem(w, http.StatusNotFound, err.Error())
+	case err != nil:
+		writeProblem(w, http.StatusInternalServerError, err.Error())
+	default:
+		writeJSON(w, http.StatusOK, p)
+	}
 }
 
 // settle answers POST /api/v1/parked/{id}/{fate}.

@@ -27,6 +27,15 @@ func TestParked(t *testing.T) {
 			return []console.Parked{{ID: "000000000042-0000", ServiceID: "1001", Events: 3, Attempts: 2, Ambiguous: 1, LastAttempt: at, SealedAt: at,
 				Transactions: []console.ParkedTransaction{{AppID: "app1", Usage: map[string]uint64{"hits": 3}, Timestamp: at, Events: 3}}}}, nil
 		},
+		One: func(_ context.Context, id string) (console.Parked, error) {
+			switch id {
+			case "000000000042-0000":
+				return console.Parked{ID: id}, nil
+			case "unreadable":
+				return console.Parked{}, errors.New("disk")
+			}
+			return console.Parked{}, console.ErrNotParked
+		},
 		Settle: func(_ context.Context, id, fate string) error {
 			if id != "000000000042-0000" {
 				return console.ErrNotParked
@@ -42,6 +51,7 @@ func TestParked(t *testing.T) {
 	assert.JSONEq(t, `{"parked":[],"next":""}`, ask(t, o, http.MethodGet, "/api/v1/parked").Body.String())
 	for target, status := range map[string]int{
 		"/api/v1/parked?limit=0": http.StatusBadRequest, "/api/v1/parked?cursor=bad": http.StatusInternalServerError,
+		"/api/v1/parked/000000000042-0000": http.StatusOK, "/api/v1/parked/000000000043-0000": http.StatusNotFound, "/api/v1/parked/unreadable": http.StatusInternalServerError,
 	} {
 		assert.Equal(t, status, ask(t, o, http.MethodGet, target).Code, target)
 	}
@@ -53,4 +63,23 @@ func TestParked(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusOK, ask(t, o, http.MethodPost, "/api/v1/parked/000000000042-0000/counted").Code)
 	assert.Equal(t, console.Counted, decided)
+}
+
+// A lane with nothing but parked reports is a part that is degraded, and says which command decides.
+func TestParkedReportsAreSaidByHealth(t *testing.T) {
+	o := options()
+	o.Snapshot = func() console.Snapshot {
+		return console.Snapshot{Lanes: []console.Lane{{ServiceID: "1001", State: "parked", Batches: 2, Parked: 2}}}
+	}
+	body := ask(t, o, http.MethodGet, "/readyz?verbose").Body.String()
+	assert.Contains(t, body, `{"name":"backend","status":"degraded","detail":"the outcome of 2 reports is unknown, and an operator has to decide: reporterd parked ls"}`)
+	assert.Contains(t, ask(t, o, http.MethodGet, "/metrics").Body.String(), `reporterd_lanes{state="parked"} 1`)
+}
+
+func TestNames(t *testing.T) {
+	o := options()
+	o.Names = func(context.Context) (console.Names, error) { return console.Names{Services: []string{"1001"}}, nil }
+	assert.JSONEq(t, `{"services":["1001"],"reasons":[]}`, ask(t, o, http.MethodGet, "/api/v1/names").Body.String())
+	o.Names = func(context.Context) (console.Names, error) { return console.Names{}, errors.New("disk") }
+	assert.Equal(t, http.StatusInternalServerError, ask(t, o, http.MethodGet, "/api/v1/names").Code)
 }

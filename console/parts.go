@@ -47,8 +47,9 @@ func (c *Console) health() healthPage {
 }
 
 func backendPart(s *Snapshot) (name, status, detail string) {
-	held, retrying := 0, 0
+	held, retrying, parked := 0, 0, 0
 	for _, l := range s.Lanes {
+		parked += l.Parked
 		switch l.State {
 		case "held":
 			held++
@@ -62,7 +63,9 @@ func backendPart(s *Snapshot) (name, status, detail string) {
 	case held > 0:
 		return "backend", partDegraded, fmt.Sprintf("it refuses the credentials of %d lanes", held)
 	case retrying > 0:
-		return "backend", partDegraded, fmt.Sprintf("%d lanes try again", retrying)
+		return "backend", partDegraded, fmt.Sprintf("reports of %d lanes are retried", retrying)
+	case parked > 0:
+		return "backend", partDegraded, fmt.Sprintf("the outcome of %d reports is unknown, and an operator has to decide: reporterd parked ls", parked)
 	}
 	return "backend", partOK, ""
 }

@@ -26,7 +26,7 @@ type serviceFigures struct {
 	oldest  float64 // seconds
 }
 
-var laneStates = []string{"flowing", "retrying", "held", "draining"}
+var laneStates = []string{"flowing", "retrying", "held", "draining", "parked"}
 
 // byService sums up what the labels stand for, in the order of the configuration.
 func byService(s *Snapshot, visit func(label string, f *serviceFigures)) {

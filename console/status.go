@@ -13,6 +13,18 @@ type statusPage struct {
 	Spool   spoolPage    `json:"spool"`
 	Backend backendPage  `json:"backend"`
 	Lanes   []statusLane `json:"lanes"`
+
+	Services []statusService `json:"services"`
+}
+
+// statusService sums the lanes of a service. Only the first 100 configured services are named, all others are "other".
+type statusService struct {
+	ServiceID string  `json:"service_id"`
+	Delivered uint64  `json:"delivered"` // events since the start
+	Dead      uint64  `json:"dead"`      // events since the start
+	Batches   int     `json:"batches"`   // that wait for delivery
+	Events    uint64  `json:"events"`    // in them
+	OldestAge float64 `json:"oldest_age_seconds"`
 }
 
 type spoolPage struct {
@@ -66,5 +78,9 @@ func (c *Console) statusPage(s Snapshot) statusPage {
 			l.Questioned, l.Parked, l.ParkedEvents,
 		})
 	}
+	page.Services = make([]statusService, 0, len(s.Services)+1)
+	byService(&s, func(label string, f *serviceFigures) {
+		page.Services = append(page.Services, statusService{label, f.Delivered, f.Dead, f.batches, uint64(f.events), f.oldest})
+	})
 	return page
 }

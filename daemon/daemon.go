@@ -252,17 +252,15 @@ func (d *daemon) ready() error {
 }
 
 // flush returns once what was accepted before is sealed and was tried, or ctx ends, or the daemon stops.
-func (d *daemon) flush(ctx context.Context) error {
+func (d *daemon) flush(ctx context.Context) ([]console.FlushedLane, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(d.ending, func() { cancel(partition.ErrStopping) })()
-	if err := d.engine.Flush(ctx); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return err
+	lanes, err := d.engine.Flush(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
-	return nil
+	return lanes, err
 }
 
 // order requeues or drops dead letters.

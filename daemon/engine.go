@@ -40,13 +40,14 @@ type engine interface {
 	// Reject keeps a message that can never be taken as a dead letter. It returns once the letter is durable.
 	Reject(m partition.Message) error
 
-	// Flush returns once what was accepted before is sealed and was tried.
-	Flush(ctx context.Context) error
+	// Flush returns once what was accepted before is sealed and was tried, held lanes included: what came of each lane.
+	Flush(ctx context.Context) ([]console.FlushedLane, error)
 	// DeadLetters, DeadLetter and Order read and change dead letters; Parked and Settle reports whose outcome is unknown.
 	DeadLetters(ctx context.Context, q console.DeadLetterQuery) (console.DeadLetters, error)
 	DeadLetter(ctx context.Context, id string) (json.RawMessage, error)
 	Order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error)
 	Parked(ctx context.Context, cursor string, limit int) ([]console.Parked, error)
+	ParkedReport(ctx context.Context, id string) (console.Parked, error)
 	Settle(ctx context.Context, id, fate string) error
 
 	// Snapshot is what the engine counts, Scraped begins anew what is counted since the last scrape, and Pending is how many

@@ -109,7 +109,7 @@ func TestEngineDelivers(t *testing.T) {
 		_, err := e.Append(t.Context(), []event.Event{hits("app1", 2), hits("app2", 3)})
 		require.NoError(t, err)
 		assert.EqualValues(t, 2, e.Pending())
-		require.NoError(t, e.Flush(t.Context()))
+		mustFlush(t, e)
 		require.Eventually(t, func() bool { return e.Snapshot().Events.Delivered == 2 }, time.Minute, 10*time.Millisecond)
 		assert.Equal(t, 2, w.usage(t)["1001"]["app1"]["hits"])
 		assert.Equal(t, 3, w.usage(t)["1001"]["app2"]["hits"])
@@ -123,7 +123,7 @@ func TestEngineDeadLetters(t *testing.T) {
 		require.NoError(t, e.Reject(partition.Message{ServiceID: "1001", Subject: "usage.1001", Payload: []byte("{"), Code: "invalid_message"}))
 		_, err := e.Append(t.Context(), []event.Event{hits("nosuch", 1)})
 		require.NoError(t, err)
-		require.NoError(t, e.Flush(t.Context()))
+		mustFlush(t, e)
 		query := console.DeadLetterQuery{Limit: 10}
 		require.Eventually(t, func() bool {
 			page, err := e.DeadLetters(t.Context(), query)
@@ -159,7 +159,10 @@ func TestEngineApplies(t *testing.T) {
 		assert.Empty(t, e.Apply(services1001("another")))
 		_, err := e.Append(t.Context(), []event.Event{hits("app1", 1)})
 		require.NoError(t, err)
-		_ = e.Flush(t.Context()) // the lane is held
+		lanes, err := e.Flush(t.Context())
+		require.NoError(t, err)
+		require.Len(t, lanes, 1)
+		assert.Equal(t, []string{"1001", "failed", "held"}, []string{lanes[0].ServiceID, lanes[0].Result, lanes[0].State})
 		assert.EqualValues(t, 1, e.Pending())
 		e.Apply(services1001("stoken1001"))
 		require.Eventually(t, func() bool { return e.Pending() == 0 }, time.Minute, 10*time.Millisecond)
@@ -178,4 +181,10 @@ func TestEngineFastPath(t *testing.T) {
 		assert.Contains(t, string(line), "HTTP/1.1 200 OK")
 		assert.Nil(t, e.Authorizations(http.MethodGet, "/nosuch"))
 	})
+}
+
+func mustFlush(t *testing.T, e engine) {
+	t.Helper()
+	_, err := e.Flush(t.Context())
+	require.NoError(t, err)
 }

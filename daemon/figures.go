@@ -20,7 +20,8 @@ func (d *daemon) console(reload reloading) *console.Console {
 		Offers:      d.offers(),
 		DeadLetters: d.engine.DeadLetters, DeadLetter: d.engine.DeadLetter,
 		Requeue: d.order(partition.Requeue), Drop: d.order(partition.Drop),
-		Parking: console.Parking{List: d.engine.Parked, Settle: d.engine.Settle},
+		Parking: console.Parking{List: d.engine.Parked, One: d.engine.ParkedReport, Settle: d.engine.Settle},
+		Names:   d.names,
 	})
 }
 

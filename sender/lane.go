@@ -19,6 +19,7 @@ type lane struct {
 	picks     uint64 // how often it was
 
 	trouble   trouble
+	failures  uint64    // attempts and questions that failed, ever: see flush
 	notBefore time.Time // no attempt earlier
 	floor     time.Time // before this the backend asked not to be called
 	recovered time.Time // when the last trouble ended
@@ -99,6 +100,7 @@ func (l *lane) fail(v Verdict, started, now time.Time, wait func(failures int) t
 	}
 	t.kind, t.code, t.latest = v.Kind, v.Code, now
 	t.failures++
+	l.failures++
 	l.allowance = 1
 	l.notBefore, l.floor = now.Add(wait(t.failures)), now.Add(min(v.Wait, maxFloor))
 }
@@ -124,6 +126,7 @@ const (
 	Retrying State = "retrying" // the last attempt failed; the next comes by itself
 	Held     State = "held"     // somebody has to put something right; tried slowly meanwhile
 	Draining State = "draining" // delivering again, with a backlog from before
+	Parked   State = "parked"   // all that waits has an unknown outcome, and an operator has to decide about it: see Sender.Parked
 )
 
 // state is Draining as long as a batch waits that was sealed before the last trouble ended.

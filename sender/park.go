@@ -49,7 +49,7 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 	if err != nil {
 		return err
 	}
-	info, parked := s.parkedNow(id)
+	info, parked := s.ParkedBatch(id)
 	if !parked {
 		return fmt.Errorf("sender: batch %s is not parked: %w", id, spool.ErrUnknownBatch)
 	}
@@ -105,8 +105,8 @@ func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.R
 	return r
 }
 
-// parkedNow returns what is known of a batch, and whether it is parked.
-func (s *Sender) parkedNow(id spool.BatchID) (spool.BatchInfo, bool) {
+// ParkedBatch returns what is known of a batch, and whether it is parked.
+func (s *Sender) ParkedBatch(id spool.BatchID) (spool.BatchInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {

@@ -64,6 +64,29 @@ func TestWhatIsNotParkedCannotBeUnparked(t *testing.T) {
 	})
 }
 
+// TestStateOfALaneWithParkedBatchesOnly: it is parked, not retrying or flowing, since nothing of it moves before a decision.
+func TestStateOfALaneWithParkedBatchesOnly(t *testing.T) {
+	inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {
+		w.backend.behave(times(1, reply{err: errReset}))
+		w.seal("1", "a")
+		w.wait(time.Second)
+		assert.Equal(t, Parked, w.lane("1").State, "right after the attempt")
+		w.wait(time.Hour)
+		assert.Equal(t, Parked, w.lane("1").State, "an hour later")
+		w.seal("1", "b")
+		w.wait(time.Minute)
+		assert.Equal(t, Parked, w.lane("1").State, "after another report was delivered")
+		w.backend.behave(func(call) reply { return reply{status: 503} })
+		w.seal("1", "c")
+		w.wait(time.Second)
+		assert.Equal(t, Retrying, w.lane("1").State, "another report is retried")
+		w.backend.behave(nil)
+		w.wait(time.Hour)
+		require.NoError(t, w.sender.Unpark(w.sender.Parked(spool.BatchID{}, 1)[0].ID, Counted))
+		assert.Equal(t, Flowing, w.lane("1").State)
+	})
+}
+
 // TestALaneWhoseReportsAreAllParkedIsTriedSlowly: otherwise an hour without answers would park all.
 func TestALaneWhoseReportsAreAllParkedIsTriedSlowly(t *testing.T) {
 	inWorld(t, Options{OnAmbiguous: ParkAmbiguous}, func(w *world) {

@@ -196,6 +196,7 @@ func (s *Sender) probeFailingLocked(l *lane, now time.Time, f *proof.Failure) ti
 		b.since, b.failures = now, 0 // nobody asked for a while: what failed then says nothing about now
 	}
 	b.failures++
+	l.failures++
 	b.code, b.latest = v.Code, now
 	b.notBefore = now.Add(s.backoff.delay(b.failures, v.Wait))
 	if b.failures == 2 && !b.logged {

@@ -106,6 +106,9 @@ func (s *Sender) Lanes() []LaneStatus {
 		} else {
 			status.Parked, status.ParkedEvents = s.spool.LaneHeld(key)
 		}
+		if status.Parked > 0 && status.Parked == status.Batches {
+			status.State = Parked
+		}
 		status.Questioned = questioned[l]
 		sorted = append(sorted, status)
 	}

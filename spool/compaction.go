@@ -1,5 +1,7 @@
 package spool
 
+import "github.com/reporterd/reporterd/spool/wal"
+
 // tidy removes segments of the batch log in which nothing is live, and copies forward what keeps the
 // oldest one when less than half of the log is live: one held lane cannot pin the disk. One batch a call
 // is enough, since each call follows a record that may have freed one.
@@ -18,22 +20,22 @@ func (s *Spool) tidy() {
 	}
 }
 
-// drop removes the oldest segments that nobody needs any more.
+// removeEnded removes the oldest segments in which no batch is live and no record is waited for by the change feed.
 func (b *batches) removeEnded() error {
-	_, size := b.log.files()
+	_, size := b.log.Files()
 	tight := size-b.index.size() > b.spare // the reader of ChangeFeed is far behind: the disk is for events
-	return b.log.dropWhile(func(oldest *segment) bool {
-		if oldest.refs.Load() > 0 {
+	return b.log.DropWhile(func(oldest *wal.Segment, _, next uint64) bool {
+		if oldest.Pins.Load() > 0 {
 			return false
 		}
 		booked := b.booked.Load()
 		if booked == 0 || tight {
 			return true
 		}
-		if oldest.ended == 0 {
-			oldest.ended = b.log.next // what ended its last batch is below
+		if oldest.Mark.Load() == 0 {
+			oldest.Mark.Store(int64(next)) // what ended its last batch is below
 		}
-		return booked >= oldest.ended
+		return booked >= uint64(oldest.Mark.Load())
 	})
 }
 
@@ -47,16 +49,14 @@ func (x *index) size() int64 {
 // compactionVictim returns a live batch of the oldest segment, when the log has grown to several segments and
 // less than half of it is live.
 func (b *batches) compactionVictim() *entry {
-	count, size := b.log.files()
-	if count < 3 || size < 2*b.log.segmentBytes {
+	count, size := b.log.Files()
+	if count < 3 || size < 2*b.log.SegmentBytes {
 		return nil
 	}
-	b.log.mu.Lock()
-	oldest := b.log.segments[0]
-	b.log.mu.Unlock()
+	oldest := b.log.Oldest()
 	b.index.mu.Lock()
 	defer b.index.mu.Unlock()
-	if b.index.bytes*2 >= size {
+	if b.index.bytes*2 >= size || oldest == nil {
 		return nil
 	}
 	var found *entry

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -14,9 +16,9 @@ type entry struct {
 	lane       *lane
 	prev, next *entry // in the lane, in the order of sealing
 
-	segment *segment // where its record is
-	offset  int64    // of the record's head, in the segment once applied
-	length  uint32   // of head and body
+	segment *wal.Segment // where its record is
+	offset  int64        // of the record's head, in the segment once applied
+	length  uint32       // of head and body
 
 	transactions uint32
 	events       uint64

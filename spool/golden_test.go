@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/stretchr/testify/assert"
@@ -45,7 +47,7 @@ func writeGoldenSources(t *testing.T, dir string) {
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
 	}
 	for _, log := range []string{"batches", "ids"} {
-		require.NoError(t, os.Remove(filepath.Join(dir, log, spareName)))
+		require.NoError(t, os.Remove(filepath.Join(dir, log, wal.SpareName)))
 	}
 }
 
@@ -95,7 +97,7 @@ func writeGolden(t *testing.T, dir string) {
 	cutAll(t, s)
 	lost := s.Batches()
 	e := s.batches.index.live[lost[len(lost)-1].ID] // as if it were damaged
-	require.NoError(t, s.quarantine.keepRange(s.batches.log, e.segment, e.offset, e.offset+int64(e.length)))
+	require.NoError(t, s.batches.log.KeepRange(e.segment, e.offset, e.offset+int64(e.length)))
 	require.NoError(t, s.batches.write(&record{kind: recordLost, id: e.id}))
 	require.NoError(t, s.Resolve(s.Batches()[1].ID, Resolution{Dead: []DeadLetter{{
 		Index: 0, Reason: Reason{Code: "metric_invalid", Message: "metric \"a\" is invalid"}, Answer: Answer{Status: 404, Code: "metric_invalid"},
@@ -105,7 +107,7 @@ func writeGolden(t *testing.T, dir string) {
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
 	}
 	for _, log := range []string{"batches", "ids"} {
-		require.NoError(t, os.Remove(filepath.Join(dir, log, spareName)))
+		require.NoError(t, os.Remove(filepath.Join(dir, log, wal.SpareName)))
 	}
 }
 

@@ -3,6 +3,8 @@ package spool
 import (
 	"sync"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 const (
@@ -40,14 +42,14 @@ type grouper struct {
 
 // join returns the group that n more bytes go to, and whether the caller has to lead it. mu is held.
 func (g *grouper) join(n int) (joined *group, leads bool) {
-	if f := g.forming; f != nil && len(f.buf)+n <= maxGroup+frameHead {
+	if f := g.forming; f != nil && len(f.buf)+n <= maxGroup+wal.FrameHead {
 		return f, false
 	}
 	made := &group{begun: time.Now(), done: make(chan struct{}), prev: g.newest}
 	if last := len(g.spare) - 1; last >= 0 {
 		made.buf, g.spare = g.spare[last], g.spare[:last]
 	}
-	made.buf = append(made.buf[:0], zeros[:frameHead+g.prefix]...)
+	made.buf = append(made.buf[:0], zeros[:wal.FrameHead+g.prefix]...)
 	g.forming, g.newest = made, made
 	return made, true
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 const (
@@ -18,7 +19,7 @@ const (
 // ids carries the marks of events over a cut, so that the journal behind it can go while their ids are
 // remembered.
 type ids struct {
-	log     *segmentLog
+	log     *wal.Log
 	journal *journal
 
 	mu   sync.Mutex // held by the one goroutine that commits to log; guards base
@@ -57,9 +58,9 @@ func (i *ids) note(sources []event.Source) error {
 // commitLocked makes entries durable.
 func (i *ids) commitLocked(entries []byte) error {
 	for chunk := range slices.Chunk(entries, idsWindow*idBytes) {
-		buf := append(make([]byte, frameHead, frameHead+len(chunk)), chunk...)
+		buf := append(make([]byte, wal.FrameHead, wal.FrameHead+len(chunk)), chunk...)
 		newest := int64(binary.LittleEndian.Uint32(chunk[len(chunk)-idBytes:]))
-		err := i.log.commit(buf, uint32(len(chunk)/idBytes), func(at place) { at.segment.newest.Store(max(at.segment.newest.Load(), newest)) })
+		err := i.log.Commit(buf, uint32(len(chunk)/idBytes), func(at wal.Place) { at.Segment.Mark.Store(max(at.Segment.Mark.Load(), newest)) })
 		if err != nil {
 			return err
 		}
@@ -71,15 +72,15 @@ func (i *ids) commitLocked(entries []byte) error {
 // that is known of them is written to the newest segment first, which is seldom: then no older one is needed for it (I20).
 func (i *ids) dropLocked() error {
 	window, now := i.journal.window(), time.Now().Unix()
-	expired := func(s *segment) bool { return s.newest.Load()+window < now }
-	if i.log.droppable(func(s *segment) bool { return expired(s) && s.first >= i.base }) {
-		base := i.log.last().first
+	expired := func(s *wal.Segment) bool { return s.Mark.Load()+window < now }
+	if i.log.Droppable(func(s *wal.Segment) bool { return expired(s) && s.First >= i.base }) {
+		base := i.log.Last().First
 		if err := i.commitLocked(i.journal.sourceState()); err != nil {
 			return err
 		}
 		i.base = base
 	}
-	return i.log.dropWhile(func(s *segment) bool { return expired(s) && s.first < i.base })
+	return i.log.DropWhile(func(s *wal.Segment, _, _ uint64) bool { return expired(s) && s.First < i.base })
 }
 
 // upTo encodes what only the journal has, up to a position: messages of streams, then marks.
@@ -115,7 +116,7 @@ func (i *ids) upTo(position Position) (encoded []byte) {
 }
 
 // replay remembers what a frame holds.
-func (i *ids) replay(s *segment, payload []byte) {
+func (i *ids) replay(s *wal.Segment, payload []byte) {
 	for entry := range slices.Chunk(payload, idBytes) {
 		if len(entry) < idBytes {
 			return
@@ -126,7 +127,7 @@ func (i *ids) replay(s *segment, payload []byte) {
 		}
 		stamp := int64(binary.LittleEndian.Uint32(entry))
 		i.journal.remember(idHash(entry[4:]), stamp)
-		s.newest.Store(max(s.newest.Load(), stamp))
+		s.Mark.Store(max(s.Mark.Load(), stamp))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 )
 
@@ -20,7 +22,7 @@ const (
 
 // journal keeps accepted events until they are cut. Its log's sequence numbers are Positions.
 type journal struct {
-	log      *segmentLog
+	log      *wal.Log
 	counters *counters
 	timing   *timing
 	admit    func(bytes int) error // nil when there is room
@@ -80,11 +82,11 @@ func (e *encoding) tell(events []event.Event) {
 }
 
 func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err error) {
-	if len(e.buf) > maxFrame/2 {
-		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), maxFrame/2))
+	if len(e.buf) > wal.MaxFrame/2 {
+		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), wal.MaxFrame/2))
 	}
 	if err := j.admit(len(e.buf)); err != nil {
-		return 0, refused(isNoSpace(err), err)
+		return 0, refused(wal.IsNoSpace(err), err)
 	}
 	own, leads, waits, duplicates, err := j.place(e)
 	if err != nil {
@@ -282,12 +284,12 @@ func (c *counter) before(i int) int {
 func (j *journal) commit(led *group) {
 	j.groups.turn(led)
 	now := time.Now()
-	binary.LittleEndian.PutUint64(led.buf[frameHead:], uint64(now.UnixNano()))
-	binary.LittleEndian.PutUint64(led.buf[frameHead+8:], j.counters.snapshot().Duplicates)
+	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead:], uint64(now.UnixNano()))
+	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead+8:], j.counters.snapshot().Duplicates)
 	err := unmet(led)
 	disk := err == nil
 	if disk {
-		err = j.log.commit(led.buf, led.count, func(at place) { j.bookGroup(led, at, now.Unix()) })
+		err = j.log.Commit(led.buf, led.count, func(at wal.Place) { j.bookGroup(led, at, now.Unix()) })
 	}
 	j.timing.group(led.count, len(led.buf), time.Since(led.begun), err)
 	j.mu.Lock()
@@ -323,7 +325,7 @@ func unmet(led *group) error {
 }
 
 // settle books a group that is durable, before any reader sees it: I8.
-func (j *journal) bookGroup(led *group, at place, now int64) {
+func (j *journal) bookGroup(led *group, at wal.Place, now int64) {
 	j.counters.accepted(uint64(led.count))
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -331,11 +333,11 @@ func (j *journal) bookGroup(led *group, at place, now int64) {
 	j.latest = max(j.latest, led.latest)
 	for _, id := range led.ids {
 		j.dedupe.add(id.mark, now)
-		j.uncut = append(j.uncut, uncutHash{position: Position(at.first + uint64(id.event)), mark: id.mark})
+		j.uncut = append(j.uncut, uncutHash{position: Position(at.First + uint64(id.event)), mark: id.mark})
 	}
 	for _, s := range led.sources {
 		j.sources.add(s.source)
-		position := Position(at.first + uint64(min(s.event, led.count-1))) // a message without events of its own stands at the end
+		position := Position(at.First + uint64(min(s.event, led.count-1))) // a message without events of its own stands at the end
 		j.uncutSources = append(j.uncutSources, uncutSource{position: position, source: s.source})
 	}
 }
@@ -353,7 +355,7 @@ func (j *journal) close() error {
 	if newest != nil {
 		<-newest.done
 	}
-	if err := j.log.close(); err != nil {
+	if err := j.log.Close(); err != nil {
 		return fmt.Errorf("spool: close journal: %w", err)
 	}
 	return nil

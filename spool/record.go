@@ -3,6 +3,8 @@ package spool
 import (
 	"encoding/binary"
 	"hash/crc32"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // recordHead is the length and CRC32C of what follows, 4 bytes each; the kind is the first byte of that.
@@ -176,4 +178,12 @@ func (x *index) parseResolved(d *decoder, r *record, body []byte, offset int) {
 			d.fail()
 		}
 	}
+}
+
+// record reads a record of the batch log, without its head, in memory of its own. One that does not hold gives ErrDamaged.
+func (b *batches) record(s *wal.Segment, offset, length int64) ([]byte, error) {
+	return b.log.ReadChecked(s, offset, length, func(data []byte) []byte {
+		body, _ := cutRecord(data)
+		return body
+	})
 }

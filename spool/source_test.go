@@ -113,7 +113,7 @@ func TestSourcesOutliveTheirSegments(t *testing.T) {
 func outlive(t *testing.T, window time.Duration) {
 	o := Options{Dir: "data", DedupeWindow: window, SegmentBytes: minSegment, FS: disktest.New(disktest.Options{})}
 	s, _ := open(t, o)
-	oldest := s.ids.log.oldestFirst()
+	oldest := s.ids.log.Oldest().First
 	for round := range uint64(6) {
 		var all []event.Event
 		for i := range uint64(3000) { // every other one, so that no two are one range
@@ -124,7 +124,7 @@ func outlive(t *testing.T, window time.Duration) {
 		<-time.After(3 * time.Minute)
 	}
 	s, _ = reopen(t, s, o)
-	assert.Greater(t, s.ids.log.oldestFirst(), oldest, "the first segments are gone")
+	assert.Greater(t, s.ids.log.Oldest().First, oldest, "the first segments are gone")
 	for sequence := uint64(1); sequence <= 36000; sequence++ {
 		require.Equal(t, sequence <= 10 || sequence%2 == 0, s.journal.sources.has(event.Source{Stream: 1, Sequence: sequence}), "message %d", sequence)
 	}

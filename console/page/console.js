@@ -4,6 +4,7 @@ import { follow } from './live.js';
 import { hasToken, keep, offers, order, rights } from './session.js';
 import { Rates } from './chart.js';
 import { Letters } from './letters.js';
+import { Parked } from './parked.js';
 import { Heatmap } from './heatmap.js';
 import { Usage } from './usage.js';
 import { bytes, quantile, short, time, whole } from './format.js';
@@ -19,6 +20,7 @@ const rates = new Rates(find('chart'));
 const usage = new Usage(find);
 const heat = new Heatmap(find, (service) => usage.choose(service));
 const letters = new Letters(find, () => scopes.includes('write'));
+const parked = new Parked(find, () => scopes.includes('write'));
 
 theme(localStorage.getItem('reporterd-theme') ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
 find('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark', true));
@@ -85,7 +87,7 @@ function heard(now) {
     lostSince = 0;
     past.length = 0; // its counters may have begun anew
     find('lost').hidden = true;
-    renew().then(() => { ledger(); letters.load(); });
+    renew().then(() => { ledger(); letters.load(); parked.load(); });
   }
   state('live', now.ready === '' ? 'live' : now.ready);
   set('version', now.version);
@@ -107,6 +109,8 @@ function show(now, before) {
   set('commit', commitTime(now));
   authorizations(now.authorize);
   lanes(now.lanes);
+  const undecided = (figures) => figures.lanes.reduce((sum, lane) => sum + lane.parked_batches, 0);
+  if (undecided(now) !== (before ? undecided(before) : 0)) parked.load();
   if (before && now.time > before.time) {
     const rate = (a, b) => Math.max(0, a - b) / (now.time - before.time);
     const [into, out] = [rate(e.accepted, before.events.accepted), rate(e.delivered, before.events.delivered)];
@@ -147,7 +151,7 @@ function authorizations(a) {
 }
 
 // Lanes that need somebody come first: there may be more than are shown.
-const urgency = ['held', 'retrying', 'draining', 'flowing'];
+const urgency = ['held', 'parked', 'retrying', 'draining', 'flowing'];
 
 function lanes(all) {
   const busy = all.filter((lane) => lane.batches > 0 || lane.state !== 'flowing')
@@ -159,7 +163,7 @@ function lanes(all) {
     const row = document.createElement('tr');
     for (const [label, text, className] of [
       ['Service', lane.service_id, 'name'], ['State', lane.state, ''], ['Batches', whole(lane.batches), 'number'], ['Events', whole(lane.events), 'number'],
-      ['Oldest', time(lane.oldest_age_seconds), 'number'], ['Why', lane.last_error],
+      ['Oldest', time(lane.oldest_age_seconds), 'number'], ['Why', why(lane)],
     ]) {
       const td = document.createElement('td');
       td.dataset.label = label;
@@ -172,11 +176,19 @@ function lanes(all) {
   }));
 }
 
+// why says what keeps a lane from delivering.
+function why(lane) {
+  if (!lane.parked_batches) return lane.last_error;
+  const text = `${whole(lane.parked_batches)} parked: outcome unknown, decide below`;
+  return lane.state === 'parked' || !lane.last_error ? text : `${lane.last_error}; ${text}`;
+}
+
 async function flush() {
   find('flush').disabled = true;
   try {
-    await order('-/flush');
-    set('said', 'Flushed: what was accepted before is sealed and was tried.');
+    const came = await order('-/flush');
+    const left = (came.lanes ?? []).filter((lane) => lane.batches > 0).map((lane) => `${lane.service_id} ${lane.result}${lane.last_error ? ` (${lane.last_error})` : ''}`);
+    set('said', left.length === 0 ? 'Flushed: what was accepted before is delivered.' : `Sealed and tried. Not delivered: ${left.slice(0, 10).join(', ')}${left.length > 10 ? ', …' : ''}.`);
   } catch (error) {
     set('said', `The flush did not work: ${error.message}`);
   }

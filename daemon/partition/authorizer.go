@@ -10,30 +10,38 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/internal/durable"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-func newAuthorizer(o Options, journal authorize.Journal, k *proofKeeper, pending func() authorize.Backlog) (*authorize.Authorizer, error) {
+// newQuota returns what counts the usage that is not reported yet. Usage that is accepted goes through it to the journal.
+func newQuota(o Options, journal quota.Journal, pending func() quota.Backlog) *quota.Tracker {
+	return quota.New(quota.Options{
+		Applications: o.Authorize.Applications(), Journal: journal, Pending: pending, Log: o.Log.Named("authorize"),
+	})
+}
+
+func newAuthorizer(o Options, journal quota.Journal, k *proofKeeper, q *quota.Tracker) (*authorize.Authorizer, error) {
 	client, err := threescale.NewClient(o.Authorizations)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
 	}
 	a := o.Authorize
-	a.Services, a.Client, a.Journal, a.Pending, a.OnProof, a.OnDenial = o.Services, client, journal, pending, k.confirmed, k.denied
+	a.Services, a.Client, a.Journal, a.Quota, a.OnProof, a.OnDenial = o.Services, client, journal, q, k.confirmed, k.denied
 	a.Log = o.Log.Named("authorize")
 	return authorize.New(a), nil
 }
 
 // NewFallback returns an authorizer that belongs to no partition: it answers while a partition has no owner, and does not know
 // what is not reported yet. Usage that it grants goes to the journal.
-func NewFallback(o Options, journal authorize.Journal) (*authorize.Authorizer, error) {
+func NewFallback(o Options, journal quota.Journal) (*authorize.Authorizer, error) {
 	k, err := newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof)
 	if err != nil {
 		return nil, err
 	}
-	return newAuthorizer(o, journal, k, nil)
+	return newAuthorizer(o, journal, k, newQuota(o, journal, nil))
 }
 
 // answersFile is the name of the file that keeps what authorizations knew across a stop in good order. It ends in the number of
@@ -46,6 +54,7 @@ type savedAnswers struct {
 	log        *zap.Logger
 	dir        string
 	authorizer *authorize.Authorizer
+	quota      *quota.Tracker
 	spool      *spool.Spool
 }
 
@@ -56,7 +65,7 @@ func (s *savedAnswers) begin() {
 	if !asked && !s.always {
 		return
 	}
-	s.authorizer.Follow()
+	s.quota.Follow()
 	if asked {
 		s.restore()
 	}
@@ -90,7 +99,7 @@ func (s *savedAnswers) remove() {
 
 // save keeps what is known for the next start, once nothing is taken in or sent any more.
 func (s *savedAnswers) save() {
-	if !authorized(s.dir) || !s.authorizer.Loaded() {
+	if !authorized(s.dir) || !s.quota.Loaded() {
 		return
 	}
 	if err := durable.Write(s.name(), 0o600, s.authorizer.Save); err != nil {

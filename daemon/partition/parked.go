@@ -24,6 +24,11 @@ func (p *Partition) Parked(_ context.Context, cursor string, limit int) ([]conso
 	return p.parked.list(cursor, limit)
 }
 
+// ParkedReport is one of them; console.ErrNotParked when there is none of that id.
+func (p *Partition) ParkedReport(_ context.Context, id string) (console.Parked, error) {
+	return p.parked.one(id)
+}
+
 // Settle decides about one of them: console.Resend, Counted or Bury. It returns once that is durable; console.ErrNotParked when
 // there is none of that id.
 func (p *Partition) Settle(_ context.Context, id, fate string) error {
@@ -58,6 +63,25 @@ func (p *parkedOperations) list(cursor string, limit int) ([]console.Parked, err
 		}
 	}
 	return out, nil
+}
+
+func (p *parkedOperations) one(text string) (console.Parked, error) {
+	id, err := spool.ParseBatchID(text)
+	if err != nil {
+		return console.Parked{}, console.ErrNotParked
+	}
+	info, parked := p.sender.ParkedBatch(id)
+	if !parked {
+		return console.Parked{}, console.ErrNotParked
+	}
+	b, err := p.spool.Load(id)
+	if errors.Is(err, spool.ErrUnknownBatch) {
+		err = console.ErrNotParked // it was decided about in between
+	}
+	if err != nil {
+		return console.Parked{}, err
+	}
+	return parkedBatch(&info, b), nil
 }
 
 func parkedBatch(info *spool.BatchInfo, b *spool.Batch) console.Parked {

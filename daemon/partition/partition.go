@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/batcher"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/internal/lifecycle"
@@ -63,6 +64,7 @@ type Partition struct {
 	spool       *spool.Spool
 	batcher     *batcher.Batcher
 	sender      *sender.Sender
+	quota       *quota.Tracker
 	authorizer  *authorize.Authorizer
 	credentials credentials
 	proofs      *proofKeeper
@@ -115,10 +117,11 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	if p.proofs, err = newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof); err != nil {
 		return nil, err
 	}
-	if p.authorizer, err = newAuthorizer(o, s, p.proofs, backlogOf(o.Log.Named("authorize"), s, o.Dir)); err != nil {
+	p.quota = newQuota(o, s, backlogOf(o.Log.Named("authorize"), s, o.Dir))
+	if p.authorizer, err = newAuthorizer(o, s, p.proofs, p.quota); err != nil {
 		return nil, err
 	}
-	p.answers = savedAnswers{always: o.AlwaysAuthorize, log: o.Log.Named("authorize"), dir: o.Dir, authorizer: p.authorizer, spool: s}
+	p.answers = savedAnswers{always: o.AlwaysAuthorize, log: o.Log.Named("authorize"), dir: o.Dir, authorizer: p.authorizer, quota: p.quota, spool: s}
 	p.credentials.set(o.Services)
 	client, err := threescale.NewClient(o.Reports)
 	if err != nil {
@@ -127,11 +130,11 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	batches := o.Batcher
 	batches.Trouble = logTrouble(o.Log.Named("batcher"))
 	p.batcher = batcher.New(s, batches)
-	sends, following := o.Sender, reportFollower{p.authorizer}
+	sends, following := o.Sender, reportFollower{p.quota}
 	sends.Sending, sends.Settled, sends.Proofs, sends.Prober = following.sending, following.settled, p.proofs.proofs, p.proofs.prober
 	p.sender = sender.New(s, client, p.credentials.of, o.Log.Named("sender"), sends)
 	p.ledger = openLedger(o.Log.Named("ledger"), o.Ledger, s, p.Parents)
-	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, authorizer: p.authorizer}
+	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, quota: p.quota}
 	p.parked = parkedOperations{spool: s, sender: p.sender}
 	return p, nil
 }
@@ -144,7 +147,7 @@ func (p *Partition) Start(context.Context) error {
 	p.group.Go("ledger", p.ledger.run)
 	p.group.Go("sender", p.sender.Run)
 	p.group.Go("prober", p.proofs.run)
-	p.group.Go("pending usage", p.authorizer.Run)
+	p.group.Go("pending usage", p.quota.Run)
 	p.batching = lifecycle.Start(p.batcher.Run)
 	return nil
 }
@@ -182,7 +185,7 @@ func (p *Partition) Ready() error {
 
 // Append implements ingest.Journal: it weighs the events against limits, and returns once they are durable.
 func (p *Partition) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
-	return p.authorizer.Append(ctx, events)
+	return p.quota.Append(ctx, events)
 }
 
 // Authorizations returns what answers an authorization; nil: the call is none.
@@ -208,21 +211,6 @@ func (p *Partition) Apply(services []event.Service) (changed []string) {
 
 // SetMetrics replaces which metrics authorizations of services may name; their credentials stay.
 func (p *Partition) SetMetrics(services []event.Service) { p.authorizer.SetServices(services) }
-
-// Flush returns once what was accepted before is sealed and was tried, or ctx ends, or the partition stops.
-func (p *Partition) Flush(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(p.ending, func() { cancel(ErrStopping) })()
-	upTo, err := p.batcher.Flush(ctx)
-	if err == nil {
-		err = p.sender.Tried(ctx, upTo)
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
 
 // Pending returns how many events are on disk and not delivered.
 func (p *Partition) Pending() uint64 { return p.spool.Counts().Pending }

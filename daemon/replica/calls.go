@@ -51,7 +51,8 @@ func answer(ctx context.Context, p *partition.Partition, kind string, data []byt
 		}
 		return nil, p.Reject(m)
 	case callFlush:
-		return nil, p.Flush(ctx)
+		lanes, err := p.Flush(ctx)
+		return marshalled(lanes, err)
 	case callLetters:
 		var q console.DeadLetterQuery
 		if err := json.Unmarshal(data, &q); err != nil {

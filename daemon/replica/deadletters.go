@@ -42,9 +42,18 @@ func (r *Replica) everywhere(ctx context.Context, kind string, data []byte, take
 	return errors.Join(all...)
 }
 
-// Flush has every partition flushed.
-func (r *Replica) Flush(ctx context.Context) error {
-	return r.everywhere(ctx, callFlush, nil, func(int, []byte) error { return nil })
+// Flush has every partition flushed. lanes are those of the partitions that answered.
+func (r *Replica) Flush(ctx context.Context) (lanes []console.FlushedLane, err error) {
+	err = r.everywhere(ctx, callFlush, nil, func(_ int, answer []byte) error {
+		if len(answer) == 0 {
+			return nil // of an earlier version
+		}
+		var some []console.FlushedLane
+		err := json.Unmarshal(answer, &some)
+		lanes = append(lanes, some...)
+		return err
+	})
+	return lanes, err
 }
 
 // A dead letter's id begins with its partition here: each counts its own.

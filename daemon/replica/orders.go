@@ -138,15 +138,34 @@ func (r *Replica) Parked(ctx context.Context, cursor string, limit int) ([]conso
 	return all, nil
 }
 
+// ParkedReport is one of them, named as it is listed.
+func (r *Replica) ParkedReport(ctx context.Context, id string) (console.Parked, error) {
+	p, rest, n, err := r.holderOf(id)
+	if err != nil {
+		return console.Parked{}, err
+	}
+	report, err := p.ParkedReport(ctx, rest)
+	report.ID = strconv.Itoa(n) + "." + report.ID
+	return report, err
+}
+
+// holderOf returns the partition of this replica that a parked report's id names, and its id there.
+func (r *Replica) holderOf(id string) (p *partition.Partition, rest string, n int, err error) {
+	n, rest, err = partitioned(id)
+	if err != nil {
+		return nil, "", 0, errors.Join(console.ErrNotParked, errors.New("expected an id as it is listed, which begins with its partition"))
+	}
+	if p = r.partition(n); p == nil {
+		return nil, "", 0, fmt.Errorf("%w here: another replica has partition %d", console.ErrNotParked, n)
+	}
+	return p, rest, n, nil
+}
+
 // Settle decides about one of them.
 func (r *Replica) Settle(ctx context.Context, id, fate string) error {
-	n, rest, err := partitioned(id)
+	p, rest, _, err := r.holderOf(id)
 	if err != nil {
-		return errors.Join(console.ErrNotParked, errors.New("expected an id as it is listed, which begins with its partition"))
-	}
-	p := r.partition(n)
-	if p == nil {
-		return fmt.Errorf("%w here: another replica has partition %d", console.ErrNotParked, n)
+		return err
 	}
 	return p.Settle(ctx, rest, fate)
 }

@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// lettersRead is how many dead letters are read for the reasons that they have.
+const lettersRead = 1000
+
+// knownReasons are the codes that dead letters usually have: 3scale's about a transaction, those of the sender, and those of
+// messages that could not be read.
+var knownReasons = []string{
+	threescale.CodeApplicationNotFound, threescale.CodeApplicationNotActive, threescale.CodeUserKeyInvalid, threescale.CodeMetricInvalid,
+	threescale.CodeNotValidData, threescale.CodeUsageValueInvalid, threescale.CodeTimestampTooOld, threescale.CodeTimestampTooNew,
+	"expired", "ambiguous", "invalid_message", "malformed_message", "message_too_large", "message_type",
+}
+
+// names are the services and reasons that filters can name. Of more than lettersRead dead letters the reasons of the first are
+// taken, and of those that were made since the start.
+func (d *daemon) names(ctx context.Context) (console.Names, error) {
+	s := d.engine.Snapshot()
+	services, reasons := make(map[string]bool), make(map[string]bool)
+	for _, id := range d.services.ids() {
+		services[id] = true
+	}
+	for _, l := range s.Lanes {
+		services[l.ServiceID] = true
+	}
+	for _, code := range knownReasons {
+		reasons[code] = true
+	}
+	for code := range s.Reports.Dead {
+		reasons[code] = true
+	}
+	page, err := d.engine.DeadLetters(ctx, console.DeadLetterQuery{Limit: lettersRead})
+	for _, text := range page.Letters {
+		var letter struct {
+			ServiceID string `json:"service_id"`
+			Reason    struct{ Code string }
+		}
+		if err := json.Unmarshal(text, &letter); err != nil {
+			return console.Names{}, err
+		}
+		services[letter.ServiceID], reasons[letter.Reason.Code] = true, true
+	}
+	delete(services, "")
+	delete(reasons, "")
+	return console.Names{Services: slices.Sorted(maps.Keys(services)), Reasons: slices.Sorted(maps.Keys(reasons))}, err
+}

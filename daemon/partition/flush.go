@@ -1,0 +1,36 @@
+package partition
+
+import (
+	"context"
+
+	"github.com/reporterd/reporterd/console"
+)
+
+// Flush seals what was accepted before and tries every lane at once, held ones included. It returns once each was tried, or ctx
+// ends, or the partition stops: what came of each lane that had something to deliver.
+func (p *Partition) Flush(ctx context.Context) ([]console.FlushedLane, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ending, func() { cancel(ErrStopping) })()
+	upTo, err := p.batcher.Flush(ctx)
+	if err != nil {
+		return nil, causeOf(ctx, err)
+	}
+	found, err := p.sender.Flush(ctx, upTo)
+	lanes := make([]console.FlushedLane, len(found))
+	for i, l := range found {
+		lanes[i] = console.FlushedLane{
+			ServiceID: l.ServiceID, PassedOn: l.PassedOn, Result: string(l.Result), State: string(l.State),
+			Batches: l.Batches, Events: l.Events, Parked: l.Parked, LastError: l.LastError,
+		}
+	}
+	return lanes, causeOf(ctx, err)
+}
+
+// causeOf is why a context ended, where that is what an error says.
+func causeOf(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
