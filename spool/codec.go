@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"unsafe"
+
+	"github.com/reporterd/reporterd/event"
 )
 
 // errEncoding is what a decoder says of bytes whose checksum holds, but that do not follow the format.
@@ -20,8 +22,9 @@ var zeros [256]byte
 // decoder reads the fields of a record. After the first field that is not there, everything is zero and
 // err is set. Strings are views into data.
 type decoder struct {
-	data []byte
-	err  error
+	data   []byte
+	err    error
+	source func(event.Source) // called for source records between events; nil: they are skipped
 }
 
 func (d *decoder) fail() {

@@ -174,6 +174,8 @@ func (s *Spool) releaseJournal(from, upTo Position) {
 	j.gaps = kept
 	cut, _ := slices.BinarySearchFunc(j.uncut, upTo+1, func(u uncutHash, p Position) int { return cmp.Compare(u.position, p) })
 	j.uncut = append([]uncutHash(nil), j.uncut[cut:]...)
+	cut, _ = slices.BinarySearchFunc(j.uncutSources, upTo+1, func(u uncutSource, p Position) int { return cmp.Compare(u.position, p) })
+	j.uncutSources = append([]uncutSource(nil), j.uncutSources[cut:]...)
 	j.mu.Unlock()
 	_ = j.drop(upTo) // the next cut tries again
 }

@@ -32,6 +32,48 @@ func goldenEvents() []event.Event {
 	}
 }
 
+// writeGoldenSources writes messages of a stream, in fake time: behind a cut and in front of it, taken as a whole and in parts.
+func writeGoldenSources(t *testing.T, dir string) {
+	s, _, err := Open(Options{Dir: dir, DedupeWindow: time.Hour, SegmentBytes: minSegment})
+	require.NoError(t, err)
+	appendAll(t, s, joined(message(7, 300, 250, "id-1", ""), message(7, 301, 250, ""), goldenEvents()[1:2]))
+	parts := message(7, 303, 250, "")
+	parts[0].Source.Next = 100_000
+	appendAll(t, s, parts)
+	cutAll(t, s)
+	appendAll(t, s, joined(message(7, 305, 260, ""), message(7, 306, 260, "id-1")))
+	require.NoError(t, s.Close())
+	for _, name := range []string{"lock", identityName, manifestNames[0], manifestNames[1]} {
+		require.NoError(t, os.Remove(filepath.Join(dir, name)))
+	}
+	for _, log := range []string{"batches", "ids"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, log, wal.SpareName)))
+	}
+}
+
+// TestFormatOfSources pins every byte on disk about messages of streams, and reads what was written once.
+func TestFormatOfSources(t *testing.T) {
+	golden, dir := goldenDir+"-sources", t.TempDir()
+	if *update {
+		require.NoError(t, os.RemoveAll(golden))
+		dir = golden
+	}
+	synctest.Test(t, func(t *testing.T) { writeGoldenSources(t, dir) })
+	assert.Equal(t, contents(t, golden), contents(t, dir))
+	dir = t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(golden)))
+	s, found := open(t, Options{Dir: dir})
+	assert.Empty(t, found.Damaged)
+	known := func(sequence uint64, next uint32) bool {
+		return s.journal.sources.has(event.Source{Stream: 7, Sequence: sequence, Next: next})
+	}
+	for sequence := uint64(255); sequence < 310; sequence++ {
+		assert.Equal(t, sequence <= 260 || sequence == 300 || sequence == 301 || sequence == 305 || sequence == 306, known(sequence, 0), "message %d", sequence)
+	}
+	assert.True(t, known(303, 100_000))
+	assert.False(t, known(303, 100_001))
+}
+
 // writeGolden writes one of everything, in fake time.
 func writeGolden(t *testing.T, dir string) {
 	s, _, err := Open(Options{Dir: dir, DedupeWindow: time.Hour, SegmentBytes: minSegment})

@@ -24,10 +24,11 @@ type group struct {
 	done  chan struct{} // closed by the leader, once
 	err   error         // valid after done
 
-	ids     []idMark // journal: ids that become known with the group
-	latest  int64    // journal: the latest timestamp of its events
-	needs   []*group // journal: groups without which this one must not be kept
-	records []logged // batch log: what is applied once durable
+	ids     []idMark      // journal: ids that become known with the group
+	sources []groupSource // journal: messages of streams that become known with the group
+	latest  int64         // journal: the latest timestamp of its events
+	needs   []*group      // journal: groups without which this one must not be kept
+	records []logged      // batch log: what is applied once durable
 }
 
 // grouper forms groups. Its owner's mutex guards it.

@@ -55,7 +55,7 @@ var mutants = []mutant{
 		"index.go", "	x.staged = append(x.staged, r.entry)\n", "	x.add(r.entry, nil)\n",
 	}}},
 	{"know an id before its event is durable", false, []change{{
-		"journal.go", "			j.flight[m.mark] = own\n", "			j.dedupe.add(m.mark, time.Now().Unix())\n",
+		"journal.go", "		j.flight[m.mark] = own\n", "		j.dedupe.add(m.mark, time.Now().Unix())\n",
 	}}},
 	{"do not carry ids over a cut", false, []change{{
 		"cut.go", "if err := c.spool.ids.carry(c.upTo); err != nil {", "if err := error(nil); err != nil {",

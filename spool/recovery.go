@@ -281,17 +281,22 @@ func (j *journal) replay(f wal.Frame, payload []byte, from Position) {
 	accepted := time.Unix(0, int64(binary.LittleEndian.Uint64(payload))).Unix()
 	duplicates := binary.LittleEndian.Uint64(payload[8:])
 	j.counters.update(func(c *Counts) { c.Duplicates = max(c.Duplicates, duplicates) })
-	if j.dedupe == nil {
-		return
-	}
 	d := decoder{data: payload[groupPrefix:]}
 	var v event.Event
-	for p := Position(f.First); p < Position(f.Next()) && d.err == nil; p++ {
+	p := Position(f.First)
+	d.source = func(s event.Source) {
+		j.sources.add(s)
+		if at := min(p, Position(f.Next()-1)); at >= from {
+			j.uncutSources = append(j.uncutSources, uncutSource{position: at, source: s})
+		}
+	}
+	for ; p < Position(f.Next()) && d.err == nil; p++ {
 		if m, marked := d.event(&v); marked && p >= from && d.err == nil {
 			j.remember(m, accepted)
 			j.uncut = append(j.uncut, uncutHash{position: p, mark: m})
 		}
 	}
+	d.sources(d.source) // behind the last event
 }
 
 // pending returns how many events are in live batches.

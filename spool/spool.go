@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool/wal"
 
 	"github.com/reporterd/reporterd/spool/disk"
@@ -131,12 +132,14 @@ func build(o Options, here *wal.Presence, lookOnly bool) *Spool {
 	s.journal = &journal{
 		log: part("journal", wal.Journal, o.SegmentBytes, false), counters: s.counters, timing: s.timing, maxIDs: o.MaxIDs,
 		admit: s.admit, wake: make(chan struct{}, 1), flight: make(map[idHash]*group),
+		sourceFlight: make(map[event.Source]*group),
 	}
 	s.journal.groups = grouper{mu: &s.journal.mu, prefix: groupPrefix}
 	if o.DedupeWindow > 0 {
 		s.journal.dedupe = newDedupeSet(o.DedupeWindow)
 	}
 	s.ids = &ids{log: part("ids", wal.IDs, o.SegmentBytes/8, o.DedupeWindow > 0), journal: s.journal}
+	s.journal.note = s.ids.note
 	return s
 }
 

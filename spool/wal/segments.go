@@ -172,6 +172,13 @@ func (l *Log) succeeded() bool {
 	return false
 }
 
+// Droppable reports whether DropWhile would remove a segment.
+func (l *Log) Droppable(done func(*Segment) bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.succeeded() && done(l.segments[0])
+}
+
 // takeSpare gives up the spare file when it is large enough, and returns its size.
 func (l *Log) takeSpare(size int64) int64 {
 	l.mu.Lock()
