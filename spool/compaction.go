@@ -87,5 +87,10 @@ func (b *batches) copyForward(e *entry) error {
 		records = append(records, logged{record: note, offset: len(buf)})
 		buf = note.append(buf)
 	}
+	if copied.receipt != "" {
+		note := &record{kind: recordReceipt, id: e.id, sent: copied.sent, receipt: copied.receipt}
+		records = append(records, logged{record: note, offset: len(buf)})
+		buf = note.append(buf)
+	}
 	return b.append(buf, records)
 }

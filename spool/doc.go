@@ -10,6 +10,7 @@
 //	lock                       held while a process uses the directory; contains its process id
 //	identity                   32 hexadecimal digits that name the directory
 //	manifest.a, manifest.b     how far the logs go, 512 bytes each: see manifestState
+//	receipts                   receipts that are kept for reports which have an end; the sender's
 //	RESTORED                   an operator's word that the directory was restored from a copy
 //	journal/<first>-<try>.seg  accepted events until they are cut
 //	batches/<first>-<try>.seg  sealed batches, attempts, outcomes
@@ -116,6 +117,9 @@
 //	                 with another timestamp, 3 had this timestamp when it was a dead letter), sv the timestamp
 //	                 sent (role 2), 1 flags, uv events, transaction. It stands before the record of kind 7 or
 //	                 12 about the same batch, in the same frame, and says what that one does not
+//	15    receipt    id, 1 whether the backend took the report of the last attempt, str receipt (at most 64 bytes, the
+//	                 sender's; empty: none any more). It stands behind the attempt it belongs to, in the same frame,
+//	                 or says that this changed
 //
 //	batch
 //	 1     flags, as of an event: 1, 4, 8

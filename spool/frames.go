@@ -25,7 +25,7 @@ type FrameInfo struct {
 var recordNames = map[recordKind]string{
 	recordTotals: "totals", recordBatch: "batch", recordCut: "cut", recordAttempt: "attempt", recordAmbiguous: "ambiguous",
 	recordAnswered: "answered", recordResolved: "resolved", recordLost: "lost", recordMoved: "moved",
-	recordNote: "note", recordAccount: "account", recordRequeued: "requeued", recordRequeues: "requeues",
+	recordNote: "note", recordReceipt: "receipt", recordAccount: "account", recordRequeued: "requeued", recordRequeues: "requeues",
 }
 
 // ListFrames calls each with every frame of a segment that recovery would read, as it goes. The segment is

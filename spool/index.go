@@ -131,7 +131,7 @@ func (x *index) applyAttempt(r *record, e *entry) {
 	case recordAttempt:
 		e.attempts++
 		e.attempted = r.at
-		e.open = true
+		e.open, e.sent = true, false
 	case recordAmbiguous:
 		e.ambiguous++
 		e.lane.setUnresolved(e, e.unresolved+1)
@@ -143,6 +143,8 @@ func (x *index) applyAttempt(r *record, e *entry) {
 		x.signal()
 	case recordAnswered:
 		e.open = false
+	case recordReceipt:
+		e.applyReceipt(r)
 	}
 }
 
