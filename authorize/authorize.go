@@ -110,6 +110,7 @@ type Authorizer struct {
 	secret  [32]byte // of the keyed hashes; new in every process
 
 	configured atomic.Pointer[directory]
+	restored   restoredAnswers
 	good       *cache // answers that may lead to a yes
 	bad        *cache // answers that never do, so that a flood of wrong keys cannot drive out right ones
 	quota      *quota.Tracker
@@ -140,7 +141,7 @@ func New(o Options) *Authorizer {
 // answered.
 func (a *Authorizer) SetServices(list []Service) {
 	for i := range list { // before passed-through services can take their place
-		a.quota.KeepService(quota.IdentifyService(list[i].ID, threescale.Credentials{}))
+		a.quota.KeepService(quota.ServiceName{ID: list[i].ID})
 	}
 	a.configured.Store(newDirectory(list))
 }

@@ -77,18 +77,22 @@ func TestEvictionForgetsNoUsage(t *testing.T) {
 	})
 }
 
-// TestForgottenWithoutReports: applications that nobody remembers an answer of are forgotten where nothing is
+// TestForgottenWithoutReports: applications without a remembered answer are forgotten for want of room, where nothing is
 // reported, too.
 func TestForgottenWithoutReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(o *worldOptions) { o.MaxEntries = 16 })
-		for j := range 50 {
-			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", fmt.Sprint("bulk", j+1)).status)
+		room := w.options.Applications() / 16
+		for j := range 4 * room {
+			app := fmt.Sprint("once", j)
+			w.limited(app, sandbox.Limit{Metric: "hits", Period: "day", Max: 10})
+			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", app).status)
+			pass(time.Second)
 		}
-		pass(2 * time.Minute)
+		pass(4 * time.Minute)
 		w.get("authorize", "app_id", "app2")
 		synctest.Wait()
-		assert.LessOrEqual(t, w.Stats().Applications, w.Stats().Entries+1)
+		assert.LessOrEqual(t, w.Stats().Applications, 2*room+w.Stats().Entries)
 	})
 }
 
@@ -118,7 +122,7 @@ func TestManyUnknownMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		require.Equal(t, http.StatusOK, w.get("authorize", "app_id", "appnolim").status)
-		s := w.Service(quota.IdentifyService("1001", threescale.Credentials{}))
+		s := w.Service(quota.ServiceName{ID: "1001"})
 		for i := range quota.MaxMetrics {
 			s.Metric(fmt.Sprint("nosuch", i)).MarkDenied(time.Now())
 		}
@@ -132,7 +136,7 @@ func TestManyUnknownServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(o *worldOptions) { o.Services = nil })
 		for i := range quota.MaxServices {
-			w.Service(quota.IdentifyService(fmt.Sprint("nosuch", i), threescale.Credentials{}))
+			w.Service(quota.ServiceName{ID: fmt.Sprint("nosuch", i)})
 		}
 		for range 3 {
 			assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "appnolim", "usage[other]", "1").status)

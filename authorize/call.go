@@ -29,8 +29,15 @@ type call struct {
 	key digest
 }
 
-// service is the ID of the call's service.
-func (c *call) service() quota.ID { return quota.IdentifyService(c.door.serviceID, c.door.credentials) }
+// service is what the call's service is named by.
+func (c *call) service() quota.ServiceName {
+	return quota.ServiceName{ID: c.door.serviceID, Credentials: c.door.credentials}
+}
+
+// name is what the call's application is named by.
+func (c *call) name() quota.Name {
+	return quota.Name{Service: c.service(), Application: c.application}
+}
 
 // maxQuery is how long a query string may be, in bytes. The backend's own cap is 10 KiB; what is asked
 // there is written anew, and shorter: each byte may have been three when it was escaped.

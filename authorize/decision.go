@@ -87,10 +87,9 @@ func (a *Authorizer) undecided(r *reply) {
 	if !r.authrep {
 		return
 	}
-	id := quota.IdentifyService(r.door.serviceID, r.door.credentials)
-	if r.err = a.resolve(r, a.quota.Service(id)); r.err == nil && r.code == "" {
+	if r.err = a.resolve(r, a.quota.Service(r.service())); r.err == nil && r.code == "" {
 		w := a.weighingOf(r)
-		r.booked = a.quota.Reserve(w, id, quota.IdentifyApplication(id, r.application))
+		r.booked = a.quota.Reserve(w, r.name())
 		r.now = w.Now
 	}
 }

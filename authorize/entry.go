@@ -25,8 +25,6 @@ type entry struct {
 	denied bool
 	reason string
 
-	serviceID, appID string // where they name the application; empty: a user key or a default service does
-
 	oauth *threescale.OAuthApplication
 	keys  *threescale.AppKeys
 
@@ -39,12 +37,12 @@ type entry struct {
 // entryBytes is about what an entry takes with its share of the maps, without texts; applicationBytes
 // what an application takes with two metrics and four limits.
 const (
-	entryBytes       = 480
+	entryBytes       = 448
 	applicationBytes = 2600
 )
 
 func (e *entry) weigh() int64 {
-	n := int64(entryBytes + len(e.serviceID) + len(e.appID) + len(e.code) + len(e.text) + len(e.reason))
+	n := int64(entryBytes + len(e.code) + len(e.text) + len(e.reason))
 	if e.application != nil {
 		n += applicationBytes
 	}

@@ -45,7 +45,7 @@ func (a *Authorizer) decideFromMemory(r *reply, query string) bool {
 	}
 	r.key = a.digest(&r.call)
 	now := time.Now()
-	e := a.remembered(r.key)
+	e := a.remembered(&r.call)
 	if e == nil || !a.fresh(e, &r.call, now, now) {
 		return false
 	}

@@ -58,8 +58,8 @@ func (a *Authorizer) ask(c *call, alone bool) *flight {
 	if !first {
 		return fl
 	}
-	id := c.service()
-	i := &inquiry{Authorizer: a, flight: fl, id: id, service: a.quota.Service(id), breaker: a.breakers.of(id), call: *c, begun: time.Now()}
+	name := c.service()
+	i := &inquiry{Authorizer: a, flight: fl, service: a.quota.Service(name), breaker: a.breakers.of(name.Key()), call: *c, begun: time.Now()}
 	i.call.asked = nil
 	i.metrics = i.unsettled(c, i.begun)
 	i.question = i.call.question(i.metrics)

@@ -1,7 +1,6 @@
 package authorize
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,7 +8,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,9 +41,23 @@ type history struct {
 	ended     *sync.Map       // batches that are no more
 	killed    func()          // ends what the present life reads
 	denied    int             // calls that came while the backlog was read
+
+	outcomes []outcome // as they were recorded on disk
+	saved    string    // the file that was written last
+	savedAt  int       // how many outcomes it contains
+	resumes  time.Time // when the backend's worker goes on; zero: it works
 }
 
-const patient = 23*time.Hour + 45*time.Minute // what is older is not sent
+// outcome is what the batch log says of a batch that ended: what was delivered.
+type outcome struct {
+	lane      quota.Lane
+	delivered []event.Event
+}
+
+const (
+	patient = 23 * time.Hour   // what is older is not sent
+	behind  = 30 * time.Minute // the most that the backend's worker is
+)
 
 var above = map[string][]string{"hits": {"hits"}, "search": {"search", "hits"}, "search_deep": {"search_deep", "search", "hits"}, "other": {"other", "hits"}}
 
@@ -70,16 +85,23 @@ func (h *history) usage() event.Event {
 	}}
 }
 
+// fits reports whether usage may be granted now.
+func (h *history) fits(e event.Event) bool {
+	u := e.Usage[0]
+	for _, l := range h.limits {
+		counts := u.Metric == l.Metric || !e.FlatUsage && slices.Contains(above[u.Metric], l.Metric)
+		if counts && h.sum(l)+u.Value > l.Max {
+			return false
+		}
+	}
+	return true
+}
+
 // call asks, and holds the answer against the truth.
 func (h *history) call() {
 	e := h.usage()
 	u := e.Usage[0]
-	fits, loaded := true, h.Loaded()
-	for _, l := range h.limits {
-		if u.Metric == l.Metric || !e.FlatUsage && slices.Contains(above[u.Metric], l.Metric) {
-			fits = fits && h.sum(l)+u.Value <= l.Max
-		}
-	}
+	fits, loaded := h.fits(e), h.Loaded()
 	r := h.request("authrep", fmt.Sprintf("&app_id=life&usage[%s]=%d", u.Metric, u.Value), e.FlatUsage)
 	h.tell("authrep %v flat %v: %d", u, e.FlatUsage, r.status)
 	if !h.Loaded() && r.status != http.StatusOK {
@@ -87,6 +109,9 @@ func (h *history) call() {
 		return // not granted beyond the limit, and that is all that is known
 	}
 	require.True(h.t, loaded || h.Loaded(), "no answer but a denial before all is counted: %v", h.tale)
+	if !loaded { // it waited for the backlog: a minute may have turned
+		fits = h.fits(e)
+	}
 	require.Equal(h.t, fits, r.status == http.StatusOK, "%v", h.tale)
 	if fits {
 		kept := h.journal.events
@@ -159,10 +184,17 @@ func (h *history) attempt() {
 				ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}, FlatUsage: lane.FlatUsage, Transactions: list,
 			})
 			require.NoError(h.t, err)
-			require.NoError(h.t, h.sandbox.Settle(h.t.Context()))
+			synctest.Wait()
+		}
+		o := outcome{lane: lane}
+		for i, e := range events {
+			if outcomes[i] == quota.Delivered {
+				o.delivered = append(o.delivered, e)
+			}
 		}
 		if fate != quota.Returned { // on disk first
 			h.ended.Store(name, true)
+			h.outcomes = append(h.outcomes, o)
 			pass(time.Duration(h.r.IntN(3)) * 100 * time.Millisecond)
 		}
 		h.Settled(name, lane, with(events, outcomes...))
@@ -195,21 +227,35 @@ func (h *history) requeue() {
 	h.tell("requeue %v at %d", e.Usage[0], e.Timestamp)
 }
 
-// restart begins a new life, with what is on disk, and perhaps with what the old one remembered.
+// save writes the file that a restart or a crash leaves.
+func (h *history) save() {
+	if !h.Loaded() {
+		return
+	}
+	h.saved, h.savedAt = h.world.save(), len(h.outcomes)
+	h.tell("save")
+}
+
+// restart begins a new life, after a stop in good order or a kill, with what is on disk: the file that was written last, what
+// became of batches since, and what is pending.
 func (h *history) restart() {
-	var saved bytes.Buffer
-	stopped := h.r.IntN(2) == 0 && h.Loaded()
+	stopped := h.r.IntN(2) == 0
 	if stopped {
-		require.NoError(h.t, h.Save(&saved))
+		h.save()
 	}
 	h.tell("restart, stopped %v", stopped)
 	h.killed()
 	h.options.pending = h.backlog
 	h.Authorizer, h.Tracker = h.options.new()
-	h.Follow()
-	if stopped {
-		require.NoError(h.t, h.Restore(&saved))
+	if h.saved != "" {
+		require.NoError(h.t, h.restore(h.saved))
 	}
+	for _, o := range h.outcomes[h.savedAt:] {
+		for i := range o.delivered {
+			h.Replay(o.lane, &o.delivered[i].Transaction, false)
+		}
+	}
+	h.Follow()
 	var ctx context.Context
 	ctx, h.killed = context.WithCancel(h.t.Context())
 	go func(q *quota.Tracker) { assert.NoError(h.t, q.Run(ctx)) }(h.Tracker) // killed ends it
@@ -261,6 +307,32 @@ func (h *history) backlog() quota.Backlog {
 	return b
 }
 
+// worker lets the backend's worker stand for a while, or go on.
+func (h *history) worker() {
+	stop := h.resumes.IsZero()
+	var f sandbox.Faults
+	if stop {
+		f.Worker = append(f.Worker, sandbox.WorkerFault{Stop: true})
+		h.resumes = time.Now().Add(time.Duration(h.r.Int64N(int64(behind))))
+	} else {
+		h.resumes = time.Time{}
+	}
+	require.NoError(h.t, h.sandbox.SetFaults(f))
+	synctest.Wait()
+	h.tell("worker stands: %v", stop)
+}
+
+// pass lets time go by. The worker goes on when its time comes.
+func (h *history) pass(d time.Duration) {
+	h.tell("pass %v", d)
+	if left := time.Until(h.resumes); !h.resumes.IsZero() && d > left {
+		pass(max(0, left))
+		h.worker()
+		d -= max(0, left)
+	}
+	pass(d)
+}
+
 // crowd drives the application out of memory, as far as it can be forgotten.
 func (h *history) crowd() {
 	for i := range 40 {
@@ -271,7 +343,7 @@ func (h *history) crowd() {
 
 // TestHistories: many lives.
 func TestHistories(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range lives() {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &history{
@@ -281,10 +353,14 @@ func TestHistories(t *testing.T) {
 						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},
 				}
 				h.limited("life", h.limits...)
-				defer func() { h.killed() }()
+				defer func() {
+					h.killed()
+					pass(time.Minute) // what reads for it ends
+				}()
 				h.Follow()
+				h.save()
 				for range 150 {
-					switch k := h.r.IntN(24); {
+					switch k := h.r.IntN(28); {
 					case k < 9:
 						h.call()
 					case k < 11:
@@ -299,13 +375,24 @@ func TestHistories(t *testing.T) {
 						h.restart()
 					case k < 21:
 						h.crowd()
+					case k < 23:
+						h.save()
+					case k < 25:
+						h.worker()
 					default:
 						d := time.Duration(h.r.Int64N(int64([]time.Duration{5 * time.Second, time.Minute, time.Hour, 16 * time.Hour}[h.r.IntN(4)])))
-						h.tell("pass %v", d)
-						pass(d)
+						h.pass(d)
 					}
 				}
 			})
 		})
 	}
+}
+
+// lives is how many lives are told: 30, or as many as REPORTERD_LIVES says.
+func lives() uint64 {
+	if n, err := strconv.ParseUint(os.Getenv("REPORTERD_LIVES"), 10, 64); err == nil {
+		return n
+	}
+	return 30
 }

@@ -22,7 +22,6 @@ const (
 type inquiry struct {
 	*Authorizer
 	flight  *flight
-	id      quota.ID // of the service
 	service *quota.Service
 	breaker *breaker
 	call    call
@@ -79,7 +78,7 @@ func (i *inquiry) release() {
 // open whether a report was counted in it: reports in flight are waited for, though not long, and if one
 // went out or came back meanwhile the question is put again.
 func (i *inquiry) inquire(ctx context.Context) (answer *threescale.Authorization, err error) {
-	app := i.quota.Find(quota.IdentifyApplication(i.id, i.call.application))
+	app := i.quota.Find(i.call.name())
 	i.followed = app
 	patience, cancel := context.WithTimeout(ctx, maxQuiescentWait)
 	defer cancel()
@@ -204,16 +203,13 @@ func (i *inquiry) deny(text string, now time.Time) {
 // verdict reads a <status>.
 func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Authorization, now time.Time) {
 	st := answer.Verdict
-	e.application = i.quota.Refer(quota.IdentifyApplication(i.id, i.call.application), i.service)
+	e.application = i.quota.Refer(i.call.name(), i.service)
 	i.service = e.application.Service() // where its metrics are looked for, should there be no room for services
 	first := !e.application.Learned()
 	learned := e.application.Learn(st, i.begun, now, i.before)
 	raise(&i.counters.unseen, learned.Others)
 	raise(&i.counters.behind, learned.Unseen)
 	e.oauth, e.keys = st.Application, st.AppKeys
-	if i.call.door.serviceID != "" {
-		e.serviceID, e.appID = strings.Clone(i.call.door.serviceID), strings.Clone(i.call.application.ID)
-	}
 	if answer.Status == http.StatusConflict {
 		e.code = rejection(answer)
 		e.denied = e.code != threescale.CodeLimitsExceeded

@@ -32,7 +32,7 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 	arrived := time.Now()
 	now := arrived
 	for looks := 1; ; looks++ {
-		e := a.remembered(c.key)
+		e := a.remembered(c)
 		if e != nil && a.fresh(e, c, now, arrived) {
 			return a.found(e, c, now, arrived)
 		}
@@ -54,12 +54,15 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 	return a.stale(c, time.Now())
 }
 
-// remembered returns the answer for a key, or nil.
-func (a *Authorizer) remembered(k digest) *entry {
-	if e := a.good.get(k); e != nil {
+// remembered returns the answer for a call's key, or nil.
+func (a *Authorizer) remembered(c *call) *entry {
+	if e := a.good.get(c.key); e != nil {
 		return e
 	}
-	return a.bad.get(k)
+	if e := a.bad.get(c.key); e != nil {
+		return e
+	}
+	return a.recall(c)
 }
 
 // life is how long an answer is served without asking again.
@@ -124,7 +127,7 @@ func (a *Authorizer) fading(e *entry, c *call, now time.Time) bool {
 // refresh asks again without waiting. While the backend is away, or the answer is on its way, it does
 // nothing.
 func (a *Authorizer) refresh(c *call) {
-	if a.breakers.of(c.service()).open(time.Now()) {
+	if a.breakers.of(c.service().Key()).open(time.Now()) {
 		return
 	}
 	a.counters.ahead.Add(1)
@@ -149,7 +152,7 @@ func (a *Authorizer) deniedMetric(c *call, now, arrived time.Time) (finding, boo
 
 // stale finds what may be served while the backend is away.
 func (a *Authorizer) stale(c *call, now time.Time) finding {
-	e := a.remembered(c.key)
+	e := a.remembered(c)
 	f := finding{source: FromMode, now: now, life: a.options.MaxStale}
 	if e == nil || !a.options.Mode.servesStale() || e.age(now) >= max(a.options.MaxStale, a.life(e)) {
 		return f

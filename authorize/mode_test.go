@@ -128,7 +128,7 @@ func TestModeNoneRemembersNoMetric(t *testing.T) {
 		pass(time.Second)
 		require.Equal(t, http.StatusNotFound, w.get("authorize", "app_id", "app2", "usage[soon]", "1").status)
 		assert.Greater(t, w.backend.calls(), before)
-		s := w.Service(quota.IdentifyService("1001", threescale.Credentials{}))
+		s := w.Service(quota.ServiceName{ID: "1001"})
 		s.Metric("hits").MarkDenied(time.Now())
 		pass(time.Second)
 		assert.Equal(t, http.StatusOK, w.get("authorize", "app_id", "app2", "usage[hits]", "1").status)
@@ -140,7 +140,7 @@ func TestAllowReportsWhatItGrants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(o *worldOptions) { o.Mode, o.MaxStale, o.MaxEntries = Allow, time.Minute, 1 })
 		w.load()
-		s := w.Service(quota.IdentifyService("1001", threescale.Credentials{}))
+		s := w.Service(quota.ServiceName{ID: "1001"})
 		s.Metric("hits").MarkDenied(time.Now())
 		pass(time.Second)
 		s.Metric("hits").MarkSeen(time.Now())
@@ -150,8 +150,7 @@ func TestAllowReportsWhatItGrants(t *testing.T) {
 		assert.Equal(t, map[int]int{200: 1, 409: 0}[status], len(w.journal.take()), "answered %d", status)
 
 		for i := 0; w.Applications() < w.options.Applications(); i++ { // until there is no room to follow another
-			id := quota.IdentifyService("1001", threescale.Credentials{})
-			w.Refer(quota.IdentifyApplication(id, threescale.Application{ID: fmt.Sprint("filler", i)}), s)
+			w.Refer(quota.Name{Service: quota.ServiceName{ID: "1001"}, Application: threescale.Application{ID: fmt.Sprint("filler", i)}}, s)
 		}
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "bulk1", "usage[search]", "1").status)
 		assert.Len(t, w.journal.take(), 1)

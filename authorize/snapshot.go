@@ -1,112 +1,132 @@
 package authorize
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reporterd/reporterd/authorize/quota"
-	"github.com/reporterd/reporterd/threescale"
 )
 
-// snapshot is what survives a stop in good order: the answers that led to a yes, with their age, and the
-// counters of their applications. Answers for user keys, and those that show keys, are left out. It holds
-// no key, but the secret of the hashes of those that were shown. A reader of the file can try keys against it, so it
-// belongs in the data directory only.
-type snapshot struct {
-	Version      int                      `json:"version"`
-	Secret       []byte                   `json:"secret"`
-	Services     []quota.SavedService     `json:"services"`
-	Applications []quota.SavedApplication `json:"applications"`
-	Entries      []savedEntry             `json:"entries"`
+// Saved is what survives the end of the process: the answers that led to a yes, with their age, and what the Tracker knew of
+// their applications. Answers that show keys are left out. It holds no key, but the secrets of the hashes of those that were
+// shown. A reader of the file can try keys against them, so it belongs in the data directory only.
+type Saved struct {
+	Secret  []byte        `json:"secret"`
+	Quota   *quota.Saved  `json:"quota"`
+	Answers []SavedAnswer `json:"answers"`
 }
 
-type savedEntry struct {
-	Application int       `json:"application"` // index
-	Key         []byte    `json:"key"`
-	Asked       time.Time `json:"asked"`
-	Answered    time.Time `json:"answered"`
+// SavedAnswer is one remembered answer.
+type SavedAnswer struct {
+	Key      []byte    `json:"key"`
+	Asked    time.Time `json:"asked"`
+	Answered time.Time `json:"answered"`
 }
 
-const snapshotVersion = 1
-
-// Save writes what can be remembered across a restart. It is called when nothing is answered and nothing accepted any more:
-// counters that move on make a snapshot wrong.
-func (a *Authorizer) Save(w io.Writer) error {
-	if !a.quota.Loaded() {
-		return errors.New("authorize: save: pending usage is not counted yet")
-	}
-	s := snapshot{Version: snapshotVersion, Secret: a.secret[:]}
-	services, applications := map[*quota.Service]int{}, map[*quota.Application]int{}
+// Save returns what can be remembered across a restart or a crash. q is what the Tracker saved. It may be called while calls are
+// answered.
+func (a *Authorizer) Save(q *quota.Saved) *Saved {
+	s := &Saved{Secret: a.secret[:], Quota: q}
 	a.good.each(func(e *entry) {
-		if e.appID == "" || e.oauth != nil || e.keys != nil {
-			return
+		if e.oauth == nil && e.keys == nil {
+			s.Answers = append(s.Answers, SavedAnswer{e.key[:], e.asked, e.answered})
 		}
-		app := e.application
-		if _, known := services[app.Service()]; !known {
-			services[app.Service()] = len(s.Services)
-			s.Services = append(s.Services, app.Service().Save(e.serviceID))
-		}
-		if _, known := applications[app]; !known {
-			applications[app] = len(s.Applications)
-			s.Applications = append(s.Applications, app.Save(e.appID, services[app.Service()]))
-		}
-		s.Entries = append(s.Entries, savedEntry{applications[app], e.key[:], e.asked, e.answered})
 	})
-	if err := json.NewEncoder(w).Encode(s); err != nil {
-		return fmt.Errorf("authorize: save: %w", err)
-	}
-	return nil
+	a.restored.save(s, time.Now().Add(-max(a.options.MaxStale, a.options.TTL)))
+	return s
 }
 
-// Restore takes up what Save wrote, after the Tracker began to follow usage, and before anything is accepted, sent or answered:
-// the totals of a snapshot contain the usage that is still pending, also what the backlog's reader has not counted yet. Answers
-// keep their age, and are asked for again when their time is over. After an error the Authorizer knows nothing, and asks.
-func (a *Authorizer) Restore(r io.Reader) error {
-	var s snapshot
-	if err := json.NewDecoder(r).Decode(&s); err != nil {
-		return fmt.Errorf("authorize: restore: %w", err)
+// Restore takes up what Save returned, before the Tracker follows usage and before anything is answered. Answers keep their age,
+// and are asked for again when their time is over. After an error the Authorizer knows nothing, and asks.
+func (a *Authorizer) Restore(s *Saved) error {
+	if len(s.Secret) != len(a.secret) || s.Quota == nil {
+		return errors.New("authorize: restore: not of this version")
 	}
-	if s.Version != snapshotVersion || len(s.Secret) != len(a.secret) || !s.sound() {
-		return errors.New("authorize: restore: not a snapshot of this version")
+	for i := range s.Answers {
+		if len(s.Answers[i].Key) != len(digest{}) {
+			return errors.New("authorize: restore: a key is not of this version")
+		}
+	}
+	if err := a.quota.Restore(s.Quota); err != nil {
+		return err
 	}
 	copy(a.secret[:], s.Secret)
-	now := time.Now()
-	services := make([]*quota.Service, len(s.Services))
-	for i := range s.Services {
-		services[i] = a.quota.Service(quota.IdentifyService(s.Services[i].ID, threescale.Credentials{}))
-		services[i].Restore(s.Services[i].Metrics, now)
-	}
-	for i := range s.Entries {
-		saved := &s.Entries[i]
-		if saved.Asked.After(now) || saved.Answered.After(now) {
-			continue // the clock went back: its age is unknown
-		}
-		one := &s.Applications[saved.Application]
-		id := quota.IdentifyService(s.Services[one.Service].ID, threescale.Credentials{})
-		app := a.quota.Refer(quota.IdentifyApplication(id, threescale.Application{ID: one.ID}), services[one.Service])
-		app.Restore(one, now)
-		a.good.put(&entry{
-			key: digest(saved.Key), application: app, asked: saved.Asked, answered: saved.Answered,
-			serviceID: s.Services[one.Service].ID, appID: one.ID,
-		})
+	a.restored.set(s.Answers, time.Now())
+	for id := range a.configured.Load().byID {
+		a.quota.KeepService(quota.ServiceName{ID: id})
 	}
 	return nil
 }
 
-// sound reports whether every index is in range.
-func (s *snapshot) sound() bool {
-	for i := range s.Applications {
-		if n := s.Applications[i].Service; n < 0 || n >= len(s.Services) {
-			return false
+// recall returns the answer of an earlier life for a call, or nil.
+func (a *Authorizer) recall(c *call) *entry {
+	r := &a.restored
+	if !r.some.Load() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := a.good.get(c.key); e != nil {
+		return e // another call took it up
+	}
+	saved, ok := r.byKey[c.key]
+	if !ok {
+		return nil
+	}
+	r.deleteLocked(c.key)
+	app := a.quota.Refer(c.name(), a.quota.Service(c.service()))
+	if !app.Learned() { // what the answer said of limits is not known
+		app.Release()
+		return nil
+	}
+	e := &entry{key: c.key, application: app, asked: saved.Asked, answered: saved.Answered}
+	a.good.put(e)
+	return e
+}
+
+// restoredAnswers are those of an earlier life that no call has asked for yet.
+type restoredAnswers struct {
+	some atomic.Bool // there are any
+
+	mu    sync.Mutex // guards byKey
+	byKey map[digest]SavedAnswer
+}
+
+func (r *restoredAnswers) set(list []SavedAnswer, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.byKey = make(map[digest]SavedAnswer, len(list))
+	for _, one := range list {
+		if !one.Asked.After(now) && !one.Answered.After(now) { // else the clock went back: its age is unknown
+			r.byKey[digest(one.Key)] = one
 		}
 	}
-	for i := range s.Entries {
-		if n := s.Entries[i].Application; n < 0 || n >= len(s.Applications) || len(s.Entries[i].Key) != len(digest{}) {
-			return false
+	r.some.Store(len(r.byKey) > 0)
+}
+
+func (r *restoredAnswers) deleteLocked(k digest) {
+	delete(r.byKey, k)
+	r.some.Store(len(r.byKey) > 0)
+}
+
+func (r *restoredAnswers) size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byKey)
+}
+
+// save adds those that were given after oldest, and forgets the rest.
+func (r *restoredAnswers) save(s *Saved, oldest time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, one := range r.byKey {
+		if one.Answered.Before(oldest) {
+			delete(r.byKey, k)
+			continue
 		}
+		s.Answers = append(s.Answers, one)
 	}
-	return true
+	r.some.Store(len(r.byKey) > 0)
 }

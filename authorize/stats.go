@@ -131,7 +131,7 @@ func (a *Authorizer) Stats() Stats {
 		Answers: make(map[string]uint64, len(sourceNames)), Denied: make(map[string]uint64, len(denials)),
 		Granted: c.granted.Load(), Calls: c.calls.Load(), CallTime: time.Duration(c.callNanos.Load()),
 		CallBounds: askBounds[:], Failures: c.failures.Load(), RefreshAhead: c.ahead.Load(),
-		Entries: int(a.good.size.Load()), Denials: int(a.bad.size.Load()),
+		Entries: int(a.good.size.Load()) + a.restored.size(), Denials: int(a.bad.size.Load()),
 		Bytes: a.good.weight.Load() + a.bad.weight.Load(), Evicted: a.good.evicted.Load() + a.bad.evicted.Load(),
 		Applications: a.quota.Applications(), Untracked: a.quota.Untracked(),
 		Reported: c.reported.Load(), Refused: c.refused.Load(), Unbilled: c.unbilled.Load(),

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +45,22 @@ type worldOptions struct {
 func (o worldOptions) new() (*Authorizer, *quota.Tracker) {
 	o.Quota = quota.New(quota.Options{Applications: o.Applications(), Journal: o.Journal, Pending: o.pending})
 	return New(o.Options), o.Quota
+}
+
+// save returns the file that a restart or a crash leaves.
+func (w *world) save() string {
+	text, err := json.Marshal(w.Authorizer.Save(w.Tracker.Save()))
+	require.NoError(w.t, err)
+	return string(text)
+}
+
+// restore takes a file up, as a start does before usage is followed.
+func (w *world) restore(text string) error {
+	var s Saved
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return err
+	}
+	return w.Authorizer.Restore(&s)
 }
 
 // backend is the sandbox as a transport, that can be away and counts its calls.

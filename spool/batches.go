@@ -17,6 +17,7 @@ type batches struct {
 
 	wake   chan struct{} // holds a token when there is something new to read for ChangeFeed
 	booked atomic.Uint64 // what is below need not be kept for ChangeFeed; 0: nothing is kept
+	kept   atomic.Uint64 // the same for the reader of ChangesFrom
 	spare  int64         // bytes of ended batches that are kept for ChangeFeed at most
 
 	// moves is held for reading while a record about a batch is under way, and for writing while a live

@@ -51,9 +51,13 @@ type recorded struct {
 }
 
 // ChangeFeed returns the reader, which begins where Booked says. There is one at a time.
-func (s *Spool) ChangeFeed() *ChangeFeed {
+func (s *Spool) ChangeFeed() *ChangeFeed { return s.ChangesFrom(s.batches.booked.Load()) }
+
+// ChangesFrom returns another reader, which begins at next, for reading up to ChangesEnd: its Next may miss the wake-up for
+// what is written later. KeepFrom has what it reads kept.
+func (s *Spool) ChangesFrom(next uint64) *ChangeFeed {
 	return &ChangeFeed{
-		spool: s, from: max(s.batches.booked.Load(), 1), live: make(map[BatchID]recorded), asides: make(map[BatchID][]changeRecord),
+		spool: s, from: max(next, 1), live: make(map[BatchID]recorded), asides: make(map[BatchID][]changeRecord),
 		parser: newIndex(&counters{}), follow: wal.NewFollower(s.batches.log),
 	}
 }
@@ -66,6 +70,13 @@ func (s *Spool) Booked(next uint64) {
 		next = 1
 	}
 	s.batches.booked.Store(next)
+	_ = s.batches.removeEnded() // the next end of a batch tries again
+}
+
+// KeepFrom has the records from next on kept for ChangesFrom, as Options.KeepChanges does and in the same space, beside what
+// ChangeFeed has not read. 0, the value at the start, says that none are needed; call it before Booked.
+func (s *Spool) KeepFrom(next uint64) {
+	s.batches.kept.Store(min(next, s.ChangesEnd()))
 	_ = s.batches.removeEnded() // the next end of a batch tries again
 }
 

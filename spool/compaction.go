@@ -28,15 +28,24 @@ func (b *batches) removeEnded() error {
 		if oldest.Pins.Load() > 0 {
 			return false
 		}
-		booked := b.booked.Load()
-		if booked == 0 || tight {
+		needed := b.needed()
+		if needed == 0 || tight {
 			return true
 		}
 		if oldest.Mark.Load() == 0 {
 			oldest.Mark.Store(int64(next)) // what ended its last batch is below
 		}
-		return booked >= uint64(oldest.Mark.Load())
+		return needed >= uint64(oldest.Mark.Load())
 	})
+}
+
+// needed returns the first record that a reader of the log still has to read; 0: there is no reader.
+func (b *batches) needed() uint64 {
+	booked, kept := b.booked.Load(), b.kept.Load()
+	if booked == 0 || kept == 0 {
+		return max(booked, kept)
+	}
+	return min(booked, kept)
 }
 
 // size returns the bytes of the records of live batches.

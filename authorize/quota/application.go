@@ -14,9 +14,10 @@ import (
 // Application is one application of a service: its plan and limits as the backend last told them, and what was accepted for
 // it here. All remembered answers about it share it, whichever key they were given for.
 type Application struct {
-	service    *Service
-	clock      *clock
-	references atomic.Int64 // remembered answers that point here, and questions on their way
+	service     *Service
+	clock       *clock
+	fingerprint Fingerprint
+	references  atomic.Int64 // remembered answers that point here, and questions on their way
 
 	mu       sync.Mutex // guards what follows; held for a decision, never while waiting
 	usages   []metricUsage
@@ -58,7 +59,7 @@ func (app *Application) usageOfLocked(m *Metric, flat bool) *metricUsage {
 // change is what happens to usage: how much each figure of a slot grows by one of it.
 type change struct {
 	accepted, pending, unresolved int64
-	delivered                     bool // counts as delivered just now
+	delivered                     int64 // counts as delivered just now
 }
 
 // The ways of usage through the daemon.
@@ -67,8 +68,11 @@ var (
 	withdraw = change{accepted: -1, pending: -1} // refused by the journal, or a dead letter
 	send     = change{unresolved: 1}
 	unsend   = change{unresolved: -1} // the backend certainly did not count it
-	deliver  = change{pending: -1, unresolved: -1, delivered: true}
-	count    = change{pending: -1, delivered: true} // it was not sent: an operator said that it is counted
+	deliver  = change{pending: -1, unresolved: -1, delivered: 1}
+	count    = change{pending: -1, delivered: 1} // it was not sent: an operator said that it is counted
+
+	replay   = change{accepted: 1, delivered: 1} // delivered, and not followed before
+	unreplay = change{accepted: -1, delivered: -1}
 )
 
 // Withdraw subtracts usage that was reserved and is not kept.
@@ -105,15 +109,14 @@ func (app *Application) addLocked(u *metricUsage, amount int64, c change, at, ca
 			moving.unresolved += c.unresolved * amount
 		}
 	}
-	if c.delivered {
-		u.deliveries.add(amount, now)
+	if c.delivered != 0 {
+		u.deliveries.add(c.delivered*amount, now)
 	}
 }
 
-// idleLocked reports whether the application can be forgotten: no answer points here, and nothing of it is missing from the
-// backend's counters.
+// idleLocked reports whether nothing that was delivered is missing from the backend's counters.
 func (app *Application) idleLocked(now int64) bool {
-	return app.references.Load() <= 0 && !app.pendingLocked() && (app.seenLocked(now) || !app.recentLocked(now))
+	return app.seenLocked(now) || !app.recentLocked(now)
 }
 
 func (app *Application) pendingLocked() bool {
@@ -148,8 +151,9 @@ func (app *Application) recentLocked(now int64) bool {
 	return false
 }
 
-// lastLocked is when something was delivered last, in Unix seconds.
-func (app *Application) lastLocked() (last int64) {
+// lastLocked is when something was delivered, or asked, last, in Unix seconds.
+func (app *Application) lastLocked() int64 {
+	last := app.asked.Unix()
 	for i := range app.usages {
 		last = max(last, app.usages[i].last)
 	}

@@ -138,7 +138,7 @@ func (t *Tracker) loadUnsealed(ctx context.Context, b Backlog) bool {
 		r.over()
 		now := time.Now().Unix()
 		for u := range usage {
-			t.bookEarlier(u.Lane, u.Transaction, accept, now)
+			t.book(u.Lane, u.Transaction, accept, now)
 		}
 	}
 }
@@ -234,31 +234,9 @@ func (t *Tracker) claim(batch string, lane Lane, list iter.Seq2[*threescale.Tran
 
 // countEarlierLocked counts one transaction of a report. loading.mu is held.
 func (t *Tracker) countEarlierLocked(r PendingReport, i int, lane Lane, tx *threescale.Transaction, now int64) {
-	t.bookEarlier(lane, tx, accept, now)
+	t.book(lane, tx, accept, now)
 	if r.Attempted && t.markUnresolved(r.Batch, i) {
-		t.bookEarlier(lane, tx, send, now)
-	}
-}
-
-// bookEarlier applies a change to usage that was accepted before it was followed. Totals that were restored contain it
-// already.
-func (t *Tracker) bookEarlier(l Lane, tx *threescale.Transaction, c change, now int64) {
-	app := t.lockFor(l, tx)
-	if app == nil {
-		return
-	}
-	defer app.mu.Unlock()
-	cal := t.clock.at(now)
-	var space [4]int64
-	totals := space[:0]
-	for i := range app.limits {
-		limit := &app.limits[i]
-		limit.total(app.usages, cal) // turns a period that is over
-		totals = append(totals, limit.base+limit.accepted(app.usages, cal))
-	}
-	app.bookLocked(tx.Usage, l.FlatUsage, timeOf(tx, now), c, now)
-	for i := range app.limits {
-		app.limits[i].base = totals[i] - app.limits[i].accepted(app.usages, cal)
+		t.book(lane, tx, send, now)
 	}
 }
 

@@ -99,6 +99,8 @@ func (m *Metric) DeniedSince(t time.Time) bool { return m.denied.Load() >= t.Uni
 
 // Service is what answers told about the metrics of one service.
 type Service struct {
+	fingerprint Fingerprint
+
 	rest *Metric     // stands for those beyond maxUnproven
 	used atomic.Bool // it is configured, or has an application
 
@@ -215,9 +217,19 @@ type services struct {
 	byID map[ID]*Service
 }
 
-// of returns the service of an ID, a new one if there is none. Beyond MaxServices the new one is not kept: each application
-// learns about metrics for itself then.
-func (s *services) of(id ID) *Service {
+// clearLocked makes room: it forgets the services that were only asked for.
+func (s *services) clearLocked() {
+	for id, one := range s.byID {
+		if !one.used.Load() {
+			delete(s.byID, id)
+		}
+	}
+}
+
+// Service returns the service of a name, a new one if there is none. Beyond MaxServices the new one is not kept: each
+// application learns about metrics for itself then.
+func (t *Tracker) Service(n ServiceName) *Service {
+	s, id := &t.services, n.Key()
 	s.mu.RLock()
 	found := s.byID[id]
 	s.mu.RUnlock()
@@ -233,29 +245,19 @@ func (s *services) of(id ID) *Service {
 		s.clearLocked()
 	}
 	found = newService()
+	found.fingerprint = t.serviceFingerprint(n)
+	t.restored.service(found)
 	if len(s.byID) < MaxServices {
 		s.byID[id] = found
 	}
 	return found
 }
 
-// clearLocked makes room: it forgets the services that were only asked for.
-func (s *services) clearLocked() {
-	for id, one := range s.byID {
-		if !one.used.Load() {
-			delete(s.byID, id)
-		}
-	}
-}
-
-// Service returns a service by its ID, a new one if there is none.
-func (t *Tracker) Service(id ID) *Service { return t.services.of(id) }
-
-// KeepService has the service of an ID remembered, however many other services are asked for.
-func (t *Tracker) KeepService(id ID) { t.services.of(id).used.Store(true) }
+// KeepService has the service of a name remembered, however many other services are asked for.
+func (t *Tracker) KeepService(n ServiceName) { t.Service(n).used.Store(true) }
 
 // Parents returns the parents of a service's methods, as far as answers told of them: of metrics that have a limit in some
 // plan that was asked for.
 func (t *Tracker) Parents(serviceID string) map[string]string {
-	return t.services.of(IdentifyService(serviceID, threescale.Credentials{})).parents()
+	return t.Service(ServiceName{ID: serviceID}).parents()
 }

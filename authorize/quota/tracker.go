@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"crypto/rand"
 	"iter"
 	"math/bits"
 	"sync"
@@ -63,6 +64,8 @@ type Tracker struct {
 	most     int64 // applications followed
 	clock    clock
 	services services
+	secret   [32]byte // of the fingerprints; that of the file, where there is one
+	restored restored // what a file knows
 
 	active  atomic.Bool // usage that is accepted or settled is followed
 	loading loading     // what was accepted before
@@ -76,8 +79,8 @@ type Tracker struct {
 	swept     atomic.Int64 // Unix seconds of the last sweep
 	untracked atomic.Uint64
 
-	retain          atomic.Int64  // seconds for which deliveries are remembered that the backend's counters may lack
-	unseenForgotten atomic.Uint64 // applications of which such deliveries were forgotten, for want of room
+	keepSeen, keepUnseen atomic.Int64  // seconds for which unused applications are remembered; see Sweep
+	forgotten            atomic.Uint64 // of them, applications of which the backend's counters lacked usage
 
 	mu         sync.Mutex        // guards unresolved
 	unresolved map[string][]bool // of a batch, by index: what was sent, and may be counted
@@ -89,7 +92,9 @@ func New(o Options) *Tracker {
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
-	t.retain.Store(forever)
+	_, _ = rand.Read(t.secret[:]) // never fails: crypto/rand ends the process instead
+	t.keepSeen.Store(forever)
+	t.keepUnseen.Store(forever)
 	t.services.byID = make(map[ID]*Service)
 	t.unresolved = make(map[string][]bool)
 	t.loading.done = make(chan struct{})
@@ -107,32 +112,35 @@ func (t *Tracker) Applications() int { return int(t.size.Load()) }
 func (t *Tracker) Untracked() uint64 { return t.untracked.Load() }
 
 // Forgotten returns how many applications were forgotten before the backend's counters showed their usage, for want of room.
-func (t *Tracker) Forgotten() uint64 { return t.unseenForgotten.Load() }
+func (t *Tracker) Forgotten() uint64 { return t.forgotten.Load() }
 
-// Refer returns the application of an ID, a new one if there is none, with one reference more; see Application.Release.
-func (t *Tracker) Refer(id ID, s *Service) *Application {
+// Refer returns the application of a name, a new one of s if there is none, with one reference more; see Application.Release.
+func (t *Tracker) Refer(n Name, s *Service) *Application {
+	id := n.id()
 	sh := &t.shards[id.low%shards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	app := sh.applications[id]
 	if app == nil {
-		app = t.addLocked(sh, id, s)
+		app = t.addLocked(sh, id, n, s)
 	}
 	app.references.Add(1)
 	return app
 }
 
 // addLocked begins to follow an application. The shard's mutex is held.
-func (t *Tracker) addLocked(sh *shard, id ID, s *Service) *Application {
-	app := &Application{service: s, clock: &t.clock}
+func (t *Tracker) addLocked(sh *shard, id ID, n Name, s *Service) *Application {
+	app := &Application{service: s, clock: &t.clock, fingerprint: t.applicationFingerprint(n)}
+	t.restored.application(app)
 	s.used.Store(true)
 	sh.applications[id] = app
 	t.size.Add(1)
 	return app
 }
 
-// Find returns the application of an ID with one reference more, or nil.
-func (t *Tracker) Find(id ID) *Application {
+// Find returns the application of a name with one reference more, or nil.
+func (t *Tracker) Find(n Name) *Application {
+	id := n.id()
 	sh := &t.shards[id.low%shards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -144,7 +152,8 @@ func (t *Tracker) Find(id ID) *Application {
 }
 
 // lock returns an application with its mutex held, a new one if there is none; nil when too many are followed already.
-func (t *Tracker) lock(service, id ID) *Application {
+func (t *Tracker) lock(n Name) *Application {
+	id := n.id()
 	sh := &t.shards[id.low%shards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -154,65 +163,79 @@ func (t *Tracker) lock(service, id ID) *Application {
 			t.untracked.Add(1)
 			return nil
 		}
-		app = t.addLocked(sh, id, t.services.of(service))
+		app = t.addLocked(sh, id, n, t.Service(n.Service))
 	}
 	app.mu.Lock()
 	return app
 }
 
+const sweepEvery = time.Minute
+
+// Applications that no answer refers to are remembered while there is room: then the first answer about one that is asked about
+// again is held against our own account, and a worker of the backend that is behind does not change what counts. There is room
+// for one in roomUnseen of the applications that may be followed, where the backend's counters lack usage that was delivered, and
+// for one in roomSeen of the rest. Beyond that those are forgotten that were used last the longest ago.
 const (
-	sweepEvery = time.Minute
-	// retained is the part of the applications that may be followed, of which usage that the backend's counters may still lack
-	// is remembered without an answer that points there: one in retained. Beyond that it is forgotten, the oldest delivery
-	// first as far as minutes tell, and counted.
-	retained = 4
-	// leastRetained is for how long it is remembered in any case.
-	leastRetained = 2 * time.Minute
+	roomUnseen = 4
+	roomSeen   = 16
+	leastAge   = 120 // seconds for which an application is remembered in any case
 )
 
-// Sweep forgets the applications that no answer refers to and of which the backend's counters lack nothing, once in sweepEvery.
+// Sweep forgets applications for want of room, once in sweepEvery.
 func (t *Tracker) Sweep(at time.Time) {
 	now := at.Unix()
 	last := t.swept.Load()
 	if now-last < int64(sweepEvery/time.Second) || !t.swept.CompareAndSwap(last, now) {
 		return
 	}
-	waiting, kept := int64(0), t.retain.Load()
-	ages := [16]int64{} // of the applications that only wait for the backend: how many, by the logarithm of the minutes
+	seen, unseen := idleAges{longest: t.keepSeen.Load()}, idleAges{longest: t.keepUnseen.Load()}
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.Lock()
 		for id, app := range sh.applications {
 			app.mu.Lock()
-			switch age := now - app.lastLocked(); {
-			case app.idleLocked(now):
-				t.removeLocked(sh, id, app)
-			case app.references.Load() > 0 || app.pendingLocked():
-			case age > kept:
-				t.unseenForgotten.Add(1)
-				t.removeLocked(sh, id, app)
-			default:
-				waiting++
-				ages[min(bits.Len64(uint64(max(age, 0))/60), len(ages)-1)]++
+			if app.references.Load() <= 0 && !app.pendingLocked() {
+				ages := &unseen
+				if app.idleLocked(now) {
+					ages = &seen
+				}
+				if ages.forget(now - app.lastLocked()) {
+					t.removeLocked(sh, id, app)
+				}
 			}
 			app.mu.Unlock()
 		}
 		sh.mu.Unlock()
 	}
-	t.retain.Store(retention(ages, waiting-t.most/retained))
+	t.forgotten.Add(uint64(unseen.forgotten))
+	t.keepSeen.Store(seen.longestFor(t.most / roomSeen))
+	t.keepUnseen.Store(unseen.longestFor(t.most / roomUnseen))
 }
 
-// retention is for how many seconds deliveries are remembered so that at least excess applications are forgotten.
-func retention(ages [16]int64, excess int64) int64 {
-	if excess <= 0 {
-		return forever
+// idleAges count the applications that no answer refers to by how long ago they were used, to choose which are forgotten.
+type idleAges struct {
+	longest   int64     // seconds: an application that was not used for longer is forgotten
+	forgotten int64     // of them
+	kept      [24]int64 // the rest, by the logarithm of their age in seconds
+}
+
+func (a *idleAges) forget(age int64) bool {
+	if age > a.longest && age >= leastAge {
+		a.forgotten++
+		return true
 	}
-	for n := len(ages) - 1; n > 0; n-- {
-		if excess -= ages[n]; excess <= 0 || n == 1 {
-			return max(int64(60)<<(n-1), int64(leastRetained/time.Second))
+	a.kept[min(bits.Len64(uint64(max(age, 0))), len(a.kept)-1)]++
+	return false
+}
+
+// longestFor is how long ago an application may have been used so that about room of them are kept.
+func (a *idleAges) longestFor(room int64) int64 {
+	for n, kept := range a.kept {
+		if room -= kept; room < 0 {
+			return max(int64(1)<<max(n-1, 0), leastAge)
 		}
 	}
-	return int64(leastRetained / time.Second)
+	return forever
 }
 
 // removeLocked forgets an application. The mutexes of both are held.
@@ -235,8 +258,7 @@ func (t *Tracker) lockFor(l Lane, tx *threescale.Transaction) *Application {
 	if len(tx.Usage) == 0 {
 		return nil
 	}
-	id := IdentifyService(l.ServiceID, l.Credentials)
-	return t.lock(id, IdentifyApplication(id, tx.Application))
+	return t.lock(Name{ServiceName{l.ServiceID, l.Credentials}, tx.Application})
 }
 
 // timeOf is the time that usage counts for, in Unix seconds.

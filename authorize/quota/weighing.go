@@ -61,8 +61,8 @@ func (app *Application) Weigh(w *Weighing) bool {
 
 // Reserve counts the usage of a call without holding it against limits, for the mode that allows what is unknown. It returns
 // the application that the usage is counted for; nil when too many are followed.
-func (t *Tracker) Reserve(w *Weighing, service, application ID) *Application {
-	app := t.lock(service, application)
+func (t *Tracker) Reserve(w *Weighing, n Name) *Application {
+	app := t.lock(n)
 	if app == nil {
 		for i := range w.Asked {
 			if x := &w.Asked[i]; x.Value != 0 {

@@ -52,6 +52,12 @@ func (f reportFollower) settled(b *spool.Batch, r spool.Resolution) {
 	for _, i := range r.Delivered {
 		outcomes[i] = quota.Delivered
 	}
+	for _, i := range r.Restamped { // 3scale counts it now, not when it was used
+		moved := b.Transactions[i].Transaction
+		moved.Timestamp = r.At.Unix()
+		f.quota.Counted(laneOf(b), &moved)
+		outcomes[i] = quota.Refused
+	}
 	for i := range r.Dead {
 		outcomes[r.Dead[i].Index] = quota.Refused
 	}
