@@ -18,8 +18,8 @@ func newTotals() *cobra.Command {
 		Use:   "stats",
 		Short: "Print totals as the next start would rebuild them, by lane",
 		Long: `Rebuilds the totals from what is on disk, as the next start would, and sums what
-waits for delivery by service and credentials. Beside a running daemon the figures
-are a moment old, and agree with each other:
+waits for delivery by service and credentials. Beside a running daemon the
+figures are a moment old, and agree with each other:
 
   accepted = delivered + dead + pending + lost`,
 		Example: `  reporterd spool stats

@@ -10,24 +10,25 @@ const (
 	partOff      = "off"
 )
 
-// healthPage is the answer to /readyz?verbose and /livez?verbose. The names of parts are API.
-type healthPage struct {
+// Health is the answer to /readyz?verbose and /livez?verbose. The names of parts are API.
+type Health struct {
 	Status string       `json:"status"` // the worst of the parts
-	Parts  []healthPart `json:"parts"`
+	Parts  []HealthPart `json:"parts"`
 }
 
-type healthPart struct {
+// HealthPart is one part of it.
+type HealthPart struct {
 	Name   string `json:"name"`
 	Status string `json:"status"`
 	Detail string `json:"detail,omitempty"`
 }
 
 // health says how each part is.
-func (c *Console) health() healthPage {
+func (c *Console) health() Health {
 	s := c.options.Snapshot()
-	page := healthPage{Status: partOK}
+	page := Health{Status: partOK}
 	add := func(name, status, detail string) {
-		page.Parts = append(page.Parts, healthPart{name, status, detail})
+		page.Parts = append(page.Parts, HealthPart{name, status, detail})
 		if status == partFailed || status == partDegraded && page.Status == partOK {
 			page.Status = status
 		}

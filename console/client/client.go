@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,25 +27,41 @@ const (
 	maxHealth = 64 << 10 // bytes of an answer of a health check that are read
 )
 
-// Client asks one daemon. Its methods may be called concurrently; SetTimeout comes before them.
+// Client asks one listener of a daemon: the admin listener, or the traffic listener for SendEvents. Its methods may be called
+// concurrently; SetTimeout comes before them.
 type Client struct {
 	base  string // without a slash at the end
-	token string // of an operator; empty: none is sent
+	token string // of an operator or a producer; empty: none is sent
+	hint  string // what to do when there is no answer
 	http  *http.Client
 }
 
 // Refusal is an error that the daemon answered, in its words.
 type Refusal struct {
-	Status int // of HTTP
-	Detail string
+	Status     int // of HTTP
+	Detail     string
+	RetryAfter time.Duration // when the same may be asked again; 0: it does not say
+	Faults     []Fault       // of events: what is wrong with which, the first hundred
 }
+
+// Fault is what is wrong with one event.
+type Fault struct {
+	Index  int    `json:"index"` // in the request, from 0
+	Field  string `json:"field"` // empty: it is about the whole event
+	Detail string `json:"detail"`
+}
+
+const (
+	adminHint   = "name its admin listener with --admin-url"
+	trafficHint = "name its traffic listener with --url"
+)
 
 func (r *Refusal) Error() string { return r.Detail }
 
 // New makes a client of an admin listener: a URL, or an address as a listener has it (host:port, or unix:/path). An empty token
 // is not sent. The error is about the address.
 func New(address, token string) (*Client, error) {
-	c := &Client{token: token, http: &http.Client{Timeout: Timeout}}
+	c := &Client{token: token, hint: adminHint, http: &http.Client{Timeout: Timeout}}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		var dialer net.Dialer
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -86,31 +103,55 @@ func (c *Client) Call(ctx context.Context, method, path string, body, into any) 
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(text))
+	return c.send(ctx, method, path, "application/json", text, http.StatusOK, into)
+}
+
+// send sends a body, and reads the answer into the value that into points to when it has the status that is expected.
+func (c *Client) send(ctx context.Context, method, path, media string, body []byte, expected int, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", media)
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the daemon: %w; name its admin listener with --admin-url", err)
+		return &Unreachable{Hint: c.hint, Err: err}
 	}
 	defer func() { _ = answer.Body.Close() }()
-	if text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer)); err != nil {
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
 		return fmt.Errorf("ask the daemon: %w", err)
 	}
-	if answer.StatusCode == http.StatusOK {
-		return json.Unmarshal(text, into)
+	if answer.StatusCode == expected {
+		if err := json.Unmarshal(text, into); err != nil {
+			return fmt.Errorf("the answer of %s: %w", c.base, err)
+		}
+		return nil
 	}
-	var problem struct{ Detail string }
+	var problem struct {
+		Detail string
+		Errors []Fault
+	}
 	if json.Unmarshal(text, &problem) != nil || problem.Detail == "" {
 		return c.unexpected(answer.Status)
 	}
-	return &Refusal{answer.StatusCode, problem.Detail}
+	seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+	return &Refusal{answer.StatusCode, problem.Detail, time.Duration(seconds) * time.Second, problem.Errors}
 }
+
+// Unreachable is the error of a daemon that did not answer.
+type Unreachable struct {
+	Hint string // what to do about it
+	Err  error
+}
+
+func (u *Unreachable) Error() string { return fmt.Sprintf("ask the daemon: %v; %s", u.Err, u.Hint) }
+
+// Unwrap returns why there was no answer.
+func (u *Unreachable) Unwrap() error { return u.Err }
 
 // Health asks /readyz, or /livez, without a token. It returns what the daemon says when it is well, and otherwise why not.
 func (c *Client) Health(ctx context.Context, path string) (string, error) {
@@ -120,7 +161,7 @@ func (c *Client) Health(ctx context.Context, path string) (string, error) {
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return "", fmt.Errorf("ask the daemon: %w", err)
+		return "", &Unreachable{Hint: c.hint, Err: err}
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxHealth))
@@ -137,5 +178,9 @@ func (c *Client) Health(ctx context.Context, path string) (string, error) {
 }
 
 func (c *Client) unexpected(status string) error {
-	return fmt.Errorf("the daemon answered %s: is %s its admin listener?", status, c.base)
+	which := "admin"
+	if c.hint == trafficHint {
+		which = "traffic"
+	}
+	return fmt.Errorf("the daemon answered %s: is %s its %s listener?", status, c.base, which)
 }
