@@ -51,7 +51,7 @@ func runBulk(cmd *cobra.Command, args []string, do partition.Action) error {
 	case filtered && all:
 		return misuse(errors.New("--all cannot be given together with a filter"))
 	case len(args) == 0 && !filtered && !all:
-		return misuse(fmt.Errorf("which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all"))
+		return misuse(fmt.Errorf("name ids or a filter (--service, --reason, --since, --older-than), or say --all"))
 	}
 	b := bulk{
 		do: do, ids: args, query: q, dryRun: flag("dry-run"), restamp: do == partition.Requeue && flag("restamp"),

@@ -25,7 +25,7 @@ func newLetterShow() *cobra.Command {
 			return withLetters(cmd, reveal, func(ctx context.Context, s *terminal.Screen, l letters) error {
 				d, err := l.one(ctx, args[0])
 				if isUnknown(err) {
-					return misuse(err)
+					return misuse(fmt.Errorf("%q: %w", args[0], err))
 				}
 				if err != nil {
 					return err

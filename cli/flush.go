@@ -88,10 +88,10 @@ func showFlushedLanes(s *terminal.Screen, lanes []console.FlushedLane) {
 	table.Flush()
 }
 
-// laneName names a lane: its service, and whether it has credentials of the reporter's own.
+// laneName names a lane: its service, and whether its credentials came with the reports.
 func laneName(service string, passedOn bool) string {
 	if passedOn {
-		return service + " (own credentials)"
+		return service + " (passed on)"
 	}
 	return service
 }

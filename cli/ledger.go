@@ -191,7 +191,7 @@ func newLedgerRows(s *terminal.Screen, columns []string, by string, asCSV bool) 
 	r := &ledgerRows{columns: columns, by: by}
 	headings := []string{strings.ToUpper(by)}
 	for _, c := range columns {
-		headings = append(headings, map[string]string{"service_id": "SERVICE", "app_id": "APPLICATION", "metric": "METRIC"}[c])
+		headings = append(headings, map[string]string{"service_id": "SERVICE", "app_id": "APP", "metric": "METRIC"}[c])
 	}
 	if !asCSV {
 		r.list = s.List(append(headings, "ACCEPTED", "DELIVERED", "AMBIGUOUS", "DEAD", "PENDING")...)

@@ -136,7 +136,7 @@ func TestRequeuedDeadLettersAreCounted(t *testing.T) {
 			if !running {
 				assert.Equal(t, "requeue: 1 dead letter with 3 events\n", fine(t, dir, "deadletter requeue --service 1001 --yes"))
 				assert.Contains(t, fine(t, dir, "spool stats"), "live batches: 1,")
-				assert.Contains(t, fine(t, dir, "spool show 000000000001-r"), "events        3 in 1 transactions")
+				assert.Contains(t, fine(t, dir, "spool show 000000000001-r"), "events        3 in 1 transaction")
 			}
 			d = sandboxed(t, dir) // another sandbox, without memory of whom it did not know
 			_, admin := d.ready()

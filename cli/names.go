@@ -28,9 +28,9 @@ func checkName(option, name string, known []string) error {
 	if name == "" || len(known) == 0 || slices.Contains(known, name) {
 		return nil
 	}
-	hint := ": expected one of " + some(known)
+	hint := "; expected one of " + some(known)
 	if meant := nearest(name, known); len(meant) == 1 {
 		hint = didYouMean(meant)
 	}
-	return misuse(fmt.Errorf("%s: %q: there is none of this name%s", option, name, hint))
+	return misuse(fmt.Errorf("%s: %q: unknown%s", option, name, hint))
 }

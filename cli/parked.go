@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -78,18 +77,20 @@ func chosenParked(ctx context.Context, daemon *client.Client, service string, be
 	}
 }
 
-// namesOf are the applications in a report, for a table.
+// namesOf names the applications in a report, for a table: the first, and how many more there are.
 func namesOf(p *console.Parked) string {
-	var names []string
+	names := make(map[string]bool)
 	for _, t := range p.Transactions {
-		if name := cmp.Or(t.AppID, t.UserKey); !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-		if len(names) > 3 {
-			return strings.Join(names[:3], " ") + " …"
-		}
+		names[cmp.Or(t.AppID, t.UserKey)] = true
 	}
-	return strings.Join(names, " ")
+	if len(p.Transactions) == 0 {
+		return ""
+	}
+	first := cmp.Or(p.Transactions[0].AppID, p.Transactions[0].UserKey)
+	if len(names) == 1 {
+		return first
+	}
+	return fmt.Sprintf("%s and %d more", first, len(names)-1)
 }
 
 // newDecision makes a command that decides about parked reports.
@@ -167,7 +168,7 @@ func meant(ctx context.Context, s *terminal.Screen, daemon *client.Client, cmd *
 	case filtered && all:
 		return nil, misuse(errors.New("--all cannot be given together with a filter"))
 	case len(ids) == 0 && !filtered && !all:
-		return nil, misuse(errors.New("which? name ids, or a filter (--service, --older-than), or say --all"))
+		return nil, misuse(errors.New("name ids or a filter (--service, --older-than), or say --all"))
 	}
 	for _, id := range ids {
 		p, err := daemon.ParkedReport(ctx, id)

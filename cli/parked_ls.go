@@ -33,11 +33,11 @@ func listParked(ctx context.Context, s *terminal.Screen, daemon *client.Client, 
 	if err != nil {
 		return err
 	}
-	list := s.List("ID", "SERVICE", "EVENTS", "ATTEMPTS", "LAST ATTEMPT", "APPLICATIONS")
+	list := s.List("ID", "SERVICE", "EVENTS", "LAST ATTEMPT", "APPLICATIONS")
 	defer list.End()
 	for p, err := range chosenParked(ctx, daemon, service, before) {
 		if err == nil {
-			err = list.Add(p, p.ID, p.ServiceID, p.Events, p.Attempts, p.LastAttempt, namesOf(&p))
+			err = list.Add(p, p.ID, p.ServiceID, p.Events, p.LastAttempt, namesOf(&p))
 		}
 		if err != nil {
 			return err

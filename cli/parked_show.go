@@ -42,7 +42,7 @@ names it, by a hash.`,
 
 func showParked(s *terminal.Screen, p *console.Parked) {
 	s.Fields([][2]string{
-		{"report", p.ID}, {"service", p.ServiceID}, {"events", fmt.Sprintf("%d in %d transactions", p.Events, len(p.Transactions))},
+		{"report", p.ID}, {"service", p.ServiceID}, {"events", fmt.Sprintf("%d in %s", p.Events, count(len(p.Transactions), "transaction"))},
 		{"attempts", fmt.Sprintf("%d, %d with an unknown outcome", p.Attempts, p.Ambiguous)},
 		{"last attempt", terminal.Time(p.LastAttempt)}, {"sealed", terminal.Time(p.SealedAt)},
 	}...)

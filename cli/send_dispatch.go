@@ -126,7 +126,9 @@ func (d *dispatch) book(came client.Accepted, n int, ids []string) error {
 	if len(ids) > 0 {
 		d.lastID = ids[len(ids)-1]
 	}
-	d.screen.Progress(fmt.Sprintf("%d events", d.sent), d.source.progress(), d.source.size)
+	if d.sent > n { // a single request is over before anybody looks
+		d.screen.Progress(count(d.sent, "event"), d.source.progress(), d.source.size)
+	}
 	if !d.screen.JSON() {
 		return nil
 	}
@@ -159,11 +161,14 @@ func (d *dispatch) unfinished(err error) error {
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
 	}
-	again := ""
-	if d.sent > 0 && d.source.ids == idsContent {
-		again = "; run the command again: those are not counted twice"
+	done := "nothing was taken"
+	if d.sent > 0 {
+		done = count(d.sent, "event") + " on disk, the rest is not"
+		if d.source.ids == idsContent {
+			done += "; run the command again: those are not counted twice"
+		}
 	}
-	return failed(fmt.Errorf("%s: %w\n%s on disk, nothing behind was sent%s", d.source.name, err, count(d.sent, "event"), again))
+	return failed(fmt.Errorf("%s: %w\n%s", d.source.name, err, done))
 }
 
 // report says what was done.

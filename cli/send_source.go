@@ -98,7 +98,7 @@ func (s *eventSource) next() (e sourceEvent, err error) {
 	_ = json.Compact(&line, raw) // it is JSON
 	var has struct{ ID json.RawMessage }
 	if line.Bytes()[0] != '{' || json.Unmarshal(raw, &has) != nil {
-		return e, s.broken(errors.New("expected an object"))
+		return e, s.broken(errors.New("it is no object"))
 	}
 	s.n++
 	e.line = line.Bytes()
@@ -124,7 +124,7 @@ func (s *eventSource) makeID(line []byte) string {
 
 // broken is an error that names the event.
 func (s *eventSource) broken(err error) error {
-	return fmt.Errorf("%s: event %d, before byte %d: %w", s.name, s.n+1, s.read.InputOffset(), err)
+	return fmt.Errorf("event %d: %w: expected JSON objects", s.n+1, err)
 }
 
 // progress is how many bytes of the file were read.

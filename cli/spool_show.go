@@ -121,7 +121,7 @@ const redactedText = "[redacted]"
 func batchTable(s *terminal.Screen, v *batchView) {
 	s.Fields([][2]string{
 		{"batch", v.ID}, {"service", v.ServiceID}, {"credentials", v.Credentials},
-		{"events", fmt.Sprintf("%d in %d transactions, %s", v.Events, len(v.Transactions), terminal.Size(int64(v.Bytes)))},
+		{"events", fmt.Sprintf("%d in %s, %s", v.Events, count(len(v.Transactions), "transaction"), terminal.Size(int64(v.Bytes)))},
 		{"accepted", terminal.Time(v.Accepted)}, {"sealed", terminal.Time(v.Sealed)},
 		{"attempts", fmt.Sprintf("%d, %d with an unknown outcome (%d undecided)", v.Attempts, v.Ambiguous, v.Undecided)},
 		{"last attempt", terminal.Time(v.Attempted)}, {"flat usage", fmt.Sprint(v.FlatUsage)},

@@ -167,7 +167,7 @@ func showTotals(s *terminal.Screen, t *totals) {
 		return
 	}
 	s.Printf("\n")
-	table = s.Table("SERVICE", "CREDENTIALS", "BATCHES", "TRANSACTIONS", "EVENTS", "IN JOURNAL", "AMBIGUOUS", "OLDEST USAGE")
+	table = s.Table("SERVICE", "CREDENTIALS", "BATCHES", "TRANSACTIONS", "EVENTS", "JOURNAL", "AMBIGUOUS", "OLDEST")
 	for _, l := range t.Lanes {
 		table.Row(l.ServiceID, l.Credentials, l.Batches, l.Transactions, l.Events, l.Journal, l.Ambiguous, l.Oldest)
 	}

@@ -68,7 +68,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"spool ls -o xml":                  "--output: \"xml\": expected table or json",
 		"spool show":                       "reporterd spool show takes one argument: the id of a batch",
 		"spool show nr7 --data-dir .":      "\"nr7\": expected the id of a batch (000000042000-0007), or a file that spool ls names",
-		"deadletter requeue":               "which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all",
+		"deadletter requeue":               "name ids or a filter (--service, --reason, --since, --older-than), or say --all",
 		"deadletter drop x --all":          "ids cannot be given together with a filter or --all",
 		"deadletter ls --since monday":     "--since: \"monday\": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month\nSee: reporterd deadletter ls --help\n",
 		"deadletter ls --limit -1":         "--limit: -1: expected how many, or 0 for all",

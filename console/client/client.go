@@ -31,6 +31,7 @@ const (
 // concurrently; SetTimeout comes before them.
 type Client struct {
 	base  string // without a slash at the end
+	shown string // what messages call it
 	token string // of an operator or a producer; empty: none is sent
 	hint  string // what to do when there is no answer
 	http  *http.Client
@@ -52,8 +53,8 @@ type Fault struct {
 }
 
 const (
-	adminHint   = "name its admin listener with --admin-url"
-	trafficHint = "name its traffic listener with --url"
+	adminHint   = "is it running? --admin-url names another admin listener"
+	trafficHint = "is it running? --url names another traffic listener"
 )
 
 func (r *Refusal) Error() string { return r.Detail }
@@ -67,7 +68,7 @@ func New(address, token string) (*Client, error) {
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", path)
 		}}
-		c.base = "http://admin"
+		c.base, c.shown = "http://unix", address
 		return c, nil
 	}
 	if !strings.Contains(address, "://") {
@@ -78,6 +79,7 @@ func New(address, token string) (*Client, error) {
 		return nil, fmt.Errorf("%q: expected http://host:port or unix:/path", address)
 	}
 	c.base = strings.TrimSuffix(u.String(), "/")
+	c.shown = c.base
 	return c, nil
 }
 
@@ -118,16 +120,16 @@ func (c *Client) send(ctx context.Context, method, path, media string, body []by
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return &Unreachable{Hint: c.hint, Err: err}
+		return &Unreachable{c.shown, c.hint, err}
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("ask the daemon: %w", err)
+		return fmt.Errorf("the answer of %s: %w", c.shown, err)
 	}
 	if answer.StatusCode == expected {
 		if err := json.Unmarshal(text, into); err != nil {
-			return fmt.Errorf("the answer of %s: %w", c.base, err)
+			return fmt.Errorf("the answer of %s: %w", c.shown, err)
 		}
 		return nil
 	}
@@ -144,11 +146,24 @@ func (c *Client) send(ctx context.Context, method, path, media string, body []by
 
 // Unreachable is the error of a daemon that did not answer.
 type Unreachable struct {
+	URL  string // of the listener, or unix:/path
 	Hint string // what to do about it
 	Err  error
 }
 
-func (u *Unreachable) Error() string { return fmt.Sprintf("ask the daemon: %v; %s", u.Err, u.Hint) }
+// Error is why there was no answer, and on a second line what to do about it.
+func (u *Unreachable) Error() string {
+	cause := u.Err
+	var of *url.Error
+	if errors.As(cause, &of) {
+		cause = of.Err // without the URL, which comes first here
+	}
+	var dialled *net.OpError
+	if errors.As(cause, &dialled) && dialled.Op == "dial" {
+		cause = dialled.Err // without the address, which is in the URL
+	}
+	return fmt.Sprintf("cannot reach the daemon at %s: %v\n%s", u.URL, cause, u.Hint)
+}
 
 // Unwrap returns why there was no answer.
 func (u *Unreachable) Unwrap() error { return u.Err }
@@ -161,14 +176,14 @@ func (c *Client) Health(ctx context.Context, path string) (string, error) {
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return "", &Unreachable{Hint: c.hint, Err: err}
+		return "", &Unreachable{c.shown, c.hint, err}
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxHealth))
 	said := strings.TrimSpace(string(text))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("ask the daemon: %w", err)
+		return "", fmt.Errorf("the answer of %s: %w", c.shown, err)
 	case answer.StatusCode == http.StatusOK:
 		return said, nil
 	case answer.StatusCode == http.StatusServiceUnavailable:
@@ -182,5 +197,5 @@ func (c *Client) unexpected(status string) error {
 	if c.hint == trafficHint {
 		which = "traffic"
 	}
-	return fmt.Errorf("the daemon answered %s: is %s its %s listener?", status, c.base, which)
+	return fmt.Errorf("the daemon answered %s: is %s its %s listener?", status, c.shown, which)
 }
