@@ -28,7 +28,6 @@ bench:
 # What takes too long for CI, or was not seen to pass there yet.
 soak:
 	REPORTERD_MUTANTS=1 go test -count=1 -timeout 60m -v -run Mutant ./spool ./test
-	REPORTERD_PACKAGES=1 go test -count=1 -timeout 40m -v -run '^TestRestarts$$' ./test
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModelTrouble$$' ./spool
 	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test

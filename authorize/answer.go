@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -43,7 +44,7 @@ func (r *reply) compose() (status int) {
 	return status
 }
 
-// hasPolicy, hasReason and hasLimits say which headers an answer has that others have not.
+// hasPolicy, hasReason and hasLimits report whether an answer has headers that not every answer has.
 func (r *reply) hasPolicy() bool { return r.err == nil || r.err.Empty }
 func (r *reply) hasReason() bool {
 	return r.err == nil && r.code != "" && r.options.RejectionReasonHeader
@@ -91,11 +92,11 @@ func (r *reply) document() *threescale.Status {
 	if st.Plan == "" {
 		st.Plan = unknownPlan
 	}
-	for i := range r.reports {
-		st.UsageReports = append(st.UsageReports, r.reports[i].usageReport())
+	for i := range r.weighing.Reports {
+		st.UsageReports = append(st.UsageReports, usageReport(&r.weighing.Reports[i]))
 	}
 	if r.options.Hierarchy {
-		st.Hierarchy = r.children
+		st.Hierarchy = r.weighing.Children
 		if st.Hierarchy == nil {
 			st.Hierarchy = []threescale.MetricChildren{}
 		}
@@ -113,12 +114,12 @@ func (r *reply) document() *threescale.Status {
 	return st
 }
 
-func (p *report) usageReport() threescale.UsageReport {
+func usageReport(p *quota.Report) threescale.UsageReport {
 	u := threescale.UsageReport{
-		Metric: p.metric.name, Period: p.period, MaxValue: p.max, CurrentValue: p.shown, Exceeded: p.current > p.max,
+		Metric: p.Metric.Name(), Period: p.Period, MaxValue: p.Max, CurrentValue: p.Shown, Exceeded: p.Current > p.Max,
 	}
-	if p.period != threescale.Eternity {
-		u.PeriodStart, u.PeriodEnd = time.Unix(p.start, 0).UTC(), time.Unix(p.end, 0).UTC()
+	if p.Period != threescale.Eternity {
+		u.PeriodStart, u.PeriodEnd = time.Unix(p.Start, 0).UTC(), time.Unix(p.End, 0).UTC()
 	}
 	return u
 }

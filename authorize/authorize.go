@@ -1,27 +1,26 @@
-// Package authorize answers "may this application make this call?" from memory, in the words of
-// 3scale's backend, and counts what the backend has not been told yet.
+// Package authorize answers "may this application make this call?" from memory, in the words of 3scale's backend.
 //
-// An answer is remembered under everything the backend looks at to give it: service, credentials,
-// application, application key (absent, empty, or which), referrer, redirect and endpoint; in memory
-// that is one keyed hash, no key is kept in clear (entry.go). Limits are not part of an answer. They
-// belong to the application, whatever key it shows, and every call is held against them anew
-// (limit.go), with all usage that was accepted here (metricusage.go) up the hierarchy of metrics as far as
-// the backend tells it (hierarchy.go).
+// An answer is remembered under everything the backend looks at to give it: service, credentials, application, application key
+// (absent, empty, or which), referrer, redirect and endpoint. In memory that is one keyed hash; no key is kept in clear
+// (entry.go). Limits are not part of an answer. They belong to the application, whichever key it shows: authorize/quota holds
+// every call against them anew, with all usage that was accepted here.
 //
-// With this daemon as the only reporter a limit of N grants N. With others, what they use is seen at the
-// next answer of the backend after it was counted there: the overshoot is at most what the others use in
-// the TTL, the time until they have reported it, and the time until the backend's worker has counted it.
-// Four cases cost exactness for a while: what was delivered just before the first question about an application, and
-// the worker has not counted yet, is seen with the second; usage of one application by id here and by user key there counts
-// apart until it is delivered; a worker more than a minute behind its 202 is taken for one that threw
-// the report away; and where a metric without a limit lies between two that have one, what the lower uses
-// weighs on the upper from the second answer on (hierarchyprobe.go).
+// With this daemon as the only reporter a limit of N grants N, however long the backend's worker takes to count a report. What
+// other reporters use is seen with the first answer of the backend after it was counted there: the overshoot is at most what they
+// use in the TTL, the time until they have reported it, and the time until the backend's worker has counted it. While the worker
+// is behind, usage of other reporters is also hidden by as much of our own usage as it has not counted; Stats.Behind says how much
+// that is. Usage that the backend dropped after its 202 counts until it can no longer be counted, for 26 to 52 hours, or until
+// the limit's period is over: that errs on the side of denying.
 //
-// Usage that was pending before the first authorization of a life is read beside everything else (backlog.go). Until all
-// of it is counted calls wait, and then the Mode answers: it errs on the side of denying, but for Allow.
+// Two cases cost exactness for a while: usage of one application by id here and by user key there counts apart until it is
+// delivered; and where a metric without a limit lies between two that have one, what the lower uses counts for the upper from the
+// second answer on (hierarchyprobe.go).
 //
-// A yes to an authrep has its usage in the journal before it leaves. What is answered while the
-// backend is away is the Mode's to say.
+// Until all usage that was pending before the first authorization is counted, calls wait, for 10 s at most; then the Mode
+// answers, and only Allow grants.
+//
+// The usage of an authrep is in the journal before its yes is sent (A1). The Mode says what is answered while the backend
+// cannot be asked.
 package authorize
 
 import (
@@ -32,6 +31,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -45,36 +45,39 @@ const (
 	DefaultTimeout    = 2 * time.Second
 )
 
-// Options are what an Authorizer is made of. TTL, DenyTTL and MaxStale are taken as they are: zero
-// remembers nothing. Other zero fields have the documented defaults.
+// Options are what an Authorizer is made of. TTL, DenyTTL and MaxStale are taken as they are: zero remembers nothing. Other
+// zero fields have the documented defaults.
 type Options struct {
 	Mode       Mode
 	TTL        time.Duration // how long a yes is served without asking again
 	DenyTTL    time.Duration // how long a no is
-	MaxStale   time.Duration // how long an answer may be served while the backend is away
+	MaxStale   time.Duration // how long an answer may be served while the backend cannot be asked
 	MaxEntries int           // answers remembered
-	MaxBytes   int64         // memory for them, about
-	Timeout    time.Duration // for one call of the backend, from asking to the last byte
+	MaxBytes   int64         // of memory for them, estimated
+	Timeout    time.Duration // of one call of the backend, from asking to the last byte
 
 	Services    []Service
 	Passthrough bool // ask for services that are not configured, with their own credentials
 
 	Client  *threescale.Client // apart from the report path's, so that neither waits for the other's connections
-	Journal Journal            // where the usage of an authrep becomes durable
+	Journal quota.Journal      // where the usage of an authrep becomes durable
+	Quota   *quota.Tracker     // counts what is not reported yet
 	Log     *zap.Logger        // nil: none
 
-	// Pending, when not nil, opens what was accepted and not delivered by now. It is called once, while no usage is
-	// accepted or settled, and must return soon. See Follow.
-	Pending func() Backlog
-
-	// OnProof, when not nil, is told what an answer of the backend proves: the application exists, and
-	// so do the metrics named, if any, as of asked, when the question was put. It is called once for every answer,
-	// and must not block.
+	// OnProof, when not nil, is told what an answer of the backend proves: the application exists, and so do the metrics
+	// named, if any, as of asked, when the question was put. It is called once for every answer, and must not block.
 	OnProof func(service string, c threescale.Credentials, app threescale.Application, metrics []string, asked time.Time)
-	// OnDenial, when not nil, is told when an answer of the backend says that an application, or a metric, does not
-	// exist. It must not block.
+	// OnDenial, when not nil, is told when an answer of the backend says that an application, or a metric, does not exist. It
+	// must not block.
 	OnDenial func(service string, c threescale.Credentials, app threescale.Application, d Denial)
 }
+
+// followed is how many applications a Tracker should follow for each answer that may be remembered: usage of applications that
+// no call asked about yet is followed, too.
+const followed = 4
+
+// Applications returns how many applications the Tracker of these options should follow at most.
+func (o Options) Applications() int { return max(o.withDefaults().MaxEntries, 1000) * followed }
 
 // Denial says in the backend's words, without secrets, that something does not exist.
 type Denial struct {
@@ -99,53 +102,53 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Authorizer answers authorizations. Any number of goroutines may use one. It owns no goroutine but
-// those that ask the backend, each of which Options.Timeout ends.
+// Authorizer answers authorizations. Any number of goroutines may use one. Its only goroutines are those that ask the backend,
+// each of which Options.Timeout ends.
 type Authorizer struct {
 	options Options
 	log     *zap.Logger
 	secret  [32]byte // of the keyed hashes; new in every process
 
 	configured atomic.Pointer[directory]
+	restored   restoredAnswers
 	good       *cache // answers that may lead to a yes
 	bad        *cache // answers that never do, so that a flood of wrong keys cannot drive out right ones
-	services   services
-	ledger     ledger
+	quota      *quota.Tracker
+	breakers   breakers
 	flights    flights
-	clock      clock
+	moments    momentsCache
 	counters   counters
-	trouble    trouble
+	outage     journalOutage
 	buffers    sync.Pool // of *reply
 }
 
 // New returns an Authorizer that remembers nothing yet.
 func New(o Options) *Authorizer {
 	o = o.withDefaults()
-	a := &Authorizer{options: o, log: o.Log}
+	a := &Authorizer{options: o, log: o.Log, quota: o.Quota}
 	_, _ = rand.Read(a.secret[:]) // never fails: crypto/rand ends the process instead
-	a.good = newCache(o.MaxEntries, o.MaxBytes, a.forget)
-	a.bad = newCache(max(o.MaxEntries/4, 64), max(o.MaxBytes/4, 64<<10), a.forget)
-	a.services.byKey = make(map[identity]*service)
+	a.good = newCache(o.MaxEntries, o.MaxBytes, forget)
+	a.bad = newCache(max(o.MaxEntries/4, 64), max(o.MaxBytes/4, 64<<10), forget)
+	a.breakers.byService = make(map[quota.ID]*breaker)
 	a.flights.byKey = make(map[digest]*flight)
-	a.ledger.init(o.MaxEntries, &a.clock)
-	a.trouble.log = o.Log
+	a.outage.log = o.Log
 	a.buffers.New = func() any { return new(reply) }
 	a.SetServices(o.Services)
 	return a
 }
 
-// SetServices replaces the configured services, for all calls that begin afterwards. It may be called
-// while calls are answered.
+// SetServices replaces the configured services, for all calls that begin afterwards. It may be called while calls are
+// answered.
 func (a *Authorizer) SetServices(list []Service) {
-	for i := range list { // so that they have their place before others are asked for
-		a.services.of(identifyService(list[i].ID, threescale.Credentials{})).used.Store(true)
+	for i := range list { // before passed-through services can take their place
+		a.quota.KeepService(quota.ServiceName{ID: list[i].ID})
 	}
 	a.configured.Store(newDirectory(list))
 }
 
 // forget is called for every answer that leaves a cache.
-func (a *Authorizer) forget(e *entry) {
+func forget(e *entry) {
 	if e.application != nil {
-		e.application.references.Add(-1)
+		e.application.Release()
 	}
 }

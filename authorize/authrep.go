@@ -10,11 +10,11 @@ import (
 )
 
 // answer decides a call that was read, and keeps the usage of an authrep: when it returns, a yes is on
-// disk. The refusal is not nil when that could not be done; the answer in r is what the mode says then.
+// disk. The refusal is not nil when the usage could not be kept; the answer in r is what the mode says then.
 func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refused) {
-	a.Follow()
+	a.quota.Follow()
 	r.key = a.digest(&r.call)
-	if !a.Loaded() && !a.await(ctx) { // what is granted already is not known: denied, or what the mode allows
+	if !a.quota.Loaded() && !a.quota.Wait(ctx) { // what is granted already is not known: denied, or what the mode allows
 		r.finding = finding{source: FromMode, now: time.Now()}
 		if ctx.Err() != nil {
 			r.deny(codeUnavailable, reasonUnavailable)
@@ -40,7 +40,7 @@ func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refus
 
 // conclude keeps the usage of a decision that is made, and counts it.
 func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Refused) {
-	if len(r.usage) > 0 {
+	if len(r.weighing.Usage) > 0 {
 		refused = a.keep(ctx, r)
 	}
 	a.count(r)
@@ -50,37 +50,34 @@ func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Ref
 	return refused
 }
 
-// keep makes the usage of an authrep durable. Where the journal refuses it, it was never used, and the
-// answer is no; in mode allow it is yes, unbilled, and a metric says so. The usage stays counted when
-// nobody knows whether it was kept.
+// keep makes the usage of an authrep durable. If the journal refuses it, the usage is withdrawn and the answer is no; in mode
+// allow it is yes, unbilled, and counted in a metric. If it is unknown whether the journal kept it, the usage stays counted.
 func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
 	r.events[0] = event.Event{
 		ServiceID: r.door.serviceID, Credentials: r.door.passed, FlatUsage: r.options.FlatUsage,
 		Transaction: threescale.Transaction{
-			Application: r.application, Usage: r.usage, Timestamp: r.now.Unix(), Code: r.call.code,
+			Application: r.application, Usage: r.weighing.Usage, Timestamp: r.now.Unix(), Code: r.call.code,
 		},
 	}
 	_, err := a.options.Journal.Append(context.WithoutCancel(ctx), r.events[:])
 	if err == nil {
 		a.counters.reported.Add(1)
-		a.trouble.ended()
+		a.outage.ended()
 		return nil
 	}
-	a.trouble.began(err)
+	a.outage.began(err)
 	a.counters.refused.Add(1)
 	refused := &event.Refused{RetryAfter: 5 * time.Second, Err: err}
 	if errors.As(err, &refused) && r.booked != nil {
-		r.booked.mu.Lock()
-		r.booked.bookLocked(r.usage, r.options.FlatUsage, r.now.Unix(), withdraw, &a.clock, time.Now().Unix())
-		r.booked.mu.Unlock()
+		r.booked.Withdraw(r.weighing.Usage, r.options.FlatUsage, r.now.Unix())
 	}
 	if a.options.Mode == Allow {
 		a.counters.unbilled.Add(1)
 		return nil
 	}
 	r.deny(codeUnavailable, reasonJournal)
-	for i := range r.reports {
-		r.reports[i].shown = r.reports[i].current
+	for i := range r.weighing.Reports {
+		r.weighing.Reports[i].Shown = r.weighing.Reports[i].Current
 	}
 	return refused
 }

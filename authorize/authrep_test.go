@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
@@ -82,7 +83,7 @@ func TestJournalRefuses(t *testing.T) {
 		for name, fail := range map[string]error{"full": full, "broken": errors.New("input/output error")} {
 			t.Run(mode.String()+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, func(o *Options) { o.Mode = mode })
+					w := newWorld(t, func(o *worldOptions) { o.Mode = mode })
 					w.limited("jam", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 10})
 					w.journal.fail = fail
 					for range 5 {
@@ -111,9 +112,9 @@ func TestRestartCountsPending(t *testing.T) {
 		events := first.journal.take()
 		first.journal.events = events[:20]
 		first.deliver()
-		second := newWorld(t, func(o *Options) {
+		second := newWorld(t, func(o *worldOptions) {
 			o.Client = first.client
-			o.Pending = func() Backlog { return unsealed(events[20:]) }
+			o.pending = func() quota.Backlog { return unsealed(events[20:]) }
 		})
 		second.client, second.sandbox = first.client, first.sandbox
 		second.load()
@@ -132,13 +133,13 @@ func TestPendingThatMayBeCounted(t *testing.T) {
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "doubt", "usage[hits]", "30").status)
 		e := w.journal.take()[0]
 		one := func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) }
-		w.Sending("b", Lane{ServiceID: "1001"}, one)
+		w.Sending("b", quota.Lane{ServiceID: "1001"}, one)
 		w.others("doubt", 30) // it landed, but the answer was lost
 		pass(DefaultTTL)
 		assert.EqualValues(t, 30, w.get("authorize", "app_id", "doubt").current(t, "hits", threescale.Eternity), "it may be that report")
-		w.Sending("b", Lane{ServiceID: "1001"}, one)
+		w.Sending("b", quota.Lane{ServiceID: "1001"}, one)
 		w.others("doubt", 30) // the second time: counted twice
-		w.Settled("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
+		w.Settled("b", quota.Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, quota.Outcome) bool) { yield(&e.Transaction, quota.Delivered) })
 		pass(DefaultTTL)
 		assert.EqualValues(t, 60, w.get("authorize", "app_id", "doubt").current(t, "hits", threescale.Eternity), "now it shows")
 	})
@@ -151,8 +152,8 @@ func TestDeadLettersDoNotWeigh(t *testing.T) {
 		w.limited("dead", sandbox.Limit{Metric: "hits", Period: "day", Max: 100})
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "dead", "usage[hits]", "60").status)
 		e := w.journal.take()[0]
-		w.Sending("b", Lane{ServiceID: "1001"}, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
-		w.Settled("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Refused) })
+		w.Sending("b", quota.Lane{ServiceID: "1001"}, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
+		w.Settled("b", quota.Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, quota.Outcome) bool) { yield(&e.Transaction, quota.Refused) })
 		assert.EqualValues(t, 0, w.get("authorize", "app_id", "dead").current(t, "hits", threescale.Day))
 	})
 }
@@ -166,11 +167,11 @@ func TestFirstAnswerWaitsForReportsInFlight(t *testing.T) {
 		w.limited("flying", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		w.accept("flying", "hits", 30)
 		e := w.journal.take()[0]
-		w.Sending("b", Lane{ServiceID: "1001"}, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
+		w.Sending("b", quota.Lane{ServiceID: "1001"}, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
 		w.others("flying", 30) // it has landed, and its answer is on the way
 		go func() {
 			pass(100 * time.Millisecond)
-			w.Settled("b", Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
+			w.Settled("b", quota.Lane{ServiceID: "1001"}, func(yield func(*threescale.Transaction, quota.Outcome) bool) { yield(&e.Transaction, quota.Delivered) })
 		}()
 		assert.EqualValues(t, 30, w.get("authorize", "app_id", "flying").current(t, "hits", threescale.Eternity))
 	})

@@ -32,10 +32,10 @@ func warm(b testing.TB, n int, authrep bool) (*Authorizer, []string, *reply) {
 	require.NoError(b, s.PutApplications(changes...))
 	client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend", Transport: &backend{handler: s}})
 	require.NoError(b, err)
-	a := New(Options{
+	a, _ := worldOptions{Options: Options{
 		TTL: 24 * 3600e9, DenyTTL: DefaultDenyTTL, MaxEntries: 2*n + 1000, MaxBytes: 1 << 40,
 		Services: configured, Client: client, Journal: sink{},
-	})
+	}}.new()
 	r := &reply{}
 	r.authrep = authrep
 	req := httptest.NewRequest("GET", "/transactions/authorize.xml?service_token=stoken1001&service_id=1001&app_key=key&usage[search]=1", nil)
@@ -53,7 +53,8 @@ func warm(b testing.TB, n int, authrep bool) (*Authorizer, []string, *reply) {
 // again clears what a decision left in r, and keeps the question.
 func (r *reply) again() {
 	r.code, r.reason, r.err, r.booked = "", "", nil, nil
-	r.reports, r.weighed, r.usage = r.reports[:0], r.weighed[:0], r.usage[:0]
+	w := &r.weighing
+	w.Reports, w.Usage, w.Exceeded = w.Reports[:0], w.Usage[:0], false
 }
 
 // BenchmarkDecision is one decision from memory: the keyed hash, the look, the limits (four of them, three
@@ -96,7 +97,7 @@ type record struct {
 func BenchmarkRecall(b *testing.B) {
 	for _, n := range []int{1, 100_000} {
 		b.Run(fmt.Sprintf("applications=%d", n), func(b *testing.B) {
-			a := New(Options{Services: configured})
+			a, _ := worldOptions{Options: Options{Services: configured}}.new()
 			r := &reply{}
 			require.NoError(b, a.read(&r.call, httptest.NewRequest("GET", "/?service_token=stoken1001&service_id=1001&app_key=key&usage[search]=1", nil)))
 			ids, known := make([]string, n), make(map[digest]*record, n)

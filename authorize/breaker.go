@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/reporterd/reporterd/authorize/quota"
 )
 
 const (
@@ -14,10 +16,10 @@ const (
 	breakSpread = 5                // a fifth of a rest is left to chance
 )
 
-// breaker keeps a service whose backend does not answer from being asked by everybody: after a few
-// failures in a row it rests, and then lets one call through at a time.
+// breaker stops the questions about a service that the backend does not answer: after breakAfter failures in a row it is open
+// for a while, and then lets one question through at a time.
 type breaker struct {
-	failed atomic.Bool // whether there is anything to look up; so that good times take no lock
+	failed atomic.Bool // whether there were failures; without any, no lock is taken
 
 	mu       sync.Mutex // guards what follows
 	failures int        // in a row
@@ -25,7 +27,7 @@ type breaker struct {
 	trying   bool       // one call is under way
 }
 
-// allow reports whether the backend may be asked. Whoever is allowed reports back.
+// allow reports whether the backend may be asked. A caller that is allowed must call report.
 func (b *breaker) allow(now time.Time) bool {
 	if !b.failed.Load() {
 		return true
@@ -42,7 +44,7 @@ func (b *breaker) allow(now time.Time) bool {
 	return true
 }
 
-// open reports whether nobody is let through at the moment.
+// open reports whether no question is let through at the moment.
 func (b *breaker) open(now time.Time) bool {
 	if !b.failed.Load() {
 		return false
@@ -74,4 +76,40 @@ func (b *breaker) report(ok bool, now time.Time) (turned bool) {
 	rest := min(breakBase<<min(b.failures-breakAfter, 10), breakMax)
 	b.until = now.Add(rest - rand.N(rest/breakSpread+1))
 	return b.failures == breakAfter
+}
+
+const maxBreakers = 10_000
+
+// breakers holds a breaker for each service that was asked about.
+type breakers struct {
+	mu        sync.RWMutex // guards byService
+	byService map[quota.ID]*breaker
+}
+
+// of returns the breaker of a service, a new one if there is none. When there are too many, those without failures are
+// forgotten; if there is still no room, the new one is not kept.
+func (b *breakers) of(id quota.ID) *breaker {
+	b.mu.RLock()
+	found := b.byService[id]
+	b.mu.RUnlock()
+	if found != nil {
+		return found
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if found = b.byService[id]; found != nil {
+		return found
+	}
+	if len(b.byService) >= maxBreakers {
+		for id, one := range b.byService {
+			if !one.failed.Load() {
+				delete(b.byService, id)
+			}
+		}
+	}
+	found = new(breaker)
+	if len(b.byService) < maxBreakers {
+		b.byService[id] = found
+	}
+	return found
 }

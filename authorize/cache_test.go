@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
@@ -19,7 +20,7 @@ import (
 // within its bounds.
 func TestFloodDrivesOutNothingHot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *Options) { o.MaxEntries = 640 })
+		w := newWorld(t, func(o *worldOptions) { o.MaxEntries = 640 })
 		for i := range 50 {
 			w.get("authorize", "app_id", "bulk"+strconv.Itoa(i+1))
 		}
@@ -56,7 +57,7 @@ func TestCacheBoundsBytes(t *testing.T) {
 // TestEvictionForgetsNoUsage: an answer that is forgotten and asked for again finds its counters.
 func TestEvictionForgetsNoUsage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *Options) { o.MaxEntries = 1 })
+		w := newWorld(t, func(o *worldOptions) { o.MaxEntries = 1 })
 		w.limited("evicted", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		granted := 0
 		for i := range 300 {
@@ -76,18 +77,22 @@ func TestEvictionForgetsNoUsage(t *testing.T) {
 	})
 }
 
-// TestForgottenWithoutReports: applications that nobody remembers an answer of are forgotten where nothing is
+// TestForgottenWithoutReports: applications without a remembered answer are forgotten for want of room, where nothing is
 // reported, too.
 func TestForgottenWithoutReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *Options) { o.MaxEntries = 16 })
-		for j := range 50 {
-			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", fmt.Sprint("bulk", j+1)).status)
+		w := newWorld(t, func(o *worldOptions) { o.MaxEntries = 16 })
+		room := w.options.Applications() / 16
+		for j := range 4 * room {
+			app := fmt.Sprint("once", j)
+			w.limited(app, sandbox.Limit{Metric: "hits", Period: "day", Max: 10})
+			require.Equal(t, http.StatusOK, w.get("authorize", "app_id", app).status)
+			pass(time.Second)
 		}
-		pass(2 * time.Minute)
+		pass(4 * time.Minute)
 		w.get("authorize", "app_id", "app2")
 		synctest.Wait()
-		assert.LessOrEqual(t, w.Stats().Applications, w.Stats().Entries+1)
+		assert.LessOrEqual(t, w.Stats().Applications, 2*room+w.Stats().Entries)
 	})
 }
 
@@ -95,7 +100,7 @@ func TestForgottenWithoutReports(t *testing.T) {
 // application is forgotten, for want of answers, while a question about it is on its way.
 func TestForgottenWhileAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *Options) { o.MaxEntries = 1 })
+		w := newWorld(t, func(o *worldOptions) { o.MaxEntries = 1 })
 		w.limited("asked", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		require.Equal(t, 64, w.hammer(64, "app_id", "asked", "usage[hits]", "1"))
 		w.deliver()
@@ -106,7 +111,7 @@ func TestForgottenWhileAsked(t *testing.T) {
 		w.backend.set(false, time.Second)
 		go func() {
 			pass(500 * time.Millisecond)
-			w.ledger.sweep(time.Now().Unix())
+			w.Sweep(time.Now())
 		}()
 		assert.EqualValues(t, 64, w.get("authorize", "app_id", "asked").current(t, "hits", threescale.Eternity))
 	})
@@ -117,22 +122,21 @@ func TestManyUnknownMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		require.Equal(t, http.StatusOK, w.get("authorize", "app_id", "appnolim").status)
-		s := w.services.of(identifyService("1001", threescale.Credentials{}))
-		for i := range maxMetrics {
-			s.metric(fmt.Sprint("nosuch", i)).denied.Store(time.Now().UnixNano())
+		s := w.Service(quota.ServiceName{ID: "1001"})
+		for i := range quota.MaxMetrics {
+			s.Metric(fmt.Sprint("nosuch", i)).MarkDenied(time.Now())
 		}
 		assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "appnolim", "usage[other]", "1").status)
 		assert.Equal(t, http.StatusNotFound, w.get("authrep", "app_id", "appnolim", "usage[nosuchagain]", "1").status)
-		assert.LessOrEqual(t, len(s.metrics), maxMetrics)
 	})
 }
 
 // TestManyUnknownServices: ids that mean nothing take the place of no service that does, and are forgotten.
 func TestManyUnknownServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *Options) { o.Services = nil })
-		for i := range maxServices {
-			w.services.of(identifyService(fmt.Sprint("nosuch", i), threescale.Credentials{}))
+		w := newWorld(t, func(o *worldOptions) { o.Services = nil })
+		for i := range quota.MaxServices {
+			w.Service(quota.ServiceName{ID: fmt.Sprint("nosuch", i)})
 		}
 		for range 3 {
 			assert.Equal(t, http.StatusOK, w.get("authrep", "app_id", "appnolim", "usage[other]", "1").status)

@@ -5,10 +5,11 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// call is one question, whoever asked it and how.
+// call is one question of a client, in 3scale's form or in JSON.
 type call struct {
 	authrep bool
 	oauth   bool // asked at an oauth_* endpoint
@@ -21,11 +22,21 @@ type call struct {
 	redirectURI optional
 	options     threescale.Options
 	noBody      bool
-	asks        bool     // there is a usage parameter
-	asked       []amount // what it says
-	code        int      // log[code]; 0: none
+	asks        bool           // there is a usage parameter
+	asked       []quota.Amount // what it says
+	code        int            // log[code]; 0: none
 
 	key digest
+}
+
+// service is what the call's service is named by.
+func (c *call) service() quota.ServiceName {
+	return quota.ServiceName{ID: c.door.serviceID, Credentials: c.door.credentials}
+}
+
+// name is what the call's application is named by.
+func (c *call) name() quota.Name {
+	return quota.Name{Service: c.service(), Application: c.application}
 }
 
 // maxQuery is how long a query string may be, in bytes. The backend's own cap is 10 KiB; what is asked
@@ -135,8 +146,8 @@ func (c *call) readUsage(usage threescale.Value) error {
 // counters would overflow with (recordings report-set-5, report-overflow-among-good).
 func (c *call) refuseUnreportable(usage threescale.Value) {
 	for i := range c.asked {
-		if x := &c.asked[i]; x.fault == nil && (x.set || x.value > threescale.MaxValue) {
-			x.fault = threescale.UsageValueInvalid(x.name, usage.Get(x.name).Text())
+		if x := &c.asked[i]; x.Fault == nil && (x.Set || x.Value > threescale.MaxValue) {
+			x.Fault = threescale.UsageValueInvalid(x.Name, usage.Get(x.Name).Text())
 		}
 	}
 }

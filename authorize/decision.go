@@ -3,6 +3,7 @@ package authorize
 import (
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -16,45 +17,39 @@ const (
 	unknownPlan       = "unknown"
 )
 
-// reply is one call on its way to an answer, and room for it that is used again.
+// reply is one call on its way to an answer, and memory for it that is used again.
 type reply struct {
 	call
 	finding
+	weighing quota.Weighing
 
 	err    *threescale.Error // an <error>; else what follows
 	code   string            // of a denial; "": authorized
 	reason string
 	plan   string
 
-	calendar *calendar
-	reports  []report
-	children []threescale.MetricChildren
-	weighed  []amount
-
-	booked *application // where the usage is counted; nil: nowhere
+	booked *quota.Application // where the usage is counted; nil: nowhere
 	events [1]event.Event
-	usage  threescale.Usage // of an authrep that is authorized: it has to be kept
 
-	status threescale.Status
-	body   []byte
+	moments *moments // of the answer's calendar
+	status  threescale.Status
+	body    []byte
 }
 
 func (r *reply) reset() {
 	r.call.reset()
-	clear(r.weighed)
-	clear(r.reports)
-	clear(r.usage)
+	r.weighing.Reset()
 	*r = reply{
-		call: r.call, reports: r.reports[:0], weighed: r.weighed[:0], usage: r.usage[:0], body: r.body[:0],
+		call: r.call, weighing: r.weighing, body: r.body[:0],
 		status: threescale.Status{UsageReports: r.status.UsageReports[:0]},
 	}
 }
 
 func (r *reply) deny(code, reason string) { r.code, r.reason = code, reason }
 
-// decide makes the decision of what is known. An authrep that is authorized has its usage counted when
-// it returns: at one moment with the decision, so that no two calls get the last of a limit. It reports
-// false when the application was forgotten meanwhile, and has to be looked up again.
+// decide makes the decision of what is known. The usage of an authrep that is authorized is counted when it returns, at one
+// moment with the decision, so that no two calls get the last of a limit. It reports false when the application was forgotten
+// meanwhile, and has to be looked up again.
 func (a *Authorizer) decide(r *reply) bool {
 	e := r.finding.entry
 	switch {
@@ -70,7 +65,7 @@ func (a *Authorizer) decide(r *reply) bool {
 	}
 	app := e.application
 	if !e.denied || r.noBody {
-		r.err = a.resolve(r, app.service)
+		r.err = a.resolve(r, app.Service())
 	}
 	if e.denied && (r.err == nil || r.err.Code != threescale.CodeMetricInvalid) {
 		r.err = nil
@@ -79,13 +74,7 @@ func (a *Authorizer) decide(r *reply) bool {
 	if r.err != nil {
 		return true
 	}
-	app.mu.Lock()
-	defer app.mu.Unlock()
-	if app.gone {
-		return false
-	}
-	a.weighLocked(r, app)
-	return true
+	return a.weigh(r, app)
 }
 
 // undecided lets the mode decide.
@@ -95,36 +84,34 @@ func (a *Authorizer) undecided(r *reply) {
 		r.deny(codeUnavailable, reasonUnavailable)
 		return
 	}
-	if r.authrep {
-		id := identifyService(r.door.serviceID, r.door.credentials)
-		app := a.ledger.lock(&a.services, id, identifyApplication(id, r.application))
-		if app != nil {
-			defer app.mu.Unlock()
-		}
-		if r.err = a.resolve(r, a.services.of(id)); r.err == nil && r.code == "" {
-			a.reserveLocked(r, app)
-		}
+	if !r.authrep {
+		return
+	}
+	if r.err = a.resolve(r, a.quota.Service(r.service())); r.err == nil && r.code == "" {
+		w := a.weighingOf(r)
+		r.booked = a.quota.Reserve(w, r.name())
+		r.now = w.Now
 	}
 }
 
-// resolve finds the metrics of the call, in the order written, up to the first fault (backend.md,
-// section 5). A metric nobody could ask about is for the mode to decide.
-func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
+// resolve finds the metrics of the call, in the order written, up to the first fault (backend.md, section 5). The mode decides
+// about a metric that could not be asked about.
+func (a *Authorizer) resolve(r *reply, s *quota.Service) *threescale.Error {
 	for i := range r.asked {
 		x := &r.asked[i]
-		if x.fault != nil {
-			return x.fault
+		if x.Fault != nil {
+			return x.Fault
 		}
-		if !askable(x.name) || !r.door.takes(x.name) {
-			return threescale.MetricInvalid(x.name)
+		if !askable(x.Name) || !r.door.takes(x.Name) {
+			return threescale.MetricInvalid(x.Name)
 		}
-		x.metric = x.of(s)
+		x.Metric = x.In(s)
 		switch {
-		case x.metric != nil && x.metric.known(r.now, r.life):
-		case r.source != FromBackend && a.options.Mode == Allow && (x.metric == nil || x.metric.denied.Load() == 0):
-			x.metric = s.follow(x.name)
-		case r.source == FromBackend || x.metric != nil && x.metric.denied.Load() > x.metric.seen.Load():
-			return threescale.MetricInvalid(x.name)
+		case x.Metric != nil && x.Metric.Known(r.now, r.life):
+		case r.source != FromBackend && a.options.Mode == Allow && (x.Metric == nil || !x.Metric.EverDenied()):
+			x.Metric = s.Follow(x.Name)
+		case r.source == FromBackend || x.Metric != nil && x.Metric.Denied():
+			return threescale.MetricInvalid(x.Name)
 		default:
 			r.deny(codeUnavailable, reasonUnavailable)
 		}
@@ -132,93 +119,35 @@ func (a *Authorizer) resolve(r *reply, s *service) *threescale.Error {
 	return nil
 }
 
-// weighLocked holds the call against the limits, and counts the usage of an authrep that passes. The
-// application's mutex is held.
-func (a *Authorizer) weighLocked(r *reply, app *application) {
-	cal := a.moment(r)
-	r.calendar, r.plan, r.children = cal, app.plan, app.children
-	for i := range app.limits {
-		r.reports = append(r.reports, app.limits[i].report(app.usages, cal))
+// weighingOf is the question of a call to the application's limits.
+func (a *Authorizer) weighingOf(r *reply) *quota.Weighing {
+	w := &r.weighing
+	w.Asked, w.HasUsage, w.FlatUsage = r.asked, r.asks, r.options.FlatUsage
+	w.Denied, w.Reserve, w.Now = r.code != "", r.authrep, r.now
+	return w
+}
+
+// weigh holds the call against the limits of its application. It reports false as decide does.
+func (a *Authorizer) weigh(r *reply, app *quota.Application) bool {
+	w := a.weighingOf(r)
+	if !app.Weigh(w) {
+		return false
 	}
-	if r.code == "" && r.exceeds() {
+	r.now, r.plan = w.Now, w.Plan
+	r.moments = a.moments.of(w.Calendar)
+	switch {
+	case w.Exceeded:
 		r.deny(threescale.CodeLimitsExceeded, "usage limits are exceeded")
+	case r.authrep && !w.Denied:
+		r.booked = app
 	}
-	if r.code != "" || !r.authrep {
-		return
-	}
-	for i := range r.reports {
-		r.reports[i].shown = below(r.reports[i].metric, r.asked, r.reports[i].current)
-	}
-	a.reserveLocked(r, app)
-}
-
-// moment returns the calendar that a call is held against. Between its looking up and the application's mutex,
-// which is held now, others may have turned a period: then the call belongs to the new one, as they do, since
-// the counters of the old one are gone.
-func (a *Authorizer) moment(r *reply) *calendar {
-	cal := a.clock.at(r.now.Unix())
-	if newest := a.clock.current.Load(); newest.minute > cal.minute {
-		r.now = time.Now()
-		cal = a.clock.at(r.now.Unix())
-	}
-	return cal
-}
-
-// exceeds reports whether a limit stands in the way: with usage, of the metrics named and their
-// ancestors; without, any that is passed already (backend.md, section 6).
-func (r *reply) exceeds() bool {
-	r.weighed = append(r.weighed[:0], r.asked...)
-	if !r.options.FlatUsage {
-		r.weighed = spread(r.weighed[:0], r.asked)
-	}
-	for i := range r.reports {
-		p := &r.reports[i]
-		value := p.current
-		if r.asks {
-			x := find(r.weighed, p.metric)
-			if x == nil {
-				continue
-			}
-			value = x.onto(value)
-		}
-		if value > p.max {
-			return true
-		}
-	}
-	return false
-}
-
-func find(list []amount, m *metric) *amount {
-	for i := range list {
-		if list[i].metric == m {
-			return &list[i]
-		}
-	}
-	return nil
-}
-
-// reserveLocked counts the usage of the call, which is to be kept. The application's mutex is held; it is nil when
-// too many are followed.
-func (a *Authorizer) reserveLocked(r *reply, app *application) {
-	cal := a.moment(r)
-	now := r.now.Unix()
-	for i := range r.asked {
-		x := &r.asked[i]
-		if x.value == 0 {
-			continue
-		}
-		if app != nil {
-			app.addLocked(app.usageOfLocked(x.metric, r.options.FlatUsage), x.value, accept, cal, cal, now)
-		}
-		r.usage = append(r.usage, threescale.Increment{Metric: x.name, Value: uint64(x.value)})
-	}
-	r.booked = app
+	return true
 }
 
 // exceeded is the largest amount by which a counter of the call is above its limit already.
 func (r *reply) exceeded() (most int64) {
-	for i := range r.reports {
-		most = max(most, r.reports[i].current-r.reports[i].max)
+	for i := range r.weighing.Reports {
+		most = max(most, r.weighing.Reports[i].Current-r.weighing.Reports[i].Max)
 	}
 	return most
 }
@@ -233,43 +162,43 @@ type headers struct {
 // auth-limit-headers-zero-second-metric).
 func (r *reply) limitHeaders() headers {
 	kept, calls := -1, int64(-1)
-	for i := range r.reports {
-		p := &r.reports[i]
-		if !r.candidate(p.metric) {
+	for i := range r.weighing.Reports {
+		p := &r.weighing.Reports[i]
+		if !r.candidate(p.Metric) {
 			continue
 		}
 		n := r.fitting(p)
-		if kept < 0 || n < calls || calls == -1 && n != -1 || n == calls && p.period < r.reports[kept].period {
+		if kept < 0 || n < calls || calls == -1 && n != -1 || n == calls && p.Period < r.weighing.Reports[kept].Period {
 			kept, calls = i, n
 		}
 	}
 	if calls < 0 {
 		return headers{remaining: -1, reset: -1}
 	}
-	h := headers{remaining: calls, reset: -1, max: r.reports[kept].max}
-	if p := &r.reports[kept]; p.period != threescale.Eternity {
-		left := time.Unix(p.end, 0).Sub(r.now)
+	h := headers{remaining: calls, reset: -1, max: r.weighing.Reports[kept].Max}
+	if p := &r.weighing.Reports[kept]; p.Period != threescale.Eternity {
+		left := time.Unix(p.End, 0).Sub(r.now)
 		h.reset = int64((left + time.Second - 1) / time.Second)
 	}
 	return h
 }
 
 // candidate reports whether a metric was asked for, itself or through a descendant.
-func (r *reply) candidate(m *metric) bool {
+func (r *reply) candidate(m *quota.Metric) bool {
 	for i := range r.asked {
-		if r.asked[i].metric != nil && r.asked[i].metric.under(m) {
+		if r.asked[i].Metric != nil && r.asked[i].Metric.Under(m) {
 			return true
 		}
 	}
 	return len(r.asked) == 0
 }
 
-func (r *reply) fitting(p *report) int64 {
-	left := p.max - p.shown
+func (r *reply) fitting(p *quota.Report) int64 {
+	left := p.Max - p.Shown
 	if left <= 0 {
 		return 0
 	}
-	if each := below(p.metric, r.asked, 0); each > 0 {
+	if each := quota.Below(p.Metric, r.asked, 0); each > 0 {
 		return left / each
 	}
 	return -1

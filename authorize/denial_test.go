@@ -22,7 +22,7 @@ func TestADenialIsPassedOn(t *testing.T) {
 			Denial
 		}
 		var told []denial
-		w := newWorld(t, func(o *Options) {
+		w := newWorld(t, func(o *worldOptions) {
 			o.OnDenial = func(service string, _ threescale.Credentials, app threescale.Application, d Denial) {
 				told = append(told, denial{service, app, d})
 			}

@@ -2,8 +2,10 @@ package authorize
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -12,18 +14,37 @@ const timeLayout = "2006-01-02 15:04:05 -0700"
 
 // moments are the beginnings and ends of a calendar's periods, as elements of an answer. They are
 // written once a minute, and not for every answer.
-type moments [periods][]byte
+type moments [quota.Periods][]byte
 
-func newMoments(c *calendar) *moments {
-	var m moments
+// momentsCache holds the moments of the calendar that was used last.
+type momentsCache struct {
+	last atomic.Pointer[calendarMoments]
+}
+
+type calendarMoments struct {
+	calendar *quota.Calendar
+	moments  moments
+}
+
+// of returns the moments of a calendar.
+func (c *momentsCache) of(cal *quota.Calendar) *moments {
+	last := c.last.Load()
+	if last == nil || last.calendar != cal {
+		last = &calendarMoments{cal, newMoments(cal)}
+		c.last.Store(last)
+	}
+	return &last.moments
+}
+
+func newMoments(c *quota.Calendar) (m moments) {
 	for p := threescale.Year; p <= threescale.Minute; p++ {
 		b := append(m[p], "<period_start>"...)
-		b = time.Unix(c.start[p], 0).UTC().AppendFormat(b, timeLayout)
+		b = time.Unix(c.Start[p], 0).UTC().AppendFormat(b, timeLayout)
 		b = append(b, "</period_start><period_end>"...)
-		b = time.Unix(c.end[p], 0).UTC().AppendFormat(b, timeLayout)
+		b = time.Unix(c.End[p], 0).UTC().AppendFormat(b, timeLayout)
 		m[p] = append(b, "</period_end>"...)
 	}
-	return &m
+	return m
 }
 
 const (
@@ -48,28 +69,27 @@ func (r *reply) appendDocument(dst []byte) []byte {
 	dst = append(dst, "<plan>"...)
 	dst = threescale.AppendText(dst, r.plan)
 	dst = append(dst, "</plan>"...)
-	if len(r.reports) > 0 {
+	if len(r.weighing.Reports) > 0 {
 		dst = append(dst, "<usage_reports>"...)
-		cal := r.calendar
-		for i := range r.reports {
-			dst = r.reports[i].append(dst, cal.moments)
+		for i := range r.weighing.Reports {
+			dst = appendReport(dst, &r.weighing.Reports[i], r.moments)
 		}
 		dst = append(dst, "</usage_reports>"...)
 	}
 	return append(dst, documentTail...)
 }
 
-func (p *report) append(dst []byte, m *moments) []byte {
-	dst = append(dst, p.metric.tag...)
-	dst = append(dst, p.period.String()...)
-	if p.current > p.max {
+func appendReport(dst []byte, p *quota.Report, m *moments) []byte {
+	dst = append(dst, p.Metric.ReportTag()...)
+	dst = append(dst, p.Period.String()...)
+	if p.Current > p.Max {
 		dst = append(dst, `" exceeded="true`...)
 	}
 	dst = append(dst, `">`...)
-	dst = append(dst, m[p.period]...)
+	dst = append(dst, m[p.Period]...)
 	dst = append(dst, "<max_value>"...)
-	dst = strconv.AppendInt(dst, p.max, 10)
+	dst = strconv.AppendInt(dst, p.Max, 10)
 	dst = append(dst, "</max_value><current_value>"...)
-	dst = strconv.AppendInt(dst, p.shown, 10)
+	dst = strconv.AppendInt(dst, p.Shown, 10)
 	return append(dst, "</current_value></usage_report>"...)
 }

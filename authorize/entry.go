@@ -4,15 +4,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// entry is one remembered answer. It is immutable but for its marks. It holds no key but those that
-// its own answer shows: an oauth answer has the application's first, list_app_keys has all.
+// entry is one remembered answer. It is immutable except for visited and the links of its cache. It holds no key except those
+// that its own answer shows: an oauth answer has the application's first, list_app_keys has all.
 type entry struct {
 	key         digest
-	application *application // nil: the backend knows of none, or did not get so far
-	asked       time.Time    // when the backend was
+	application *quota.Application // nil: the backend knows of none, or did not get so far
+	asked       time.Time          // when the backend was
 	answered    time.Time
 
 	// A 403 or 404, without its text: that repeats what the call said, and is made of the call again.
@@ -23,8 +24,6 @@ type entry struct {
 	// A 409 other than limits_exceeded: code, and the reason where it does not repeat a key.
 	denied bool
 	reason string
-
-	serviceID, appID string // where they name the application; empty: a user key or a default service does
 
 	oauth *threescale.OAuthApplication
 	keys  *threescale.AppKeys
@@ -38,12 +37,12 @@ type entry struct {
 // entryBytes is about what an entry takes with its share of the maps, without texts; applicationBytes
 // what an application takes with two metrics and four limits.
 const (
-	entryBytes       = 480
+	entryBytes       = 448
 	applicationBytes = 2600
 )
 
 func (e *entry) weigh() int64 {
-	n := int64(entryBytes + len(e.serviceID) + len(e.appID) + len(e.code) + len(e.text) + len(e.reason))
+	n := int64(entryBytes + len(e.code) + len(e.text) + len(e.reason))
 	if e.application != nil {
 		n += applicationBytes
 	}
@@ -58,7 +57,7 @@ func (e *entry) weigh() int64 {
 	return n
 }
 
-// refuses reports whether the answer never leads to a yes, whatever is asked.
+// refuses reports whether the answer leads to a no for every usage.
 func (e *entry) refuses() bool { return e.status != 0 || e.denied }
 
 func (e *entry) age(now time.Time) time.Duration { return now.Sub(e.answered) }

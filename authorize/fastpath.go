@@ -16,7 +16,7 @@ import (
 // closely, or waits for the backend: then nothing has happened.
 func (a *Authorizer) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	authrep := path == "/transactions/authrep.xml"
-	if !authrep && path != "/transactions/authorize.xml" || !a.Loaded() {
+	if !authrep && path != "/transactions/authorize.xml" || !a.quota.Loaded() {
 		return dst, false
 	}
 	r := a.buffers.Get().(*reply)
@@ -45,7 +45,7 @@ func (a *Authorizer) decideFromMemory(r *reply, query string) bool {
 	}
 	r.key = a.digest(&r.call)
 	now := time.Now()
-	e := a.remembered(r.key)
+	e := a.remembered(&r.call)
 	if e == nil || !a.fresh(e, &r.call, now, now) {
 		return false
 	}

@@ -3,6 +3,7 @@ package authorize
 import (
 	"strings"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -65,7 +66,7 @@ func (c *call) readFastPath(query string) (credentials threescale.Credentials, s
 }
 
 // fastPathUsage appends what a parameter usage[…] says; false if it is none, or not a plain one.
-func fastPathUsage(dst []amount, name, value string) ([]amount, bool) {
+func fastPathUsage(dst []quota.Amount, name, value string) ([]quota.Amount, bool) {
 	metric, ok := strings.CutPrefix(name, "usage[")
 	if ok {
 		metric, ok = strings.CutSuffix(metric, "]")
@@ -76,7 +77,7 @@ func fastPathUsage(dst []amount, name, value string) ([]amount, bool) {
 		return dst, false
 	}
 	for i := range dst {
-		if dst[i].name == metric {
+		if dst[i].Name == metric {
 			return dst, false
 		}
 	}
@@ -87,7 +88,7 @@ func fastPathUsage(dst []amount, name, value string) ([]amount, bool) {
 		}
 		n = n*10 + int64(value[i]-'0')
 	}
-	return append(dst, amount{name: metric, value: n}), true
+	return append(dst, quota.Amount{Name: metric, Value: n}), true
 }
 
 // unplain are the bytes that may mean something else than themselves.

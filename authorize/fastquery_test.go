@@ -24,7 +24,7 @@ func FuzzQuick(f *testing.F) {
 		f.Add(seed, true)
 		f.Add(seed, false)
 	}
-	a := New(Options{Services: configured, Passthrough: true})
+	a, _ := worldOptions{Options: Options{Services: configured, Passthrough: true}}.new()
 	f.Fuzz(func(t *testing.T, query string, authrep bool) {
 		quick := call{authrep: authrep}
 		credentials, id, ok := quick.readFastPath(query)

@@ -9,13 +9,13 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// errAway is that the backend could not be asked, or gave no answer of its own.
-var errAway = errors.New("authorize: no answer from the backend")
+// errUnavailable says that the backend could not be asked, or gave no answer of its own.
+var errUnavailable = errors.New("authorize: no answer from the backend")
 
-// flight is one question on its way, and everybody who waits for its answer.
+// flight is one question on its way; any number of calls wait for its answer.
 type flight struct {
 	done    chan struct{} // closed when it is over; then what follows may be read
-	err     error         // errAway, or nil
+	err     error         // errUnavailable, or nil
 	refused *threescale.Error
 }
 
@@ -47,11 +47,10 @@ func (f *flights) land(k digest, fl *flight) {
 }
 
 // ask returns the flight of a call, begun if there was none: nil if the backend is not to be asked now.
-// The question has a context of its own, which Options.Timeout ends: whoever asked first may go away
-// without taking the answer from the others. A call that asks alone joins nobody: where many wrong metrics are
-// asked for at once, no answer to one of the others is about its own.
+// The question has a context of its own, which Options.Timeout ends: the call that asked first may be cancelled, and the calls
+// that wait still get the answer. A call that asks alone shares no flight: where many calls name wrong metrics at once, the
+// answer to one call says nothing about the metric of another.
 func (a *Authorizer) ask(c *call, alone bool) *flight {
-	s := a.services.of(identifyService(c.door.serviceID, c.door.credentials))
 	fl, first := &flight{done: make(chan struct{})}, true
 	if !alone {
 		fl, first = a.flights.join(c.key)
@@ -59,15 +58,16 @@ func (a *Authorizer) ask(c *call, alone bool) *flight {
 	if !first {
 		return fl
 	}
-	i := &inquiry{Authorizer: a, flight: fl, service: s, call: *c, begun: time.Now()}
+	name := c.service()
+	i := &inquiry{Authorizer: a, flight: fl, service: a.quota.Service(name), breaker: a.breakers.of(name.Key()), call: *c, begun: time.Now()}
 	i.call.asked = nil
 	i.metrics = i.unsettled(c, i.begun)
 	i.question = i.call.question(i.metrics)
 	switch {
 	case len(i.question.AppendQuery(nil)) > threescale.MaxQuery:
 		fl.refused = tooLong()
-	case !s.breaker.allow(i.begun):
-		fl.err = errAway
+	case !i.breaker.allow(i.begun):
+		fl.err = errUnavailable
 	default:
 		go i.run() // ended by Options.Timeout
 		return fl

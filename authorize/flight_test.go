@@ -139,7 +139,7 @@ func TestOneRightAmongWrong(t *testing.T) {
 }
 
 func oneRightAmongWrong(t *testing.T, mode Mode) {
-	w := newWorld(t, func(o *Options) { o.Mode = mode })
+	w := newWorld(t, func(o *worldOptions) { o.Mode = mode })
 	w.backend.set(false, 10*time.Millisecond)
 	var right got
 	var all sync.WaitGroup

@@ -1,7 +1,6 @@
 package authorize
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,7 +8,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
@@ -39,9 +41,23 @@ type history struct {
 	ended     *sync.Map       // batches that are no more
 	killed    func()          // ends what the present life reads
 	denied    int             // calls that came while the backlog was read
+
+	outcomes []outcome // as they were recorded on disk
+	saved    string    // the file that was written last
+	savedAt  int       // how many outcomes it contains
+	resumes  time.Time // when the backend's worker goes on; zero: it works
 }
 
-const patient = 23*time.Hour + 45*time.Minute // what is older is not sent
+// outcome is what the batch log says of a batch that ended: what was delivered.
+type outcome struct {
+	lane      quota.Lane
+	delivered []event.Event
+}
+
+const (
+	patient = 23 * time.Hour   // what is older is not sent
+	behind  = 30 * time.Minute // the most that the backend's worker is
+)
 
 var above = map[string][]string{"hits": {"hits"}, "search": {"search", "hits"}, "search_deep": {"search_deep", "search", "hits"}, "other": {"other", "hits"}}
 
@@ -69,16 +85,23 @@ func (h *history) usage() event.Event {
 	}}
 }
 
+// fits reports whether usage may be granted now.
+func (h *history) fits(e event.Event) bool {
+	u := e.Usage[0]
+	for _, l := range h.limits {
+		counts := u.Metric == l.Metric || !e.FlatUsage && slices.Contains(above[u.Metric], l.Metric)
+		if counts && h.sum(l)+u.Value > l.Max {
+			return false
+		}
+	}
+	return true
+}
+
 // call asks, and holds the answer against the truth.
 func (h *history) call() {
 	e := h.usage()
 	u := e.Usage[0]
-	fits, loaded := true, h.Loaded()
-	for _, l := range h.limits {
-		if u.Metric == l.Metric || !e.FlatUsage && slices.Contains(above[u.Metric], l.Metric) {
-			fits = fits && h.sum(l)+u.Value <= l.Max
-		}
-	}
+	fits, loaded := h.fits(e), h.Loaded()
 	r := h.request("authrep", fmt.Sprintf("&app_id=life&usage[%s]=%d", u.Metric, u.Value), e.FlatUsage)
 	h.tell("authrep %v flat %v: %d", u, e.FlatUsage, r.status)
 	if !h.Loaded() && r.status != http.StatusOK {
@@ -86,6 +109,9 @@ func (h *history) call() {
 		return // not granted beyond the limit, and that is all that is known
 	}
 	require.True(h.t, loaded || h.Loaded(), "no answer but a denial before all is counted: %v", h.tale)
+	if !loaded { // it waited for the backlog: a minute may have turned
+		fits = h.fits(e)
+	}
 	require.Equal(h.t, fits, r.status == http.StatusOK, "%v", h.tale)
 	if fits {
 		kept := h.journal.events
@@ -137,42 +163,49 @@ func (h *history) seal() {
 func (h *history) attempt() {
 	for _, name := range slices.Sorted(maps.Keys(h.batches))[:min(1, len(h.batches))] {
 		events := h.batches[name]
-		lane := Lane{ServiceID: "1001", FlatUsage: events[0].FlatUsage}
-		outcomes := make([]Outcome, len(events))
-		fate := []Outcome{Delivered, Delivered, Returned, Refused}[h.r.IntN(4)]
+		lane := quota.Lane{ServiceID: "1001", FlatUsage: events[0].FlatUsage}
+		outcomes := make([]quota.Outcome, len(events))
+		fate := []quota.Outcome{quota.Delivered, quota.Delivered, quota.Returned, quota.Refused}[h.r.IntN(4)]
 		var sent []int
 		var list []threescale.Transaction
 		for i, e := range events {
 			if outcomes[i] = fate; time.Since(time.Unix(e.Timestamp, 0)) < patient {
 				sent, list = append(sent, i), append(list, e.Transaction)
-			} else if fate != Returned {
-				outcomes[i] = Refused
+			} else if fate != quota.Returned {
+				outcomes[i] = quota.Refused
 			}
 		}
-		buried := fate == Refused && h.r.IntN(2) == 0 // without being sent
+		buried := fate == quota.Refused && h.r.IntN(2) == 0 // without being sent
 		if len(sent) > 0 && !buried {
 			h.Sending(name, lane, some(events, sent...))
 		}
-		if fate == Delivered && len(sent) > 0 {
+		if fate == quota.Delivered && len(sent) > 0 {
 			_, err := h.client.Report(h.t.Context(), &threescale.Report{
 				ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}, FlatUsage: lane.FlatUsage, Transactions: list,
 			})
 			require.NoError(h.t, err)
-			require.NoError(h.t, h.sandbox.Settle(h.t.Context()))
+			synctest.Wait()
 		}
-		if fate != Returned { // on disk first
+		o := outcome{lane: lane}
+		for i, e := range events {
+			if outcomes[i] == quota.Delivered {
+				o.delivered = append(o.delivered, e)
+			}
+		}
+		if fate != quota.Returned { // on disk first
 			h.ended.Store(name, true)
+			h.outcomes = append(h.outcomes, o)
 			pass(time.Duration(h.r.IntN(3)) * 100 * time.Millisecond)
 		}
 		h.Settled(name, lane, with(events, outcomes...))
 		for i, e := range events {
-			if outcomes[i] == Refused {
+			if outcomes[i] == quota.Refused {
 				h.dead = append(h.dead, e)
 				h.counts = slices.DeleteFunc(h.counts, func(c event.Event) bool { return same(c, e) })
 			}
 		}
 		h.attempted[name] = true
-		if fate != Returned {
+		if fate != quota.Returned {
 			delete(h.batches, name)
 		}
 		h.tell("%s of %d, %d sent: %v", name, len(events), len(sent), outcomes)
@@ -186,37 +219,51 @@ func (h *history) requeue() {
 	}
 	e := h.dead[0]
 	h.dead = h.dead[1:]
-	h.Requeue(func() []Usage {
+	h.Requeue(func() []quota.Usage {
 		h.batches[fmt.Sprint("again", len(h.tale))] = []event.Event{e}
-		return []Usage{{Lane: Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction}}
+		return []quota.Usage{{Lane: quota.Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction}}
 	})
 	h.counts = append(h.counts, e)
 	h.tell("requeue %v at %d", e.Usage[0], e.Timestamp)
 }
 
-// restart begins a new life, with what is on disk, and perhaps with what the old one remembered.
+// save writes the file that a restart or a crash leaves.
+func (h *history) save() {
+	if !h.Loaded() {
+		return
+	}
+	h.saved, h.savedAt = h.world.save(), len(h.outcomes)
+	h.tell("save")
+}
+
+// restart begins a new life, after a stop in good order or a kill, with what is on disk: the file that was written last, what
+// became of batches since, and what is pending.
 func (h *history) restart() {
-	var saved bytes.Buffer
-	stopped := h.r.IntN(2) == 0 && h.Loaded()
+	stopped := h.r.IntN(2) == 0
 	if stopped {
-		require.NoError(h.t, h.Save(&saved))
+		h.save()
 	}
 	h.tell("restart, stopped %v", stopped)
 	h.killed()
-	h.options.Pending = h.backlog
-	h.Authorizer = New(h.options)
-	h.Follow()
-	if stopped {
-		require.NoError(h.t, h.Restore(&saved))
+	h.options.pending = h.backlog
+	h.Authorizer, h.Tracker = h.options.new()
+	if h.saved != "" {
+		require.NoError(h.t, h.restore(h.saved))
 	}
+	for _, o := range h.outcomes[h.savedAt:] {
+		for i := range o.delivered {
+			h.Replay(o.lane, &o.delivered[i].Transaction, false)
+		}
+	}
+	h.Follow()
 	var ctx context.Context
 	ctx, h.killed = context.WithCancel(h.t.Context())
-	go func(a *Authorizer) { assert.NoError(h.t, a.Run(ctx)) }(h.Authorizer) // killed ends it
+	go func(q *quota.Tracker) { assert.NoError(h.t, q.Run(ctx)) }(h.Tracker) // killed ends it
 }
 
 // backlog is what is on disk, which takes its time to be read, and fails to be now and then. A report that has ended
 // is not there any more.
-func (h *history) backlog() Backlog {
+func (h *history) backlog() quota.Backlog {
 	r := rand.New(rand.NewPCG(h.r.Uint64(), 0))
 	slow := int64(1 + r.IntN(1000))
 	read := func() error {
@@ -227,25 +274,25 @@ func (h *history) backlog() Backlog {
 		return nil
 	}
 	batches, left := maps.Clone(h.batches), slices.Clone(h.journal.events)
-	b := Backlog{Close: func() {}}
+	b := quota.Backlog{Close: func() {}}
 	for name, events := range batches { // in any order
-		b.Reports = append(b.Reports, PendingReport{Batch: name, Transactions: len(events), Attempted: h.attempted[name]})
+		b.Reports = append(b.Reports, quota.PendingReport{Batch: name, Transactions: len(events), Attempted: h.attempted[name]})
 	}
 	ended := h.ended
-	b.Read = func(name string) (Lane, []threescale.Transaction, error) {
+	b.Read = func(name string) (quota.Lane, []threescale.Transaction, error) {
 		if err := read(); err != nil {
-			return Lane{}, nil, err
+			return quota.Lane{}, nil, err
 		}
 		if _, gone := ended.Load(name); gone {
-			return Lane{}, nil, ErrNoReport
+			return quota.Lane{}, nil, quota.ErrNoReport
 		}
 		var list []threescale.Transaction
 		for _, e := range batches[name] {
 			list = append(list, e.Transaction)
 		}
-		return Lane{ServiceID: "1001", FlatUsage: batches[name][0].FlatUsage}, list, nil
+		return quota.Lane{ServiceID: "1001", FlatUsage: batches[name][0].FlatUsage}, list, nil
 	}
-	b.Next = func(context.Context) (iter.Seq[Usage], error) {
+	b.Next = func(context.Context) (iter.Seq[quota.Usage], error) {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -260,6 +307,32 @@ func (h *history) backlog() Backlog {
 	return b
 }
 
+// worker lets the backend's worker stand for a while, or go on.
+func (h *history) worker() {
+	stop := h.resumes.IsZero()
+	var f sandbox.Faults
+	if stop {
+		f.Worker = append(f.Worker, sandbox.WorkerFault{Stop: true})
+		h.resumes = time.Now().Add(time.Duration(h.r.Int64N(int64(behind))))
+	} else {
+		h.resumes = time.Time{}
+	}
+	require.NoError(h.t, h.sandbox.SetFaults(f))
+	synctest.Wait()
+	h.tell("worker stands: %v", stop)
+}
+
+// pass lets time go by. The worker goes on when its time comes.
+func (h *history) pass(d time.Duration) {
+	h.tell("pass %v", d)
+	if left := time.Until(h.resumes); !h.resumes.IsZero() && d > left {
+		pass(max(0, left))
+		h.worker()
+		d -= max(0, left)
+	}
+	pass(d)
+}
+
 // crowd drives the application out of memory, as far as it can be forgotten.
 func (h *history) crowd() {
 	for i := range 40 {
@@ -270,20 +343,24 @@ func (h *history) crowd() {
 
 // TestHistories: many lives.
 func TestHistories(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range lives() {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &history{
-					world: newWorld(t, func(o *Options) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
+					world: newWorld(t, func(o *worldOptions) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
 					attempted: map[string]bool{}, ended: &sync.Map{}, killed: func() {},
 					limits: []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
 						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},
 				}
 				h.limited("life", h.limits...)
-				defer func() { h.killed() }()
+				defer func() {
+					h.killed()
+					pass(time.Minute) // what reads for it ends
+				}()
 				h.Follow()
+				h.save()
 				for range 150 {
-					switch k := h.r.IntN(24); {
+					switch k := h.r.IntN(28); {
 					case k < 9:
 						h.call()
 					case k < 11:
@@ -298,13 +375,24 @@ func TestHistories(t *testing.T) {
 						h.restart()
 					case k < 21:
 						h.crowd()
+					case k < 23:
+						h.save()
+					case k < 25:
+						h.worker()
 					default:
 						d := time.Duration(h.r.Int64N(int64([]time.Duration{5 * time.Second, time.Minute, time.Hour, 16 * time.Hour}[h.r.IntN(4)])))
-						h.tell("pass %v", d)
-						pass(d)
+						h.pass(d)
 					}
 				}
 			})
 		})
 	}
+}
+
+// lives is how many lives are told: 30, or as many as REPORTERD_LIVES says.
+func lives() uint64 {
+	if n, err := strconv.ParseUint(os.Getenv("REPORTERD_LIVES"), 10, 64); err == nil {
+		return n
+	}
+	return 30
 }

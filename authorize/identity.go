@@ -3,52 +3,7 @@ package authorize
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"hash/maphash"
-
-	"github.com/reporterd/reporterd/threescale"
 )
-
-// identity names a service or an application in memory without its keys: two hashes with seeds that
-// are new in every process. It decides where usage is counted, never who is let through.
-type identity struct{ high, low uint64 }
-
-var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
-
-func identify(kind byte, a, b string) identity {
-	var id [2]uint64
-	for i, seed := range seeds {
-		x := maphash.String(seed, a)
-		y := maphash.String(seed, b)
-		id[i] = mix(x^uint64(kind), y)
-	}
-	return identity{id[0], id[1]}
-}
-
-// mix joins two hashes so that their order matters.
-func mix(x, y uint64) uint64 {
-	x ^= y*0x9e3779b97f4a7c15 + x<<6 + x>>2
-	x ^= x >> 31
-	x *= 0xbf58476d1ce4e5b9
-	return x ^ x>>27
-}
-
-// identifyService names a service by its id; without one, by the provider key whose default it is.
-func identifyService(id string, c threescale.Credentials) identity {
-	if id == "" {
-		return identify('d', c.ProviderKey, "")
-	}
-	return identify('s', id, "")
-}
-
-// identifyApplication names an application of a service, by its id or by its user key.
-func identifyApplication(service identity, app threescale.Application) identity {
-	kind, name := byte('a'), app.ID
-	if name == "" {
-		kind, name = 'u', app.UserKey
-	}
-	id := identify(kind, name, "")
-	return identity{mix(service.high, id.high), mix(service.low, id.low)}
-}
 
 // digest is what an answer is remembered under: a keyed SHA-256 of everything the backend looks at to
 // give it.

@@ -9,24 +9,28 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// maxFirst bounds how often the first question about an application is put.
-const maxFirst = 3
+const (
+	maxFirst         = 3                      // how often the first question about an application is put
+	maxQuiescentWait = 500 * time.Millisecond // for reports in flight, before the first question
+)
 
 // inquiry asks the backend one question and remembers what it says. One goroutine has it.
 type inquiry struct {
 	*Authorizer
 	flight  *flight
-	service *service
+	service *quota.Service
+	breaker *breaker
 	call    call
 	metrics []string  // that the call names
 	begun   time.Time // when the backend was asked, last
 
 	question *threescale.AuthorizeCall
-	followed *application  // not forgotten before the answer is taken; nil: it was not followed
-	before   []metricUsage // of it at begun
+	followed *quota.Application // not forgotten before the answer is taken; nil: it was not followed
+	before   quota.Snapshot     // of it at begun
 }
 
 // unsettled lists the metrics of a call that can exist and are not known not to, which mode none never knows.
@@ -34,11 +38,11 @@ func (i *inquiry) unsettled(c *call, now time.Time) []string {
 	var names []string
 	for n := range c.asked {
 		x := &c.asked[n]
-		if x.fault != nil || !askable(x.name) || !c.door.takes(x.name) || slices.Contains(names, x.name) {
+		if x.Fault != nil || !askable(x.Name) || !c.door.takes(x.Name) || slices.Contains(names, x.Name) {
 			continue
 		}
-		if m := i.service.find(x.name); m == nil || i.options.Mode == None || !m.unknown(now, i.options.DenyTTL) {
-			names = append(names, x.name)
+		if m := i.service.Find(x.Name); m == nil || i.options.Mode == None || !m.Unknown(now, i.options.DenyTTL) {
+			names = append(names, x.Name)
 		}
 	}
 	return names
@@ -52,10 +56,10 @@ func (i *inquiry) run() {
 	defer i.release()
 	now := time.Now()
 	if err != nil || !isAnswer(answer) {
-		i.away(answer, err, now)
+		i.unavailable(answer, err, now)
 		return
 	}
-	if i.service.breaker.report(true, now) {
+	if i.breaker.report(true, now) {
 		i.log.Info("authorizations are answered by the backend again", zap.String("service_id", i.call.door.serviceID))
 	}
 	i.take(ctx, answer, now)
@@ -65,29 +69,28 @@ func (i *inquiry) run() {
 // nothing is reported.
 func (i *inquiry) release() {
 	if i.followed != nil {
-		i.followed.references.Add(-1)
+		i.followed.Release()
 	}
-	i.ledger.sweep(time.Now().Unix())
+	i.quota.Sweep(time.Now())
 }
 
 // inquire asks. The first answer about an application sets its counters, so there it should not be left
 // open whether a report was counted in it: reports in flight are waited for, though not long, and if one
 // went out or came back meanwhile the question is put again.
 func (i *inquiry) inquire(ctx context.Context) (answer *threescale.Authorization, err error) {
-	app := i.ledger.find(identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application))
+	app := i.quota.Find(i.call.name())
 	i.followed = app
 	patience, cancel := context.WithTimeout(ctx, maxQuiescentWait)
 	defer cancel()
 	for range maxFirst {
-		var moves uint64
 		if app != nil {
-			app.waitQuiescent(patience)
-			i.before, moves = app.snapshot()
+			app.WaitQuiescent(patience)
+			i.before = app.Snapshot()
 		}
 		i.begun = time.Now()
 		answer, err = i.send(ctx, i.question)
 		i.counters.asked(time.Since(i.begun))
-		if app == nil || err != nil || app.settled(moves) {
+		if app == nil || err != nil || app.Settled(i.before) {
 			break
 		}
 	}
@@ -135,7 +138,7 @@ func (i *inquiry) revoke(q *threescale.AuthorizeCall, answer *threescale.Authori
 }
 
 // isAnswer reports whether an answer is the backend's own: a <status>, or an <error> that is not its
-// trouble. A page of something in between is not, whatever its status.
+// failure. A web page of a proxy is not, with any status.
 func isAnswer(a *threescale.Authorization) bool {
 	switch a.Status {
 	case http.StatusOK, http.StatusConflict:
@@ -146,17 +149,18 @@ func isAnswer(a *threescale.Authorization) bool {
 	return false
 }
 
-func (i *inquiry) away(answer *threescale.Authorization, err error, now time.Time) {
-	i.flight.err = errAway
+// unavailable notes that the backend gave no answer of its own.
+func (i *inquiry) unavailable(answer *threescale.Authorization, err error, now time.Time) {
+	i.flight.err = errUnavailable
 	i.counters.failures.Add(1)
-	if !i.service.breaker.report(false, now) {
+	if !i.breaker.report(false, now) {
 		return
 	}
 	status := 0
 	if answer != nil {
 		status = answer.Status
 	}
-	i.log.Warn("authorizations cannot be asked for: they are answered as authorize.mode says",
+	i.log.Warn("cannot ask 3scale for authorizations: they are answered as authorize.mode says",
 		zap.String("service_id", i.call.door.serviceID), zap.Stringer("mode", i.options.Mode),
 		zap.Int("status", status), zap.Error(err))
 }
@@ -189,7 +193,7 @@ func (i *inquiry) take(ctx context.Context, answer *threescale.Authorization, no
 func (i *inquiry) deny(text string, now time.Time) {
 	for _, name := range i.metrics {
 		if text == threescale.MetricInvalid(name).Text || len(i.metrics) == 1 {
-			i.service.metric(name).denied.Store(now.UnixNano())
+			i.service.Metric(name).MarkDenied(now)
 			return
 		}
 	}
@@ -199,15 +203,13 @@ func (i *inquiry) deny(text string, now time.Time) {
 // verdict reads a <status>.
 func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Authorization, now time.Time) {
 	st := answer.Verdict
-	id := identifyApplication(identifyService(i.call.door.serviceID, i.call.door.credentials), i.call.application)
-	e.application = i.ledger.refer(id, i.service)
-	i.service = e.application.service // where its metrics are looked for, should there be no room for services
-	first := !e.application.learned()
-	raise(&i.counters.unseen, e.application.learn(st, i.begun, now, &i.clock, i.before))
+	e.application = i.quota.Refer(i.call.name(), i.service)
+	i.service = e.application.Service() // where its metrics are looked for, should there be no room for services
+	first := !e.application.Learned()
+	learned := e.application.Learn(st, i.begun, now, i.before)
+	raise(&i.counters.unseen, learned.Others)
+	raise(&i.counters.behind, learned.Unseen)
 	e.oauth, e.keys = st.Application, st.AppKeys
-	if i.call.door.serviceID != "" {
-		e.serviceID, e.appID = strings.Clone(i.call.door.serviceID), strings.Clone(i.call.application.ID)
-	}
 	if answer.Status == http.StatusConflict {
 		e.code = rejection(answer)
 		e.denied = e.code != threescale.CodeLimitsExceeded
@@ -221,7 +223,7 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 		return
 	}
 	for _, name := range i.metrics {
-		i.service.metric(name).seen.Store(now.UnixNano())
+		i.service.Metric(name).MarkSeen(now)
 	}
 	i.prove(i.metrics)
 	i.probeHierarchy(ctx, answer, first)
@@ -249,9 +251,9 @@ func (i *inquiry) verify(ctx context.Context, now time.Time) {
 		case err != nil:
 			return
 		case one.Status == http.StatusNotFound:
-			i.service.metric(name).denied.Store(now.UnixNano())
+			i.service.Metric(name).MarkDenied(now)
 		case one.Status == http.StatusConflict:
-			i.service.metric(name).seen.Store(now.UnixNano())
+			i.service.Metric(name).MarkSeen(now)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
@@ -92,22 +95,54 @@ func TestLimitAcrossRefreshes(t *testing.T) {
 	})
 }
 
-// TestWorkerBehind: a backend that counts reports long after its 202 does not make the daemon forget.
+// TestWorkerBehind: a backend that counts reports long after its 202 does not make the daemon forget them.
 func TestWorkerBehind(t *testing.T) {
+	for _, behind := range []time.Duration{40 * time.Second, 210 * time.Second, 30 * time.Minute} {
+		for _, period := range []string{"day", "eternity"} {
+			t.Run(fmt.Sprint(behind, " per ", period), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, nil)
+					s := sandbox.New(sandbox.Options{WorkerDelay: behind})
+					w.sandbox, w.backend.handler = s, s
+					w.limited("late", sandbox.Limit{Metric: "hits", Period: period, Max: 100})
+					granted := 0
+					for range 300 {
+						if w.get("authrep", "app_id", "late", "usage[hits]", "1").status == http.StatusOK {
+							granted++
+						}
+						w.deliver()
+						pass(10 * time.Second)
+					}
+					assert.Equal(t, 100, granted)
+					assert.EqualValues(t, 100, w.counted("late", "hits"))
+				})
+			})
+		}
+	}
+}
+
+// TestWorkerBehindWithOthers: while the worker is behind, usage of other reporters is hidden by our own usage that the counter
+// lacks. Once it is counted, all of it counts. What was hidden is in the figures.
+func TestWorkerBehindWithOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		s := sandbox.New(sandbox.Options{WorkerDelay: 40 * time.Second})
-		w.sandbox, w.backend.handler = s, s
-		w.limited("late", sandbox.Limit{Metric: "hits", Period: "day", Max: 100})
-		granted := 0
-		for range 300 {
-			if w.get("authrep", "app_id", "late", "usage[hits]", "1").status == http.StatusOK {
-				granted++
-			}
-			w.deliver()
-			pass(time.Second)
+		w.limited("both", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
+		current := func() int64 {
+			pass(DefaultTTL)
+			return w.get("authorize", "app_id", "both").current(t, "hits", threescale.Eternity)
 		}
-		assert.Equal(t, 100, granted)
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "both", "usage[hits]", "60").status)
+		e := w.journal.take()[0]
+		w.Sending("x", lane1001, some([]event.Event{e}, 0))
+		w.Settled("x", lane1001, with([]event.Event{e}, quota.Delivered)) // the worker has not counted it
+		w.others("both", 40)
+		assert.EqualValues(t, 60, current(), "40 of another reporter may be 40 of ours")
+		assert.EqualValues(t, 20, w.Authorizer.Stats().Behind)
+		w.others("both", 30)
+		assert.EqualValues(t, 70, current())
+		assert.EqualValues(t, 10, w.Authorizer.Stats().Unseen)
+		w.others("both", 60) // the worker catches up
+		assert.EqualValues(t, 130, current())
 	})
 }
 
@@ -179,7 +214,7 @@ func (w *world) others(app string, hits uint64) {
 func TestOvershootBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := newWorld(t, nil)
-		two := newWorld(t, func(o *Options) { o.Client = one.client })
+		two := newWorld(t, func(o *worldOptions) { o.Client = one.client })
 		two.client = one.client
 		one.limited("both", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 1000})
 		granted := 0
@@ -201,20 +236,22 @@ func TestOvershootBound(t *testing.T) {
 	})
 }
 
-// TestSilentlyDiscarded: usage the backend took and threw away stops weighing once it is certain.
+// TestSilentlyDiscarded: usage that the backend took and dropped counts until the backend cannot count it any more, because its
+// timestamp is too old by then.
 func TestSilentlyDiscarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		w.limited("thrown", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
-		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "thrown", "usage[hits]", "60").status)
-		e := w.journal.take()[0]
-		lane := Lane{ServiceID: "1001"}
-		w.Sending("x", lane, func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) })
-		w.Settled("x", lane, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
-		pass(31 * time.Second)
-		assert.EqualValues(t, 60, w.get("authorize", "app_id", "thrown").current(t, "hits", threescale.Eternity))
-		pass(3 * time.Minute)
-		assert.EqualValues(t, 0, w.get("authorize", "app_id", "thrown").current(t, "hits", threescale.Eternity))
+		w.limited("dropped", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "dropped", "usage[hits]", "60").status)
+		events := w.journal.take()
+		w.Sending("x", lane1001, some(events, 0))
+		w.Settled("x", lane1001, with(events, quota.Delivered))
+		for range 26 {
+			pass(time.Hour - time.Second)
+			assert.EqualValues(t, 60, w.get("authorize", "app_id", "dropped").current(t, "hits", threescale.Eternity))
+		}
+		pass(27 * time.Hour)
+		assert.EqualValues(t, 0, w.get("authorize", "app_id", "dropped").current(t, "hits", threescale.Eternity))
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// maxLooks bounds how often one call waits for the backend: for a question that somebody else had
-	// begun, for its own, and for a metric that neither of them named. The last question it shares with nobody.
+	// maxLooks bounds how often one call waits for the backend: for a question that another call had begun, for its own, and
+	// for a metric that neither of them named. It shares the last question with no other call.
 	maxLooks = 4
 
 	// aheadNum and aheadDen are the part of its life after which an answer is asked for again while it
@@ -27,12 +27,12 @@ type finding struct {
 }
 
 // look returns what is known about a call. It waits for the backend only when that is nothing, or too
-// old: at most one question of Options.Timeout after the other, four in all.
+// old: for at most four questions of Options.Timeout in a row.
 func (a *Authorizer) look(ctx context.Context, c *call) finding {
 	arrived := time.Now()
 	now := arrived
 	for looks := 1; ; looks++ {
-		e := a.remembered(c.key)
+		e := a.remembered(c)
 		if e != nil && a.fresh(e, c, now, arrived) {
 			return a.found(e, c, now, arrived)
 		}
@@ -54,12 +54,15 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 	return a.stale(c, time.Now())
 }
 
-// remembered returns the answer for a key, or nil.
-func (a *Authorizer) remembered(k digest) *entry {
-	if e := a.good.get(k); e != nil {
+// remembered returns the answer for a call's key, or nil.
+func (a *Authorizer) remembered(c *call) *entry {
+	if e := a.good.get(c.key); e != nil {
 		return e
 	}
-	return a.bad.get(k)
+	if e := a.bad.get(c.key); e != nil {
+		return e
+	}
+	return a.recall(c)
 }
 
 // life is how long an answer is served without asking again.
@@ -82,11 +85,11 @@ func (a *Authorizer) fresh(e *entry, c *call, now, arrived time.Time) bool {
 	since := now.Sub(arrived)
 	for i := range c.asked {
 		x := &c.asked[i]
-		if x.fault != nil || !askable(x.name) || !c.door.takes(x.name) {
+		if x.Fault != nil || !askable(x.Name) || !c.door.takes(x.Name) {
 			continue
 		}
-		m := x.of(e.application.service)
-		if m == nil || !m.known(now, max(a.options.TTL, since)) && !m.unknown(now, max(a.options.DenyTTL, since)) {
+		m := x.In(e.application.Service())
+		if m == nil || !m.Known(now, max(a.options.TTL, since)) && !m.Unknown(now, max(a.options.DenyTTL, since)) {
 			return false
 		}
 	}
@@ -113,8 +116,8 @@ func (a *Authorizer) fading(e *entry, c *call, now time.Time) bool {
 		return false
 	}
 	for i := range c.asked {
-		m := c.asked[i].of(e.application.service)
-		if m != nil && m.seen.Load() > m.denied.Load() && !m.known(now, a.options.TTL/aheadDen*aheadNum) {
+		m := c.asked[i].In(e.application.Service())
+		if m != nil && m.Exists() && !m.Known(now, a.options.TTL/aheadDen*aheadNum) {
 			return true
 		}
 	}
@@ -124,7 +127,7 @@ func (a *Authorizer) fading(e *entry, c *call, now time.Time) bool {
 // refresh asks again without waiting. While the backend is away, or the answer is on its way, it does
 // nothing.
 func (a *Authorizer) refresh(c *call) {
-	if a.services.of(identifyService(c.door.serviceID, c.door.credentials)).breaker.open(time.Now()) {
+	if a.breakers.of(c.service().Key()).open(time.Now()) {
 		return
 	}
 	a.counters.ahead.Add(1)
@@ -134,14 +137,14 @@ func (a *Authorizer) refresh(c *call) {
 // deniedMetric finds that an answer denied a metric of the call after it came in: everything the backend
 // looks at before was right then.
 func (a *Authorizer) deniedMetric(c *call, now, arrived time.Time) (finding, bool) {
-	s := a.services.of(identifyService(c.door.serviceID, c.door.credentials))
+	s := a.quota.Service(c.service())
 	for i := range c.asked {
 		x := &c.asked[i]
-		if x.fault != nil {
+		if x.Fault != nil {
 			break
 		}
-		if m := s.find(x.name); m != nil && m.denied.Load() >= arrived.UnixNano() && m.denied.Load() > m.seen.Load() {
-			return finding{refused: threescale.MetricInvalid(x.name), source: FromBackend, now: now}, true
+		if m := s.Find(x.Name); m != nil && m.DeniedSince(arrived) {
+			return finding{refused: threescale.MetricInvalid(x.Name), source: FromBackend, now: now}, true
 		}
 	}
 	return finding{}, false
@@ -149,7 +152,7 @@ func (a *Authorizer) deniedMetric(c *call, now, arrived time.Time) (finding, boo
 
 // stale finds what may be served while the backend is away.
 func (a *Authorizer) stale(c *call, now time.Time) finding {
-	e := a.remembered(c.key)
+	e := a.remembered(c)
 	f := finding{source: FromMode, now: now, life: a.options.MaxStale}
 	if e == nil || !a.options.Mode.servesStale() || e.age(now) >= max(a.options.MaxStale, a.life(e)) {
 		return f

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
@@ -32,7 +33,7 @@ func TestBackendDownForAnHour(t *testing.T) {
 	} {
 		t.Run(mode.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, func(o *Options) { o.Mode = mode })
+				w := newWorld(t, func(o *worldOptions) { o.Mode = mode })
 				key, limits := []string{"right"}, []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 1e9}}
 				require.NoError(t, w.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: "hour", Keys: &key, Limits: &limits, Plan: &key[0]}))
 				w.get("authrep", keys["known"]...)
@@ -121,14 +122,14 @@ func TestNoAnswerOfItsOwn(t *testing.T) {
 // TestModeNoneRemembersNoMetric: nor that one does not exist.
 func TestModeNoneRemembersNoMetric(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *Options) { o.Mode = None })
+		w := newWorld(t, func(o *worldOptions) { o.Mode = None })
 		require.Equal(t, http.StatusNotFound, w.get("authorize", "app_id", "app2", "usage[soon]", "1").status)
 		before := w.backend.calls()
 		pass(time.Second)
 		require.Equal(t, http.StatusNotFound, w.get("authorize", "app_id", "app2", "usage[soon]", "1").status)
 		assert.Greater(t, w.backend.calls(), before)
-		s := w.services.of(identifyService("1001", threescale.Credentials{}))
-		s.metric("hits").denied.Store(time.Now().UnixNano())
+		s := w.Service(quota.ServiceName{ID: "1001"})
+		s.Metric("hits").MarkDenied(time.Now())
 		pass(time.Second)
 		assert.Equal(t, http.StatusOK, w.get("authorize", "app_id", "app2", "usage[hits]", "1").status)
 	})
@@ -137,18 +138,20 @@ func TestModeNoneRemembersNoMetric(t *testing.T) {
 // TestAllowReportsWhatItGrants: in an outage, too, a yes is billed or counted as not, and a no is never billed.
 func TestAllowReportsWhatItGrants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *Options) { o.Mode, o.MaxStale = Allow, time.Minute })
+		w := newWorld(t, func(o *worldOptions) { o.Mode, o.MaxStale, o.MaxEntries = Allow, time.Minute, 1 })
 		w.load()
-		s := w.services.of(identifyService("1001", threescale.Credentials{}))
-		s.metric("hits").denied.Store(time.Now().UnixNano())
+		s := w.Service(quota.ServiceName{ID: "1001"})
+		s.Metric("hits").MarkDenied(time.Now())
 		pass(time.Second)
-		s.metric("hits").seen.Store(time.Now().UnixNano())
+		s.Metric("hits").MarkSeen(time.Now())
 		w.backend.set(true, 0)
 		pass(2 * time.Minute)
 		status := w.get("authrep", "app_id", "app2", "usage[hits]", "1").status
 		assert.Equal(t, map[int]int{200: 1, 409: 0}[status], len(w.journal.take()), "answered %d", status)
 
-		w.ledger.size.Store(w.ledger.most) // no room to follow another
+		for i := 0; w.Applications() < w.options.Applications(); i++ { // until there is no room to follow another
+			w.Refer(quota.Name{Service: quota.ServiceName{ID: "1001"}, Application: threescale.Application{ID: fmt.Sprint("filler", i)}}, s)
+		}
 		require.Equal(t, http.StatusOK, w.get("authrep", "app_id", "bulk1", "usage[search]", "1").status)
 		assert.Len(t, w.journal.take(), 1)
 	})

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -123,10 +124,10 @@ func (a *Authorizer) readNative(c *call, w http.ResponseWriter, req *http.Reques
 	c.asks = len(in.Usage) > 0
 	for name, value := range in.Usage {
 		name = strings.Trim(name, rubySpace)
-		if slices.ContainsFunc(c.asked, func(a amount) bool { return a.name == name }) {
+		if slices.ContainsFunc(c.asked, func(a quota.Amount) bool { return a.Name == name }) {
 			return &problem{Status: http.StatusBadRequest, Detail: "usage: a metric is named twice, with and without blanks"}
 		}
-		c.asked = append(c.asked, amount{name: name, value: int64(value)})
+		c.asked = append(c.asked, quota.Amount{Name: name, Value: int64(value)})
 	}
 	return nil
 }
@@ -176,13 +177,13 @@ func (in *request) fault() string {
 func (r *reply) verdict() verdict {
 	v := verdict{
 		Authorized: r.code == "", Reason: r.code, Message: r.reason, Plan: r.plan,
-		Limits: make([]nativeLimit, 0, len(r.reports)), Source: r.source.String(),
+		Limits: make([]nativeLimit, 0, len(r.weighing.Reports)), Source: r.source.String(),
 	}
-	for i := range r.reports {
-		p := &r.reports[i]
-		l := nativeLimit{Metric: p.metric.name, Period: p.period.String(), Max: p.max, Current: p.shown}
-		if p.period != threescale.Eternity {
-			end := time.Unix(p.end, 0).UTC()
+	for i := range r.weighing.Reports {
+		p := &r.weighing.Reports[i]
+		l := nativeLimit{Metric: p.Metric.Name(), Period: p.Period.String(), Max: p.Max, Current: p.Shown}
+		if p.Period != threescale.Eternity {
+			end := time.Unix(p.End, 0).UTC()
 			l.ResetsAt = &end
 		}
 		v.Limits = append(v.Limits, l)

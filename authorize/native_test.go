@@ -93,7 +93,7 @@ func TestNativeUnavailable(t *testing.T) {
 		assert.Equal(t, http.StatusTooManyRequests, answer.status)
 		assert.Equal(t, "3", answer.header.Get("Retry-After"))
 		assert.Equal(t, http.StatusOK, w.post("/v1/authorize", ask).status)
-		allowing := newWorld(t, func(o *Options) { o.Mode = Allow })
+		allowing := newWorld(t, func(o *worldOptions) { o.Mode = Allow })
 		allowing.backend.set(true, 0)
 		assert.Contains(t, allowing.post("/v1/authrep", ask).body, `"authorized":true,"plan":"unknown","limits":[],"source":"mode"`)
 		assert.Len(t, allowing.journal.take(), 1, "and billed")

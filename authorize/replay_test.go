@@ -88,7 +88,7 @@ func twice(t *testing.T, w *world, reference *sandbox.Sandbox, rec *recording.Re
 }
 
 // passing has no service configured: whatever credentials a recording has are for the backend to judge.
-func passing(o *Options) { o.Services = nil }
+func passing(o *worldOptions) { o.Services = nil }
 
 func TestRecordingsAnsweredAlike(t *testing.T) {
 	all, err := recording.Load("../threescale/testdata/recordings")

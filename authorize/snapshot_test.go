@@ -1,7 +1,6 @@
 package authorize
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
@@ -27,19 +27,18 @@ func TestDeployIsNoStampede(t *testing.T) {
 		first.accept("kept", "search_deep", 6)
 		require.Equal(t, http.StatusOK, first.get("authorize", "app_id", "app1", "app_key", "key1").status)
 		first.get("authorize", "app_id", "app1", "app_key", "wrong")
-		var saved bytes.Buffer
-		require.NoError(t, first.Save(&saved))
-		assert.NotContains(t, saved.String(), "key1")
-		assert.NotContains(t, saved.String(), "stoken")
+		saved := first.save()
+		assert.NotContains(t, saved, "key1")
+		assert.NotContains(t, saved, "stoken")
 		events := first.journal.take()
 
 		pass(10 * time.Second)
-		second := newWorld(t, func(o *Options) {
+		second := newWorld(t, func(o *worldOptions) {
 			o.Client = first.client
-			o.Pending = func() Backlog { return unsealed(events) }
+			o.pending = func() quota.Backlog { return unsealed(events) }
 		})
+		require.NoError(t, second.restore(saved))
 		second.load()
-		require.NoError(t, second.Restore(&saved))
 		before := first.backend.calls()
 		answer := second.get("authorize", "app_id", "kept", "usage[search]", "1")
 		assert.EqualValues(t, 70, answer.current(t, "hits", threescale.Eternity))
@@ -60,12 +59,13 @@ func TestDeployIsNoStampede(t *testing.T) {
 // TestNoSnapshot: what is no snapshot changes nothing.
 func TestNoSnapshot(t *testing.T) {
 	for _, text := range []string{"", "{}", `{"version":1,"secret":"AAAA"}`, `{"version":2}`, "nonsense",
-		`{"version":1,"secret":"` + strings.Repeat("A", 43) + `=","entries":[{"application":3,"key":""}]}`} {
-		a := New(Options{})
-		secret := a.secret
-		assert.Error(t, a.Restore(strings.NewReader(text)), text)
-		assert.Equal(t, secret, a.secret)
-		assert.Zero(t, a.Stats().Entries)
+		`{"version":1,"secret":"` + strings.Repeat("A", 43) + `=","quota":{"secret":"` + strings.Repeat("A", 43) + `="},"answers":[{"key":""}]}`,
+		`{"secret":"` + strings.Repeat("A", 43) + `=","quota":{"secret":"` + strings.Repeat("A", 43) + `=","applications":[{"application":"00000000000000000000000000000000","limits":[{"period":99}]}]}}`} {
+		w := newWorld(t, nil)
+		secret := w.secret
+		assert.Error(t, w.restore(text), text)
+		assert.Equal(t, secret, w.secret)
+		assert.Zero(t, w.Stats().Entries)
 	}
 }
 
@@ -76,14 +76,13 @@ func TestSnapshotOfTheFuture(t *testing.T) {
 		first := newWorld(t, nil)
 		first.limited("back", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
 		require.Equal(t, http.StatusOK, first.get("authrep", "app_id", "back", "usage[hits]", "1").status)
-		var saved bytes.Buffer
-		require.NoError(t, first.Save(&saved))
+		saved := first.save()
 		year := time.Now().Year()
-		text := strings.ReplaceAll(saved.String(), fmt.Sprintf(`"%d-`, year), fmt.Sprintf(`"%d-`, year+1))
-		require.NotEqual(t, text, saved.String())
-		second := newWorld(t, func(o *Options) { o.Client = first.client })
+		text := strings.ReplaceAll(saved, fmt.Sprintf(`"%d-`, year), fmt.Sprintf(`"%d-`, year+1))
+		require.NotEqual(t, text, saved)
+		second := newWorld(t, func(o *worldOptions) { o.Client = first.client })
+		require.NoError(t, second.restore(text))
 		second.load()
-		require.NoError(t, second.Restore(strings.NewReader(text)))
 		first.limited("back", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 5})
 		pass(DefaultTTL)
 		answer := second.get("authorize", "app_id", "back")

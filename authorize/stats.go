@@ -45,7 +45,9 @@ type counters struct {
 	refused  atomic.Uint64 // authreps whose usage the journal did not keep
 	unbilled atomic.Uint64 // of those, answered with yes all the same
 	overshot atomic.Int64  // largest amount by which a counter was found above its limit
-	unseen   atomic.Int64  // largest usage of others that one answer brought to light
+	unseen   atomic.Int64  // largest usage of other reporters that one answer showed
+
+	behind atomic.Int64 // largest usage of ours that an answer lacked, since the last scrape
 
 	oldest    atomic.Int64 // nanoseconds: the age of the oldest answer served since Stats was called last
 	calls     atomic.Uint64
@@ -93,7 +95,7 @@ type Stats struct {
 	Failures     uint64        // calls without an answer of the backend's own
 	RefreshAhead uint64
 
-	Entries, Denials int   // remembered: answers that may lead to a yes, and others
+	Entries, Denials int   // remembered: answers that may lead to a yes, and answers that never do
 	Bytes            int64 // they take, about
 	Evicted          uint64
 	Applications     int    // followed
@@ -103,16 +105,24 @@ type Stats struct {
 	Refused  uint64 // authreps whose usage the journal did not take
 	Unbilled uint64 // of those, answered with yes, as mode allow says
 
-	// Unseen is the most usage of others that one answer of the backend brought to light, which bounds
+	// Unseen is the most usage of other reporters that one answer of the backend showed, which bounds
 	// what was granted beyond a limit because of them. Overshoot is the most by which a counter was found
 	// above its limit, also by reports, which no limit stops.
 	Unseen, Overshoot int64
 
+	// Behind is the most delivered usage that a counter of the backend did not contain in an answer since the last call of
+	// Scraped, and Forgotten how many applications were forgotten before the backend's counters showed their usage.
+	Behind    int64
+	Forgotten uint64
+
 	OldestAge time.Duration // of an answer served since the last call of Scraped
 }
 
-// Scraped begins a new span for Stats.OldestAge: who reads the figures for another purpose leaves it as it is.
-func (a *Authorizer) Scraped() { a.counters.oldest.Store(0) }
+// Scraped begins a new span for Stats.OldestAge and Stats.Behind. Only the scrape of the metrics calls it.
+func (a *Authorizer) Scraped() {
+	a.counters.oldest.Store(0)
+	a.counters.behind.Store(0)
+}
 
 // Stats returns the figures so far. It may be called at any time.
 func (a *Authorizer) Stats() Stats {
@@ -121,11 +131,12 @@ func (a *Authorizer) Stats() Stats {
 		Answers: make(map[string]uint64, len(sourceNames)), Denied: make(map[string]uint64, len(denials)),
 		Granted: c.granted.Load(), Calls: c.calls.Load(), CallTime: time.Duration(c.callNanos.Load()),
 		CallBounds: askBounds[:], Failures: c.failures.Load(), RefreshAhead: c.ahead.Load(),
-		Entries: int(a.good.size.Load()), Denials: int(a.bad.size.Load()),
+		Entries: int(a.good.size.Load()) + a.restored.size(), Denials: int(a.bad.size.Load()),
 		Bytes: a.good.weight.Load() + a.bad.weight.Load(), Evicted: a.good.evicted.Load() + a.bad.evicted.Load(),
-		Applications: int(a.ledger.size.Load()), Untracked: a.ledger.untracked.Load(),
+		Applications: a.quota.Applications(), Untracked: a.quota.Untracked(),
 		Reported: c.reported.Load(), Refused: c.refused.Load(), Unbilled: c.unbilled.Load(),
 		Unseen: c.unseen.Load(), Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Load()),
+		Behind: c.behind.Load(), Forgotten: a.quota.Forgotten(),
 	}
 	for i, name := range sourceNames {
 		s.Answers[name] = c.answers[i].Load()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
@@ -24,12 +26,41 @@ import (
 // delivers when it is told to.
 type world struct {
 	*Authorizer
+	*quota.Tracker
 	t       *testing.T
 	sandbox *sandbox.Sandbox
 	backend *backend
 	journal *journal
 	client  *threescale.Client
-	options Options
+	options worldOptions
+}
+
+// worldOptions are the options of both, and the backlog of an earlier life.
+type worldOptions struct {
+	Options
+	pending func() quota.Backlog
+}
+
+// new makes an Authorizer and its Tracker.
+func (o worldOptions) new() (*Authorizer, *quota.Tracker) {
+	o.Quota = quota.New(quota.Options{Applications: o.Applications(), Journal: o.Journal, Pending: o.pending})
+	return New(o.Options), o.Quota
+}
+
+// save returns the file that a restart or a crash leaves.
+func (w *world) save() string {
+	text, err := json.Marshal(w.Authorizer.Save(w.Tracker.Save()))
+	require.NoError(w.t, err)
+	return string(text)
+}
+
+// restore takes a file up, as a start does before usage is followed.
+func (w *world) restore(text string) error {
+	var s Saved
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return err
+	}
+	return w.Authorizer.Restore(&s)
 }
 
 // backend is the sandbox as a transport, that can be away and counts its calls.
@@ -129,20 +160,20 @@ var configured = []Service{
 	{ID: "1005", Credentials: threescale.Credentials{ServiceToken: "stoken1005"}},
 }
 
-func newWorld(t *testing.T, change func(*Options)) *world {
+func newWorld(t *testing.T, change func(*worldOptions)) *world {
 	s := sandbox.New(sandbox.Options{})
 	w := &world{t: t, sandbox: s, backend: &backend{handler: s}, journal: &journal{}}
 	var err error
 	w.client, err = threescale.NewClient(threescale.ClientOptions{URL: "http://backend", Transport: w.backend, MaxConns: 64})
 	require.NoError(t, err)
-	w.options = Options{
+	w.options = worldOptions{Options: Options{
 		TTL: DefaultTTL, DenyTTL: DefaultDenyTTL, MaxStale: DefaultMaxStale,
 		Services: configured, Passthrough: true, Client: w.client, Journal: w.journal,
-	}
+	}}
 	if change != nil {
 		change(&w.options)
 	}
-	w.Authorizer = New(w.options)
+	w.Authorizer, w.Tracker = w.options.new()
 	return w
 }
 
@@ -217,7 +248,7 @@ func (w *world) get(call string, pairs ...string) got {
 func (w *world) deliver() {
 	for _, e := range w.journal.take() {
 		e := e
-		lane := Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
+		lane := quota.Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
 		one := func(yield func(int, *threescale.Transaction) bool) { yield(0, &e.Transaction) }
 		w.Sending("b", lane, one)
 		c := e.Credentials
@@ -229,7 +260,7 @@ func (w *world) deliver() {
 		})
 		require.NoError(w.t, err)
 		require.Equal(w.t, http.StatusAccepted, answer.Status)
-		w.Settled("b", lane, func(yield func(*threescale.Transaction, Outcome) bool) { yield(&e.Transaction, Delivered) })
+		w.Settled("b", lane, func(yield func(*threescale.Transaction, quota.Outcome) bool) { yield(&e.Transaction, quota.Delivered) })
 	}
 }
 

@@ -3,23 +3,34 @@ package cluster
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// wireVersion begins every list of events that replicas pass on, so that another version's is told from damage.
-const wireVersion = 1
+// wireVersion begins a list of events that replicas pass on, and wireSources one with messages of streams in it. A replica
+// that does not know a version refuses the list, and the events are sent again.
+const (
+	wireVersion = 1
+	wireSources = 2
+)
 
 const (
-	wireFlat = 1 << iota // Event.FlatUsage
+	wireFlat   = 1 << iota // Event.FlatUsage
+	wireSource             // Event.Source follows
+	wireSame               // Event.Source is that of the event before
 )
 
 var errWire = errors.New("cluster: not a list of events: do all replicas have the same version?")
 
 // AppendEvents appends events as replicas pass them on, credentials and ids included.
 func AppendEvents(dst []byte, events []event.Event) []byte {
-	dst = append(dst, wireVersion)
+	version := byte(wireVersion)
+	if slices.ContainsFunc(events, func(e event.Event) bool { return e.Source != nil }) {
+		version = wireSources
+	}
+	dst = append(dst, version)
 	dst = binary.AppendUvarint(dst, uint64(len(events)))
 	for i := range events {
 		e := &events[i]
@@ -27,7 +38,15 @@ func AppendEvents(dst []byte, events []event.Event) []byte {
 		if e.FlatUsage {
 			flags |= wireFlat
 		}
+		if e.Source != nil {
+			if flags |= wireSource; i > 0 && e.Source == events[i-1].Source {
+				flags ^= wireSource | wireSame
+			}
+		}
 		dst = append(dst, flags)
+		if flags&wireSource != 0 {
+			dst = appendSource(dst, e.Source)
+		}
 		for _, s := range [...]string{
 			e.ServiceID, e.Credentials.ServiceToken, e.Credentials.ProviderKey, e.ID, e.Application.ID, e.Application.UserKey,
 		} {
@@ -43,6 +62,13 @@ func AppendEvents(dst []byte, events []event.Event) []byte {
 	return dst
 }
 
+func appendSource(dst []byte, s *event.Source) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, s.Stream)
+	dst = binary.AppendUvarint(dst, s.Sequence)
+	dst = binary.AppendUvarint(dst, s.Floor)
+	return binary.AppendUvarint(dst, uint64(s.Next))
+}
+
 func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
@@ -55,7 +81,7 @@ type wire struct {
 
 // ReadEvents returns the events of a list. Their strings are of their own.
 func ReadEvents(data []byte) ([]event.Event, error) {
-	if len(data) == 0 || data[0] != wireVersion {
+	if len(data) == 0 || data[0] != wireVersion && data[0] != wireSources {
 		return nil, errWire
 	}
 	w := &wire{data: data[1:]}
@@ -66,7 +92,14 @@ func ReadEvents(data []byte) ([]event.Event, error) {
 	events := make([]event.Event, count)
 	for i := range events {
 		e := &events[i]
-		e.FlatUsage = w.byte()&wireFlat != 0
+		flags := w.byte()
+		e.FlatUsage = flags&wireFlat != 0
+		switch {
+		case flags&wireSource != 0:
+			e.Source = w.source()
+		case flags&wireSame != 0 && i > 0:
+			e.Source = events[i-1].Source
+		}
 		e.ServiceID = w.text()
 		e.Credentials = threescale.Credentials{ServiceToken: w.text(), ProviderKey: w.text()}
 		e.ID = w.text()
@@ -105,6 +138,18 @@ func (w *wire) signed() int64 {
 	}
 	w.data = w.data[n:]
 	return v
+}
+
+func (w *wire) source() *event.Source {
+	s := new(event.Source)
+	if len(w.data) < 8 {
+		w.data, w.bad = nil, true
+		return s
+	}
+	s.Stream = binary.LittleEndian.Uint64(w.data)
+	w.data = w.data[8:]
+	s.Sequence, s.Floor, s.Next = w.number(), w.number(), uint32(w.number())
+	return s
 }
 
 func (w *wire) byte() byte {

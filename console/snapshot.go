@@ -213,5 +213,7 @@ type Authorize struct {
 
 	Overshoot int64
 	Unseen    int64         // the most usage of others that one answer brought to light
+	Behind    int64         // the most delivered usage that a counter of the backend lacked, since the last scrape
+	Forgotten uint64        // applications of which delivered usage was forgotten before the backend showed it
 	OldestAge time.Duration // of an answer served since the last scrape
 }

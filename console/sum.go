@@ -96,7 +96,7 @@ func (a Authorize) plus(o Authorize) Authorize {
 		Failures: a.Failures + o.Failures, RefreshAhead: a.RefreshAhead + o.RefreshAhead, Entries: a.Entries + o.Entries,
 		Denials: a.Denials + o.Denials, Bytes: a.Bytes + o.Bytes, Evicted: a.Evicted + o.Evicted, Applications: a.Applications + o.Applications,
 		Untracked: a.Untracked + o.Untracked, Reported: a.Reported + o.Reported, Refused: a.Refused + o.Refused, Unbilled: a.Unbilled + o.Unbilled,
-		Overshoot: max(a.Overshoot, o.Overshoot), Unseen: max(a.Unseen, o.Unseen), OldestAge: max(a.OldestAge, o.OldestAge),
+		Overshoot: max(a.Overshoot, o.Overshoot), Unseen: max(a.Unseen, o.Unseen), Behind: max(a.Behind, o.Behind), Forgotten: a.Forgotten + o.Forgotten, OldestAge: max(a.OldestAge, o.OldestAge),
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *services) apply(d *daemon, list []event.Service) (changed []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.configured = list
-	withMetrics := s.withMetrics()
+	withMetrics := s.withMetricsLocked()
 	d.handler.SetServices(withMetrics)
 	changed = d.engine.Apply(withMetrics)
 	s.book.Again()
@@ -71,15 +71,15 @@ func (s *services) catalogueRead(d *daemon) {
 	defer s.mu.Unlock()
 	s.witness.look(s.book, s.configured)
 	if s.validate {
-		withMetrics := s.withMetrics()
+		withMetrics := s.withMetricsLocked()
 		d.handler.SetServices(withMetrics)
 		d.engine.SetMetrics(withMetrics)
 	}
 }
 
-// withMetrics are the configured services, each without metrics of its own with those of the catalogue, where that says which
-// there are. mu is held.
-func (s *services) withMetrics() []event.Service {
+// withMetricsLocked returns the configured services. A service without metrics of its own gets those of the portal's catalogue,
+// where the catalogue has the service.
+func (s *services) withMetricsLocked() []event.Service {
 	if !s.validate {
 		return s.configured
 	}

@@ -11,14 +11,15 @@ import (
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
-// witness is the metric that counts events. A report with a metric that its service does not have is void as a whole, so
-// it goes only where the portal's catalogue shows it, as a metric of its own: a method would count up its parent.
+// witness is the metric that counts events. 3scale drops a whole report that names a metric its service does not have, so the
+// metric is reported only for services whose catalogue in the portal lists it as a metric. A method is not used: it would
+// count for its parent as well.
 type witness struct {
 	metric string // empty: there is none
 	log    *zap.Logger
 
 	mu      sync.Mutex // guards what follows
-	without string     // services that were said to be without
+	without string     // services without it, as logged last
 }
 
 // of names the metric, if the service has it.
@@ -31,7 +32,7 @@ func (w *witness) of(book *portal.Book, service string) string {
 	return ""
 }
 
-// look says which of the configured services are without it, when these are others than before.
+// look logs which of the configured services do not have the metric, when that list has changed.
 func (w *witness) look(book *portal.Book, services []event.Service) {
 	if w.metric == "" {
 		return

@@ -16,10 +16,24 @@ type Event struct {
 	FlatUsage   bool                   // the caller asked for 3scale-options flat_usage=1
 	Duplicate   bool                   // set by the journal: its ID was known, or stands earlier in the same request
 	ID          string                 // the producer's id, for deduplication; empty: none
+	Source      *Source                // the stream's message that it is of; nil: it came another way. Not changed by a journal
 
 	// Transaction.Timestamp is always set: the producer's, or the moment of acceptance.
 	// Usage has no zero values; it may be empty, when there is nothing to report.
 	threescale.Transaction
+}
+
+// Source is the place of a message in a stream. A journal remembers it without limit of time, in the same commit as the events
+// of the message, and takes later deliveries of the same message for duplicates. The events of a message stand behind each
+// other and share one Source.
+type Source struct {
+	Stream   uint64 // identifies the stream, its creation and its consumer
+	Sequence uint64 // of the message in the stream, from 1, below 1<<62
+	Floor    uint64 // messages up to this sequence were acknowledged: they need not be remembered one by one
+
+	// Next is for a message that is taken in parts, in order: the index of the first event behind this part. 0: no part
+	// follows. It is less than 1<<24.
+	Next uint32
 }
 
 // Refused is the error of a journal that did not take a request: nothing of it was kept.

@@ -16,12 +16,13 @@ import (
 
 // Message is the payload of POST /v1/events that arrived through NATS, with the data of its subject and headers.
 type Message struct {
-	ServiceID   string    // named by its subject: its events may leave it out, and must not name another one
-	ID          string    // of the message; empty: none
-	ContentType string    // empty: JSON
-	Encoding    string    // Content-Encoding; none but identity is understood
-	Sent        time.Time // when the stream took it: the time of events without one; zero: now
-	Body        []byte    // not changed, and not touched until the Bundle's next Reset
+	ServiceID   string        // named by its subject: its events may leave it out, and must not name another one
+	ID          string        // of the message; empty: none
+	ContentType string        // empty: JSON
+	Encoding    string        // Content-Encoding; none but identity is understood
+	Sent        time.Time     // when the stream took it: the time of events without one; zero: now
+	Source      *event.Source // the place in its stream; nil: it is not of a stream. Kept until the Bundle's next Reset
+	Body        []byte        // not changed, and not touched until the Bundle's next Reset
 }
 
 // Refusal is why messages were not taken.
@@ -83,6 +84,11 @@ func (b *Bundle) Add(m Message) (events int, refused *Refusal) {
 	}
 	added := b.events[b.first:]
 	name(added, m.ID)
+	if m.Source != nil {
+		for i := range added {
+			added[i].Source = m.Source
+		}
+	}
 	b.messages++
 	b.bytes += len(m.Body)
 	return len(added), nil

@@ -14,6 +14,9 @@ import (
 // maxRejected bounds the payload of one Rejected, in bytes: a dead letter holds as much.
 const maxRejected = 100 << 10
 
+// maxPart bounds Source.Next.
+const maxPart = 1 << 24
+
 // Rejected is a part of a message that can never be taken, byte by byte as it was received.
 type Rejected struct {
 	First   int    // the index of its first event; 0 where nothing of the message can be read
@@ -92,11 +95,30 @@ func (s *Splitter) Next() bool {
 		more := s.fill(nil)
 		if n := len(s.bundle.events); n > 0 {
 			s.taken += n
+			s.setSource(more)
 			return true
 		}
 		if !more {
 			return false
 		}
+	}
+}
+
+// setSource gives the events of a part the place of their message, and where the next part begins. Parts are cut by the index of
+// their events, good and bad, so that a redelivery has the same parts although services were configured meanwhile.
+func (s *Splitter) setSource(more bool) {
+	if s.message.Source == nil {
+		return
+	}
+	part := *s.message.Source
+	if more {
+		if s.index >= maxPart {
+			return // the index cannot be remembered: such a part counts again if it is delivered again
+		}
+		part.Next = uint32(s.index)
+	}
+	for i := range s.bundle.events {
+		s.bundle.events[i].Source = &part
 	}
 }
 
@@ -108,14 +130,14 @@ func (s *Splitter) Append(ctx context.Context) (duplicates int, refused *Refusal
 // rewind goes back to the first event.
 func (s *Splitter) rewind() { s.position, s.index = 0, 0 }
 
-// fill empties the bundle and decodes events into it until it is full; then it returns true. It calls bad, unless nil, for
-// every event that cannot be taken.
+// fill empties the bundle and decodes as many events into it as one request may carry, bad ones included; then it returns true.
+// It returns false when it has come to the end. It calls bad, unless nil, for every event that cannot be taken.
 func (s *Splitter) fill(bad func(index int, raw []byte, why string)) (more bool) {
 	b := s.bundle
 	b.clear(s.services, s.at)
 	b.body, b.named = s.message.Body, s.message.ServiceID
 	b.stamp = b.stampOf(s.message.Sent)
-	for len(b.events) < b.maxEvents {
+	for end := s.index + b.maxEvents; s.index < end; {
 		start, ok := s.next()
 		if !ok {
 			return false

@@ -14,7 +14,7 @@
 //	accepted = delivered + dead + lost + pending
 //
 // Accepted usage is booked once it is sealed in a batch, a flush interval after it was acknowledged. Ambiguous counts
-// each report whose outcome nobody knows, beside the other figures: as much may have been counted twice.
+// each report whose outcome is unknown, beside the other figures: as much may have been counted twice.
 //
 // Metrics are stored as they were reported. A parent's share of its methods is added on reading, where the hierarchy is
 // known, so that it can become known later.
@@ -35,7 +35,7 @@
 //	         its reports were ambiguous than that says
 //
 // The values of days and evidence are a zero byte, the value, and a CRC32C of key and value. Names and numbers say the same
-// twice and are held against each other. Values of older versions, without a checksum, get one in the background; flag 2 of
+// twice and compared. Values of older versions, without a checksum, get one in the background; flag 2 of
 // the state says that all have.
 //
 // A user key is never stored: its application is called user_key: and twelve hexadecimal digits of its SHA-256.

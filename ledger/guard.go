@@ -34,7 +34,7 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
-// damaged reports whether an error says that nobody will ever read the file.
+// damaged reports whether an error says that the file can never be read.
 func damaged(err error) bool {
 	for _, target := range []error{errDamaged, fault.ErrInvalid, fault.ErrChecksum, fault.ErrVersionMismatch} {
 		if errors.Is(err, target) {

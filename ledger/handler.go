@@ -122,7 +122,7 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// sendCSV sends all rows. An error behind the first of them ends the connection, so that nobody takes a part for all.
+// sendCSV sends all rows. An error behind the first of them ends the connection, so that no client takes a part for the whole.
 func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="ledger.csv"`)
@@ -240,7 +240,7 @@ func (q *request) form(v url.Values, r *http.Request) (err error) {
 	return nil
 }
 
-// next is where the next page begins: behind a row, whatever is booked meanwhile; where rows are summed up, behind so
+// next is where the next page begins: behind a row, also when usage is booked meanwhile; where rows are summed up, behind so
 // many of them.
 func (q *request) next(last position) string {
 	var numbers []byte

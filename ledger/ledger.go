@@ -182,7 +182,7 @@ func (l *Ledger) note(change func(*Stats)) {
 	change(&l.stats)
 }
 
-// Run books what happens to batches until ctx ends. It holds up nobody: while the database cannot be written, it tries
+// Run books what happens to batches until ctx ends. It delays no other part of the daemon: while the database cannot be written, it tries
 // again, and the spool keeps what is to be booked as long as it has room.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 	for !l.anchored && ctx.Err() == nil {

@@ -30,7 +30,7 @@ const (
 // errStructure is what pages are that lead nowhere, or to the wrong place.
 var errStructure = fmt.Errorf("%w: its pages do not hold together", errDamaged)
 
-// walker reads a bbolt file page by page without bbolt, which would panic over some damage, run in circles over other, and
+// walker reads a bbolt file page by page without bbolt, which would panic at some kinds of damage, loop without end at some, and
 // take the rest for good. It believes nothing: every page belongs to exactly one place, keys are in order and within what the
 // page above says, and no byte of a page in use is left over. It is for one goroutine, while nothing writes the file.
 type walker struct {

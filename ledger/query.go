@@ -25,7 +25,7 @@ const (
 // MaxSums bounds the rows of an answer that has to be summed up in memory.
 const MaxSums = 200_000
 
-// unheard and what is above are numbers of metrics that have none: nobody reported them, only their methods.
+// unheard and what is above are numbers of metrics that have none: no report named them, only their methods.
 const unheard = uint32(1) << 31
 
 // ErrTooMany is returned for a question whose answer would have more than MaxSums rows.

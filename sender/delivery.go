@@ -192,10 +192,13 @@ func (d *delivery) resolve(ctx context.Context, r spool.Resolution) bool {
 	for _, i := range d.stale {
 		r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: d.expiry(i)})
 	}
+	settled := d.options.Settling()
 	if !d.persist(ctx, "resolve", d.lane, func() error { return d.spool.Resolve(d.batch.ID, r) }) {
+		settled()
 		return false
 	}
 	d.options.Settled(d.batch, r)
+	settled()
 	d.counts.resolved(d.batch, r)
 	d.mu.Lock()
 	d.releaseLocked(d.batch.ID)

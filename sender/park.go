@@ -63,10 +63,13 @@ func (s *Sender) Unpark(id spool.BatchID, fate Fate) error {
 		return nil
 	}
 	r := s.decided(b, info.Attempted, fate)
+	settled := s.options.Settling()
 	if err := s.spool.Resolve(id, r); err != nil {
+		settled()
 		return err
 	}
 	s.options.Settled(b, r)
+	settled()
 	s.counts.resolved(b, r)
 	s.mu.Lock()
 	s.releaseLocked(id)

@@ -49,6 +49,10 @@ type Options struct {
 	Sending func(b *spool.Batch, sent []int)
 	Settled func(b *spool.Batch, r spool.Resolution)
 
+	// Settling, when not nil, is called before an outcome is recorded, and what it returns once Settled was called for it: in
+	// between, record and Settled do not agree.
+	Settling func() (settled func())
+
 	// Proofs say which applications and metrics may share a report, Prober asks about the others. Whoever
 	// makes them runs the Prober. Both nil: everything may.
 	Proofs *proof.Proofs
@@ -85,6 +89,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Settled == nil {
 		o.Settled = func(*spool.Batch, spool.Resolution) {}
+	}
+	if o.Settling == nil {
+		o.Settling = func() func() { return func() {} }
 	}
 	return o
 }

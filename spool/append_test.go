@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/reporterd/reporterd/threescale"
@@ -167,7 +169,7 @@ func TestAppendAllocatesNothingPerEvent(t *testing.T) {
 // A frame that would be taken for damage is refused, before anybody is told that it was kept.
 func TestFrameThatNobodyWouldReadIsRefused(t *testing.T) {
 	s, _ := open(t, Options{Dir: "data", FS: disktest.New(disktest.Options{})})
-	assert.ErrorContains(t, s.batches.append(make([]byte, maxFrame), nil), "nobody would read")
+	assert.ErrorContains(t, s.batches.append(make([]byte, wal.MaxFrame), nil), "nobody would read")
 	appendAll(t, s, someEvents(1))
 	cutAll(t, s)
 	checkLaw(t, s, 0)

@@ -55,4 +55,7 @@ type BatchInfo struct {
 	Doubts          int       // of those, since the last ClearUnresolved
 	Held            bool      // not to be sent, whatever the policy, until an operator decides: see ClearUnresolved
 	Attempted       time.Time // the latest; zero: none
+	Receipt         string    // what the last report carried to find out its outcome by; empty: none
+	Sent            bool      // the backend took that report, and whether it counted it is to be found out by the receipt
+	Open            bool      // an attempt is recorded, and nothing about its outcome
 }

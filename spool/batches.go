@@ -5,16 +5,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // batches is the batch log and its index.
 type batches struct {
-	log      *segmentLog
+	log      *wal.Log
 	index    *index
 	counters *counters
 
 	wake   chan struct{} // holds a token when there is something new to read for ChangeFeed
 	booked atomic.Uint64 // what is below need not be kept for ChangeFeed; 0: nothing is kept
+	kept   atomic.Uint64 // the same for the reader of ChangesFrom
 	spare  int64         // bytes of ended batches that are kept for ChangeFeed at most
 
 	// moves is held for reading while a record about a batch is under way, and for writing while a live
@@ -68,7 +71,7 @@ func (b *batches) enter(data []byte, records []logged) (leads bool, g *group, er
 		}
 		b.lazy = nil
 	}
-	at := len(g.buf) - frameHead
+	at := len(g.buf) - wal.FrameHead
 	for _, r := range records {
 		r.offset += at
 		if e := r.record.entry; e != nil {
@@ -99,15 +102,15 @@ func (b *batches) later(r *record) {
 // applied in their order; any frame is enough to restore them (I11).
 func (b *batches) commit(led *group) {
 	b.groups.turn(led)
-	putTotals(led.buf[frameHead:frameHead+totalsBytes:frameHead+totalsBytes], b.index.position(), b.counters.snapshot())
+	putTotals(led.buf[wal.FrameHead:wal.FrameHead+totalsBytes:wal.FrameHead+totalsBytes], b.index.position(), b.counters.snapshot())
 	count := uint32(len(led.records)) + 1
 	if n := b.index.requeued(); n > 0 {
 		led.buf = (&record{kind: recordRequeues, number: n}).append(led.buf)
 		count++
 	}
-	err := b.log.commit(led.buf, count, func(at place) {
+	err := b.log.Commit(led.buf, count, func(at wal.Place) {
 		for _, r := range led.records {
-			b.index.apply(r.record, at.segment, at.offset+frameHead)
+			b.index.apply(r.record, at.Segment, at.Offset+wal.FrameHead)
 		}
 	})
 	led.records = nil
@@ -215,7 +218,7 @@ func (b *batches) close() error {
 	if newest != nil {
 		<-newest.done
 	}
-	if err := b.log.close(); err != nil {
+	if err := b.log.Close(); err != nil {
 		return fmt.Errorf("spool: close batch log: %w", err)
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool/disk"
 )
@@ -126,9 +128,9 @@ func BenchmarkManifest(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	extent := s.journal.log.extentNow()
+	extent := s.journal.log.Extent()
 	b.ReportAllocs()
 	for b.Loop() {
-		s.manifest.note(journalLog, extent)
+		s.manifest.note(wal.Journal, extent)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 const (
@@ -25,7 +27,7 @@ type ChangeFeed struct {
 	from    uint64 // what is before is only looked at, to know where the batches are
 	next    uint64
 	told    uint64 // the last page's Next
-	follow  follower
+	follow  wal.Follower
 	payload []byte // of the frame that is gone over; nil: none is
 	done    int    // bytes of it that were
 	failed  bool   // the last step ended with an error: its page goes on
@@ -42,17 +44,21 @@ type ChangeFeed struct {
 // recorded is where the record of a live batch is, and the batch itself if it is at hand.
 type recorded struct {
 	id      BatchID
-	segment *segment
+	segment *wal.Segment
 	offset  int64
 	length  int64
 	batch   *Batch
 }
 
 // ChangeFeed returns the reader, which begins where Booked says. There is one at a time.
-func (s *Spool) ChangeFeed() *ChangeFeed {
+func (s *Spool) ChangeFeed() *ChangeFeed { return s.ChangesFrom(s.batches.booked.Load()) }
+
+// ChangesFrom returns another reader, which begins at next, for reading up to ChangesEnd: its Next may miss the wake-up for
+// what is written later. KeepFrom has what it reads kept.
+func (s *Spool) ChangesFrom(next uint64) *ChangeFeed {
 	return &ChangeFeed{
-		spool: s, from: max(s.batches.booked.Load(), 1), live: make(map[BatchID]recorded), asides: make(map[BatchID][]changeRecord),
-		parser: newIndex(&counters{}), follow: follower{follows: s.batches.log, quarantine: s.quarantine},
+		spool: s, from: max(next, 1), live: make(map[BatchID]recorded), asides: make(map[BatchID][]changeRecord),
+		parser: newIndex(&counters{}), follow: wal.NewFollower(s.batches.log),
 	}
 }
 
@@ -67,8 +73,22 @@ func (s *Spool) Booked(next uint64) {
 	_ = s.batches.removeEnded() // the next end of a batch tries again
 }
 
+// KeepFrom has the records from next on kept for ChangesFrom, as Options.KeepChanges does and in the same space, beside what
+// ChangeFeed has not read. 0, the value at the start, says that none are needed; call it before Booked.
+func (s *Spool) KeepFrom(next uint64) {
+	s.batches.kept.Store(min(next, s.ChangesEnd()))
+	_ = s.batches.removeEnded() // the next end of a batch tries again
+}
+
+// ChangesAgree holds a place that ChangeFeed told (ChangePage.Next and Sum) against the log as it is now. Records behind a lost
+// end get the numbers of those that were lost, so the number alone does not tell. It reads the heads of one segment's frames.
+// An error is the disk's: nothing follows from it, and the call can be repeated.
+func (s *Spool) ChangesAgree(next uint64, sum uint32) (wal.Agreement, error) {
+	return s.batches.log.Agrees(next, sum)
+}
+
 // ChangesEnd returns the sequence number behind the last record that ChangeFeed can read by now.
-func (s *Spool) ChangesEnd() uint64 { return s.batches.log.nextSequence() }
+func (s *Spool) ChangesEnd() uint64 { return s.batches.log.NextSequence() }
 
 // Next returns the next page, and waits for one until ctx ends. The page is valid until the next call.
 // After an error of the disk it may be called again, and goes on where it was: nothing is missed for not being
@@ -94,7 +114,7 @@ func (a *ChangeFeed) Next(ctx context.Context) (*ChangePage, error) {
 }
 
 // Close releases the file under the reader.
-func (a *ChangeFeed) Close() error { return a.follow.close() }
+func (a *ChangeFeed) Close() error { return a.follow.Close() }
 
 // step reads frames until one has something to tell, or everything durable was read. The page has no accounts when the
 // last frames tell nothing.
@@ -120,22 +140,22 @@ func (a *ChangeFeed) step() (found bool, err error) {
 
 // advance goes on to the next frame. It returns false at the end.
 func (a *ChangeFeed) advance() (more bool, err error) {
-	what, err := a.follow.step(a.next)
-	s := a.follow.segment
+	what, err := a.follow.Step(a.next)
+	s := a.follow.Segment
 	switch {
-	case err != nil || what == atEnd:
+	case err != nil || what == wal.AtEnd:
 		return false, err
-	case what == atSegment || what == atReleased:
+	case what == wal.AtSegment || what == wal.AtReleased:
 		begun := a.next != 0 || a.from > 1 // a new reader begins with what there is
-		if begun && s.first > a.next && s.first >= a.from || what == atReleased && a.follow.upTo > a.from {
+		if begun && s.First > a.next && s.First >= a.from || what == wal.AtReleased && a.follow.UpTo > a.from {
 			a.page.Missed = true // it was given up, also when what follows was booked before its records were lost
 		}
-		a.next = max(a.next, s.first)
-	case what == atDamage:
+		a.next = max(a.next, s.First)
+	case what == wal.AtDamage:
 		a.page.Missed = true
-	case what == atFrame:
-		if f := a.follow.frame; f.next() > a.next || a.next == f.first {
-			a.payload, a.done = a.follow.payload, 0
+	case what == wal.AtFrame:
+		if f := a.follow.Frame; f.Next() > a.next || a.next == f.First {
+			a.payload, a.done = a.follow.Payload, 0
 		}
 	}
 	return true, nil
@@ -144,8 +164,8 @@ func (a *ChangeFeed) advance() (more bool, err error) {
 // records goes over the records of the frame, from where it was interrupted. It reports whether there is something to
 // tell. After an error nothing of the record that needs what could not be read has happened.
 func (a *ChangeFeed) records() (bool, error) {
-	f := a.follow.frame
-	tell := f.next() > a.from
+	f := a.follow.Frame
+	tell := f.Next() > a.from
 	if len(a.parser.lanes) > maxParserLanes {
 		a.parser = newIndex(&counters{})
 	}
@@ -158,24 +178,24 @@ func (a *ChangeFeed) records() (bool, error) {
 		r, err := a.parser.parseRecord(body, a.done)
 		if err != nil {
 			a.page.Missed = true
-		} else if err := a.record(r, body, a.follow.at+frameHead, tell); err != nil {
+		} else if err := a.record(r, body, a.follow.At+wal.FrameHead, tell); err != nil {
 			return false, err
 		}
 		a.done = len(a.payload) - len(rest)
 	}
 	clear(a.asides)
-	a.payload, a.next = nil, f.next()
+	a.payload, a.next = nil, f.Next()
 	if !tell {
 		a.page.Events, a.page.Missed = a.page.Events[:0], false
 		return false, nil
 	}
-	a.page.Next, a.page.Sum = f.next(), f.headSum()
+	a.page.Next, a.page.Sum = f.Next(), f.HeadSum()
 	return len(a.page.Events) > 0 || a.page.Missed, nil
 }
 
 // record follows one record. What it needs is read before anything is changed.
 func (a *ChangeFeed) record(r *record, body []byte, base int64, tell bool) error {
-	here := recorded{segment: a.follow.segment}
+	here := recorded{segment: a.follow.Segment}
 	if r.entry != nil {
 		here.id, here.offset, here.length = r.entry.id, base+r.entry.offset, int64(r.entry.length)
 	}
@@ -300,7 +320,7 @@ func (a *ChangeFeed) end(r *record, base int64, tell bool) error {
 // children knows the batches inside a record that ended another.
 func (a *ChangeFeed) children(r *record, base int64, account *BatchEvent) {
 	for _, e := range r.children {
-		here := recorded{id: e.id, segment: a.follow.segment, offset: base + e.offset, length: int64(e.length)}
+		here := recorded{id: e.id, segment: a.follow.Segment, offset: base + e.offset, length: int64(e.length)}
 		if child, _ := cutRecord(a.payload[e.offset:][:e.length]); child != nil {
 			here.batch = a.parse(child)
 		}
@@ -328,8 +348,8 @@ func (a *ChangeFeed) batch(id BatchID) (b *Batch, err error) {
 
 // load reads a batch from where it was recorded; nil when it is damaged, or was given up.
 func (a *ChangeFeed) load(r recorded) (*Batch, error) {
-	body, err := a.spool.batches.log.record(r.segment, r.offset, r.length)
-	if errors.Is(err, ErrDamaged) || errors.Is(err, errReleased) {
+	body, err := a.spool.batches.record(r.segment, r.offset, r.length)
+	if errors.Is(err, ErrDamaged) || errors.Is(err, wal.ErrReleased) {
 		return nil, nil
 	}
 	if err != nil {

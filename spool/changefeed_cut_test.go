@@ -105,7 +105,7 @@ func TestAccountsMissWhatWentWhileNobodyRead(t *testing.T) {
 	for range 50 {
 		step()
 	}
-	require.Greater(t, s.batches.log.segments[0].first, next)
+	require.Greater(t, s.batches.log.All()[0].First, next)
 	for from, want := range map[uint64]bool{next: true, 1: false, s.ChangesEnd(): false} {
 		s.Booked(from)
 		a = s.ChangeFeed()

@@ -3,18 +3,28 @@ package spool
 import (
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"unsafe"
+
+	"github.com/reporterd/reporterd/event"
 )
 
 // errEncoding is what a decoder says of bytes whose checksum holds, but that do not follow the format.
 // It takes a bug or a forger to make them.
 var errEncoding = errors.New("does not follow the format")
 
+// castagnoli is the polynomial of every checksum in the formats.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// zeros are what room for a head is filled with.
+var zeros [256]byte
+
 // decoder reads the fields of a record. After the first field that is not there, everything is zero and
 // err is set. Strings are views into data.
 type decoder struct {
-	data []byte
-	err  error
+	data   []byte
+	err    error
+	source func(event.Source) // called for source records between events; nil: they are skipped
 }
 
 func (d *decoder) fail() {

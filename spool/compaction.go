@@ -1,5 +1,7 @@
 package spool
 
+import "github.com/reporterd/reporterd/spool/wal"
+
 // tidy removes segments of the batch log in which nothing is live, and copies forward what keeps the
 // oldest one when less than half of the log is live: one held lane cannot pin the disk. One batch a call
 // is enough, since each call follows a record that may have freed one.
@@ -18,23 +20,32 @@ func (s *Spool) tidy() {
 	}
 }
 
-// drop removes the oldest segments that nobody needs any more.
+// removeEnded removes the oldest segments in which no batch is live and no record is waited for by the change feed.
 func (b *batches) removeEnded() error {
-	_, size := b.log.files()
+	_, size := b.log.Files()
 	tight := size-b.index.size() > b.spare // the reader of ChangeFeed is far behind: the disk is for events
-	return b.log.dropWhile(func(oldest *segment) bool {
-		if oldest.refs.Load() > 0 {
+	return b.log.DropWhile(func(oldest *wal.Segment, _, next uint64) bool {
+		if oldest.Pins.Load() > 0 {
 			return false
 		}
-		booked := b.booked.Load()
-		if booked == 0 || tight {
+		needed := b.needed()
+		if needed == 0 || tight {
 			return true
 		}
-		if oldest.ended == 0 {
-			oldest.ended = b.log.next // what ended its last batch is below
+		if oldest.Mark.Load() == 0 {
+			oldest.Mark.Store(int64(next)) // what ended its last batch is below
 		}
-		return booked >= oldest.ended
+		return needed >= uint64(oldest.Mark.Load())
 	})
+}
+
+// needed returns the first record that a reader of the log still has to read; 0: there is no reader.
+func (b *batches) needed() uint64 {
+	booked, kept := b.booked.Load(), b.kept.Load()
+	if booked == 0 || kept == 0 {
+		return max(booked, kept)
+	}
+	return min(booked, kept)
 }
 
 // size returns the bytes of the records of live batches.
@@ -47,16 +58,14 @@ func (x *index) size() int64 {
 // compactionVictim returns a live batch of the oldest segment, when the log has grown to several segments and
 // less than half of it is live.
 func (b *batches) compactionVictim() *entry {
-	count, size := b.log.files()
-	if count < 3 || size < 2*b.log.segmentBytes {
+	count, size := b.log.Files()
+	if count < 3 || size < 2*b.log.SegmentBytes {
 		return nil
 	}
-	b.log.mu.Lock()
-	oldest := b.log.segments[0]
-	b.log.mu.Unlock()
+	oldest := b.log.Oldest()
 	b.index.mu.Lock()
 	defer b.index.mu.Unlock()
-	if b.index.bytes*2 >= size {
+	if b.index.bytes*2 >= size || oldest == nil {
 		return nil
 	}
 	var found *entry
@@ -84,6 +93,11 @@ func (b *batches) copyForward(e *entry) error {
 	records := []logged{{record: &record{kind: recordMoved, entry: &copied}}}
 	if copied.attempts > 0 || copied.unresolved > 0 {
 		note := &record{kind: recordNote, id: e.id, unresolved: copied.unresolved, at: copied.attempted}
+		records = append(records, logged{record: note, offset: len(buf)})
+		buf = note.append(buf)
+	}
+	if copied.receipt != "" {
+		note := &record{kind: recordReceipt, id: e.id, sent: copied.sent, receipt: copied.receipt}
 		records = append(records, logged{record: note, offset: len(buf)})
 		buf = note.append(buf)
 	}

@@ -21,7 +21,7 @@ func TestCopyKnowsTheAnswer(t *testing.T) {
 	before := e.segment
 	require.NoError(t, s.batches.copyForward(e))
 	require.NoError(t, s.batches.removeEnded())
-	require.NotContains(t, s.batches.log.segments, before)
+	require.NotContains(t, s.batches.log.All(), before)
 	s, found := reopen(t, s, o)
 	assert.Zero(t, found.Unanswered)
 	assert.Equal(t, Counts{Accepted: 1, Pending: 1}, checkLaw(t, s, 0))

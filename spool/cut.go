@@ -31,7 +31,7 @@ type Cut struct {
 // BeginCut starts a cut of everything behind Committed up to and including upTo, which must be durable.
 // One cut at a time; the last one must have been committed or aborted.
 func (s *Spool) BeginCut(upTo Position) (*Cut, error) {
-	from, durable := s.Committed(), Position(s.journal.log.nextSequence()-1)
+	from, durable := s.Committed(), Position(s.journal.log.NextSequence()-1)
 	if upTo <= from || upTo > durable {
 		return nil, fmt.Errorf("spool: cut up to %d: committed is %d, durable %d", upTo, from, durable)
 	}
@@ -45,7 +45,7 @@ func (s *Spool) BeginCut(upTo Position) (*Cut, error) {
 		return nil, fmt.Errorf("spool: cut up to %d: another cut is in progress", upTo)
 	}
 	b.cut = true
-	return &Cut{spool: s, number: b.log.nextSequence(), from: from, upTo: upTo}, nil
+	return &Cut{spool: s, number: b.log.NextSequence(), from: from, upTo: upTo}, nil
 }
 
 // Add writes a batch to the batch log and sets its ID, and Sealed and OldestAccepted where they are zero.
@@ -163,7 +163,7 @@ func (c *Cut) Abort() error {
 func (s *Spool) releaseJournal(from, upTo Position) {
 	j := s.journal
 	j.mu.Lock()
-	total := uint64(j.log.nextSequence()-1) - uint64(from)
+	total := uint64(j.log.NextSequence()-1) - uint64(from)
 	j.size -= int64(float64(j.size) * float64(upTo-from) / float64(max(total, 1)))
 	kept := j.gaps[:0]
 	for _, g := range j.gaps {
@@ -174,6 +174,8 @@ func (s *Spool) releaseJournal(from, upTo Position) {
 	j.gaps = kept
 	cut, _ := slices.BinarySearchFunc(j.uncut, upTo+1, func(u uncutHash, p Position) int { return cmp.Compare(u.position, p) })
 	j.uncut = append([]uncutHash(nil), j.uncut[cut:]...)
+	cut, _ = slices.BinarySearchFunc(j.uncutSources, upTo+1, func(u uncutSource, p Position) int { return cmp.Compare(u.position, p) })
+	j.uncutSources = append([]uncutSource(nil), j.uncutSources[cut:]...)
 	j.mu.Unlock()
 	_ = j.drop(upTo) // the next cut tries again
 }

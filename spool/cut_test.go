@@ -80,7 +80,7 @@ func TestLargeCut(t *testing.T) {
 		events = events[1000:]
 	}
 	require.NoError(t, cut.Commit(0))
-	count, _ := s.journal.log.files()
+	count, _ := s.journal.log.Files()
 	assert.Equal(t, 1, count, "what was cut is released")
 	s, _ = reopen(t, s, o)
 	infos := s.Batches()

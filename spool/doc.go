@@ -10,11 +10,12 @@
 //	lock                       held while a process uses the directory; contains its process id
 //	identity                   32 hexadecimal digits that name the directory
 //	manifest.a, manifest.b     how far the logs go, 512 bytes each: see manifestState
+//	receipts                   receipts that are kept for reports which have an end; the sender's
 //	RESTORED                   an operator's word that the directory was restored from a copy
 //	journal/<first>-<try>.seg  accepted events until they are cut
 //	batches/<first>-<try>.seg  sealed batches, attempts, outcomes
 //	batches/spare              the next segment of that log, preallocated: the reserve for draining
-//	ids/<first>-<try>.seg      event ids of cut events, for the dedupe window
+//	ids/<first>-<try>.seg      event ids of cut events, for the dedupe window, and which messages of streams were taken
 //	ids/spare                  the next segment of that log, for the same reason
 //	deadletters/<id>.json      one transaction each
 //	quarantine/                damaged ranges (<log>-<segment>-<offset>.bin) and files of other versions
@@ -58,6 +59,15 @@
 //	 8     duplicates counted so far
 //	 ...   events, one behind the other
 //
+//	source: the events behind it, up to the next one, are of one message of a stream; zero or more of them stand in
+//	front of an event, or behind the last one
+//	 1     64
+//	 8     stream, a hash of its name, its creation and what is selected of it
+//	 uv    sequence number of the message in the stream
+//	 uv    floor: all messages of the stream up to this one were acknowledged to it
+//	 uv    0: the whole message, or the rest of it; else the events are a part, and this is the index of the first
+//	       event behind it
+//
 //	event
 //	 1     flags: 1 flat usage, 2 user key, 4 service token, 8 provider key, 16 mark, 32 code
 //	 str   service id
@@ -72,9 +82,12 @@
 //	 uv    response code, if flagged
 //	 uv    number of metrics, and for each: str name, uv value
 //
-//	ids payload: for each id
-//	 4     accepted, Unix seconds
-//	16     mark
+//	ids payload: for each id, or range of messages of a stream
+//	 4     accepted, Unix seconds; of a range: less than 2^24, see below
+//	16     mark; of a range: 8 stream, 8 sequence number, with the kind in the two highest bits
+//
+//	kinds of ranges: 0 so many messages from the sequence number on were taken; 1 all messages up to the sequence
+//	number were acknowledged; 2 of this message the events before that index were taken
 //
 //	batches payload: records
 //	 4     length of what follows the next field
@@ -104,6 +117,9 @@
 //	                 with another timestamp, 3 had this timestamp when it was a dead letter), sv the timestamp
 //	                 sent (role 2), 1 flags, uv events, transaction. It stands before the record of kind 7 or
 //	                 12 about the same batch, in the same frame, and says what that one does not
+//	15    receipt    id, 1 whether the backend took the report of the last attempt, str receipt (at most 64 bytes, the
+//	                 sender's; empty: none any more). It stands behind the attempt it belongs to, in the same frame,
+//	                 or says that this changed
 //
 //	batch
 //	 1     flags, as of an event: 1, 4, 8
@@ -149,6 +165,8 @@
 //	I18  The manifest never knows of more than is durable, and of everything that was acknowledged while the
 //	     machine stays up, unless it cannot be written: that is said while it lasts.
 //	I19  Nothing is committed, made or removed in a directory that is not the one that was opened.
+//	I20  I8 holds of the place of a message in a stream, too, and without a limit of time: a segment of the ids log goes only
+//	     when all that is known of such messages stands in newer ones.
 //
 // # The manifest
 //

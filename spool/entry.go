@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -14,9 +16,9 @@ type entry struct {
 	lane       *lane
 	prev, next *entry // in the lane, in the order of sealing
 
-	segment *segment // where its record is
-	offset  int64    // of the record's head, in the segment once applied
-	length  uint32   // of head and body
+	segment *wal.Segment // where its record is
+	offset  int64        // of the record's head, in the segment once applied
+	length  uint32       // of head and body
 
 	transactions uint32
 	events       uint64
@@ -28,9 +30,11 @@ type entry struct {
 	ambiguous    uint32
 	unresolved   uint32 // of the ambiguous ones, those that nobody has decided about
 	attempted    int64  // the latest attempt, Unix nanoseconds; 0: none known
+	receipt      string // what its last report carried to find out its outcome by; empty: none
 	queued       int32  // its place among its lane's ready ones, plus one; 0: it is set aside
 	flat         bool
 	open         bool // an attempt was recorded, and nothing about its outcome is known
+	sent         bool // the backend took the last report: whether it counted it is to be found out
 	ending       bool // a record that ends it is on its way
 	lettered     bool // dead letter files were written for it; owned by whoever set ending
 }
@@ -161,6 +165,7 @@ func (e *entry) info() BatchInfo {
 		Bytes: int(e.length), OldestTimestamp: e.oldest, NewestTimestamp: e.newest,
 		OldestAccepted: time.Unix(0, e.accepted), Sealed: time.Unix(0, e.sealed),
 		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.unresolved &^ heldBit), Held: e.unresolved&heldBit != 0, Attempted: e.lastAttempt(),
+		Receipt: e.receipt, Sent: e.sent, Open: e.open,
 	}
 }
 

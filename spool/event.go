@@ -16,6 +16,8 @@ type encoding struct {
 	count   int
 	marked  []hashedEvent // those with an id, in order
 	fresh   []hashedEvent // those of marked that are no duplicates, once sifted
+	runs    []sourceRun   // the messages of streams among them, in order
+	drops   []drop        // the duplicates, in order, once sifted
 	latest  int64         // the latest timestamp, Unix seconds
 	scratch []byte
 }
@@ -27,16 +29,42 @@ type hashedEvent struct {
 	start, end int
 }
 
+// drop is a part of an encoding that is not written: an event, or all events of a message.
+type drop struct{ index, count, start, end int }
+
 var encodings = sync.Pool{New: func() any { return new(encoding) }}
 
 // encode writes events into a pooled encoding; ids are left out when they are not remembered.
 func encode(events []event.Event, ids bool) *encoding {
 	e := encodings.Get().(*encoding)
 	e.buf, e.marked, e.count, e.latest = e.buf[:0], e.marked[:0], len(events), 0
+	e.fresh, e.runs, e.drops = e.fresh[:0], e.runs[:0], e.drops[:0]
 	for i := range events {
+		e.run(events, i)
 		e.add(&events[i], i, ids)
 	}
+	if last := len(e.runs) - 1; last >= 0 && e.runs[last].end == 0 {
+		e.runs[last].end = len(e.buf)
+	}
 	return e
+}
+
+// run begins a source record in front of the first event of a message, and ends the one of the message before.
+func (e *encoding) run(events []event.Event, i int) {
+	source := events[i].Source
+	if i > 0 && source == events[i-1].Source {
+		if source != nil {
+			e.runs[len(e.runs)-1].count++
+		}
+		return
+	}
+	if last := len(e.runs) - 1; last >= 0 && e.runs[last].end == 0 {
+		e.runs[last].end = len(e.buf)
+	}
+	if source != nil {
+		e.runs = append(e.runs, sourceRun{source: *source, index: i, count: 1, start: len(e.buf)})
+		e.buf = appendSource(e.buf, source)
+	}
 }
 
 // release gives the encoding back. A huge one is left to the collector.
@@ -73,6 +101,7 @@ func (e *encoding) add(v *event.Event, index int, ids bool) {
 
 // event reads the next event of a group. v and its usage are reused; strings are views.
 func (d *decoder) event(v *event.Event) (m idHash, marked bool) {
+	d.sources(d.source)
 	flags := d.byte()
 	if flags&^knownBits != 0 {
 		d.fail()

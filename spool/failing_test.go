@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -111,7 +113,7 @@ type counting struct {
 }
 
 func (c *counting) OpenFile(name string, flag int, perm os.FileMode) (disk.File, error) {
-	if strings.HasSuffix(name, segmentSuffix) && flag == os.O_RDONLY {
+	if strings.HasSuffix(name, wal.SegmentSuffix) && flag == os.O_RDONLY {
 		if c.left--; c.left < 0 && c.left > -2 {
 			return nil, &os.PathError{Op: "open", Path: name, Err: syscall.EIO}
 		}

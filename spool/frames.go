@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // FrameInfo is a frame of a segment, and what is in it.
@@ -23,7 +25,7 @@ type FrameInfo struct {
 var recordNames = map[recordKind]string{
 	recordTotals: "totals", recordBatch: "batch", recordCut: "cut", recordAttempt: "attempt", recordAmbiguous: "ambiguous",
 	recordAnswered: "answered", recordResolved: "resolved", recordLost: "lost", recordMoved: "moved",
-	recordNote: "note", recordAccount: "account", recordRequeued: "requeued", recordRequeues: "requeues",
+	recordNote: "note", recordReceipt: "receipt", recordAccount: "account", recordRequeued: "requeued", recordRequeues: "requeues",
 }
 
 // ListFrames calls each with every frame of a segment that recovery would read, as it goes. The segment is
@@ -41,15 +43,14 @@ func ListFrames(ctx context.Context, o InspectOptions, file string, each func(Fr
 	if err != nil {
 		return err
 	}
-	r := l.replay(found, limit, &Recovery{}, s.quarantine, func(_ *segment, f frame, offset int64, payload []byte, whole bool) {
+	_, err = l.Scan(found, limit, func(_ *wal.Segment, f wal.Frame, offset int64, payload []byte, whole bool) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := each(frameInfo(l.kind, f, offset, payload, whole)); err != nil {
+		if err := each(frameInfo(l.Kind, f, offset, payload, whole)); err != nil {
 			cancel(err)
 		}
 	})
-	err = r.run()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -60,33 +61,34 @@ func ListFrames(ctx context.Context, o InspectOptions, file string, each func(Fr
 }
 
 // find returns a segment by its name, and the first sequence number of the one behind it.
-func (s *Spool) find(file string) (*segmentLog, *segment, uint64, error) {
+func (s *Spool) find(file string) (*wal.Log, *wal.Segment, uint64, error) {
 	for _, l := range s.logs() {
-		if dir := filepath.Dir(file); dir != "." && dir != l.dir {
+		if dir := filepath.Dir(file); dir != "." && dir != l.Dir {
 			continue
 		}
-		if err := l.list(s.quarantine, &Recovery{}); err != nil {
-			return nil, nil, 0, fmt.Errorf("spool: read %s: %w", l.dir, err)
+		if err := l.List(&wal.Findings{}); err != nil {
+			return nil, nil, 0, fmt.Errorf("spool: read %s: %w", l.Dir, err)
 		}
-		for i, candidate := range l.segments {
-			if candidate.name() != filepath.Base(file) {
+		segments := l.All()
+		for i, candidate := range segments {
+			if candidate.Name() != filepath.Base(file) {
 				continue
 			}
-			if i+1 < len(l.segments) {
-				return l, candidate, l.segments[i+1].first, nil
+			if i+1 < len(segments) {
+				return l, candidate, segments[i+1].First, nil
 			}
-			return l, candidate, lastSegment, nil
+			return l, candidate, wal.NoLimit, nil
 		}
 	}
 	return nil, nil, 0, fmt.Errorf("spool: %s: %w", file, ErrUnknownSegment)
 }
 
-func frameInfo(kind logKind, f frame, offset int64, payload []byte, whole bool) FrameInfo {
-	info := FrameInfo{Offset: offset, Bytes: f.size(), First: f.first, Next: f.next(), Sound: whole}
+func frameInfo(kind wal.Kind, f wal.Frame, offset int64, payload []byte, whole bool) FrameInfo {
+	info := FrameInfo{Offset: offset, Bytes: f.Size(), First: f.First, Next: f.Next(), Sound: whole}
 	switch {
-	case kind == journalLog && whole && len(payload) >= groupPrefix:
+	case kind == wal.Journal && whole && len(payload) >= groupPrefix:
 		info.Accepted = time.Unix(0, int64(binary.LittleEndian.Uint64(payload)))
-	case kind == batchesLog:
+	case kind == wal.Batches:
 		info.Records = make(map[string]int)
 		for len(payload) > 0 {
 			var body []byte

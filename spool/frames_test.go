@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -21,7 +23,7 @@ func TestListFrames(t *testing.T) {
 	require.Len(t, journal, 2)
 	assert.Equal(t, []uint64{1, 4, 6}, []uint64{journal[0].First, journal[0].Next, journal[1].Next})
 	assert.Equal(t, 2000, journal[0].Accepted.UTC().Year())
-	assert.Equal(t, int64(segmentHead), journal[0].Offset)
+	assert.Equal(t, int64(wal.SegmentHead), journal[0].Offset)
 	assert.Equal(t, map[string]int{"totals": 1, "batch": 2, "cut": 1}, frames("batches/00000000000000000001-0000.seg")[0].Records)
 	assert.Equal(t, journal, frames("00000000000000000001-0000.seg"), "the first log that has one of the name")
 

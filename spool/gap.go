@@ -18,7 +18,7 @@ func (s *Spool) Readable() Position {
 	j := s.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	last := Position(j.log.nextSequence() - 1)
+	last := Position(j.log.NextSequence() - 1)
 	for g, lost := j.gapAt(last); lost; g, lost = j.gapAt(last) {
 		last = g.first - 1
 	}

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/stretchr/testify/assert"
@@ -28,6 +30,48 @@ func goldenEvents() []event.Event {
 			Transaction: threescale.Transaction{Application: threescale.Application{UserKey: "uk"}, Timestamp: -1, Code: 404, Usage: threescale.Usage{{Metric: "hits", Value: threescale.MaxValue}}}},
 		{ServiceID: "1001", Transaction: threescale.Transaction{Application: threescale.Application{ID: "app2"}, Timestamp: 946684860}},
 	}
+}
+
+// writeGoldenSources writes messages of a stream, in fake time: behind a cut and in front of it, taken as a whole and in parts.
+func writeGoldenSources(t *testing.T, dir string) {
+	s, _, err := Open(Options{Dir: dir, DedupeWindow: time.Hour, SegmentBytes: minSegment})
+	require.NoError(t, err)
+	appendAll(t, s, joined(message(7, 300, 250, "id-1", ""), message(7, 301, 250, ""), goldenEvents()[1:2]))
+	parts := message(7, 303, 250, "")
+	parts[0].Source.Next = 100_000
+	appendAll(t, s, parts)
+	cutAll(t, s)
+	appendAll(t, s, joined(message(7, 305, 260, ""), message(7, 306, 260, "id-1")))
+	require.NoError(t, s.Close())
+	for _, name := range []string{"lock", identityName, manifestNames[0], manifestNames[1]} {
+		require.NoError(t, os.Remove(filepath.Join(dir, name)))
+	}
+	for _, log := range []string{"batches", "ids"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, log, wal.SpareName)))
+	}
+}
+
+// TestFormatOfSources pins every byte on disk about messages of streams, and reads what was written once.
+func TestFormatOfSources(t *testing.T) {
+	golden, dir := goldenDir+"-sources", t.TempDir()
+	if *update {
+		require.NoError(t, os.RemoveAll(golden))
+		dir = golden
+	}
+	synctest.Test(t, func(t *testing.T) { writeGoldenSources(t, dir) })
+	assert.Equal(t, contents(t, golden), contents(t, dir))
+	dir = t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(golden)))
+	s, found := open(t, Options{Dir: dir})
+	assert.Empty(t, found.Damaged)
+	known := func(sequence uint64, next uint32) bool {
+		return s.journal.sources.has(event.Source{Stream: 7, Sequence: sequence, Next: next})
+	}
+	for sequence := uint64(255); sequence < 310; sequence++ {
+		assert.Equal(t, sequence <= 260 || sequence == 300 || sequence == 301 || sequence == 305 || sequence == 306, known(sequence, 0), "message %d", sequence)
+	}
+	assert.True(t, known(303, 100_000))
+	assert.False(t, known(303, 100_001))
 }
 
 // writeGolden writes one of everything, in fake time.
@@ -53,7 +97,7 @@ func writeGolden(t *testing.T, dir string) {
 	cutAll(t, s)
 	lost := s.Batches()
 	e := s.batches.index.live[lost[len(lost)-1].ID] // as if it were damaged
-	require.NoError(t, s.quarantine.keepRange(s.batches.log, e.segment, e.offset, e.offset+int64(e.length)))
+	require.NoError(t, s.batches.log.KeepRange(e.segment, e.offset, e.offset+int64(e.length)))
 	require.NoError(t, s.batches.write(&record{kind: recordLost, id: e.id}))
 	require.NoError(t, s.Resolve(s.Batches()[1].ID, Resolution{Dead: []DeadLetter{{
 		Index: 0, Reason: Reason{Code: "metric_invalid", Message: "metric \"a\" is invalid"}, Answer: Answer{Status: 404, Code: "metric_invalid"},
@@ -63,7 +107,7 @@ func writeGolden(t *testing.T, dir string) {
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
 	}
 	for _, log := range []string{"batches", "ids"} {
-		require.NoError(t, os.Remove(filepath.Join(dir, log, spareName)))
+		require.NoError(t, os.Remove(filepath.Join(dir, log, wal.SpareName)))
 	}
 }
 

@@ -3,6 +3,8 @@ package spool
 import (
 	"sync"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 const (
@@ -22,10 +24,11 @@ type group struct {
 	done  chan struct{} // closed by the leader, once
 	err   error         // valid after done
 
-	ids     []idMark // journal: ids that become known with the group
-	latest  int64    // journal: the latest timestamp of its events
-	needs   []*group // journal: groups without which this one must not be kept
-	records []logged // batch log: what is applied once durable
+	ids     []idMark      // journal: ids that become known with the group
+	sources []groupSource // journal: messages of streams that become known with the group
+	latest  int64         // journal: the latest timestamp of its events
+	needs   []*group      // journal: groups without which this one must not be kept
+	records []logged      // batch log: what is applied once durable
 }
 
 // grouper forms groups. Its owner's mutex guards it.
@@ -39,14 +42,14 @@ type grouper struct {
 
 // join returns the group that n more bytes go to, and whether the caller has to lead it. mu is held.
 func (g *grouper) join(n int) (joined *group, leads bool) {
-	if f := g.forming; f != nil && len(f.buf)+n <= maxGroup+frameHead {
+	if f := g.forming; f != nil && len(f.buf)+n <= maxGroup+wal.FrameHead {
 		return f, false
 	}
 	made := &group{begun: time.Now(), done: make(chan struct{}), prev: g.newest}
 	if last := len(g.spare) - 1; last >= 0 {
 		made.buf, g.spare = g.spare[last], g.spare[:last]
 	}
-	made.buf = append(made.buf[:0], zeros[:frameHead+g.prefix]...)
+	made.buf = append(made.buf[:0], zeros[:wal.FrameHead+g.prefix]...)
 	g.forming, g.newest = made, made
 	return made, true
 }

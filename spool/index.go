@@ -3,6 +3,8 @@ package spool
 import (
 	"slices"
 	"sync"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // index knows every live batch: what it is and where its record lies. It is rebuilt from the batch log.
@@ -42,7 +44,7 @@ func (x *index) lane(key LaneKey) *lane {
 
 // apply books a record that is durable and whose payload begins at offset base of a segment. It is the
 // same function in normal running and in recovery: what is in RAM is what the log says.
-func (x *index) apply(r *record, s *segment, base int64) {
+func (x *index) apply(r *record, s *wal.Segment, base int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch r.kind {
@@ -86,7 +88,7 @@ func (x *index) applyTotals(r *record) {
 }
 
 // stage keeps a batch of a cut in progress. It does not exist before the cut's record (I9).
-func (x *index) stage(r *record, s *segment, base int64) {
+func (x *index) stage(r *record, s *wal.Segment, base int64) {
 	if r.cut != x.cut {
 		x.unstage()
 		x.cut = r.cut
@@ -98,7 +100,7 @@ func (x *index) stage(r *record, s *segment, base int64) {
 // unstage forgets the batches of a cut that was given up.
 func (x *index) unstage() {
 	for _, e := range x.staged {
-		e.segment.refs.Add(-1)
+		e.segment.Pins.Add(-1)
 	}
 	x.staged = nil
 }
@@ -117,7 +119,7 @@ func (x *index) activate(upTo Position) {
 		if e.id.Position == upTo {
 			x.add(e, nil)
 		} else {
-			e.segment.refs.Add(-1)
+			e.segment.Pins.Add(-1)
 		}
 	}
 	x.staged, x.committed = nil, upTo
@@ -129,7 +131,7 @@ func (x *index) applyAttempt(r *record, e *entry) {
 	case recordAttempt:
 		e.attempts++
 		e.attempted = r.at
-		e.open = true
+		e.open, e.sent = true, false
 	case recordAmbiguous:
 		e.ambiguous++
 		e.lane.setUnresolved(e, e.unresolved+1)
@@ -141,11 +143,13 @@ func (x *index) applyAttempt(r *record, e *entry) {
 		x.signal()
 	case recordAnswered:
 		e.open = false
+	case recordReceipt:
+		e.applyReceipt(r)
 	}
 }
 
 // applyResolved ends a batch. Its children take its place in the lane.
-func (x *index) applyResolved(r *record, s *segment, base int64) {
+func (x *index) applyResolved(r *record, s *wal.Segment, base int64) {
 	var behind *entry
 	x.forgetRequeued(r.id)
 	e := x.live[r.id]
@@ -164,28 +168,28 @@ func (x *index) applyResolved(r *record, s *segment, base int64) {
 }
 
 // applyMoved takes the copy of a live batch for the original, which may be gone.
-func (x *index) applyMoved(copied *entry, s *segment, base int64) {
+func (x *index) applyMoved(copied *entry, s *wal.Segment, base int64) {
 	copied.locate(s, base)
 	e := x.live[copied.id]
 	if e == nil {
 		x.add(copied, nil)
 		return
 	}
-	e.segment.refs.Add(-1)
+	e.segment.Pins.Add(-1)
 	x.bytes += int64(copied.length) - int64(e.length)
 	e.segment, e.offset, e.length = copied.segment, copied.offset, copied.length
 }
 
 // locate turns an offset in a payload into one in a segment, which now must stay.
-func (e *entry) locate(s *segment, base int64) {
+func (e *entry) locate(s *wal.Segment, base int64) {
 	e.segment, e.offset = s, base+e.offset
-	s.refs.Add(1)
+	s.Pins.Add(1)
 }
 
 // add links an entry into its lane, before behind or at the end.
 func (x *index) add(e, behind *entry) {
 	if x.live[e.id] != nil { // the same record twice: damage that happens to hold
-		e.segment.refs.Add(-1)
+		e.segment.Pins.Add(-1)
 		return
 	}
 	l := x.settleLane(e.lane)
@@ -228,7 +232,7 @@ func (x *index) remove(e *entry) {
 	l.ready.take(e)
 	delete(x.live, e.id)
 	x.bytes -= int64(e.length)
-	e.segment.refs.Add(-1)
+	e.segment.Pins.Add(-1)
 	if l.first == nil { // producers with credentials of their own may make any number of lanes
 		x.lanesMu.Lock()
 		delete(x.lanes, l.key)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/stretchr/testify/assert"
 )
 
@@ -16,7 +18,7 @@ func TestIndexIsSmall(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	x := newIndex(&counters{})
-	s := &segment{}
+	s := &wal.Segment{}
 	for i := range count {
 		e := x.describe(&Batch{ID: BatchID{Position: Position(i)}, Lane: LaneKey{ServiceID: fmt.Sprint(i % 100)}, Sealed: time.Now(), OldestAccepted: time.Now()})
 		x.apply(&record{kind: recordBatch, cut: 1, entry: e}, s, 0)

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -28,7 +30,7 @@ type Inspection struct {
 	InUse  bool      // a process holds the directory's lock
 	Holder string    // its process id, as far as it is known
 	spool  *Spool
-	files  *readOnlyFS
+	files  *wal.ReadOnlyFS
 }
 
 // Inspect reads a data directory as Open would, also while a daemon uses it. Of the journal it sees what was
@@ -113,13 +115,12 @@ func (in *Inspection) read(ctx context.Context, o InspectOptions) error {
 }
 
 // lookingAt returns a spool that nothing was read of, behind a readOnlyFS with some directories pinned.
-func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool, *readOnlyFS) {
+func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool, *wal.ReadOnlyFS) {
 	for i := range pinned {
 		pinned[i] = filepath.Join(o.Dir, pinned[i])
 	}
-	g := newReadOnlyFS(ctx, o.FS, pinned...)
-	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil)
-	s.quarantine.looking = true
+	g := wal.NewReadOnlyFS(ctx, o.FS, pinned...)
+	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil, true)
 	return s, g
 }
 
@@ -130,7 +131,7 @@ func (in *Inspection) Close() error {
 	}
 	g := in.files
 	in.files = nil
-	return g.close()
+	return g.Close()
 }
 
 // Usage returns what is on disk. Figures of commits, free space and event ids are not known.

@@ -1,11 +1,15 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 
 	"github.com/reporterd/reporterd/event"
 )
@@ -18,19 +22,25 @@ const (
 
 // journal keeps accepted events until they are cut. Its log's sequence numbers are Positions.
 type journal struct {
-	log      *segmentLog
+	log      *wal.Log
 	counters *counters
 	timing   *timing
 	admit    func(bytes int) error // nil when there is room
 	maxIDs   int
-	wake     chan struct{} // to the one tail: there is more
+	note     func([]event.Source) error // makes messages of streams durable that have no event of their own
+	wake     chan struct{}              // to the one tail: there is more
 
 	mu     sync.Mutex // guards the fields below
 	groups grouper
 	dedupe *dedupeSet        // nil: ids are not remembered
 	flight map[idHash]*group // ids in groups that are not durable yet
 	uncut  []uncutHash       // ids behind the last cut, in order
-	gaps   []gap             // events behind the last cut that are lost
+
+	sources      sourceSet               // messages of streams that were taken
+	sourceFlight map[event.Source]*group // those in groups that are not durable yet, by flightKey
+	uncutSources []uncutSource           // those behind the last cut, in order
+
+	gaps   []gap // events behind the last cut that are lost
 	closed error
 	failed error // of the last commit; nil when it was fine
 	size   int64 // bytes of events that are not cut
@@ -64,22 +74,19 @@ func (s *Spool) Append(ctx context.Context, events []event.Event) (duplicates in
 
 // tell marks the duplicates among the events that were encoded.
 func (e *encoding) tell(events []event.Event) {
-	next := 0
-	for _, m := range e.marked {
-		if next < len(e.fresh) && e.fresh[next].index == m.index {
-			next++
-			continue
+	for _, d := range e.drops {
+		for i := range d.count {
+			events[d.index+i].Duplicate = true
 		}
-		events[m.index].Duplicate = true
 	}
 }
 
 func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err error) {
-	if len(e.buf) > maxFrame/2 {
-		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), maxFrame/2))
+	if len(e.buf) > wal.MaxFrame/2 {
+		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), wal.MaxFrame/2))
 	}
 	if err := j.admit(len(e.buf)); err != nil {
-		return 0, refused(isNoSpace(err), err)
+		return 0, refused(wal.IsNoSpace(err), err)
 	}
 	own, leads, waits, duplicates, err := j.place(e)
 	if err != nil {
@@ -88,12 +95,18 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 	if leads {
 		j.commit(own)
 	}
+	sources := e.unknownSources(own)
 	if own != nil {
 		waits = append(waits[:0], own) // it needs the others, and is done behind them
 	}
 	for _, g := range waits {
 		if err := g.wait(ctx); err != nil {
 			return 0, err
+		}
+	}
+	if len(sources) > 0 {
+		if err := j.note(sources); err != nil {
+			return 0, refused(false, err)
 		}
 	}
 	if duplicates > 0 {
@@ -134,18 +147,18 @@ func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, du
 	if j.closed != nil {
 		return nil, false, nil, 0, refused(false, j.closed)
 	}
-	if len(e.marked) == 0 {
+	if len(e.marked)+len(e.runs) == 0 {
 		own, leads = j.groups.join(len(e.buf))
 		own.buf, own.count = append(own.buf, e.buf...), own.count+uint32(e.count)
 		own.latest = max(own.latest, e.latest)
 		return own, leads, nil, 0, nil
 	}
-	now := time.Now().Unix()
-	if j.dedupe.forget(now); j.dedupe.size()+len(j.flight)+len(e.marked) > j.maxIDs {
-		return nil, false, nil, 0, refused(true, fmt.Errorf("spool: %d event ids remembered: no memory for more until some expire", j.dedupe.size()+len(j.flight)))
+	if err := j.admitIDs(len(e.marked)); err != nil {
+		return nil, false, nil, 0, err
 	}
-	fresh, waits := j.sift(e, now)
-	if duplicates = len(e.marked) - len(fresh); duplicates == e.count {
+	waits = j.sift(e, j.siftSources(e))
+	if duplicates = e.dropped(); duplicates == e.count {
+		j.unclaim(e)
 		return nil, false, waits, duplicates, nil
 	}
 	own, leads = j.groups.join(len(e.buf))
@@ -154,67 +167,137 @@ func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, du
 			own.needs = append(own.needs, g)
 		}
 	}
-	j.fill(own, e, fresh)
+	j.fill(own, e)
 	return own, leads, waits, duplicates, nil
 }
 
 // placing stands for the group of the request that is being placed.
 var placing = new(group)
 
-// sift returns the events with an id that nobody has kept or is keeping, and the groups in flight that
-// hold the others. An id is looked up and placing under one lock, and known only with its event (I8).
-func (j *journal) sift(e *encoding, now int64) (fresh []hashedEvent, waits []*group) {
-	fresh = e.fresh[:0]
-	for _, m := range e.marked {
-		switch g := j.flight[m.mark]; {
-		case g == placing: // earlier in this request
-		case g != nil:
-			if len(waits) == 0 || waits[len(waits)-1] != g {
-				waits = append(waits, g)
-			}
-		case !j.dedupe.has(m.mark, now):
-			j.flight[m.mark] = placing // fill puts the group here before the lock is given back
-			fresh = append(fresh, m)
-		}
+// admitIDs returns an error when there is no memory for so many ids.
+func (j *journal) admitIDs(n int) error {
+	if n == 0 {
+		return nil
 	}
-	e.fresh = fresh
-	return fresh, waits
+	if j.dedupe.forget(time.Now().Unix()); j.dedupe.size()+len(j.flight)+n > j.maxIDs {
+		return refused(true, fmt.Errorf("spool: %d event ids remembered: no memory for more until some expire", j.dedupe.size()+len(j.flight)))
+	}
+	return nil
 }
 
-// fill copies all but the duplicates into a group and claims the ids.
-func (j *journal) fill(own *group, e *encoding, fresh []hashedEvent) {
-	from, next, skipped := 0, 0, 0
+// sift finds the events whose id was kept before or is being kept by a group in flight, which it adds to waits. It claims the
+// other ids, in e.fresh. An id is looked up and claimed under one lock, and known only with its event (I8).
+func (j *journal) sift(e *encoding, waits []*group) []*group {
+	now, whole := time.Now().Unix(), len(e.drops)
+	next := 0 // of the messages that are dropped as a whole
 	for _, m := range e.marked {
-		if next < len(fresh) && fresh[next].index == m.index {
-			own.ids = append(own.ids, idMark{mark: m.mark, event: own.count + uint32(m.index-skipped)})
-			j.flight[m.mark] = own
+		for next < whole && e.drops[next].index+e.drops[next].count <= m.index {
 			next++
+		}
+		if next < whole && e.drops[next].index <= m.index {
 			continue
 		}
-		own.buf = append(own.buf, e.buf[from:m.start]...)
-		from = m.end
-		skipped++
+		g := j.flight[m.mark]
+		if g == nil && !j.dedupe.has(m.mark, now) {
+			j.flight[m.mark] = placing // fill puts the group here before the lock is given back
+			e.fresh = append(e.fresh, m)
+			continue
+		}
+		if g != nil && g != placing && (len(waits) == 0 || waits[len(waits)-1] != g) {
+			waits = append(waits, g)
+		}
+		e.drops = append(e.drops, drop{m.index, 1, m.start, m.end})
+	}
+	if whole > 0 && whole < len(e.drops) {
+		slices.SortFunc(e.drops, func(a, b drop) int { return cmp.Compare(a.index, b.index) })
+	}
+	return waits
+}
+
+// dropped is how many events are duplicates.
+func (e *encoding) dropped() (n int) {
+	for _, d := range e.drops {
+		n += d.count
+	}
+	return n
+}
+
+// unknownSources returns the messages that were not taken before, where no event is left to write beside them.
+func (e *encoding) unknownSources(own *group) (sources []event.Source) {
+	for i := range e.runs {
+		if own == nil && !e.runs[i].duplicate {
+			sources = append(sources, e.runs[i].source)
+		}
+	}
+	return sources
+}
+
+// unclaim gives up the claims of messages of which every event is a duplicate by its id.
+func (j *journal) unclaim(e *encoding) {
+	for i := range e.runs {
+		if !e.runs[i].duplicate {
+			delete(j.sourceFlight, flightKey(e.runs[i].source))
+		}
+	}
+}
+
+// fill copies all but the duplicates into a group, with the claimed ids and messages.
+func (j *journal) fill(own *group, e *encoding) {
+	from := 0
+	for _, d := range e.drops {
+		own.buf = append(own.buf, e.buf[from:d.start]...)
+		from = d.end
 	}
 	own.buf = append(own.buf, e.buf[from:]...)
-	own.count += uint32(e.count - skipped)
+	drops := counter{drops: e.drops}
+	for _, m := range e.fresh {
+		own.ids = append(own.ids, idMark{mark: m.mark, event: own.count + uint32(m.index-drops.before(m.index))})
+		j.flight[m.mark] = own
+	}
+	drops = counter{drops: e.drops}
+	for i := range e.runs {
+		if r := &e.runs[i]; !r.duplicate {
+			own.sources = append(own.sources, groupSource{source: r.source, event: own.count + uint32(r.index-drops.before(r.index))})
+			j.sourceFlight[flightKey(r.source)] = own
+		}
+	}
+	own.count += uint32(e.count - e.dropped())
 	own.latest = max(own.latest, e.latest)
+}
+
+// counter counts dropped events, for indexes in ascending order.
+type counter struct {
+	drops   []drop
+	dropped int
+}
+
+// before is how many events with an index below i are dropped.
+func (c *counter) before(i int) int {
+	for len(c.drops) > 0 && c.drops[0].index < i {
+		c.dropped += c.drops[0].count
+		c.drops = c.drops[1:]
+	}
+	return c.dropped
 }
 
 // commit leads a group: it returns once the group is durable, or refused.
 func (j *journal) commit(led *group) {
 	j.groups.turn(led)
 	now := time.Now()
-	binary.LittleEndian.PutUint64(led.buf[frameHead:], uint64(now.UnixNano()))
-	binary.LittleEndian.PutUint64(led.buf[frameHead+8:], j.counters.snapshot().Duplicates)
+	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead:], uint64(now.UnixNano()))
+	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead+8:], j.counters.snapshot().Duplicates)
 	err := unmet(led)
 	disk := err == nil
 	if disk {
-		err = j.log.commit(led.buf, led.count, func(at place) { j.bookGroup(led, at, now.Unix()) })
+		err = j.log.Commit(led.buf, led.count, func(at wal.Place) { j.bookGroup(led, at, now.Unix()) })
 	}
 	j.timing.group(led.count, len(led.buf), time.Since(led.begun), err)
 	j.mu.Lock()
 	for _, id := range led.ids {
 		delete(j.flight, id.mark)
+	}
+	for _, s := range led.sources {
+		delete(j.sourceFlight, flightKey(s.source))
 	}
 	if disk {
 		j.failed = err
@@ -242,7 +325,7 @@ func unmet(led *group) error {
 }
 
 // settle books a group that is durable, before any reader sees it: I8.
-func (j *journal) bookGroup(led *group, at place, now int64) {
+func (j *journal) bookGroup(led *group, at wal.Place, now int64) {
 	j.counters.accepted(uint64(led.count))
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -250,7 +333,12 @@ func (j *journal) bookGroup(led *group, at place, now int64) {
 	j.latest = max(j.latest, led.latest)
 	for _, id := range led.ids {
 		j.dedupe.add(id.mark, now)
-		j.uncut = append(j.uncut, uncutHash{position: Position(at.first + uint64(id.event)), mark: id.mark})
+		j.uncut = append(j.uncut, uncutHash{position: Position(at.First + uint64(id.event)), mark: id.mark})
+	}
+	for _, s := range led.sources {
+		j.sources.add(s.source)
+		position := Position(at.First + uint64(min(s.event, led.count-1))) // a message without events of its own stands at the end
+		j.uncutSources = append(j.uncutSources, uncutSource{position: position, source: s.source})
 	}
 }
 
@@ -267,7 +355,7 @@ func (j *journal) close() error {
 	if newest != nil {
 		<-newest.done
 	}
-	if err := j.log.close(); err != nil {
+	if err := j.log.Close(); err != nil {
 		return fmt.Errorf("spool: close journal: %w", err)
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -28,7 +30,7 @@ const (
 type letters struct {
 	fs    disk.FS
 	root  string
-	quota *diskQuota
+	quota *wal.Quota
 	count atomic.Int64
 
 	rejected *rejectedQuota // of letters of messages that were never acknowledged

@@ -3,6 +3,8 @@ package spool
 import (
 	"context"
 	"fmt"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // Letters reads the dead letters of a directory, also while a daemon uses it. It takes no lock and changes
@@ -18,9 +20,9 @@ func OpenLetters(ctx context.Context, o InspectOptions) (*Letters, error) {
 		return nil, err
 	}
 	s, g := lookingAt(ctx, o, "batches")
-	defer func() { _ = g.close() }()
+	defer func() { _ = g.Close() }()
 	b, l := s.batches, s.letters
-	if err := b.log.open(0, s.quarantine, &Recovery{}, b.replay); err != nil {
+	if err := b.log.Open(0, &wal.Findings{}, b.replay); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

@@ -1,6 +1,10 @@
 package spool
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/reporterd/reporterd/spool/wal"
+)
 
 // Load reads a live batch, checked by its CRC. One that was read, twice, and is not what was written gives ErrDamaged;
 // see Lose. A *ReadError says nothing about the batch, however often it comes: try again later (I17).
@@ -31,8 +35,8 @@ func (b *batches) batch(e *entry) (*Batch, error) {
 	b.index.mu.Lock()
 	segment, offset, length := e.segment, e.offset, int64(e.length)
 	b.index.mu.Unlock()
-	for range readings {
-		body, err := b.log.record(segment, offset, length)
+	for range wal.Readings {
+		body, err := b.record(segment, offset, length)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -25,7 +27,7 @@ func lockDir(fs disk.FS, dir string) (locks []disk.Held, err error) {
 	name := filepath.Join(dir, "lock")
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, (&presence{held: locks}).close())
+			err = errors.Join(err, wal.NewPresence(locks).Close())
 		}
 	}()
 	for _, target := range []string{dir, name} {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -43,7 +45,7 @@ type manifest struct {
 }
 
 // note says how far a log goes, durably, and writes that down. It returns before it is synced.
-func (m *manifest) note(kind logKind, e logExtent) {
+func (m *manifest) note(kind wal.Kind, e wal.Extent) {
 	if m == nil {
 		return
 	}
@@ -53,7 +55,7 @@ func (m *manifest) note(kind logKind, e logExtent) {
 		return
 	}
 	m.state.logs[kind-1] = e
-	m.figures(kind == batchesLog)
+	m.figures(kind == wal.Batches)
 	m.write()
 }
 
@@ -179,7 +181,7 @@ func (m *manifest) overwrite() error {
 }
 
 // close writes the last state, which says that the end was in good order.
-func (m *manifest) close(logs [3]logExtent) error {
+func (m *manifest) close(logs [3]wal.Extent) error {
 	if m == nil {
 		return nil
 	}
@@ -324,27 +326,10 @@ func readFile(fs disk.FS, path string, most int) ([]byte, error) {
 	return data[:n], errors.Join(err, file.Close())
 }
 
-// extentNow says how far the log goes, as the manifest keeps it.
-func (l *segmentLog) extentNow() logExtent {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.extentOf(l.segments)
-}
-
-// extentOf describes segments. mu is held.
-func (l *segmentLog) extentOf(segments []*segment) logExtent {
-	e := logExtent{next: l.next, segments: uint32(len(segments))}
-	if n := len(segments); n > 0 {
-		first, last := segments[0], segments[n-1]
-		e.first, e.firstTry, e.last, e.lastTry, e.end = first.first, first.try, last.first, last.try, last.end
-	}
-	return e
-}
-
 // manifestState returns what the manifest says from now on.
 func (s *Spool) manifestState(generation uint64, id [16]byte, file disk.Identity) manifestState {
 	return manifestState{
-		generation: generation, identity: id, boot: bootOf(s.fs), file: file, at: time.Now().UnixNano(), holes: s.batches.log.holes(),
-		logs: [3]logExtent{s.journal.log.extentNow(), s.batches.log.extentNow(), s.ids.log.extentNow()},
+		generation: generation, identity: id, boot: bootOf(s.fs), file: file, at: time.Now().UnixNano(), holes: recentHoles(s.batches.log),
+		logs: [3]wal.Extent{s.journal.log.Extent(), s.batches.log.Extent(), s.ids.log.Extent()},
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -15,15 +17,6 @@ const (
 	manifestHoles = 8 // of the batch log's, the newest
 )
 
-// logExtent is how far one log goes.
-type logExtent struct {
-	first, last       uint64 // first sequence number of its oldest and newest segment
-	firstTry, lastTry uint32
-	segments          uint32
-	next              uint64 // the sequence number behind the last durable one
-	end               int64  // bytes of frames in the newest segment
-}
-
 // manifestState is what one file of the manifest says.
 type manifestState struct {
 	generation uint64
@@ -32,15 +25,12 @@ type manifestState struct {
 	file       disk.Identity // of the file identity, as it was found at the start
 	closed     bool          // by Close: nothing came after it
 	at         int64         // when the directory was opened, Unix nanoseconds
-	logs       [3]logExtent  // by logKind, less one
+	logs       [3]wal.Extent // by logKind, less one
 	committed  Position
 	requeues   uint64
 	counts     Counts
-	holes      []hole // records that are missing of the batch log, and that a start has dealt with
+	holes      []wal.Numbers // records that are missing of the batch log, and that a start has dealt with
 }
-
-// hole is a range of sequence numbers that are missing, first to last.
-type hole struct{ first, last uint64 }
 
 // numbers lists the fields of fixed size in their order on disk.
 func (s *manifestState) numbers() [20]*uint64 {
@@ -48,9 +38,9 @@ func (s *manifestState) numbers() [20]*uint64 {
 	return [20]*uint64{
 		&s.generation, &s.file.Inode, (*uint64)(&s.committed), &s.requeues,
 		&c.Accepted, &c.Duplicates, &c.Delivered, &c.Dead, &c.Pending, &c.Ambiguous, &c.Lost,
-		&s.logs[0].first, &s.logs[0].last, &s.logs[0].next,
-		&s.logs[1].first, &s.logs[1].last, &s.logs[1].next,
-		&s.logs[2].first, &s.logs[2].last, &s.logs[2].next,
+		&s.logs[0].First, &s.logs[0].Last, &s.logs[0].Next,
+		&s.logs[1].First, &s.logs[1].Last, &s.logs[1].Next,
+		&s.logs[2].First, &s.logs[2].Last, &s.logs[2].Next,
 	}
 }
 
@@ -68,13 +58,13 @@ func (s *manifestState) put(dst []byte) {
 	}
 	for i := range s.logs {
 		l := &s.logs[i]
-		b = binary.LittleEndian.AppendUint32(b, l.firstTry)
-		b = binary.LittleEndian.AppendUint32(b, l.lastTry)
-		b = binary.LittleEndian.AppendUint32(b, l.segments)
-		b = binary.LittleEndian.AppendUint64(b, uint64(l.end))
+		b = binary.LittleEndian.AppendUint32(b, l.FirstTry)
+		b = binary.LittleEndian.AppendUint32(b, l.LastTry)
+		b = binary.LittleEndian.AppendUint32(b, l.Segments)
+		b = binary.LittleEndian.AppendUint64(b, uint64(l.End))
 	}
 	for _, h := range s.holes {
-		b = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b, h.first), h.last)
+		b = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b, h.First), h.Last)
 	}
 	binary.LittleEndian.PutUint32(dst[manifestBytes-4:], crc32.Checksum(dst[:manifestBytes-4], castagnoli))
 }
@@ -97,11 +87,11 @@ func (s *manifestState) parse(src []byte) bool {
 	}
 	for i := range s.logs {
 		l := &s.logs[i]
-		l.firstTry, l.lastTry, l.segments = d.uint32(), d.uint32(), d.uint32()
-		l.end = int64(d.uint64())
+		l.FirstTry, l.LastTry, l.Segments = d.uint32(), d.uint32(), d.uint32()
+		l.End = int64(d.uint64())
 	}
 	for range holes {
-		s.holes = append(s.holes, hole{d.uint64(), d.uint64()})
+		s.holes = append(s.holes, wal.Numbers{First: d.uint64(), Last: d.uint64()})
 	}
 	return d.err == nil
 }

@@ -160,13 +160,16 @@ func (b *book) reconcileBatches(st *state) {
 		if int(info.Events) != s.events() || info.Transactions != len(s.entries) || info.Lane != s.batch.Lane {
 			b.violate("the index says of batch %v: %+v", id, info)
 		}
+		if info.Attempts == s.tries && info.Attempts == s.attempts && info.Receipt != s.receipt {
+			b.violate("batch %v has the receipt %q, not %q", id, info.Receipt, s.receipt)
+		}
 		if info.Attempts < s.attempts || info.Attempts > s.tries {
 			b.violate("batch %v: %d attempts, of %d recorded and %d tried", id, info.Attempts, s.attempts, s.tries)
 		}
 		if info.Ambiguous < s.ambiguous || info.Ambiguous > max(s.doubts, info.Attempts) {
 			b.violate("batch %v: %d ambiguous, of %d recorded and %d tried", id, info.Ambiguous, s.ambiguous, s.doubts)
 		}
-		s.attempts, s.tries = info.Attempts, info.Attempts
+		s.attempts, s.tries, s.receipt = info.Attempts, info.Attempts, info.Receipt
 		s.ambiguous, s.doubts = info.Ambiguous, info.Ambiguous
 	}
 	for id := range st.infos {

@@ -11,6 +11,7 @@ import (
 type sealed struct {
 	batch     spool.Batch
 	entries   [][]*entry // by transaction
+	receipt   string     // of the last attempt that was recorded for certain, or of one before
 	attempts  int        // recorded for certain
 	tries     int        // calls of Attempt, successful or not
 	ambiguous int        // recorded for certain

@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -51,11 +52,18 @@ func (q *sender) report(s *spool.Spool, id spool.BatchID) {
 		return
 	}
 	known.tries++
-	if err := s.Attempt(id, time.Now()); err != nil {
+	attempt := func() error { return s.Attempt(id, time.Now()) }
+	receipt := known.receipt
+	if q.rng.IntN(2) == 0 {
+		receipt = fmt.Sprintf("%s %d", id, known.tries)
+		attempt = func() error { return s.AttemptWithReceipt(id, time.Now(), []byte(receipt)) }
+	}
+	if err := attempt(); err != nil {
 		q.complain("Attempt", err)
 		return
 	}
 	known.attempts++
+	known.receipt = receipt
 	switch q.rng.IntN(6) {
 	case 0:
 		return // the answer never came, or the process dies first
@@ -68,7 +76,11 @@ func (q *sender) report(s *spool.Spool, id spool.BatchID) {
 		known.ambiguous++
 		return
 	case 2:
-		if err := s.Answered(id); err != nil {
+		end := s.Answered
+		if receipt != "" && q.rng.IntN(2) == 0 {
+			end = s.Sent
+		}
+		if err := end(id); err != nil {
 			q.complain("Answered", err)
 		}
 		return

@@ -87,6 +87,7 @@ func (m *mutant) run(t *testing.T) (output string, err error) {
 		if mutated == "" {
 			mutated = filepath.Join(dir, c.file)
 			replace[original] = mutated
+			require.NoError(t, os.MkdirAll(filepath.Dir(mutated), 0o700))
 		} else {
 			original = mutated
 		}

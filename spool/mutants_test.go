@@ -13,36 +13,36 @@ type mutant struct {
 // mutants are the mistakes that a log loses data by.
 var mutants = []mutant{
 	{"acknowledge before sync", false, []change{{
-		"log.go", "if err := l.syncFile(l.file); err != nil { // I1",
+		"wal/log.go", "if err := l.syncFile(l.file); err != nil { // I1",
 		"file := l.file\n\tgo func() { _ = l.syncFile(file) }()\n\tif err := error(nil); err != nil {",
 	}}},
 	{"no sync at all", false, []change{{
-		"log.go", "if err := l.syncFile(l.file); err != nil { // I1", "if err := error(nil); err != nil {",
+		"wal/log.go", "if err := l.syncFile(l.file); err != nil { // I1", "if err := error(nil); err != nil {",
 	}}},
 	{"believe the second sync", false, []change{{
-		"log.go", "if err := l.syncFile(l.file); err != nil { // I1",
+		"wal/log.go", "if err := l.syncFile(l.file); err != nil { // I1",
 		"if err := l.syncFile(l.file); err != nil && l.syncFile(l.file) != nil {",
 	}}},
 	{"no sync of the directory", false, []change{{
-		"log.go", "	return l.fs.SyncDir(filepath.Join(l.root, l.dir))\n", "	return nil\n",
+		"wal/log.go", "	return l.FS.SyncDir(filepath.Join(l.Root, l.Dir))\n", "	return nil\n",
 	}}},
 	{"no sync of the directories above", false, []change{{
 		"recovery.go", "	return s.syncAncestors()\n", "	return nil\n",
 	}}},
 	{"expose before commit", false, []change{{
-		"log.go", "if err := l.syncFile(l.file); err != nil { // I1",
-		"l.mu.Lock()\n\ts.end, s.next = l.off+int64(len(buf)), at.first+uint64(count)\n\tl.mu.Unlock()\n" +
+		"wal/log.go", "if err := l.syncFile(l.file); err != nil { // I1",
+		"l.mu.Lock()\n\ts.end, s.next = l.off+int64(len(buf)), at.First+uint64(count)\n\tl.mu.Unlock()\n" +
 			"\tif err := l.syncFile(l.file); err != nil {",
 	}}},
 	{"reuse sequence numbers after a restart", false, []change{{
-		"replay.go", "		l.next = max(l.next, s.next)\n", "		_ = s.next\n",
+		"wal/replay.go", "		l.next = max(l.next, s.next)\n", "		_ = s.next\n",
 	}}},
 	{"forget where the last cut was", false, []change{{
-		"segments.go", "	for _, s := range l.segments[min(1, len(l.segments)):] {\n		if s.next > s.first {\n",
+		"wal/segments.go", "	for _, s := range l.segments[min(1, len(l.segments)):] {\n		if s.next > s.First {\n",
 		"	for _, s := range l.segments[min(1, len(l.segments)):] {\n		if s != nil {\n",
 	}}},
 	{"do not check a frame", true, []change{{
-		"frame.go", "{ return crc32.Checksum(payload, castagnoli) == f.sum }", "{ return true }",
+		"wal/frame.go", "{ return crc32.Checksum(payload, checksums) == f.sum }", "{ return true }",
 	}}},
 	{"do not check a record", true, []change{{
 		"record.go", "if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(data[4:]) {", "if false {",
@@ -55,22 +55,22 @@ var mutants = []mutant{
 		"index.go", "	x.staged = append(x.staged, r.entry)\n", "	x.add(r.entry, nil)\n",
 	}}},
 	{"know an id before its event is durable", false, []change{{
-		"journal.go", "			j.flight[m.mark] = own\n", "			j.known.add(m.mark, time.Now().Unix())\n",
+		"journal.go", "		j.flight[m.mark] = own\n", "		j.dedupe.add(m.mark, time.Now().Unix())\n",
 	}}},
 	{"do not carry ids over a cut", false, []change{{
 		"cut.go", "if err := c.spool.ids.carry(c.upTo); err != nil {", "if err := error(nil); err != nil {",
 	}}},
 	{"drop the acknowledged tail", false, []change{{
-		"replay.go", "	if err == nil && f.first == r.next {\n",
-		"	if err == nil && f.first == r.next {\n" +
-			"		if _, _, end := r.scan.read(r.off + f.size()); end != nil && r.limit == math.MaxUint64 && f.kind == frameData {\n" +
+		"wal/replay.go", "	if err == nil && f.First == r.next {\n",
+		"	if err == nil && f.First == r.next {\n" +
+			"		if _, _, end := r.scan.read(r.off + f.Size()); end != nil && r.limit == NoLimit && f.kind == FrameData {\n" +
 			"			return false, nil\n		}\n		f, payload, err = r.scan.read(r.off)\n",
 	}}},
 	{"believe what was superseded", false, []change{{
-		"replay.go", "			limit = l.segments[i+1].first\n", "			limit = math.MaxUint64\n",
+		"wal/replay.go", "			limit = l.segments[i+1].First\n", "			limit = NoLimit\n",
 	}}},
 	{"trust the page cache of a killed process", false, []change{{
-		"replay.go", "	err = r.log.syncFile(file)\n", "",
+		"wal/replay.go", "	err = r.log.syncFile(file)\n", "",
 	}}},
 	{"do not wait for an attempt's record", false, []change{{
 		"batches.go", "	return s.batches.note(&record{kind: recordAttempt, id: id, at: at.UnixNano()})\n",
@@ -94,20 +94,20 @@ var mutants = []mutant{
 		"requeued.go", "	x.requeues = max(x.requeues, uint64(r.entry.id.Position))\n", "",
 	}}},
 	{"take a failed read for a torn end", false, []change{{
-		"reader.go", "	return r.log.trouble(r.segment, r.scan.failed, err)\n", "	return errNoFrame\n",
+		"wal/reader.go", "	return r.log.trouble(r.Segment, r.scan.failed, err)\n", "	return errNoFrame\n",
 	}}},
 	{"go on behind a segment not read", false, []change{{
-		"replay.go", "		if err := r.run(); err != nil {\n", "		if r.run() != nil {\n			continue\n		}\n		if err := error(nil); err != nil {\n",
+		"wal/replay.go", "		if err := r.run(); err != nil {\n", "		if r.run() != nil {\n			continue\n		}\n		if err := error(nil); err != nil {\n",
 	}}},
 	{"give up what failed three times", false, []change{{
 		"load.go", "		if err != nil {\n			return nil, err\n",
-		"		if err != nil {\n			if b.log.health.errors.Load() >= 3 {\n				return nil, ErrDamaged\n			}\n			return nil, err\n",
+		"		if err != nil {\n			if b.log.ReadErrors() >= 3 {\n				return nil, ErrDamaged\n			}\n			return nil, err\n",
 	}}},
 	{"believe the first reading of damage", true, []change{{
-		"reader.go", "const readings = 2\n", "const readings = 1\n",
+		"wal/reader.go", "const Readings = 2\n", "const Readings = 1\n",
 	}}},
 	{"pass over damage that is not set aside", true, []change{{
-		"quarantine.go", "		return fmt.Errorf(\"%d damaged bytes", "		_ = fmt.Errorf(\"%d damaged bytes",
+		"wal/quarantine.go", "		return fmt.Errorf(\"%d damaged bytes", "		_ = fmt.Errorf(\"%d damaged bytes",
 	}}},
 	{"requeue without the figures", false, []change{{
 		"requeued.go", "	x.counters.requeued(r.entry.events)\n", "",

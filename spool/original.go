@@ -63,12 +63,12 @@ func (s *Spool) Bury(origin, serviceID string, o Original, payload []byte, why R
 // admitOriginal returns nil when there is room for the letter of a message. A letter of a rejected one takes none of
 // the quota, and has to leave the watermark of the disk.
 func (s *Spool) admitOriginal(o Original) error {
-	need, reserve := 2*int64(len(o.Payload))+4096, s.batches.log.segmentBytes
+	need, reserve := 2*int64(len(o.Payload))+4096, s.batches.log.SegmentBytes
 	if !o.Rejected {
-		return s.quota.admit(need, reserve)
+		return s.quota.Admit(need, reserve)
 	}
-	if left := s.quota.diskLeft(); left < need+reserve {
-		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d", left, s.quota.minFree)
+	if left := s.quota.DiskLeft(); left < need+reserve {
+		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d", left, s.quota.MinFree)
 	}
 	return s.letters.rejected.admit(need)
 }

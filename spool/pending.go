@@ -9,6 +9,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 )
 
@@ -20,13 +22,13 @@ type Pending struct {
 
 	spool      *Spool
 	next, last Position // of the journal: still to be read
-	follow     follower
+	follow     wal.Follower
 	group      Group
 }
 
 // Pending looks at what is pending now. It waits for nothing. Close it.
 func (s *Spool) Pending() *Pending {
-	p := &Pending{spool: s, follow: follower{follows: s.journal.log, quarantine: s.quarantine}}
+	p := &Pending{spool: s, follow: wal.NewFollower(s.journal.log)}
 	s.journal.retain(p, s.Committed()+1) // first: what a later cut releases stays
 	for tries := 0; ; tries++ {
 		cut := s.Committed()
@@ -61,7 +63,7 @@ func (p *Pending) Next(ctx context.Context) (*Group, error) {
 
 // Close lets the journal go, and releases the file that is open.
 func (p *Pending) Close() error {
-	err := p.follow.close()
+	err := p.follow.Close()
 	p.spool.journal.retain(p, 0)
 	upTo := p.spool.Committed()
 	return errors.Join(err, p.spool.journal.drop(upTo))
@@ -69,30 +71,30 @@ func (p *Pending) Close() error {
 
 // step takes one step of the reader.
 func (p *Pending) step() (found bool, err error) {
-	what, err := p.follow.step(uint64(p.next))
+	what, err := p.follow.Step(uint64(p.next))
 	switch {
 	case err != nil:
 		return false, err
-	case what == atEnd: // the disk lost the rest
+	case what == wal.AtEnd: // the disk lost the rest
 		p.next = p.last + 1
-	case what == atFrame:
-		return p.take(p.follow.frame, p.follow.payload), nil
-	case p.follow.upTo > 0: // released, or damaged: the reader that cuts the journal books what is lost
-		p.next = max(p.next, Position(p.follow.upTo))
+	case what == wal.AtFrame:
+		return p.take(p.follow.Frame, p.follow.Payload), nil
+	case p.follow.UpTo > 0: // released, or damaged: the reader that cuts the journal books what is lost
+		p.next = max(p.next, Position(p.follow.UpTo))
 	}
 	return false, nil
 }
 
 // take makes the group of a frame, if it holds events that are still to be read.
-func (p *Pending) take(f frame, payload []byte) bool {
-	if f.next() <= uint64(p.next) || len(payload) < groupPrefix {
+func (p *Pending) take(f wal.Frame, payload []byte) bool {
+	if f.Next() <= uint64(p.next) || len(payload) < groupPrefix {
 		return false
 	}
-	first := max(p.next, Position(f.first))
+	first := max(p.next, Position(f.First))
 	p.group = Group{
-		First: first, Last: Position(f.next() - 1), Count: int(f.next() - uint64(first)),
+		First: first, Last: Position(f.Next() - 1), Count: int(f.Next() - uint64(first)),
 		Accepted: time.Unix(0, int64(binary.LittleEndian.Uint64(payload))),
-		payload:  payload[groupPrefix:], skip: int(uint64(first) - f.first),
+		payload:  payload[groupPrefix:], skip: int(uint64(first) - f.First),
 		spool: p.spool, scratch: event.Event{Transaction: p.group.scratch.Transaction},
 	}
 	p.next = p.group.Last + 1
@@ -122,5 +124,5 @@ func (j *journal) drop(upTo Position) error {
 		keep = min(keep, uint64(from))
 	}
 	j.mu.Unlock()
-	return j.log.dropWhile(func(oldest *segment) bool { return oldest.next <= min(uint64(upTo)+1, keep) })
+	return j.log.DropWhile(func(_ *wal.Segment, reach, _ uint64) bool { return reach <= min(uint64(upTo)+1, keep) })
 }

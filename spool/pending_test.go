@@ -75,7 +75,7 @@ func TestPendingIsReadBesideEverythingElse(t *testing.T) {
 			cut()
 		}
 		require.NoError(t, p.Close())
-		n, _ := s.journal.log.files()
+		n, _ := s.journal.log.Files()
 		assert.LessOrEqual(t, n, 1, "what was kept for the reader is released")
 		assert.Zero(t, s.Counts().Lost)
 		require.NoError(t, s.Close())

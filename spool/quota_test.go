@@ -74,7 +74,7 @@ func TestFullSpoolRefusesAndDrains(t *testing.T) {
 			assert.Error(t, s.Ready())
 			u := s.Usage()
 			assert.LessOrEqual(t, u.Bytes, int64(size))
-			assert.Less(t, u.FreeBytes, s.journal.log.segmentBytes+readyBytes, "what is kept for draining is not free")
+			assert.Less(t, u.FreeBytes, s.journal.log.SegmentBytes+readyBytes, "what is kept for draining is not free")
 			s, _ = reopen(t, s, o)
 			assert.Error(t, s.Ready(), "a restart makes no room")
 			drain(t, s)
@@ -93,7 +93,7 @@ func TestDiskFilledByOthers(t *testing.T) {
 	s, _ := open(t, Options{Dir: "data", FS: d})
 	appendAll(t, s, someEvents(1000))
 	d.SetCapacity(100 << 10)
-	s.quota.asked = time.Time{} // as if some time had passed
+	s.quota.AskAgain() // as if some time had passed
 	_, err := s.Append(context.Background(), someEvents(100))
 	require.Error(t, err)
 	for range 20 {
@@ -105,7 +105,7 @@ func TestDiskFilledByOthers(t *testing.T) {
 		}
 	}
 	d.SetCapacity(4 << 20)
-	s.quota.asked = time.Time{}
+	s.quota.AskAgain()
 	drain(t, s)
 	assert.Equal(t, Counts{Accepted: 1000, Delivered: 1000}, checkLaw(t, s, 0))
 	appendAll(t, s, someEvents(1))
@@ -126,6 +126,6 @@ func TestDiskFilledByOthersToTheLastByte(t *testing.T) {
 	deliver(t, s)
 	assert.Equal(t, Counts{Accepted: 1000, Delivered: 1000}, checkLaw(t, s, 0))
 	d.SetCapacity(64 << 20)
-	s.quota.asked = time.Time{} // as if some time had passed
+	s.quota.AskAgain() // as if some time had passed
 	assert.Equal(t, 1000, appendAll(t, s, identified(ids...)), "the ids were kept")
 }

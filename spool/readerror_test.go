@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/stretchr/testify/assert"
@@ -52,7 +54,7 @@ func TestRunningReadersWaitForTheDisk(t *testing.T) {
 			for range 20 {
 				_, err := s.Load(id)
 				require.ErrorIs(t, err, trouble.err)
-				require.NotErrorIs(t, err, ErrDamaged)
+				require.NotErrorIs(t, err, wal.ErrDamaged)
 				_, err = tail.step()
 				require.ErrorIs(t, err, trouble.err)
 				_, err = accounts.step()
@@ -169,17 +171,17 @@ func TestDamageThatCannotBeSetAsideStops(t *testing.T) {
 	o := Options{Dir: "data", FS: f}
 	s, id := oneBatch(t, o, 10)
 	appendAll(t, s, someEvents(10))
-	end := s.journal.log.segments[0].end
+	end := s.journal.log.Extent().End
 	appendAll(t, s, someEvents(10))
 	e := s.batches.index.live[id]
-	segment, offset := "data/batches/"+e.segment.name(), e.offset
+	segment, offset := "data/batches/"+e.segment.Name(), e.offset
 	require.True(t, d.Flip(segment, offset+60, 0))
 	_, err := s.Load(id)
-	require.ErrorIs(t, err, ErrDamaged)
-	f.fail("create", quarantineDir, syscall.ENOSPC)
+	require.ErrorIs(t, err, wal.ErrDamaged)
+	f.fail("create", wal.QuarantineDir, syscall.ENOSPC)
 	require.ErrorIs(t, s.Lose(id), syscall.ENOSPC)
 	assert.Zero(t, s.Counts().Lost)
-	require.True(t, d.Flip("data/journal/"+s.journal.log.segments[0].name(), end-5, 0))
+	require.True(t, d.Flip("data/journal/"+s.journal.log.All()[0].Name(), end-5, 0))
 	tail := s.Tail()
 	_, err = tail.step()
 	require.ErrorIs(t, err, syscall.ENOSPC)
@@ -233,7 +235,7 @@ func TestDirectoryMovedAwayForAWhile(t *testing.T) {
 				for _, id := range ids {
 					_, err := s.Load(id)
 					require.ErrorIs(t, err, os.ErrNotExist)
-					require.NotErrorIs(t, err, ErrDamaged)
+					require.NotErrorIs(t, err, wal.ErrDamaged)
 				}
 				s.tidy()
 			}

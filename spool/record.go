@@ -3,6 +3,9 @@ package spool
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"strings"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // recordHead is the length and CRC32C of what follows, 4 bytes each; the kind is the first byte of that.
@@ -25,6 +28,7 @@ const (
 	recordNote      recordKind = 11 // how many doubts are left about a batch, and when it was last attempted
 	recordRequeued  recordKind = 12 // a dead letter, live again as a batch
 	recordRequeues  recordKind = 13 // last in every frame since the first of those: how many there were
+	recordReceipt   recordKind = 15 // the receipt that a batch's report carries, and whether the backend took that report
 	recordAccount   recordKind = 14 // what a record about a batch does not say of its transactions; right before it, in the same frame
 )
 
@@ -34,7 +38,7 @@ const totalsBytes = recordHead + 1 + 7*8
 // record is one record of the batch log. Which fields are set depends on kind.
 type record struct {
 	kind recordKind
-	id   BatchID // attempt, ambiguous, answered, resolved, lost, note, account
+	id   BatchID // attempt, ambiguous, answered, resolved, lost, note, account, receipt
 
 	committed Position // totals
 	counts    Counts   // totals: without Pending; Accepted is a lower bound
@@ -52,6 +56,8 @@ type record struct {
 	letters    uint64   // resolved, dead letter files
 	entry      *entry   // batch, moved, requeued
 	letter     string   // requeued: the dead letter's id
+	receipt    string   // receipt; empty: none any more
+	sent       bool     // receipt
 	number     uint64   // requeues
 	children   []*entry // resolved
 }
@@ -116,6 +122,8 @@ func (r *record) append(dst []byte) []byte {
 		dst = binary.AppendVarint(appendID(dst, r.id), r.at)
 	case recordRequeues:
 		dst = binary.AppendUvarint(dst, r.number)
+	case recordReceipt:
+		dst = appendString(append(appendID(dst, r.id), bit(r.sent)), r.receipt)
 	case recordNote:
 		dst = binary.AppendVarint(binary.AppendUvarint(appendID(dst, r.id), uint64(r.unresolved)), r.at)
 	default:
@@ -145,6 +153,8 @@ func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 		r.events, r.nothing = d.uvarint(), d.uvarint()
 	case recordAttempt:
 		r.id, r.at = d.id(), d.varint()
+	case recordReceipt:
+		r.id, r.sent, r.receipt = d.id(), d.byte() == 1, strings.Clone(d.view())
 	case recordNote:
 		r.id, r.unresolved, r.at = d.id(), uint32(d.uvarint()), d.varint()
 	case recordAmbiguous, recordAnswered, recordLost, recordAccount:
@@ -176,4 +186,12 @@ func (x *index) parseResolved(d *decoder, r *record, body []byte, offset int) {
 			d.fail()
 		}
 	}
+}
+
+// record reads a record of the batch log, without its head, in memory of its own. One that does not hold gives ErrDamaged.
+func (b *batches) record(s *wal.Segment, offset, length int64) ([]byte, error) {
+	return b.log.ReadChecked(s, offset, length, func(data []byte) []byte {
+		body, _ := cutRecord(data)
+		return body
+	})
 }

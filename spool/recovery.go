@@ -10,39 +10,30 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // Recovery is what Open found.
 type Recovery struct {
-	Counts     Counts
-	Committed  Position
-	Batches    int       // live
-	Torn       []Range   // ends that were never acknowledged, passed over
-	Short      []Range   // what is missing of files that were made longer: what was in it is unknown
-	Damaged    []Range   // set aside in quarantine/
-	Refused    []string  // files of another format, set aside, one line each
-	Unanswered int       // batches with an attempt whose outcome nobody saw
-	Unknown    uint64    // events in them, counted as ambiguous
-	Lost       uint64    // events found lost by this recovery, also when an earlier one said so of the same damage
-	Undone     uint64    // events that had been counted delivered or dead, and are pending again
-	Missing    []Missing // what was durable and is gone, as the manifest and the numbers tell
-	Exact      bool      // the manifest was current: Lost is all that was lost; otherwise it may be more
-	Rebuilt    bool      // the manifest or one of its two files was missing or damaged
-	Copied     bool      // the directory is a copy of the one that was used before
-	Restored   bool      // the operator said that it was restored
-	Held       uint64    // events that are kept until an operator decides, because of this recovery
-	Identity   string    // of the directory, in hexadecimal; empty: the disk keeps none
-	Took       time.Duration
-}
-
-// Range is a part of a file.
-type Range struct {
-	File   string // relative to the data directory
-	Offset int64
-	Bytes  int64
-	Events uint64 // where what is left of the frame says so: events of the journal, records of the others
+	Counts       Counts
+	Committed    Position
+	Batches      int       // live
+	wal.Findings           // what is wrong with files
+	Unanswered   int       // batches with an attempt whose outcome nobody saw
+	Unknown      uint64    // events in them, counted as ambiguous
+	Lost         uint64    // events found lost by this recovery, also when an earlier one said so of the same damage
+	Undone       uint64    // events that had been counted delivered or dead, and are pending again
+	Missing      []Missing // what was durable and is gone, as the manifest and the numbers tell
+	Exact        bool      // the manifest was current: Lost is all that was lost; otherwise it may be more
+	Rebuilt      bool      // the manifest or one of its two files was missing or damaged
+	Copied       bool      // the directory is a copy of the one that was used before
+	Restored     bool      // the operator said that it was restored
+	Held         uint64    // events that are kept until an operator decides, because of this recovery
+	Identity     string    // of the directory, in hexadecimal; empty: the disk keeps none
+	Took         time.Duration
 }
 
 // Lines returns what an operator should read, one fact a line; the first is a summary.
@@ -52,7 +43,7 @@ func (r *Recovery) Lines() []string {
 		"recovered in %s: %d events accepted, %d delivered, %d dead, %d pending in %d batches and the journal, %d lost",
 		r.Took.Round(time.Microsecond), c.Accepted, c.Delivered, c.Dead, c.Pending, r.Batches, c.Lost)}
 	for _, t := range r.Torn {
-		if slices.ContainsFunc(r.Short, func(m Range) bool { return m.File == t.File }) {
+		if slices.ContainsFunc(r.Short, func(m wal.Range) bool { return m.File == t.File }) {
 			continue // what follows says more
 		}
 		lines = append(lines, fmt.Sprintf("%s: torn end at offset %d cut: never acknowledged", t.File, t.Offset))
@@ -61,7 +52,7 @@ func (r *Recovery) Lines() []string {
 		lines = append(lines, fmt.Sprintf("%s: ends at offset %d, %d bytes short: unless the disk failed before, somebody shortened it, and acknowledged events may be gone", m.File, m.Offset, m.Bytes))
 	}
 	for _, d := range r.Damaged {
-		lines = append(lines, fmt.Sprintf("%s: %d bytes damaged at offset %d, kept in %s/", d.File, d.Bytes, d.Offset, quarantineDir))
+		lines = append(lines, fmt.Sprintf("%s: %d bytes damaged at offset %d, kept in %s/", d.File, d.Bytes, d.Offset, wal.QuarantineDir))
 	}
 	lines = append(lines, r.Refused...)
 	for _, m := range r.Missing {
@@ -116,7 +107,7 @@ func (s *Spool) recover() (*Recovery, *manifestFacts, error) {
 
 // readLogs reads the logs one after the other, and compares each with what the manifest remembers.
 func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
-	for _, dir := range []string{"journal", "batches", "ids", lettersDir, quarantineDir} {
+	for _, dir := range []string{"journal", "batches", "ids", lettersDir, wal.QuarantineDir} {
 		if err := makeDir(s.fs, filepath.Join(s.dir, dir)); err != nil {
 			return err
 		}
@@ -124,10 +115,10 @@ func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
 	if err := s.syncNames(); err != nil {
 		return fmt.Errorf("spool: data directory: %w", err)
 	}
-	if err := errors.Join(s.quarantine.measure(), s.letters.measure()); err != nil {
+	if err := errors.Join(s.quarantine.Measure(), s.letters.measure()); err != nil {
 		return fmt.Errorf("spool: data directory: %w", err)
 	}
-	if err := s.batches.log.open(0, s.quarantine, found, s.batches.replay); err != nil {
+	if err := s.batches.log.Open(0, &found.Findings, s.batches.replay); err != nil {
 		return err
 	}
 	if err := s.compareBatches(known, found); err != nil {
@@ -141,7 +132,7 @@ func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
 	for _, letter := range s.batches.index.requeuedLetters() {
 		s.letters.locked[letter] = true // until removeRequeued has removed it
 	}
-	if err := s.ids.log.open(0, s.quarantine, found, s.ids.visit); err != nil {
+	if err := s.ids.log.Open(0, &found.Findings, s.ids.visit); err != nil {
 		return err
 	}
 	if err := s.replayJournal(found); err != nil {
@@ -155,8 +146,8 @@ func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
 
 // repair changes the directory to what was found in it. Everything was read before (I17).
 func (s *Spool) repair(found *Recovery, withdrawn []disk.Entry) error {
-	for _, log := range [...]*segmentLog{s.batches.log, s.ids.log, s.journal.log} {
-		if err := log.repair(); err != nil {
+	for _, log := range [...]*wal.Log{s.batches.log, s.ids.log, s.journal.log} {
+		if err := log.Repair(); err != nil {
 			return err
 		}
 	}
@@ -208,7 +199,7 @@ func (s *Spool) syncAncestors() error {
 }
 
 // replay applies the records of a frame. Of one that is damaged, those whose own checksum holds.
-func (b *batches) replay(s *segment, _ frame, offset int64, payload []byte, _ bool) {
+func (b *batches) replay(s *wal.Segment, _ wal.Frame, offset int64, payload []byte, _ bool) {
 	for rest := payload; len(rest) > 0; {
 		at := len(payload) - len(rest)
 		var body []byte
@@ -217,7 +208,7 @@ func (b *batches) replay(s *segment, _ frame, offset int64, payload []byte, _ bo
 			continue
 		}
 		if r, err := b.index.parseRecord(body, at); err == nil {
-			b.index.apply(r, s, offset+frameHead)
+			b.index.apply(r, s, offset+wal.FrameHead)
 		}
 	}
 }
@@ -246,7 +237,7 @@ func (x *index) descendsLocked(id BatchID) bool {
 	return false
 }
 
-func (i *ids) visit(s *segment, _ frame, _ int64, payload []byte, whole bool) {
+func (i *ids) visit(s *wal.Segment, _ wal.Frame, _ int64, payload []byte, whole bool) {
 	if whole {
 		i.replay(s, payload)
 	}
@@ -257,49 +248,55 @@ func (s *Spool) replayJournal(found *Recovery) error {
 	j := s.journal
 	committed := s.batches.index.position()
 	expected, pending := uint64(committed)+1, uint64(0)
-	err := j.log.open(expected, s.quarantine, found, func(_ *segment, f frame, _ int64, payload []byte, whole bool) {
-		if !whole || len(payload) < groupPrefix || f.next() <= expected {
+	err := j.log.Open(expected, &found.Findings, func(_ *wal.Segment, f wal.Frame, _ int64, payload []byte, whole bool) {
+		if !whole || len(payload) < groupPrefix || f.Next() <= expected {
 			return
 		}
-		if f.first > expected {
-			j.gaps = append(j.gaps, gap{Position(expected), Position(f.first - 1)})
-			expected = f.first
+		if f.First > expected {
+			j.gaps = append(j.gaps, gap{Position(expected), Position(f.First - 1)})
+			expected = f.First
 		}
-		pending += f.next() - expected
-		j.size += f.size()
+		pending += f.Next() - expected
+		j.size += f.Size()
 		j.replay(f, payload, Position(expected))
-		expected = f.next()
+		expected = f.Next()
 	})
 	if err != nil {
 		return err
 	}
 	// I6: what was accepted is never numbered again, even if the journal's end is gone. As far as a cut has
 	// not taken it over, it is lost.
-	j.log.next = max(j.log.next, uint64(committed)+1, s.counters.snapshot().Accepted+1)
-	if j.log.next > expected {
-		j.gaps = append(j.gaps, gap{Position(expected), Position(j.log.next - 1)})
+	j.log.Raise(max(uint64(committed)+1, s.counters.snapshot().Accepted+1))
+	next := j.log.NextSequence()
+	if next > expected {
+		j.gaps = append(j.gaps, gap{Position(expected), Position(next - 1)})
 	}
 	pending += s.batches.index.pending()
-	found.Lost, found.Undone = s.counters.reconcile(j.log.next-1, pending)
+	found.Lost, found.Undone = s.counters.reconcile(next-1, pending)
 	return nil
 }
 
 // replay takes over the ids of a group from a position on, and the count of duplicates.
-func (j *journal) replay(f frame, payload []byte, from Position) {
+func (j *journal) replay(f wal.Frame, payload []byte, from Position) {
 	accepted := time.Unix(0, int64(binary.LittleEndian.Uint64(payload))).Unix()
 	duplicates := binary.LittleEndian.Uint64(payload[8:])
 	j.counters.update(func(c *Counts) { c.Duplicates = max(c.Duplicates, duplicates) })
-	if j.dedupe == nil {
-		return
-	}
 	d := decoder{data: payload[groupPrefix:]}
 	var v event.Event
-	for p := Position(f.first); p < Position(f.next()) && d.err == nil; p++ {
+	p := Position(f.First)
+	d.source = func(s event.Source) {
+		j.sources.add(s)
+		if at := min(p, Position(f.Next()-1)); at >= from {
+			j.uncutSources = append(j.uncutSources, uncutSource{position: at, source: s})
+		}
+	}
+	for ; p < Position(f.Next()) && d.err == nil; p++ {
 		if m, marked := d.event(&v); marked && p >= from && d.err == nil {
 			j.remember(m, accepted)
 			j.uncut = append(j.uncut, uncutHash{position: p, mark: m})
 		}
 	}
+	d.sources(d.source) // behind the last event
 }
 
 // pending returns how many events are in live batches.
@@ -314,8 +311,8 @@ func (x *index) pending() (n uint64) {
 
 // settle does what can wait until everything is known: none of it has to succeed.
 func (s *Spool) finishRecovery(found *Recovery) {
-	s.batches.log.refillSpare()
-	s.ids.log.refillSpare()
+	s.batches.log.RefillSpare()
+	s.ids.log.RefillSpare()
 	found.Unanswered, found.Unknown = s.batches.answerOpen()
 	s.removeRequeued()
 	found.Committed, found.Counts = s.Committed(), s.counters.snapshot()

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,11 +30,11 @@ func filled(t *testing.T) (o Options, file string, frames []int64) {
 	file = filepath.Join(o.Dir, "journal", "00000000000000000001-0000.seg")
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	for at := int64(segmentHead); at < int64(len(data)); {
-		f, ok := parseFrame(data[at:])
+	for at := int64(wal.SegmentHead); at < int64(len(data)); {
+		f, ok := wal.ParseFrame(data[at:])
 		require.True(t, ok)
 		frames = append(frames, at)
-		at += f.size()
+		at += f.Size()
 	}
 	require.Len(t, frames, 6, "five groups and a footer")
 	return o, file, frames
@@ -86,7 +88,7 @@ func TestDamage(t *testing.T) {
 		}, 40, 0, 1, 0, 0},
 		"reserved space behind the end": {func(d []byte) []byte { return append(d[:frames[5]], make([]byte, 1<<20)...) }, 50, 0, 0, 0, 0},
 		"emptied":                       {func([]byte) []byte { return nil }, 0, 0, 0, 0, 0},
-		"only a head":                   {func(d []byte) []byte { return d[:segmentHead] }, 0, 0, 0, 0, 0},
+		"only a head":                   {func(d []byte) []byte { return d[:wal.SegmentHead] }, 0, 0, 0, 0, 0},
 		"all zeros":                     {func(d []byte) []byte { clear(d); return d }, 0, 0, 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +123,7 @@ func TestDamageWhileRunning(t *testing.T) {
 	file := filepath.Join(o.Dir, "journal", "00000000000000000001-0000.seg")
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	require.NoError(t, err)
-	_, err = f.WriteAt([]byte{0xff}, s.journal.log.segments[0].end/2)
+	_, err = f.WriteAt([]byte{0xff}, s.journal.log.Extent().End/2)
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	events, _ := pending(t, s)
@@ -140,10 +142,10 @@ func TestDamagedBatch(t *testing.T) {
 	appendAll(t, s, someEvents(5))
 	cutAll(t, s)
 	e := s.batches.index.live[id]
-	change(t, filepath.Join(o.Dir, "batches", e.segment.name()), func(d []byte) []byte { d[e.offset+60] ^= 1; return d })
+	change(t, filepath.Join(o.Dir, "batches", e.segment.Name()), func(d []byte) []byte { d[e.offset+60] ^= 1; return d })
 	_, err := s.Load(id)
-	require.ErrorIs(t, err, ErrDamaged)
-	assert.ErrorIs(t, s.Resolve(id, Resolution{Children: [][]int{{0, 1, 2, 3, 4}, {5, 6, 7, 8, 9}}}), ErrDamaged)
+	require.ErrorIs(t, err, wal.ErrDamaged)
+	assert.ErrorIs(t, s.Resolve(id, Resolution{Children: [][]int{{0, 1, 2, 3, 4}, {5, 6, 7, 8, 9}}}), wal.ErrDamaged)
 	require.NoError(t, s.Lose(id))
 	checkLaw(t, s, 10)
 	s, found := reopen(t, s, o)
@@ -156,10 +158,10 @@ func TestDamagedBatch(t *testing.T) {
 func TestDamagedCutRecord(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	s, _ := oneBatch(t, o, 10)
-	cut := s.batches.log.segments[0].end
+	cut := s.batches.log.Extent().End
 	appendAll(t, s, someEvents(5))
 	cutAll(t, s)
-	change(t, filepath.Join(o.Dir, "batches", s.batches.log.segments[0].name()), func(d []byte) []byte { d[cut-2] ^= 1; return d })
+	change(t, filepath.Join(o.Dir, "batches", s.batches.log.All()[0].Name()), func(d []byte) []byte { d[cut-2] ^= 1; return d })
 	s, _ = reopen(t, s, o)
 	assert.Len(t, s.Batches(), 2)
 	assert.Equal(t, Counts{Accepted: 15, Pending: 15}, checkLaw(t, s, 0))
@@ -170,10 +172,10 @@ func TestDamagedResolution(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	s, id := oneBatch(t, o, 10)
 	require.NoError(t, s.Resolve(id, delivered(BatchInfo{Transactions: 10})))
-	record := s.batches.log.segments[0].end - 5
+	record := s.batches.log.Extent().End - 5
 	appendAll(t, s, someEvents(5))
 	cutAll(t, s)
-	change(t, filepath.Join(o.Dir, "batches", s.batches.log.segments[0].name()), func(d []byte) []byte { d[record] ^= 1; return d })
+	change(t, filepath.Join(o.Dir, "batches", s.batches.log.All()[0].Name()), func(d []byte) []byte { d[record] ^= 1; return d })
 	s, found := reopen(t, s, o)
 	assert.EqualValues(t, 10, found.Undone)
 	assert.Equal(t, Counts{Accepted: 15, Pending: 15}, checkLaw(t, s, 0))
@@ -200,7 +202,7 @@ func TestJournalCutShort(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	s, id := oneBatch(t, o, 10)
 	appendAll(t, s, someEvents(5))
-	end := s.journal.log.segments[0].end
+	end := s.journal.log.Extent().End
 	appendAll(t, s, someEvents(5))
 	require.NoError(t, s.Attempt(id, time.Now()))
 	require.NoError(t, s.Close())

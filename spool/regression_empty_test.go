@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -18,11 +20,11 @@ func TestEmptySegmentReplacesNothing(t *testing.T) {
 	appendAll(t, s, someEvents(10))
 	cutAll(t, s)
 	deliver(t, s)
-	empty := &segment{first: s.batches.log.nextSequence(), size: segmentHead}
+	empty := &wal.Segment{First: s.batches.log.NextSequence(), Size: wal.SegmentHead}
 	require.NoError(t, s.Close())
-	head := make([]byte, segmentHead)
-	empty.putHead(head, batchesLog)
-	require.NoError(t, os.WriteFile(filepath.Join(o.Dir, "batches", empty.name()), head, 0o600))
+	head := make([]byte, wal.SegmentHead)
+	empty.PutHead(head, wal.Batches)
+	require.NoError(t, os.WriteFile(filepath.Join(o.Dir, "batches", empty.Name()), head, 0o600))
 	for range 3 {
 		s, _ = open(t, o)
 		assert.Equal(t, Counts{Accepted: 10, Delivered: 10}, s.Counts())

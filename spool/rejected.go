@@ -57,7 +57,7 @@ func (s *rejectedQuota) admit(need int64) error {
 func (l *letters) charge(id string, size int64) {
 	l.count.Add(1)
 	if !strings.HasPrefix(id, rejectedPrefix) {
-		l.quota.take(size)
+		l.quota.Take(size)
 		return
 	}
 	l.rejected.letters.Add(1)
@@ -68,7 +68,7 @@ func (l *letters) charge(id string, size int64) {
 func (l *letters) refund(id string, size int64) {
 	l.count.Add(-1)
 	if !strings.HasPrefix(id, rejectedPrefix) {
-		l.quota.free(size)
+		l.quota.Free(size)
 		return
 	}
 	l.rejected.letters.Add(-1)

@@ -16,7 +16,7 @@ func TestRejectedMessagesTakeNoRoomFromEvents(t *testing.T) {
 	o := Options{Dir: dir, MaxBytes: 64 << 20, RejectedLetters: 50}
 	s, _, err := Open(o)
 	require.NoError(t, err)
-	before := s.quota.used.Load()
+	before := s.quota.InUse()
 	bury := func(i int, rejected bool) (string, error) {
 		payload := []byte(strings.Repeat("x", 200_000))
 		return s.Bury(fmt.Sprint("m", i), "1001", Original{Subject: "usage.1001", Rejected: rejected}, payload, Reason{"malformed_message", "bad"})
@@ -31,7 +31,7 @@ func TestRejectedMessagesTakeNoRoomFromEvents(t *testing.T) {
 	}
 	_, err = bury(50, true)
 	require.ErrorContains(t, err, "at most 50 and 4194304 are kept")
-	assert.Equal(t, before, s.quota.used.Load(), "the quota of events is as it was")
+	assert.Equal(t, before, s.quota.InUse(), "the quota of events is as it was")
 	assert.Less(t, s.letters.rejected.bytes.Load(), int64(50*12_000), "each is kept short")
 	assert.EqualValues(t, 50, s.letters.count.Load())
 
@@ -43,7 +43,7 @@ func TestRejectedMessagesTakeNoRoomFromEvents(t *testing.T) {
 	require.Error(t, err, "it is known after a restart")
 	_, err = bury(52, false)
 	require.NoError(t, err, "what a stream has acknowledged is kept")
-	assert.Greater(t, s.quota.used.Load(), before)
+	assert.Greater(t, s.quota.InUse(), before)
 
 	require.NoError(t, s.letters.remove(first))
 	_, err = bury(53, true)

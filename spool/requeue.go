@@ -82,7 +82,7 @@ func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error
 		records = append(records, logged{record: &record{kind: recordRequeued, letter: f.ID, entry: e}})
 		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID})
 	}
-	if err := s.quota.admit(int64(len(data)), s.batches.log.segmentBytes); err != nil {
+	if err := s.quota.Admit(int64(len(data)), s.batches.log.SegmentBytes); err != nil {
 		return nil, err
 	}
 	s.batches.compaction.RLock()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/stretchr/testify/assert"
@@ -94,13 +96,13 @@ func TestDamagedRequeueIsCounted(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	s, _ := open(t, o)
 	ids := buried(t, s, 2)
-	at := s.batches.log.off
+	at := s.batches.log.Extent().End
 	_, err := s.Requeue(ids[:1], time.Time{})
 	require.NoError(t, err)
-	name := s.batches.log.last().name()
+	name := s.batches.log.Last().Name()
 	require.NoError(t, s.Close())
 	change(t, filepath.Join(o.Dir, "batches", name), func(data []byte) []byte {
-		data[at+frameHead+totalsBytes+recordHead+3] ^= 4
+		data[at+wal.FrameHead+totalsBytes+recordHead+3] ^= 4
 		return data
 	})
 	s, found := open(t, o)
@@ -117,7 +119,7 @@ func TestRequeuedBatchesNeverShareAnID(t *testing.T) {
 	_, err := s.Requeue(ids[:1], time.Time{})
 	require.NoError(t, err)
 	deliver(t, s)
-	first := s.batches.log.segments[0].name()
+	first := s.batches.log.All()[0].Name()
 	for range 200 {
 		appendAll(t, s, someEvents(10))
 		cutAll(t, s)
@@ -163,15 +165,15 @@ func TestRedactedLetter(t *testing.T) {
 func TestLetterOfAChildWhoseSplitIsUndone(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	s, id := oneBatch(t, o, 4)
-	at := s.batches.log.off
+	at := s.batches.log.Extent().End
 	require.NoError(t, s.Resolve(id, Resolution{Children: [][]int{{0, 1}, {2, 3}}}))
 	child := s.Batches()[0].ID
 	require.NoError(t, s.Resolve(child, Resolution{Delivered: []int{1}, Dead: []DeadLetter{{Index: 0}}}))
 	require.Len(t, listed(t, s), 1)
-	name := s.batches.log.last().name()
+	name := s.batches.log.Last().Name()
 	require.NoError(t, s.Close())
 	change(t, filepath.Join(o.Dir, "batches", name), func(data []byte) []byte {
-		data[at+frameHead+totalsBytes+recordHead+3] ^= 4 // in the record of the split
+		data[at+wal.FrameHead+totalsBytes+recordHead+3] ^= 4 // in the record of the split
 		return data
 	})
 	s, found := open(t, o)
@@ -243,14 +245,14 @@ func TestRequeueOfMuchIsReadAgain(t *testing.T) {
 		dead = append(dead, DeadLetter{Index: i})
 	}
 	require.NoError(t, s.Resolve(id, Resolution{Dead: dead}))
-	before := s.batches.log.nextSequence()
+	before := s.batches.log.NextSequence()
 	done, err := s.Requeue(listed(t, s), time.Time{})
 	require.NoError(t, err)
 	assert.Len(t, done, len(events))
 	assert.Empty(t, listed(t, s))
 	largest := int64(0)
-	for _, segment := range s.batches.log.segments {
-		require.NoError(t, ListFrames(t.Context(), InspectOptions{Dir: o.Dir, FS: o.FS}, segment.name(), func(f FrameInfo) error {
+	for _, segment := range s.batches.log.All() {
+		require.NoError(t, ListFrames(t.Context(), InspectOptions{Dir: o.Dir, FS: o.FS}, segment.Name(), func(f FrameInfo) error {
 			if f.First >= before {
 				largest = max(largest, f.Bytes)
 			}

@@ -1,12 +1,16 @@
 package spool
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/reporterd/reporterd/spool/wal"
+)
 
 // pin keeps the segment whose record says that a dead letter was requeued, as long as the letter's file may
 // still be there: without the record it would be requeued again (I16).
 type pin struct {
 	letter  string
-	segment *segment
+	segment *wal.Segment
 }
 
 // number reserves a number for a requeued batch. It is not used again in this life, and once it was seen not
@@ -26,12 +30,12 @@ func (x *index) requeued() uint64 {
 }
 
 // applyRequeued makes a dead letter a live batch. mu is held.
-func (x *index) applyRequeued(r *record, s *segment, base int64) {
+func (x *index) applyRequeued(r *record, s *wal.Segment, base int64) {
 	x.requeues = max(x.requeues, uint64(r.entry.id.Position))
 	r.entry.locate(s, base)
 	x.add(r.entry, nil)
 	if id, ok := batchOfLetter(r.letter + letterSuffix); ok {
-		s.refs.Add(1)
+		s.Pins.Add(1)
 		x.requeuedBy[id] = append(x.requeuedBy[id], pin{letter: strings.Clone(r.letter), segment: s})
 	}
 	x.counters.requeued(r.entry.events)
@@ -42,7 +46,7 @@ func (x *index) applyRequeued(r *record, s *segment, base int64) {
 // live again, and what letters it has now are others. mu is held.
 func (x *index) forgetRequeued(batch BatchID) {
 	for _, p := range x.requeuedBy[batch] {
-		p.segment.refs.Add(-1)
+		p.segment.Pins.Add(-1)
 	}
 	delete(x.requeuedBy, batch)
 }
@@ -67,7 +71,7 @@ func (x *index) unpin(letter string) {
 	kept := x.requeuedBy[id][:0]
 	for _, p := range x.requeuedBy[id] {
 		if p.letter == letter {
-			p.segment.refs.Add(-1)
+			p.segment.Pins.Add(-1)
 			continue
 		}
 		kept = append(kept, p)

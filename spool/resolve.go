@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // Resolution says where each transaction of a batch ends: each index stands in exactly one of the three.
@@ -223,10 +225,10 @@ func (s *Spool) lost(e *entry) error {
 	switch _, err := b.batch(e); {
 	case err == nil:
 		return ErrNotDamaged
-	case !errors.Is(err, ErrDamaged):
+	case !errors.Is(err, wal.ErrDamaged):
 		return err
 	}
-	if err := s.quarantine.keepRange(b.log, e.segment, e.offset, e.offset+int64(e.length)); err != nil {
+	if err := b.log.KeepRange(e.segment, e.offset, e.offset+int64(e.length)); err != nil {
 		return err
 	}
 	return b.write(&record{kind: recordLost, id: e.id})

@@ -175,7 +175,7 @@ func TestHeldLaneDoesNotPinTheDisk(t *testing.T) {
 			require.NoError(t, s.Resolve(id, delivered(BatchInfo{Transactions: 500})))
 		}
 	}
-	count, _ := s.batches.log.files()
+	count, _ := s.batches.log.Files()
 	assert.Less(t, count, 6)
 	for range 2 {
 		infos := s.Batches()

@@ -66,7 +66,7 @@ func (s *Spool) adoption(r *manifestFacts, found *Recovery) (a adoption) {
 		a.hold, a.upTo = true, Position(s.counters.snapshot().Accepted)
 	default:
 		for _, m := range found.Missing {
-			a.hold = a.hold || m.Log == s.batches.log.dir && !m.oldest
+			a.hold = a.hold || m.Log == s.batches.log.Dir && !m.oldest
 		}
 		a.upTo = s.Committed()
 	}
@@ -144,7 +144,7 @@ func (s *Spool) hold(upTo Position) (events uint64, err error) {
 
 // sealHeld cuts the journal up to a position into batches that are kept, each event a transaction of its own.
 func (s *Spool) sealHeld(upTo Position) (events uint64, err error) {
-	upTo = min(upTo, Position(s.journal.log.nextSequence()-1))
+	upTo = min(upTo, Position(s.journal.log.NextSequence()-1))
 	if upTo <= s.Committed() {
 		return 0, nil
 	}

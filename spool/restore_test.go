@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +20,7 @@ import (
 func copyInOrder(t *testing.T, from, to string, between func()) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(to, 0o700))
-	for _, part := range []string{identityName, manifestNames[0], manifestNames[1], "journal", "batches", "ids", lettersDir, quarantineDir} {
+	for _, part := range []string{identityName, manifestNames[0], manifestNames[1], "journal", "batches", "ids", lettersDir, wal.QuarantineDir} {
 		info, err := os.Stat(filepath.Join(from, part))
 		require.NoError(t, err)
 		if info.IsDir() {

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
-)
 
-// lastSegment is the limit of a segment behind which there is no other.
-const lastSegment = uint64(math.MaxUint64)
+	"github.com/reporterd/reporterd/spool/wal"
+)
 
 // SegmentState is how a segment ends.
 type SegmentState string
@@ -49,18 +47,19 @@ func ListSegments(ctx context.Context, o InspectOptions, each func(Segment) erro
 	}
 	s, _ := lookingAt(ctx, o)
 	for _, l := range s.logs() {
-		if err := l.list(s.quarantine, &Recovery{}); err != nil {
-			return fmt.Errorf("spool: read %s: %w", l.dir, err)
+		if err := l.List(&wal.Findings{}); err != nil {
+			return fmt.Errorf("spool: read %s: %w", l.Dir, err)
 		}
-		for i, segment := range l.segments {
-			listed, err := l.describe(segment)
+		segments := l.All()
+		for i, segment := range segments {
+			listed, err := describe(l, segment)
 			if err != nil {
 				return fmt.Errorf("spool: read %s: %w", listed.File, err)
 			}
-			switch last := i+1 == len(l.segments); {
+			switch last := i+1 == len(segments); {
 			case last && running && listed.State == SegmentOpen:
 				listed.State = SegmentActive
-			case !last && listed.State != SegmentGone && l.segments[i+1].first <= listed.First:
+			case !last && listed.State != SegmentGone && segments[i+1].First <= listed.First:
 				listed.State = SegmentSuperseded
 			}
 			if err := each(listed); err != nil {
@@ -71,33 +70,15 @@ func ListSegments(ctx context.Context, o InspectOptions, each func(Segment) erro
 	return nil
 }
 
-// describe walks over the heads of a segment's frames.
-func (l *segmentLog) describe(s *segment) (Segment, error) {
-	d := Segment{File: filepath.Join(l.dir, s.name()), First: s.first, Next: s.first, Size: s.size, State: SegmentOpen}
-	file, err := l.openSegment(s)
-	if errors.Is(err, fs.ErrNotExist) {
-		d.State = SegmentGone
-		return d, nil
+// describe turns what is known of a segment into what is listed.
+func describe(l *wal.Log, s *wal.Segment) (Segment, error) {
+	o, err := l.Outline(s)
+	d := Segment{File: filepath.Join(l.Dir, s.Name()), First: s.First, Next: o.Next, Frames: o.Frames, Bytes: o.Bytes, Size: s.Size, State: SegmentOpen}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.State, err = SegmentGone, nil
+	case o.Closed:
+		d.State = SegmentClosed
 	}
-	if err != nil {
-		return d, err
-	}
-	defer func() { _ = file.Close() }()
-	head := make([]byte, frameHead)
-	for d.Bytes = min(segmentHead, s.size); d.Bytes+frameHead <= s.size; {
-		if err := readFull(file, head, d.Bytes); err != nil {
-			return d, l.trouble(s, span{d.Bytes, frameHead}, err)
-		}
-		f, ok := parseFrame(head)
-		if !ok {
-			break
-		}
-		d.Bytes += f.size()
-		if f.kind == frameFooter {
-			d.State = SegmentClosed
-			break
-		}
-		d.Frames, d.Next = d.Frames+1, f.next()
-	}
-	return d, nil
+	return d, err
 }

@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
@@ -16,9 +19,6 @@ import (
 type Position uint64
 
 var (
-	// ErrDamaged is returned by Load when the batch was read, twice, and is not what was written. An error of reading is a
-	// *ReadError instead, as often as it happens.
-	ErrDamaged = errors.New("damaged on disk")
 	// ErrNotDamaged is returned by Lose for a batch that can be read.
 	ErrNotDamaged = errors.New("not damaged")
 	// ErrUnknownBatch is returned for a batch that is not live: resolved, lost, or never cut.
@@ -38,14 +38,14 @@ type Spool struct {
 	fs          disk.FS
 	dir         string
 	mode        SyncMode
-	presence    *presence // nil: it is only looked into
-	manifest    *manifest // nil: the disk keeps nothing that is not synced
+	presence    *wal.Presence // nil: it is only looked into
+	manifest    *manifest     // nil: the disk keeps nothing that is not synced
 	closing     sync.Once
 	stopKeeping func()
-	quota       *diskQuota
+	quota       *wal.Quota
 	counters    *counters
 	timing      *timing
-	quarantine  *quarantine
+	quarantine  *wal.Quarantine
 	letters     *letters
 	journal     *journal
 	batches     *batches
@@ -67,11 +67,11 @@ func Open(o Options) (*Spool, *Recovery, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	here := &presence{held: locks}
-	s := build(o.withDefaults(), here)
+	here := wal.NewPresence(locks)
+	s := build(o.withDefaults(), here, false)
 	found, err := s.begin(o.Trouble)
 	if err != nil {
-		return nil, nil, errors.Join(err, here.close())
+		return nil, nil, errors.Join(err, here.Close())
 	}
 	found.Took = time.Since(start)
 	return s, found, nil
@@ -86,38 +86,39 @@ func (s *Spool) begin(tell func(Trouble)) (*Recovery, error) {
 	if err := s.watchAll(); err != nil {
 		return nil, err
 	}
-	if err := s.presence.look(); err != nil { // it went away meanwhile: what was found may be of another directory
+	if err := s.presence.Look(); err != nil { // it went away meanwhile: what was found may be of another directory
 		return nil, err
 	}
 	if err := s.adopt(known, found); err != nil {
 		return nil, err
 	}
 	// Only now, when the manifest is told first: a segment that went before would be missed by the start after a kill.
-	_ = s.journal.log.dropWhile(func(oldest *segment) bool { return oldest.next <= uint64(s.Committed())+1 })
+	_ = s.journal.log.DropWhile(func(_ *wal.Segment, reach, _ uint64) bool { return reach <= uint64(s.Committed())+1 })
 	_ = s.batches.removeEnded()
 	s.startKeeping(tell)
 	return found, nil
 }
 
 // build puts the parts together; nothing is read yet.
-func build(o Options, here *presence) *Spool {
+func build(o Options, here *wal.Presence, lookOnly bool) *Spool {
 	s := &Spool{fs: o.FS, dir: o.Dir, mode: o.Sync, presence: here, counters: &counters{}, timing: newTiming(), stopKeeping: func() {}}
 	if o.FS.Boot() != "" {
 		s.manifest = &manifest{fs: o.FS, dir: o.Dir, mode: o.Sync, counters: s.counters}
 	}
-	s.quota = &diskQuota{fs: o.FS, dir: o.Dir, most: o.MaxBytes, minFree: o.MinFreeBytes}
-	s.quarantine = &quarantine{fs: o.FS, root: o.Dir, quota: s.quota}
+	s.quota = wal.NewQuota(o.FS, o.Dir, o.MaxBytes, o.MinFreeBytes)
+	s.quarantine = wal.NewQuarantine(o.FS, o.Dir, s.quota)
 	s.letters = &letters{
 		fs: o.FS, root: o.Dir, quota: s.quota, rejected: newRejectedQuota(o), locked: make(map[string]bool), ending: make(map[BatchID]bool),
 		live: func(id BatchID) bool { return s.batches.known(id) == nil },
 	}
-	part := func(dir string, kind logKind, bytes int64, spare bool) *segmentLog {
-		return &segmentLog{
-			fs: o.FS, root: o.Dir, dir: dir, kind: kind, segmentBytes: max(bytes, leastSegment), sync: o.Sync,
-			keepSpare: spare, quota: s.quota, timing: s.timing, presence: here, manifest: s.manifest,
-		}
+	part := func(dir string, kind wal.Kind, bytes int64, spare bool) *wal.Log {
+		return wal.New(wal.Options{
+			FS: o.FS, Root: o.Dir, Dir: dir, Kind: kind, SegmentBytes: max(bytes, leastSegment), NoSync: o.Sync == Never,
+			LookOnly: lookOnly, KeepSpare: spare, Quota: s.quota, Quarantine: s.quarantine, Presence: here, Synced: s.timing.observe,
+			Noted: func(e wal.Extent) { s.manifest.note(kind, e) },
+		})
 	}
-	s.batches = &batches{log: part("batches", batchesLog, o.SegmentBytes/4, true), index: newIndex(s.counters), counters: s.counters, wake: make(chan struct{}, 1)}
+	s.batches = &batches{log: part("batches", wal.Batches, o.SegmentBytes/4, true), index: newIndex(s.counters), counters: s.counters, wake: make(chan struct{}, 1)}
 	if o.KeepChanges {
 		s.batches.booked.Store(1)
 	}
@@ -129,14 +130,16 @@ func build(o Options, here *presence) *Spool {
 		s.manifest.index = s.batches.index
 	}
 	s.journal = &journal{
-		log: part("journal", journalLog, o.SegmentBytes, false), counters: s.counters, timing: s.timing, maxIDs: o.MaxIDs,
+		log: part("journal", wal.Journal, o.SegmentBytes, false), counters: s.counters, timing: s.timing, maxIDs: o.MaxIDs,
 		admit: s.admit, wake: make(chan struct{}, 1), flight: make(map[idHash]*group),
+		sourceFlight: make(map[event.Source]*group),
 	}
 	s.journal.groups = grouper{mu: &s.journal.mu, prefix: groupPrefix}
 	if o.DedupeWindow > 0 {
 		s.journal.dedupe = newDedupeSet(o.DedupeWindow)
 	}
-	s.ids = &ids{log: part("ids", idsLog, o.SegmentBytes/8, o.DedupeWindow > 0), journal: s.journal}
+	s.ids = &ids{log: part("ids", wal.IDs, o.SegmentBytes/8, o.DedupeWindow > 0), journal: s.journal}
+	s.journal.note = s.ids.note
 	return s
 }
 
@@ -144,8 +147,8 @@ func build(o Options, here *presence) *Spool {
 // is why draining never needs space it cannot have (I14): what is not cut yet has as much again set
 // aside, and the next segment of the batch log exists already.
 func (s *Spool) admit(bytes int) error {
-	for _, log := range [...]*segmentLog{s.batches.log, s.ids.log} {
-		if err := log.refillSpare(); err != nil {
+	for _, log := range [...]*wal.Log{s.batches.log, s.ids.log} {
+		if err := log.RefillSpare(); err != nil {
 			return err
 		}
 	}
@@ -153,14 +156,14 @@ func (s *Spool) admit(bytes int) error {
 	uncut := s.journal.size
 	s.journal.mu.Unlock()
 	need := int64(bytes)
-	if s.journal.log.remaining() < need+frameHead*2+groupPrefix {
-		need += s.journal.log.segmentBytes
+	if s.journal.log.Remaining() < need+wal.FrameHead*2+groupPrefix {
+		need += s.journal.log.SegmentBytes
 	}
-	return s.quota.admit(need, s.reserve(uncut))
+	return s.quota.Admit(need, s.reserve(uncut))
 }
 
 // reserve is how many bytes draining may take while so many are not cut yet.
-func (s *Spool) reserve(uncut int64) int64 { return uncut + s.batches.log.segmentBytes }
+func (s *Spool) reserve(uncut int64) int64 { return uncut + s.batches.log.SegmentBytes }
 
 // Counts returns one consistent snapshot.
 func (s *Spool) Counts() Counts { return s.counters.snapshot() }
@@ -172,7 +175,7 @@ const readyBytes = 4 << 10
 // Ready returns nil when the spool can accept, commit and read events, otherwise why not. After a failure of
 // the disk it tries it with a small file, or with what could not be read.
 func (s *Spool) Ready() error {
-	if err := s.presence.err(); err != nil {
+	if err := s.presence.Err(); err != nil {
 		return err
 	}
 	if err := errors.Join(s.admit(readyBytes), s.Unreadable()); err != nil {
@@ -200,15 +203,15 @@ func (s *Spool) Ready() error {
 // is tried again for it, with growing pauses of 100 ms to 5 s.
 func (s *Spool) Unreadable() (err error) {
 	for _, l := range s.logs() {
-		if why := l.unreadable(); why != nil {
+		if why := l.Unreadable(); why != nil {
 			err = errors.Join(err, fmt.Errorf("spool: %w", why))
 		}
 	}
 	return err
 }
 
-func (s *Spool) logs() [3]*segmentLog {
-	return [...]*segmentLog{s.journal.log, s.batches.log, s.ids.log}
+func (s *Spool) logs() [3]*wal.Log {
+	return [...]*wal.Log{s.journal.log, s.batches.log, s.ids.log}
 }
 
 // probe finds out whether the disk takes a file again.
@@ -235,11 +238,11 @@ func (s *Spool) close() error {
 		s.stopKeeping()
 		s.ids.mu.Lock()
 		defer s.ids.mu.Unlock()
-		err := errors.Join(s.journal.close(), s.batches.close(), s.ids.log.close())
-		if s.presence.look() == nil { // else another directory may stand under the name
-			err = errors.Join(err, s.manifest.close([3]logExtent{s.journal.log.extentNow(), s.batches.log.extentNow(), s.ids.log.extentNow()}))
+		err := errors.Join(s.journal.close(), s.batches.close(), s.ids.log.Close())
+		if s.presence.Look() == nil { // else another directory may stand under the name
+			err = errors.Join(err, s.manifest.close([3]wal.Extent{s.journal.log.Extent(), s.batches.log.Extent(), s.ids.log.Extent()}))
 		}
-		done <- errors.Join(err, s.presence.close())
+		done <- errors.Join(err, s.presence.Close())
 	}()
 	select {
 	case err := <-done:

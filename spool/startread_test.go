@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,7 +37,7 @@ func TestStartThatCannotReadTakesNothingAway(t *testing.T) {
 				_, _, err := Open(o)
 				require.ErrorIs(t, err, trouble.err, "the start fails and says why")
 				for name, data := range before {
-					if strings.HasSuffix(name, segmentSuffix) && strings.Contains(name, log+"/") {
+					if strings.HasSuffix(name, wal.SegmentSuffix) && strings.Contains(name, log+"/") {
 						assert.Equal(t, data, d.Durable(name), name)
 					}
 				}
@@ -98,7 +100,7 @@ func TestStartThatCannotReadChangesNothing(t *testing.T) {
 	segments := func(d *disktest.Disk) map[string]string {
 		sums := make(map[string]string)
 		for name, data := range durable(d) {
-			if strings.HasSuffix(name, segmentSuffix) || strings.HasSuffix(name, letterSuffix) {
+			if strings.HasSuffix(name, wal.SegmentSuffix) || strings.HasSuffix(name, letterSuffix) {
 				sums[name] = fmt.Sprintf("%d bytes, %x", len(data), sha256.Sum256(data))
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/reporterd/reporterd/event"
 )
 
@@ -42,14 +44,14 @@ func (g *Group) Events(yield func(*event.Event) bool) {
 type Tail struct {
 	spool  *Spool
 	next   Position // the next one to hand out
-	follow follower
+	follow wal.Follower
 	group  Group
 }
 
 // Tail returns a reader that starts behind the last committed cut: the same way through the disk after a
 // restart and in normal running. There is one tail at a time.
 func (s *Spool) Tail() *Tail {
-	return &Tail{spool: s, next: s.Committed() + 1, follow: follower{follows: s.journal.log, quarantine: s.quarantine}}
+	return &Tail{spool: s, next: s.Committed() + 1, follow: wal.NewFollower(s.journal.log)}
 }
 
 // Next returns the next group that is durable, waiting for one until ctx ends. The group is valid until
@@ -76,24 +78,24 @@ func (t *Tail) Next(ctx context.Context) (*Group, error) {
 }
 
 // Close releases the file under the tail.
-func (t *Tail) Close() error { return t.follow.close() }
+func (t *Tail) Close() error { return t.follow.Close() }
 
 // step finds the next group, or reports that everything durable was handed out.
 func (t *Tail) step() (found bool, err error) {
 	for {
-		what, err := t.follow.step(uint64(t.next))
+		what, err := t.follow.Step(uint64(t.next))
 		switch {
-		case err != nil || what == atEnd:
+		case err != nil || what == wal.AtEnd:
 			return false, err
-		case what == atDamage && t.follow.upTo > 0:
-			t.lose(Position(t.follow.upTo))
-		case what == atFrame:
-			f := t.follow.frame
-			if f.next() <= uint64(t.next) {
+		case what == wal.AtDamage && t.follow.UpTo > 0:
+			t.lose(Position(t.follow.UpTo))
+		case what == wal.AtFrame:
+			f := t.follow.Frame
+			if f.Next() <= uint64(t.next) {
 				continue
 			}
-			t.lose(Position(f.first))
-			if t.take(f, t.follow.payload) {
+			t.lose(Position(f.First))
+			if t.take(f, t.follow.Payload) {
 				return true, nil
 			}
 		}
@@ -109,14 +111,14 @@ func (t *Tail) lose(before Position) {
 }
 
 // take makes the group of a frame, from next on.
-func (t *Tail) take(f frame, payload []byte) bool {
+func (t *Tail) take(f wal.Frame, payload []byte) bool {
 	if len(payload) < groupPrefix {
 		return false
 	}
 	t.group = Group{
-		First: t.next, Last: Position(f.next() - 1), Count: int(f.next() - uint64(t.next)),
+		First: t.next, Last: Position(f.Next() - 1), Count: int(f.Next() - uint64(t.next)),
 		Accepted: time.Unix(0, int64(binary.LittleEndian.Uint64(payload))),
-		payload:  payload[groupPrefix:], skip: int(uint64(t.next) - f.first),
+		payload:  payload[groupPrefix:], skip: int(uint64(t.next) - f.First),
 		spool: t.spool, scratch: event.Event{Transaction: t.group.scratch.Transaction},
 	}
 	t.next = t.group.Last + 1

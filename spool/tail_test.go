@@ -44,7 +44,7 @@ func TestTailFollowsOverSegments(t *testing.T) {
 		assert.Equal(t, read+1, g.First)
 		read = g.Last
 	}
-	count, _ := s.journal.log.files()
+	count, _ := s.journal.log.Files()
 	assert.Greater(t, count, 3)
 	assert.EqualValues(t, 40*300, read)
 }
@@ -77,7 +77,7 @@ func TestWhatACutTookIsNotLostToASlowReader(t *testing.T) {
 		cutAll(t, s)
 	}
 	appendAll(t, s, someEvents(1))
-	require.Greater(t, s.journal.log.segments[0].first, uint64(1))
+	require.Greater(t, s.journal.log.All()[0].First, uint64(1))
 	found, err := slow.step()
 	require.NoError(t, err)
 	require.True(t, found)

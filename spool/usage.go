@@ -26,15 +26,15 @@ type Usage struct {
 // Usage returns a snapshot.
 func (s *Spool) Usage() Usage {
 	u := Usage{
-		Bytes: s.quota.used.Load(), QuotaBytes: s.quota.most,
-		QuarantinedBytes: s.quarantine.bytes.Load(), DeadLetters: int(s.letters.count.Load()),
+		Bytes: s.quota.InUse(), QuotaBytes: s.quota.Max,
+		QuarantinedBytes: s.quarantine.Bytes.Load(), DeadLetters: int(s.letters.count.Load()),
 		Sync: s.mode, Commits: s.timing.snapshot(), ReadErrors: make(map[string]uint64),
 	}
-	u.Replaced, u.ManifestFailing = s.presence.err() != nil, s.manifest.trouble() != nil
+	u.Replaced, u.ManifestFailing = s.presence.Err() != nil, s.manifest.trouble() != nil
 	for _, l := range s.logs() {
-		n, _ := l.files()
+		n, _ := l.Files()
 		u.Segments += n
-		u.ReadErrors[l.dir] = l.health.errors.Load()
+		u.ReadErrors[l.Dir] = l.ReadErrors()
 	}
 	u.Unreadable = s.Unreadable()
 	s.journal.mu.Lock()
@@ -43,7 +43,7 @@ func (s *Spool) Usage() Usage {
 		u.IDs = s.journal.dedupe.size()
 	}
 	s.journal.mu.Unlock()
-	u.FreeBytes = max(0, s.quota.left()-s.reserve(u.UncutBytes))
+	u.FreeBytes = max(0, s.quota.Left()-s.reserve(u.UncutBytes))
 	u.Batches, u.OldestAge = s.batches.index.age(time.Now())
 	return u
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 )
 
 // FileState is what recovery would make of a file.
@@ -31,14 +33,14 @@ type FileReport struct {
 	File       string // relative to the data directory
 	State      FileState
 	Bytes      int64
-	First      uint64  // of a segment: the sequence numbers of its entries
-	Next       uint64  // of a segment: the number behind its last entry
-	Frames     int     // of a segment: those that are sound
-	Superseded int64   // bytes at its end that a later file replaced
-	Missing    int64   // bytes that somebody cut off its end, or that a failed write never put there
-	Damaged    []Range // what would be quarantined
-	Torn       []Range // what would be cut
-	Detail     string  // in words, where there is something to say
+	First      uint64      // of a segment: the sequence numbers of its entries
+	Next       uint64      // of a segment: the number behind its last entry
+	Frames     int         // of a segment: those that are sound
+	Superseded int64       // bytes at its end that a later file replaced
+	Missing    int64       // bytes that somebody cut off its end, or that a failed write never put there
+	Damaged    []wal.Range // what would be quarantined
+	Torn       []wal.Range // what would be cut
+	Detail     string      // in words, where there is something to say
 }
 
 // Verdict sums a verification up.
@@ -93,17 +95,17 @@ func Verify(ctx context.Context, o InspectOptions, each func(FileReport) error) 
 
 func (v *verification) run() error {
 	logs := v.spool.logs()
-	found := &Recovery{}
+	found := &wal.Findings{}
 	var err error
 	if v.known, err = v.spool.manifest.load(); err != nil {
 		return err
 	}
 	for _, l := range logs {
-		if err := l.list(v.spool.quarantine, found); err != nil {
-			return fmt.Errorf("spool: read %s: %w", l.dir, err)
+		if err := l.List(found); err != nil {
+			return fmt.Errorf("spool: read %s: %w", l.Dir, err)
 		}
-		for _, s := range l.segments {
-			v.total += s.size
+		for _, s := range l.All() {
+			v.total += s.Size
 		}
 	}
 	for _, line := range found.Refused {
@@ -122,12 +124,13 @@ func (v *verification) run() error {
 }
 
 // log verifies the segments of a log, oldest first.
-func (v *verification) log(l *segmentLog) error {
+func (v *verification) log(l *wal.Log) error {
 	reached := uint64(0) // the number behind the last segment; 0: none was read
-	for i, s := range l.segments {
-		limit := lastSegment
-		if i+1 < len(l.segments) {
-			limit = l.segments[i+1].first
+	segments := l.All()
+	for i, s := range segments {
+		limit := wal.NoLimit
+		if i+1 < len(segments) {
+			limit = segments[i+1].First
 		}
 		r, err := v.segment(l, s, limit)
 		if err != nil {
@@ -136,11 +139,11 @@ func (v *verification) log(l *segmentLog) error {
 		if i == 0 {
 			v.begins(l, &r)
 		}
-		if limit == lastSegment {
+		if limit == wal.NoLimit {
 			v.completes(l, &r)
 		}
-		if reached > 0 && s.first > reached {
-			r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d are missing before it", reached, s.first-1)
+		if reached > 0 && s.First > reached {
+			r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d are missing before it", reached, s.First-1)
 		}
 		if err := v.report(r); err != nil {
 			return err
@@ -150,17 +153,17 @@ func (v *verification) log(l *segmentLog) error {
 		} else {
 			reached = max(reached, r.Next)
 		}
-		v.progress(s.size)
-		v.done += s.size
+		v.progress(s.Size)
+		v.done += s.Size
 	}
 	return v.absent(l)
 }
 
 // segment verifies one file. An end that seems unfinished while a daemon may be writing it is looked at again.
-func (v *verification) segment(l *segmentLog, s *segment, limit uint64) (FileReport, error) {
+func (v *verification) segment(l *wal.Log, s *wal.Segment, limit uint64) (FileReport, error) {
 	for try := 1; ; try++ {
 		r, found, err := v.scan(l, s, limit)
-		live := v.verdict.InUse && limit == lastSegment
+		live := v.verdict.InUse && limit == wal.NoLimit
 		suspect := len(found.Torn) > 0 || len(found.Damaged) > 0
 		if err != nil || !live || !suspect || try == inFlightTries {
 			if err == nil && live && len(found.Torn) > 0 && len(found.Damaged) == 0 {
@@ -177,17 +180,15 @@ func (v *verification) segment(l *segmentLog, s *segment, limit uint64) (FileRep
 }
 
 // scan runs recovery's own reader over a segment.
-func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport, *Recovery, error) {
-	found := &Recovery{}
-	report := FileReport{File: filepath.Join(l.dir, s.name()), State: StateFine, Bytes: s.size, First: s.first, Next: s.first}
-	copied := &segment{first: s.first, try: s.try, size: s.size, end: segmentHead, next: s.first}
-	r := l.replay(copied, limit, found, v.spool.quarantine, func(_ *segment, f frame, offset int64, _ []byte, whole bool) {
+func (v *verification) scan(l *wal.Log, s *wal.Segment, limit uint64) (FileReport, *wal.Findings, error) {
+	report := FileReport{File: filepath.Join(l.Dir, s.Name()), State: StateFine, Bytes: s.Size, First: s.First, Next: s.First}
+	scanned, err := l.Scan(s, limit, func(_ *wal.Segment, f wal.Frame, offset int64, _ []byte, whole bool) {
 		if whole {
 			report.Frames++
 		}
-		v.progress(offset + f.size())
+		v.progress(offset + f.Size())
 	})
-	err := r.run()
+	found := &scanned.Found
 	if v.ctx.Err() != nil {
 		return report, found, v.ctx.Err()
 	}
@@ -198,36 +199,12 @@ func (v *verification) scan(l *segmentLog, s *segment, limit uint64) (FileReport
 	if err != nil {
 		return report, found, fmt.Errorf("spool: read %s: %w", report.File, err)
 	}
-	report.Next, report.Torn, report.Damaged = copied.next, found.Torn, found.Damaged
+	report.Next, report.Torn, report.Damaged, report.Superseded = scanned.Next, found.Torn, found.Damaged, scanned.Superseded
 	if len(found.Short) > 0 && !v.verdict.InUse { // a daemon gives the rest back before it goes on elsewhere
 		report.Missing = found.Short[0].Bytes
 	}
-	if limit != lastSegment && copied.next >= limit {
-		if report.Superseded, err = l.superseded(copied, r.off); err != nil {
-			return report, found, fmt.Errorf("spool: %w", err)
-		}
-	}
 	report.judge()
 	return report, found, nil
-}
-
-// superseded returns how many bytes of frames lie behind an offset that a later segment replaced.
-func (l *segmentLog) superseded(s *segment, off int64) (bytes int64, err error) {
-	var r reader
-	if err := r.open(l, s, s.size); err != nil {
-		return 0, err
-	}
-	defer func() { _ = r.close() }() // opened for reading
-	for {
-		f, _, err := r.read(off)
-		if inFile(err) || err == nil && f.kind != frameData {
-			return bytes, nil
-		}
-		if err != nil {
-			return bytes, err
-		}
-		off, bytes = off+f.size(), bytes+f.size()
-	}
 }
 
 // judge says in one word and one sentence what the ranges mean.
@@ -279,7 +256,7 @@ func (v *verification) letters() error {
 			return err
 		}
 	}
-	kept, err := l.fs.ReadDir(filepath.Join(l.root, quarantineDir))
+	kept, err := l.fs.ReadDir(filepath.Join(l.root, wal.QuarantineDir))
 	v.verdict.Quarantined = len(kept)
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -61,8 +63,8 @@ func TestVerifyForetellsRecovery(t *testing.T) {
 			assert.Equal(t, test.state == StateDamaged || test.state == StateShort, verdict.Damaged > 0)
 
 			_, found := open(t, o)
-			assert.Equal(t, found.Damaged, append([]Range(nil), report.Damaged...))
-			assert.Equal(t, found.Torn, append([]Range(nil), report.Torn...))
+			assert.Equal(t, found.Damaged, append([]wal.Range(nil), report.Damaged...))
+			assert.Equal(t, found.Torn, append([]wal.Range(nil), report.Torn...))
 			assert.Equal(t, len(found.Short) > 0, report.Missing > 0)
 		})
 	}
@@ -84,12 +86,12 @@ func TestVerifyOfAnEndInFlight(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	s, _ := open(t, o)
 	appendAll(t, s, someEvents(10))
-	name := s.journal.log.last().name()
+	name := s.journal.log.Last().Name()
 	file, err := os.OpenFile(filepath.Join(o.Dir, "journal", name), os.O_RDWR, 0)
 	require.NoError(t, err)
-	payload := append(make([]byte, frameHead), "half of what is to be written"...)
-	newFrame(frameData, 11, 10, bytes.Repeat([]byte{1}, 5000)).put(payload)
-	_, err = file.WriteAt(payload, s.journal.log.off)
+	payload := append(make([]byte, wal.FrameHead), "half of what is to be written"...)
+	wal.NewFrame(wal.FrameData, 11, 10, bytes.Repeat([]byte{1}, 5000)).Put(payload)
+	_, err = file.WriteAt(payload, s.journal.log.Extent().End)
 	require.NoError(t, errors.Join(err, file.Close()))
 
 	reports, verdict := verify(t, o)
@@ -97,7 +99,7 @@ func TestVerifyOfAnEndInFlight(t *testing.T) {
 	assert.True(t, verdict.InUse)
 	assert.Zero(t, verdict.Damaged)
 
-	require.NoError(t, s.presence.close())
+	require.NoError(t, s.presence.Close())
 	reports, verdict = verify(t, o)
 	assert.Equal(t, StateTorn, reports["journal/"+name].State)
 	assert.Zero(t, verdict.Damaged)
@@ -163,17 +165,17 @@ func TestVerifyOfSupersededAndForeignFiles(t *testing.T) {
 	again := filepath.Join(o.Dir, names[1][:len(names[1])-len("0000.seg")]+"0001.seg")
 	data, err := os.ReadFile(filepath.Join(o.Dir, names[1]))
 	require.NoError(t, err)
-	first, _, _ := parseSegmentName(filepath.Base(again))
-	(&segment{first: first, try: 1, size: int64(len(data))}).putHead(data, journalLog)
+	first, _, _ := wal.ParseSegmentName(filepath.Base(again))
+	(&wal.Segment{First: first, Try: 1, Size: int64(len(data))}).PutHead(data, wal.Journal)
 	require.NoError(t, os.WriteFile(again, data, 0o600))
-	foreign := &segment{first: 99}
-	head := make([]byte, segmentHead)
-	foreign.putHead(head, idsLog)
-	require.NoError(t, os.WriteFile(filepath.Join(o.Dir, "batches", foreign.name()), head, 0o600))
+	foreign := &wal.Segment{First: 99}
+	head := make([]byte, wal.SegmentHead)
+	foreign.PutHead(head, wal.IDs)
+	require.NoError(t, os.WriteFile(filepath.Join(o.Dir, "batches", foreign.Name()), head, 0o600))
 
 	reports, verdict := verify(t, o)
 	assert.Equal(t, StateSuperseded, reports[names[1]].State)
-	assert.Equal(t, StateForeign, reports["batches/"+foreign.name()].State)
+	assert.Equal(t, StateForeign, reports["batches/"+foreign.Name()].State)
 	assert.Equal(t, 1, verdict.Damaged)
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/reporterd/reporterd/spool/wal"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -19,8 +21,8 @@ func TestTornEndThatCannotBeKeptEndsTheStart(t *testing.T) {
 	o := Options{Dir: "data", FS: d}
 	s, _ := open(t, o)
 	appendAll(t, s, someEvents(20))
-	journal := filepath.Join("data", "journal", s.journal.log.last().name())
-	end := s.journal.log.last().end
+	journal := filepath.Join("data", "journal", s.journal.log.Last().Name())
+	end := s.journal.log.Extent().End
 	d.Stop()
 	_ = s.Close()
 	d = d.Kill()
@@ -58,7 +60,7 @@ func TestDirectoryThatGoesAwayDuringAStart(t *testing.T) {
 	require.NoError(t, s.Close())
 	o := Options{Dir: "data", FS: &vanishing{Disk: d}}
 	_, _, err := Open(o)
-	require.ErrorIs(t, err, ErrReplaced)
+	require.ErrorIs(t, err, wal.ErrReplaced)
 	assert.Nil(t, d.Durable("data/"+identityName))
 	assert.Nil(t, d.Durable("data/"+manifestNames[0]))
 

@@ -2,12 +2,15 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,7 +27,7 @@ func journalOf(t *testing.T, o Options) []string { return segmentsOf(t, o, "jour
 
 func segmentsOf(t *testing.T, o Options, log string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(o.Dir, log, "*"+segmentSuffix))
+	files, err := filepath.Glob(filepath.Join(o.Dir, log, "*"+wal.SegmentSuffix))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	return files
@@ -184,9 +187,16 @@ func TestBatchLogLostItsBeginning(t *testing.T) {
 			require.Greater(t, len(segments), 2)
 			pending := sendable(s)
 			end(t, s)
-			first, _, ok := parseSegmentName(filepath.Base(segments[1]))
+			first, _, ok := wal.ParseSegmentName(filepath.Base(segments[1]))
 			require.True(t, ok)
 			require.NoError(t, os.Remove(segments[0]))
+			var details []string
+			_, err := Verify(t.Context(), InspectOptions{Dir: o.Dir}, func(r FileReport) error {
+				details = append(details, r.Detail)
+				return nil
+			})
+			require.NoError(t, err)
+			assert.Contains(t, details, fmt.Sprintf("entries 1 to %d, which were durable, are missing before it", first-1))
 			s, found := open(t, o)
 			require.Len(t, found.Missing, 1)
 			assert.Equal(t, Missing{Log: "batches", First: 1, Last: first - 1, Exact: true, oldest: true}, found.Missing[0])
@@ -306,10 +316,10 @@ func TestDirectoryThatGoesAwayTakesNothing(t *testing.T) {
 				var refused *event.Refused
 				require.ErrorAs(t, appended, &refused)
 				assert.False(t, refused.Full)
-				require.ErrorIs(t, appended, ErrReplaced)
-				require.ErrorIs(t, ready, ErrReplaced)
+				require.ErrorIs(t, appended, wal.ErrReplaced)
+				require.ErrorIs(t, ready, wal.ErrReplaced)
 				require.Len(t, told, 1, "it is said once")
-				require.ErrorIs(t, (<-told).Err, ErrReplaced)
+				require.ErrorIs(t, (<-told).Err, wal.ErrReplaced)
 				if row.back == nil {
 					return
 				}
@@ -351,12 +361,12 @@ func TestNothingIsLostWhileTheDirectoryIsAway(t *testing.T) {
 	_, err := tail.step()
 	require.Error(t, err)
 	_, err = s.Append(t.Context(), someEvents(5)) // within the second: the file is open
-	require.ErrorIs(t, err, ErrReplaced)
+	require.ErrorIs(t, err, wal.ErrReplaced)
 	_, err = s.Load(id)
 	require.Error(t, err)
-	require.NotErrorIs(t, err, ErrDamaged)
+	require.NotErrorIs(t, err, wal.ErrDamaged)
 	require.NoError(t, os.Rename(o.Dir+".away", o.Dir))
-	require.NoError(t, s.presence.look())
+	require.NoError(t, s.presence.Look())
 	appendAll(t, s, someEvents(5))
 	found, err := tail.step()
 	require.NoError(t, err)
@@ -372,7 +382,7 @@ func TestManifestKnowsWhatWasAcknowledgedBeforeAKill(t *testing.T) {
 	appendAll(t, s, someEvents(7))
 	ends["killed"](t, s)
 	files := journalOf(t, o)
-	require.NoError(t, os.Truncate(files[len(files)-1], segmentHead))
+	require.NoError(t, os.Truncate(files[len(files)-1], wal.SegmentHead))
 	s, found := open(t, o)
 	assert.EqualValues(t, 67, s.Counts().Accepted)
 	assert.GreaterOrEqual(t, found.Lost, uint64(7))

@@ -23,13 +23,22 @@ var mutants = []struct{ name, file, old, new string }{
 		"	if leads {\n		j.commit(own)\n	}\n",
 		"	if leads {\n		go func() { time.Sleep(2 * time.Millisecond); j.commit(own) }()\n	}\n	if own != nil {\n		return duplicates, nil\n	}\n"},
 	{"forget ids at a restart", "spool/ids.go",
-		"		j.known.add(m, stamp)\n", "		_ = stamp\n"},
+		"		j.dedupe.add(m, stamp)\n", "		_ = stamp\n"},
 	{"do not record attempts", "spool/batches.go",
 		"	return s.batches.note(&record{kind: recordAttempt, id: id, at: at.UnixNano()})\n", "	return nil\n"},
 	{"call a lost answer a refusal", "sender/verdict.go",
 		"	return Verdict{Kind: Ambiguous, Code: \"no_answer\"}\n", "	return Verdict{Kind: Retry, Code: \"no_answer\"}\n"},
 	{"take a lost answer for a yes", "sender/verdict.go",
 		"	return Verdict{Kind: Ambiguous, Code: \"no_answer\"}\n", "	return Verdict{Kind: Delivered, Code: \"no_answer\"}\n"},
+}
+
+// TestCrashMutantsApply keeps the mutants in step with the code: each one's text stands there exactly once.
+func TestCrashMutantsApply(t *testing.T) {
+	for _, m := range mutants {
+		source, err := os.ReadFile(filepath.Join("..", m.file))
+		require.NoError(t, err, m.name)
+		assert.Equal(t, 1, strings.Count(string(source), m.old), "%s: %s: %q", m.name, m.file, m.old)
+	}
 }
 
 // TestCrashMutants judges the crash test: a daemon broken on purpose must not pass it.

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,8 +70,10 @@ func packages(t *testing.T, version, place string) (path, sums string) {
 	cmd := exec.Command(filepath.Join(clone, "deploy/build"), dir, runtime.GOARCH)
 	cmd.Env = append(os.Environ(), "VERSION="+version, "TZ="+map[bool]string{true: "Asia/Tokyo", false: "UTC"}[len(place) > 9])
 	began := time.Now()
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	var said bytes.Buffer // such as what the go command downloads the first time
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s%s", out, &said)
 	t.Logf("version %s built after %v:\n%s", version, time.Since(began).Round(100*time.Millisecond), out)
 	return filepath.Join(dir, fmt.Sprintf("reporterd_%s_linux_%s", version, runtime.GOARCH)), string(out)
 }

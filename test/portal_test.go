@@ -39,7 +39,7 @@ func TestPortalCommands(t *testing.T) {
 		status       int
 		want         string
 	}{
-		{"usage 1001 --app app2 --since 1h --by hour", "atoken", 0, "TOTAL                          2"},
+		{"usage 1001 --app app2 --since 1h --by hour", "atoken", 0, "TOTAL 2"},
 		{"usage 1001 --metric search --by month --tz Europe/Madrid -o json", "atoken", 0, `"metric":"search","value":2}`},
 		{"usage 1001 --metric nonsense", "atoken", 1, "metric nonsense not found"},
 		{"usage shop", "atoken", 1, `"shop": the portal shows no such service: expected one of 1001 (Orders)`},
@@ -53,7 +53,7 @@ func TestPortalCommands(t *testing.T) {
 	} {
 		status, printed := ask(c.token, strings.Fields(c.words)...)
 		assert.Equal(t, c.status, status, "%s: %s", c.words, printed)
-		assert.Contains(t, printed, c.want, c.words)
+		assert.Contains(t, strings.Join(strings.Fields(printed), " "), strings.Join(strings.Fields(c.want), " "), c.words)
 		assert.NotContains(t, printed, "very-secret")
 	}
 }

@@ -60,7 +60,7 @@ func TestRestarts(t *testing.T) {
 
 	for _, signal := range []string{"ABRT", "QUIT"} {
 		before := b.property("NRestarts")
-		b.must("systemctl", "kill", "--signal="+signal, "reporterd")
+		b.must("systemctl", "kill", "--kill-whom=main", "--signal="+signal, "reporterd")
 		eventually(t, 30*time.Second, "restarted after "+signal, func() bool { return b.property("NRestarts") != before })
 		b.listening()
 	}
@@ -68,7 +68,7 @@ func TestRestarts(t *testing.T) {
 	assert.Contains(t, b.must("reporterd", "config", "check"), "/etc/reporterd/reporterd.yaml: fine, 1 service", "the file that is read by default")
 	assert.NotContains(t, b.must("journalctl", "--unit=reporterd", "--output=cat", "--priority=warning"), "listening")
 	require.NoError(t, os.WriteFile(b.path("/etc/reporterd/reporterd.yaml"), []byte(config+"lisen: x\n"), 0o644))
-	b.must("systemctl", "kill", "--signal=KILL", "reporterd")
+	b.must("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "reporterd")
 	eventually(t, 30*time.Second, "it is left stopped", func() bool { return b.property("SubState") == "failed" })
 	assert.Equal(t, "78", b.property("ExecMainStatus"))
 	assert.Contains(t, b.must("journalctl", "--unit=reporterd", "--output=cat", "--priority=err"), "lisen: unknown key; did you mean listen?")

@@ -37,7 +37,7 @@ func readAnswer(res *http.Response, limit int64, now time.Time) *Answer {
 	}
 	reach := limit + 1
 	if res.ContentLength > 0 && mediaType(a.ContentType) == "text/html" {
-		// The backend follows some pages with a second answer nobody asked for.
+		// The backend follows some pages with a second answer that belongs to no request.
 		// A body that is not read to its end takes the connection with it: leave the last byte.
 		reach = min(reach, res.ContentLength-1)
 	}

@@ -2,7 +2,7 @@ package threescale
 
 import "fmt"
 
-// Credentials open a service: a service token or a provider key. They print as [redacted] whatever the
+// Credentials open a service: a service token or a provider key. They print as [redacted] with every
 // verb, and marshal so too; the fields are read only where a call is written or compared.
 type Credentials struct {
 	ServiceToken string

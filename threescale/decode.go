@@ -15,7 +15,7 @@ import (
 // they cannot be aggregated: values above MaxValue, # values, names with brackets, an application that
 // is not a text (recordings report-huge-int, report-set-5, report-appid-nested).
 //
-// A transaction that the listener drops (see Dropped) decodes to one without usage, whatever is wrong
+// A transaction that the listener drops (see Dropped) decodes to one without usage, also when something is wrong
 // with its application, which is then empty. The error is an *Error.
 func (t RawTransaction) Decode(now time.Time) (Transaction, error) {
 	app, err := t.application()

@@ -15,7 +15,7 @@ var (
 )
 
 // paramReader builds one tree of parameters from strings of them, by the rules of Rack 3 that the
-// recordings show, and no others. lenient adds what the daemon accepts beyond the backend.
+// recordings show, and no other ones. lenient adds what the daemon accepts beyond the backend.
 type paramReader struct {
 	root    *node
 	lenient bool

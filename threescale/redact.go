@@ -10,7 +10,7 @@ const redacted = "[redacted]"
 
 // Redact returns the text of an <error>, or the reason of a denial, without the tokens and keys that
 // the backend repeats in it. An application id, a service id or a metric's name stays: an operator
-// needs them. Texts of unknown codes lose whatever is quoted behind "key" or "token".
+// needs them. Texts of unknown codes lose everything that is quoted behind "key" or "token".
 func Redact(code, text string) string {
 	switch code {
 	case CodeServiceTokenInvalid:

@@ -67,7 +67,7 @@ type meteredConn struct {
 	writing atomic.Bool   // a Write has not returned yet
 }
 
-// Write marks itself before and after, so that whoever gives up in between errs on the side of written.
+// Write marks itself before and after, so that a caller that gives up in between takes the bytes for written.
 func (m *meteredConn) Write(p []byte) (int, error) {
 	m.writing.Store(true)
 	n, err := m.Conn.Write(p)

@@ -11,7 +11,7 @@ import "time"
 // the first two enforced ones; reporterd therefore has them as configuration, with these as defaults.
 const (
 	// MaxTransactions is the documented cap of transactions in one report. The listener takes more
-	// (recording report-1001), but nobody promises that it always will.
+	// (recording report-1001), but 3scale does not promise that it always will.
 	MaxTransactions = 1000
 
 	// MaxParams is the enforced cap of form parameters in one body, counted as ampersands plus one,

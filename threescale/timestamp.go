@@ -85,7 +85,7 @@ func parseDigits(s string, base uint64) (n uint64, ok bool) {
 	return n, !underscore
 }
 
-// parsePlainDate reads the form nearly everybody sends, YYYY-MM-DD HH:MM:SS with T or a blank, and then
+// parsePlainDate reads the usual form, YYYY-MM-DD HH:MM:SS with T or a blank, and then
 // nothing, Z, UTC or a numeric offset. Everything else is left to parseDate, which it agrees with.
 func parsePlainDate(s string) (int64, bool) {
 	const shape = "dddd-dd-dd dd:dd:dd"

@@ -21,7 +21,7 @@ var zoneHours = map[string]float64{
 	"n": -1, "o": -2, "p": -3, "q": -4, "r": -5, "s": -6, "t": -7, "u": -8, "v": -9, "w": -10, "x": -11, "y": -12,
 }
 
-// zoneOffset returns the seconds east of UTC, 0 for no zone and for one nobody knows.
+// zoneOffset returns the seconds east of UTC, 0 for no zone and for an unknown one.
 func zoneOffset(zone string) int64 {
 	zone = strings.ToLower(strings.Join(strings.Fields(zone), " "))
 	summer := int64(0)

@@ -8,25 +8,25 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
 
 // backlogOf opens the usage that is on disk and not delivered, for the first authorization of a life. Once it is read
 // the directory is marked, so that the next life reads its usage before any of it is sent.
-func backlogOf(log *zap.Logger, s *spool.Spool, dir string) func() authorize.Backlog {
-	return func() authorize.Backlog {
+func backlogOf(log *zap.Logger, s *spool.Spool, dir string) func() quota.Backlog {
+	return func() quota.Backlog {
 		p := s.Pending()
 		byName := make(map[string]spool.BatchID, len(p.Batches))
-		b := authorize.Backlog{Reports: make([]authorize.PendingReport, len(p.Batches))}
+		b := quota.Backlog{Reports: make([]quota.PendingReport, len(p.Batches))}
 		for i := range p.Batches {
 			info := &p.Batches[i]
 			name := info.ID.String()
 			byName[name] = info.ID
-			b.Reports[i] = authorize.PendingReport{Batch: name, Transactions: info.Transactions, Attempted: info.Attempts > 0}
+			b.Reports[i] = quota.PendingReport{Batch: name, Transactions: info.Transactions, Attempted: info.Attempts > 0}
 		}
-		b.Read = func(name string) (authorize.Lane, []threescale.Transaction, error) {
+		b.Read = func(name string) (quota.Lane, []threescale.Transaction, error) {
 			return readReport(s, byName[name])
 		}
 		mark := sync.OnceFunc(func() {
@@ -34,7 +34,7 @@ func backlogOf(log *zap.Logger, s *spool.Spool, dir string) func() authorize.Bac
 				log.Warn("cannot mark the data directory: after a restart usage on disk is counted with the first authorization", zap.Error(err))
 			}
 		})
-		b.Next = func(ctx context.Context) (iter.Seq[authorize.Usage], error) {
+		b.Next = func(ctx context.Context) (iter.Seq[quota.Usage], error) {
 			mark()
 			group, err := p.Next(ctx)
 			if err != nil {
@@ -52,13 +52,13 @@ func backlogOf(log *zap.Logger, s *spool.Spool, dir string) func() authorize.Bac
 }
 
 // readReport reads a batch. One that is damaged will be given up.
-func readReport(s *spool.Spool, id spool.BatchID) (authorize.Lane, []threescale.Transaction, error) {
+func readReport(s *spool.Spool, id spool.BatchID) (quota.Lane, []threescale.Transaction, error) {
 	b, err := s.Load(id)
 	if errors.Is(err, spool.ErrUnknownBatch) || errors.Is(err, spool.ErrDamaged) {
-		return authorize.Lane{}, nil, authorize.ErrNoReport
+		return quota.Lane{}, nil, quota.ErrNoReport
 	}
 	if err != nil {
-		return authorize.Lane{}, nil, err
+		return quota.Lane{}, nil, err
 	}
 	list := make([]threescale.Transaction, len(b.Transactions))
 	for i := range b.Transactions {
@@ -68,11 +68,11 @@ func readReport(s *spool.Spool, id spool.BatchID) (authorize.Lane, []threescale.
 }
 
 // usageOf is the usage of events that became durable together.
-func usageOf(group *spool.Group) iter.Seq[authorize.Usage] {
-	return func(yield func(authorize.Usage) bool) {
+func usageOf(group *spool.Group) iter.Seq[quota.Usage] {
+	return func(yield func(quota.Usage) bool) {
 		for e := range group.Events {
-			lane := authorize.Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
-			if !yield(authorize.Usage{Lane: lane, Transaction: &e.Transaction}) {
+			lane := quota.Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
+			if !yield(quota.Usage{Lane: lane, Transaction: &e.Transaction}) {
 				return
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
@@ -82,24 +83,25 @@ func TestIntakeBesideTheBacklog(t *testing.T) {
 	require.NoError(t, backend.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: "app7", Limits: &limits}))
 	client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend", Transport: direct{backend}})
 	require.NoError(t, err)
+	follow := quota.New(quota.Options{Applications: 4 * applications, Journal: s, Pending: backlogOf(zap.NewNop(), s, dir)})
 	auth := authorize.New(authorize.Options{
-		TTL: time.Minute, Client: client, Journal: s, Pending: backlogOf(zap.NewNop(), s, dir),
+		TTL: time.Minute, Client: client, Journal: s, Quota: follow,
 		Services: []authorize.Service{{ID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}}},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- auth.Run(ctx) }()
+	go func() { ended <- follow.Run(ctx) }()
 
 	begun := time.Now()
-	auth.Follow()
-	follow := time.Since(begun)
+	follow.Follow()
+	followed := time.Since(begun)
 	var took []time.Duration
 	accepted := many
-	for !auth.Loaded() || len(took) < 100 {
+	for !follow.Loaded() || len(took) < 100 {
 		events := oneHit(applications, applications)
 		at := time.Now()
-		_, err := auth.Append(t.Context(), events)
+		_, err := follow.Append(t.Context(), events)
 		took = append(took, time.Since(at))
 		require.NoError(t, err)
 		accepted += len(events)
@@ -129,5 +131,5 @@ func TestIntakeBesideTheBacklog(t *testing.T) {
 
 	slices.Sort(took)
 	t.Logf("%d pending: followed after %v, read after %v; %d requests of %d events beside it: median %v, p99 %v, longest %v",
-		many, follow, loaded, len(took), applications, took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+		many, followed, loaded, len(took), applications, took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
 }

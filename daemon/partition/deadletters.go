@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
@@ -29,9 +29,9 @@ const DeadLetterLogger = "deadletter"
 
 // deadLetterOperations list dead letters, and requeue or drop them.
 type deadLetterOperations struct {
-	log        *zap.Logger
-	spool      *spool.Spool
-	authorizer *authorize.Authorizer
+	log   *zap.Logger
+	spool *spool.Spool
+	quota *quota.Tracker
 }
 
 // ApplyOrder does what an order says, and returns once that is durable. done are the letters it was done to, as they were, but
@@ -92,7 +92,7 @@ func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder)
 
 // requeuedUsage is the usage of requeued letters. Their credentials are in their files alone; an application of a
 // service that has an id is found without.
-func requeuedUsage(letters []spool.DeadLetter) (all []authorize.Usage) {
+func requeuedUsage(letters []spool.DeadLetter) (all []quota.Usage) {
 	for i := range letters {
 		d := &letters[i]
 		t := threescale.Transaction{
@@ -101,7 +101,7 @@ func requeuedUsage(letters []spool.DeadLetter) (all []authorize.Usage) {
 		for metric, value := range d.Usage {
 			t.Usage = append(t.Usage, threescale.Increment{Metric: metric, Value: value})
 		}
-		all = append(all, authorize.Usage{Lane: authorize.Lane{ServiceID: d.ServiceID, FlatUsage: d.FlatUsage}, Transaction: &t})
+		all = append(all, quota.Usage{Lane: quota.Lane{ServiceID: d.ServiceID, FlatUsage: d.FlatUsage}, Transaction: &t})
 	}
 	return all
 }
@@ -158,7 +158,7 @@ func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
 // apply does what an order says, logs a line for each letter, and has requeued usage count against limits again.
 func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
 	var done []spool.DeadLetter
-	d.authorizer.Requeue(func() []authorize.Usage {
+	d.quota.Requeue(func() []quota.Usage {
 		out, done, err = ApplyOrder(d.spool, do, o)
 		if do != Requeue || o.DryRun {
 			return nil

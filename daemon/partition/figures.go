@@ -99,7 +99,7 @@ func Authorizations(a authorize.Stats) console.Authorize {
 		Entries: a.Entries, Denials: a.Denials, Bytes: a.Bytes, Evicted: a.Evicted,
 		Applications: a.Applications, Untracked: a.Untracked,
 		Reported: a.Reported, Refused: a.Refused, Unbilled: a.Unbilled,
-		Overshoot: a.Overshoot, Unseen: a.Unseen, OldestAge: a.OldestAge,
+		Overshoot: a.Overshoot, Unseen: a.Unseen, Behind: a.Behind, Forgotten: a.Forgotten, OldestAge: a.OldestAge,
 	}
 }
 

@@ -122,7 +122,7 @@ func (p *Partition) Ledger() *ledger.Ledger {
 // Parents is the hierarchy of a service's metrics, each with the one it counts up: what the portal says, and where it says
 // nothing what the backend told when applications were authorized.
 func (p *Partition) Parents(service string) map[string]string {
-	all := maps.Clone(p.authorizer.Parents(service))
+	all := maps.Clone(p.quota.Parents(service))
 	if p.parents == nil {
 		return all
 	}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/batcher"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/internal/lifecycle"
@@ -63,13 +64,14 @@ type Partition struct {
 	spool       *spool.Spool
 	batcher     *batcher.Batcher
 	sender      *sender.Sender
+	quota       *quota.Tracker
 	authorizer  *authorize.Authorizer
 	credentials credentials
 	proofs      *proofKeeper
 	ledger      *bookkeeper
 	letters     deadLetterOperations
 	parked      parkedOperations
-	answers     savedAnswers
+	answers     *savedAnswers
 	parents     func(service string) map[string]string
 	unreadable  unreadable
 	sendOnStop  time.Duration
@@ -95,6 +97,7 @@ func (e *OptionsError) Unwrap() error { return e.Err }
 // Open opens the spool, and returns once it was read and every part is made. Nothing runs before Start.
 func Open(o Options) (*Partition, error) {
 	o.Spool.Trouble = logDirectory(o.Log.Named("spool"))
+	o.Spool.KeepChanges = o.Spool.KeepChanges || authorized(o.Dir) // see savedAnswers
 	s, found, err := spool.Open(o.Spool)
 	if err != nil {
 		return nil, err
@@ -115,10 +118,11 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	if p.proofs, err = newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof); err != nil {
 		return nil, err
 	}
-	if p.authorizer, err = newAuthorizer(o, s, p.proofs, backlogOf(o.Log.Named("authorize"), s, o.Dir)); err != nil {
+	p.quota = newQuota(o, s, backlogOf(o.Log.Named("authorize"), s, o.Dir))
+	if p.authorizer, err = newAuthorizer(o, s, p.proofs, p.quota); err != nil {
 		return nil, err
 	}
-	p.answers = savedAnswers{always: o.AlwaysAuthorize, log: o.Log.Named("authorize"), dir: o.Dir, authorizer: p.authorizer, spool: s}
+	p.answers = &savedAnswers{always: o.AlwaysAuthorize, log: o.Log.Named("authorize"), dir: o.Dir, authorizer: p.authorizer, quota: p.quota, spool: s}
 	p.credentials.set(o.Services)
 	client, err := threescale.NewClient(o.Reports)
 	if err != nil {
@@ -127,24 +131,30 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	batches := o.Batcher
 	batches.Trouble = logTrouble(o.Log.Named("batcher"))
 	p.batcher = batcher.New(s, batches)
-	sends, following := o.Sender, reportFollower{p.authorizer}
+	sends, following := o.Sender, reportFollower{p.quota}
+	sends.Settling = p.answers.settle
 	sends.Sending, sends.Settled, sends.Proofs, sends.Prober = following.sending, following.settled, p.proofs.proofs, p.proofs.prober
 	p.sender = sender.New(s, client, p.credentials.of, o.Log.Named("sender"), sends)
+	p.answers.keepLog()
+	if o.Ledger == nil {
+		s.Booked(0)
+	}
 	p.ledger = openLedger(o.Log.Named("ledger"), o.Ledger, s, p.Parents)
-	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, authorizer: p.authorizer}
+	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, quota: p.quota}
 	p.parked = parkedOperations{spool: s, sender: p.sender}
 	return p, nil
 }
 
 // Start begins to batch, to ask the backend for proofs, and to send. Usage of an earlier life is counted against limits before
 // any of it is sent, where authorizations were asked for then.
-func (p *Partition) Start(context.Context) error {
-	p.answers.begin()
+func (p *Partition) Start(ctx context.Context) error {
+	p.answers.begin(ctx)
 	p.group.Go("watch for read errors", p.unreadable.watch)
 	p.group.Go("ledger", p.ledger.run)
+	p.group.Go("saved authorizations", p.answers.run)
 	p.group.Go("sender", p.sender.Run)
 	p.group.Go("prober", p.proofs.run)
-	p.group.Go("pending usage", p.authorizer.Run)
+	p.group.Go("pending usage", p.quota.Run)
 	p.batching = lifecycle.Start(p.batcher.Run)
 	return nil
 }
@@ -163,12 +173,10 @@ func (p *Partition) Stop(ctx context.Context) error {
 	return errors.Join(cut, p.group.Stop(ctx))
 }
 
-// Close gives the spool up, after Stop. clean says that nothing failed: then the answers to authorizations are kept for the
-// next start.
-func (p *Partition) Close(clean bool) error {
-	if clean {
-		p.answers.save()
-	}
+// Close gives the spool up, after Stop, and keeps the answers to authorizations for the next start. clean says that the daemon
+// was asked to stop.
+func (p *Partition) Close(bool) error {
+	p.answers.save()
 	return errors.Join(p.ledger.close(), p.spool.Close())
 }
 
@@ -182,7 +190,7 @@ func (p *Partition) Ready() error {
 
 // Append implements ingest.Journal: it weighs the events against limits, and returns once they are durable.
 func (p *Partition) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
-	return p.authorizer.Append(ctx, events)
+	return p.quota.Append(ctx, events)
 }
 
 // Authorizations returns what answers an authorization; nil: the call is none.

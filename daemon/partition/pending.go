@@ -4,7 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -25,16 +25,16 @@ func markAuthorized(dir string) error {
 	return os.WriteFile(filepath.Join(dir, authorizeMark), []byte(authorizeNote), 0o600)
 }
 
-func laneOf(b *spool.Batch) authorize.Lane {
-	return authorize.Lane{ServiceID: b.Lane.ServiceID, Credentials: b.Lane.Credentials, FlatUsage: b.FlatUsage}
+func laneOf(b *spool.Batch) quota.Lane {
+	return quota.Lane{ServiceID: b.Lane.ServiceID, Credentials: b.Lane.Credentials, FlatUsage: b.FlatUsage}
 }
 
-// reportFollower tells the authorizer what becomes of usage that is reported.
-type reportFollower struct{ authorizer *authorize.Authorizer }
+// reportFollower tells the quota what becomes of usage that is reported.
+type reportFollower struct{ quota *quota.Tracker }
 
 // sending says that a report is about to be sent.
 func (f reportFollower) sending(b *spool.Batch, sent []int) {
-	f.authorizer.Sending(b.ID.String(), laneOf(b), func(yield func(int, *threescale.Transaction) bool) {
+	f.quota.Sending(b.ID.String(), laneOf(b), func(yield func(int, *threescale.Transaction) bool) {
 		for _, i := range sent {
 			if !yield(i, &b.Transactions[i].Transaction) {
 				return
@@ -45,17 +45,23 @@ func (f reportFollower) sending(b *spool.Batch, sent []int) {
 
 // settled says where the transactions of a report went.
 func (f reportFollower) settled(b *spool.Batch, r spool.Resolution) {
-	outcomes := make([]authorize.Outcome, len(b.Transactions))
+	outcomes := make([]quota.Outcome, len(b.Transactions))
 	for i := range outcomes {
-		outcomes[i] = authorize.Returned
+		outcomes[i] = quota.Returned
 	}
 	for _, i := range r.Delivered {
-		outcomes[i] = authorize.Delivered
+		outcomes[i] = quota.Delivered
+	}
+	for _, i := range r.Restamped { // 3scale counts it now, not when it was used
+		moved := b.Transactions[i].Transaction
+		moved.Timestamp = r.At.Unix()
+		f.quota.Counted(laneOf(b), &moved)
+		outcomes[i] = quota.Refused
 	}
 	for i := range r.Dead {
-		outcomes[r.Dead[i].Index] = authorize.Refused
+		outcomes[r.Dead[i].Index] = quota.Refused
 	}
-	f.authorizer.Settled(b.ID.String(), laneOf(b), func(yield func(*threescale.Transaction, authorize.Outcome) bool) {
+	f.quota.Settled(b.ID.String(), laneOf(b), func(yield func(*threescale.Transaction, quota.Outcome) bool) {
 		for i := range outcomes {
 			if !yield(&b.Transactions[i].Transaction, outcomes[i]) {
 				return

@@ -32,6 +32,8 @@ type Bridge struct {
 	questionSlots chan struct{} // holds one element for each question being answered
 	acks          *acks         // nil without Options.Stream
 	inFlight      inFlight
+	opened        time.Time      // when Open was called
+	reconnected   chan struct{}  // holds an element after a reconnect, until the consumer was checked
 	streamOutage  *outage.Outage // whether the stream cannot be consumed
 	attached      atomic.Bool    // whether it was consumed once
 
@@ -63,7 +65,7 @@ func Open(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		options: o, log: o.Log, subject: subject, rejected: make(deadLetterQueue, maxRejected), questionSlots: make(chan struct{}, maxQuestions),
-		streamOutage: newStreamOutage(o), requests: newQueue(), publishes: newQueue(), stream: newQueue(),
+		streamOutage: newStreamOutage(o), opened: time.Now(), reconnected: make(chan struct{}, 1), requests: newQueue(), publishes: newQueue(), stream: newQueue(),
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if err := b.connect(); err != nil {

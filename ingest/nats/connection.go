@@ -77,6 +77,10 @@ func (b *Bridge) connected(c *nats.Conn) {
 		return // the connection was lost again; disconnected has noted that
 	}
 	before := b.state.set(true)
+	select {
+	case b.reconnected <- struct{}{}:
+	default: // the check is due already
+	}
 	b.log.Info("connected to NATS", zap.String("server", c.ConnectedUrlRedacted()), zap.Duration("after", before.Round(time.Millisecond)))
 }
 

@@ -22,6 +22,9 @@ const (
 	retryAttach    = time.Second
 	maxRetryAttach = 30 * time.Second
 
+	// checkInterval is how often the consumer is looked up, which also tells up to which message all were acknowledged.
+	checkInterval = 5 * time.Second
+
 	// letterRetry is the delay of the redelivery of a message whose bad events could not be written as dead letters.
 	letterRetry = 30 * time.Second
 )
@@ -57,10 +60,10 @@ func (b *Bridge) startConsumer() error {
 func (b *Bridge) runConsumer(ctx context.Context, js jetstream.JetStream) {
 	retry := backoff.Backoff{Policy: backoff.Policy{Base: retryAttach, Max: maxRetryAttach}}
 	for ctx.Err() == nil {
-		consumer, ackWait, err := b.attach(ctx, js)
+		a, err := b.attach(ctx, js)
 		if err == nil {
 			retry.Reset()
-			err = b.consume(ctx, consumer, ackWait)
+			err = b.consume(ctx, a)
 		}
 		if ctx.Err() != nil {
 			return
@@ -71,8 +74,9 @@ func (b *Bridge) runConsumer(ctx context.Context, js jetstream.JetStream) {
 }
 
 // consume consumes until ctx or the subscription ends. It tells the server that messages that take long are in progress.
-func (b *Bridge) consume(ctx context.Context, consumer jetstream.Consumer, ackWait time.Duration) error {
-	pulled, err := consumer.Consume(b.receive, jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes),
+func (b *Bridge) consume(ctx context.Context, a *attachment) error {
+	receive := func(m jetstream.Msg) { b.receive(a, m) }
+	pulled, err := a.consumer.Consume(receive, jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			b.log.Debug("consuming the stream", zap.Error(err)) // an error that lasts ends the subscription
 		}))
@@ -82,19 +86,43 @@ func (b *Bridge) consume(ctx context.Context, consumer jetstream.Consumer, ackWa
 	if b.attached.Store(true); !b.streamOutage.Worked() {
 		b.log.Info("consuming the stream", zap.String("stream", b.options.Stream), zap.String("consumer", b.options.Durable))
 	}
-	beat := time.NewTicker(ackWait / 3)
+	beat, check := time.NewTicker(a.ackWait/3), time.NewTicker(checkInterval)
 	defer beat.Stop()
+	defer check.Stop()
 	defer pulled.Stop()
 	for {
 		select {
 		case <-beat.C:
-			b.extendAckWait(time.Now().Add(-ackWait / 3))
+			b.extendAckWait(time.Now().Add(-a.ackWait / 3))
+		case <-check.C:
+			if err := b.check(ctx, a); err != nil {
+				return err
+			}
+		case <-b.reconnected:
+			if err := b.check(ctx, a); err != nil {
+				return err
+			}
 		case <-pulled.Closed():
 			return fmt.Errorf("nats: stream %s: consumer %s is gone", b.options.Stream, b.options.Durable)
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// check asks the server whether the consumer still exists. nats.go pulls from a deleted consumer without an error. Other errors
+// are not returned: while the server cannot answer, the connection's state is reported.
+func (b *Bridge) check(ctx context.Context, a *attachment) error {
+	ctx, cancel := context.WithTimeout(ctx, b.options.ReplyTimeout)
+	defer cancel()
+	err := a.check(ctx)
+	if errors.Is(err, errReplaced) {
+		return fmt.Errorf("nats: stream %s: consumer %s: %w", b.options.Stream, b.options.Durable, err)
+	}
+	if err != nil {
+		b.log.Debug("cannot check the consumer", zap.Error(err))
+	}
+	return nil
 }
 
 // extendAckWait tells the server that messages that arrived before a moment are still in progress.
@@ -106,12 +134,20 @@ func (b *Bridge) extendAckWait(before time.Time) {
 
 // receive puts a message of the stream into its queue. While the queue is full it blocks, and the server keeps the messages
 // behind it.
-func (b *Bridge) receive(msg jetstream.Msg) {
-	m, times := b.fromStream(msg)
+//
+// A message that is delivered again while it is in flight is dropped: the acknowledgement of the first delivery holds for it.
+func (b *Bridge) receive(a *attachment, msg jetstream.Msg) {
+	m, times, err := b.fromStream(a, msg)
+	if err != nil {
+		b.logLimited("a message cannot be taken and will be delivered again", err)
+		return
+	}
 	if times > 1 {
 		b.counters.redelivered.Add(1)
 	}
-	b.inFlight.add(m)
+	if !b.inFlight.add(m) {
+		return
+	}
 	if !b.stream.put(m) {
 		b.inFlight.remove([]*message{m})
 	}

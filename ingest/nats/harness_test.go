@@ -15,12 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// memory is a Journal that knows ids, and fails on demand.
+// memory is a Journal that knows ids and the places of messages in streams, and fails on demand.
 type memory struct {
 	mu      sync.Mutex // guards what follows
 	events  int
 	repeats int
 	seen    map[string]bool
+	taken   map[event.Source]bool
 	stamps  []int64
 	err     error
 	landed  bool          // whether what failed was kept all the same
@@ -36,9 +37,17 @@ func (m *memory) Append(_ context.Context, events []event.Event) (duplicates int
 	if m.err != nil && !m.landed {
 		return 0, m.err
 	}
+	known := map[event.Source]bool{}
 	for i := range events {
-		id := strings.Clone(events[i].ID)
-		if id != "" && m.seen[id] {
+		id, place := strings.Clone(events[i].ID), event.Source{}
+		if s := events[i].Source; s != nil {
+			place = event.Source{Stream: s.Stream, Sequence: s.Sequence, Next: s.Next}
+			if _, looked := known[place]; !looked {
+				known[place] = m.taken[place]
+				m.taken[place] = true
+			}
+		}
+		if id != "" && m.seen[id] || known[place] {
 			duplicates++
 			m.repeats++
 			continue
@@ -102,7 +111,7 @@ func stopServer(t *testing.T, s *embedded.Server) {
 
 func newRig(t *testing.T, stream string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), memory: &memory{seen: map[string]bool{}}}
+	r := &rig{t: t, dir: t.TempDir(), memory: &memory{seen: map[string]bool{}, taken: map[event.Source]bool{}}}
 	r.server = serverAt(t, r.dir, "127.0.0.1:0")
 	var err error
 	r.client, err = nats.Connect("nats://"+r.server.Address(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))

@@ -3,28 +3,35 @@ package nats
 import (
 	"sync"
 	"time"
+
+	"github.com/reporterd/reporterd/event"
 )
 
 // inFlight holds the stream's messages that were received and not acknowledged, so that their ack_wait can be extended.
 type inFlight struct {
 	mu  sync.Mutex // guards all
-	all map[*message]struct{}
+	all map[event.Source]*message
 }
 
-func (h *inFlight) add(m *message) {
+// add adds a message. It returns false when a delivery of the same message is there already.
+func (h *inFlight) add(m *message) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.all == nil {
-		h.all = make(map[*message]struct{})
+		h.all = make(map[event.Source]*message)
 	}
-	h.all[m] = struct{}{}
+	if h.all[m.place()] != nil {
+		return false
+	}
+	h.all[m.place()] = m
+	return true
 }
 
 func (h *inFlight) remove(group []*message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, m := range group {
-		delete(h.all, m)
+		delete(h.all, m.place())
 	}
 }
 
@@ -32,7 +39,7 @@ func (h *inFlight) remove(group []*message) {
 func (h *inFlight) since(moment time.Time) (old []*message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for m := range h.all {
+	for _, m := range h.all {
 		if m.arrived.Before(moment) {
 			old = append(old, m)
 		}

@@ -1,11 +1,13 @@
 package nats
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/ingest"
 )
 
@@ -43,23 +45,26 @@ func (b *Bridge) fromSubscription(subject, reply string, h nats.Header, data []b
 	return m
 }
 
-// fromStream makes a message of what the stream delivered, and returns how often it was delivered. A message without an id
-// of its own gets one that is unique, also among streams of the same name: it must count once, however often it is delivered.
-func (b *Bridge) fromStream(msg jetstream.Msg) (m *message, times uint64) {
-	m = &message{subject: msg.Subject(), stream: msg}
-	m.ServiceID, m.Body = b.subject.service(m.subject), msg.Data()
-	m.readHeaders(msg.Headers())
+// fromStream makes a message of what the stream delivered, and returns how often it was delivered. It counts once, however
+// often that is, because of its place in the stream. An older version of the daemon gave such a message an id instead; a
+// message that may have been delivered to it gets that id, too.
+func (b *Bridge) fromStream(a *attachment, msg jetstream.Msg) (m *message, times uint64, err error) {
 	at, err := msg.Metadata()
 	if err != nil {
-		m.origin = b.options.Stream
-		return m, 1
+		return nil, 0, fmt.Errorf("nats: stream %s: %w", b.options.Stream, err)
 	}
-	m.origin = b.options.Stream + "-" + strconv.FormatUint(at.Sequence.Stream, 10)
-	m.Sent = at.Timestamp
-	if m.ID == "" {
+	m = &message{subject: msg.Subject(), stream: msg, origin: b.options.Stream + "-" + strconv.FormatUint(at.Sequence.Stream, 10)}
+	m.ServiceID, m.Body, m.Sent, m.Source = b.subject.service(m.subject), msg.Data(), at.Timestamp, a.source(at.Sequence.Stream)
+	m.readHeaders(msg.Headers())
+	if m.ID == "" && at.NumDelivered > 1 && at.Timestamp.Before(b.opened) {
 		m.ID = m.origin + "-" + strconv.FormatInt(at.Timestamp.UnixNano(), 36)
 	}
-	return m, at.NumDelivered
+	return m, at.NumDelivered, nil
+}
+
+// place identifies a message of a stream.
+func (m *message) place() event.Source {
+	return event.Source{Stream: m.Source.Stream, Sequence: m.Source.Sequence}
 }
 
 // part makes a message of bad events of a stream's message. Each part has an origin of its own, which is the same when the

@@ -46,7 +46,7 @@ func (b *Bridge) consumerConfig() jetstream.ConsumerConfig {
 
 // attach finds or creates the stream and the consumer. An existing one is never changed; when its settings would lose or double
 // usage, the error names them.
-func (b *Bridge) attach(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, time.Duration, error) {
+func (b *Bridge) attach(ctx context.Context, js jetstream.JetStream) (*attachment, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.options.ReplyTimeout)
 	defer cancel()
 	stream, err := js.Stream(ctx, b.options.Stream)
@@ -54,7 +54,7 @@ func (b *Bridge) attach(ctx context.Context, js jetstream.JetStream) (jetstream.
 		stream, err = js.CreateStream(ctx, b.streamConfig())
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("nats: stream %s: %w", b.options.Stream, err)
+		return nil, fmt.Errorf("nats: stream %s: %w", b.options.Stream, err)
 	}
 	consumer, err := stream.Consumer(ctx, b.options.Durable)
 	switch {
@@ -68,9 +68,9 @@ func (b *Bridge) attach(ctx context.Context, js jetstream.JetStream) (jetstream.
 		err = checkConsumer(consumer.CachedInfo().Config, b.subject)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("nats: stream %s: consumer %s: %w", b.options.Stream, b.options.Durable, err)
+		return nil, fmt.Errorf("nats: stream %s: consumer %s: %w", b.options.Stream, b.options.Durable, err)
 	}
-	return consumer, consumer.CachedInfo().Config.AckWait, nil
+	return newAttachment(stream.CachedInfo(), consumer), nil
 }
 
 // checkStream returns an error when a stream cannot hold messages that match a subject.

@@ -16,13 +16,13 @@ const (
 	Suspect      Verdict = "suspect"      // the same, and what was delivered long after is counted already
 	Match        Verdict = "match"        // as much as was delivered, and reports with an unknown outcome that landed
 	Short        Verdict = "short"        // sealed, and less than was delivered
-	Over         Verdict = "over"         // more than was delivered, and nobody else reports
-	Covers       Verdict = "covers"       // at least what was delivered; others report here, too
+	Over         Verdict = "over"         // more than was delivered, and this daemon is the only reporter
+	Covers       Verdict = "covers"       // at least what was delivered; other reporters report here, too
 	Unverifiable Verdict = "unverifiable" // it cannot be known, for the reason given
 	Mutated      Verdict = "mutated"      // 3scale's count of a sealed cell has changed
 )
 
-// Difference reports whether somebody has to look into it.
+// Difference reports whether an operator has to look into it.
 func (v Verdict) Difference() bool { return v == Short || v == Over || v == Mutated }
 
 // Settled reports whether all is well.
@@ -34,9 +34,9 @@ type Fate string
 // The fates.
 const (
 	Dropped   Fate = "dropped"    // taken with 202, and not counted
-	Landed    Fate = "landed"     // counted, although nobody was told
+	Landed    Fate = "landed"     // counted, although the answer was lost
 	NotLanded Fate = "not landed" // not counted
-	Once      Fate = "once"       // delivered, and the report that nobody knew about was not counted besides
+	Once      Fate = "once"       // delivered, and the report of unknown outcome was not counted besides
 	Twice     Fate = "twice"      // counted more than once
 	Possible  Fate = "possible"   // one of several explanations
 )
@@ -87,8 +87,8 @@ type Books struct {
 
 // Rules are how it is judged.
 type Rules struct {
-	Exclusive bool          // nobody else reports usage of the service
-	Witness   string        // a metric that nobody else reports, with one for each event; empty: there is none
+	Exclusive bool          // this daemon is the only reporter of the service
+	Witness   string        // a metric that only this daemon reports, with one for each event; empty: there is none
 	Seal      time.Duration // after the end of the hour; nothing can come any more
 	Quiet     time.Duration // after which what is missing is suspect
 }

@@ -11,6 +11,6 @@
 // fits: a batch that was taken and is missing in all its cells was dropped behind its 202; a report with an unknown
 // outcome that is there in all its cells has landed. Where several choices fit, nothing is guessed.
 //
-// Others may report usage of the same service. Unless the daemon is its only reporter, a count that is larger than what
+// Other reporters may report usage of the same service. Unless the daemon is its only reporter, a count that is larger than what
 // was delivered proves nothing, and is called covered.
 package reconcile

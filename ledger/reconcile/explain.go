@@ -154,7 +154,7 @@ func (x *exhibit) summon(rest map[place]int64) (out []*suspect) {
 }
 
 // outcomes are the ways in which a batch may differ from its books: its reports with an unknown outcome were counted so
-// many times, and what was taken was dropped or not. Those that nobody could tell from the books, or from one another,
+// many times, and what was taken was dropped or not. Those that cannot be told from the books, or from one another,
 // are left out.
 func outcomes(b *ledger.BatchRecord, taken, doubtful map[place]int64) (out []outcome) {
 	mine := delivered(b)
@@ -287,7 +287,7 @@ func (x *exhibit) attach(one *suspect, fate Fate) Evidence {
 	return Evidence{one.batch.ID, fate, final}
 }
 
-// hints names batches that may have been dropped where others report, too: their usage may hide a part of what is
+// hints names batches that may have been dropped where other reporters report, too: their usage may hide a part of what is
 // missing, so that nothing is certain.
 func (x *exhibit) hints(known []Evidence) (all []Evidence) {
 	rest := map[place]int64{}

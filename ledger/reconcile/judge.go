@@ -14,13 +14,13 @@ type sheet struct {
 	rules Rules
 	sent  map[place]ledger.Figures // added up the hierarchy; with and without an application
 
-	doubtful  map[place]int64 // of the same: of batches that nobody took, with an unknown outcome
+	doubtful  map[place]int64 // of the same: of batches that were not delivered, with an unknown outcome
 	recorded  map[place]int64 // delivered, of the batches that are known, where a witness needs it
 	bare      map[place]bool  // applications and hours, without a metric: of batches without the witness
 	explained map[place]int64 // of the cells that are shown: by batches whose fate is certain
 }
 
-// others are the applications that the ledger knows nothing of.
+// others are the applications that only other reporters report.
 const others = "(others)"
 
 // Judge says of every cell of a service how ledger and counts agree, and of batches what became of them.
@@ -58,7 +58,7 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 	return cells, fates
 }
 
-// doubt adds up what may have been counted of a batch that nobody took.
+// doubt adds up what may have been counted of a batch that was not delivered.
 func (s *sheet) doubt(b *ledger.BatchRecord) {
 	if b.Ambiguous == 0 || delivered(b) {
 		return
@@ -93,7 +93,7 @@ func (s *sheet) record(b *ledger.BatchRecord) {
 	}
 }
 
-// sole reports whether nobody else reports usage of a metric.
+// sole reports whether this daemon is the only reporter of a metric.
 func (s *sheet) sole(metric string) bool {
 	return s.rules.Exclusive || s.rules.Witness != "" && metric == s.rules.Witness
 }
@@ -157,7 +157,7 @@ func (s *sheet) cell(p place) Cell {
 }
 
 // strangers are what is left of a service's hour when the applications that the ledger knows are taken away: usage that
-// others reported, or of applications that are gone.
+// other reporters reported, or of applications that were deleted.
 func (s *sheet) strangers() (cells []Cell) {
 	for p := range s.sent {
 		if p.app != "" || !s.drilled(p.metric, p.hour) {
@@ -217,7 +217,7 @@ func (s *sheet) judge(c *Cell) {
 	}
 }
 
-// shared says the verdict where more is counted than was delivered, and others may report, too.
+// shared says the verdict where more is counted than was delivered, and other reporters may report, too.
 func (s *sheet) shared(c *Cell) {
 	c.Verdict, c.Reason = Covers, "others may report here, too"
 	if has(c, Twice) {

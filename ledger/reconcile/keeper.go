@@ -90,15 +90,15 @@ func (k *Keeper) Now(ctx context.Context, services []string, since time.Duration
 		return nil, err
 	}
 	k.runs++
-	k.remember(r)
+	k.rememberLocked(r)
 	if len(services) == 0 && since == k.options.Since {
 		k.last = r
 	}
 	return r, nil
 }
 
-// remember keeps the first count of each sealed cell, and says of those that changed since that they did. mu is held.
-func (k *Keeper) remember(r *Report) {
+// rememberLocked keeps the first count of each sealed cell, and says of those that changed since that they did. mu is held.
+func (k *Keeper) rememberLocked(r *Report) {
 	oldest := r.ObservedAt.Add(-k.options.Since - 48*time.Hour).Unix()
 	for name := range k.sealed {
 		if name.hour < oldest {

@@ -74,7 +74,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.send(w, r, answer)
 }
 
-// share lets pages of the given origins read. Nobody is told that others may not, but their browsers are not told
+// share lets pages of the given origins read. Pages of other origins get the same answer without the header, so their browsers are not told
 // either that they may.
 func (a *API) share(h http.Header, r *http.Request) {
 	if len(a.Origins) == 0 {

@@ -10,7 +10,7 @@ type Refusal struct {
 	Status   int
 	Sentence string
 	Key      string // of Sentence in JSON: error, or status
-	Plain    bool   // sent as text whatever was asked for
+	Plain    bool   // sent as text, also when XML or JSON was asked for
 }
 
 func (r *Refusal) Error() string { return fmt.Sprint(r.Status, " ", r.Sentence) }

@@ -31,7 +31,7 @@ func escape(text string) string {
 	return b.String()
 }
 
-// send sends an answer with an ETag, or 304 to whoever has it already.
+// send sends an answer with an ETag, or 304 to a client that has it already.
 func (c *call) send(w http.ResponseWriter, r *http.Request, answer any) {
 	kind, body := "application/json; charset=utf-8", []byte(nil)
 	switch c.format {
@@ -135,7 +135,7 @@ func inCSV(answer any) []byte {
 	return b.Bytes()
 }
 
-// plain keeps a spreadsheet from taking for a formula what others chose as a name.
+// plain prevents that a spreadsheet runs a name as a formula.
 func plain(name string) string {
 	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
 		return "'" + name

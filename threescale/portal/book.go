@@ -23,7 +23,7 @@ type Book struct {
 	names  func(threescale.Application) string
 	log    *zap.Logger
 	page   atomic.Pointer[page] // nil: nothing was read yet
-	again  chan struct{}        // holds one: somebody cannot wait
+	again  chan struct{}        // holds one: a caller asked for a read now
 }
 
 // page is one reading. It is not changed.
@@ -142,7 +142,7 @@ func (b *Book) open() *page {
 // At is when the catalogue was read; zero: it was not yet.
 func (b *Book) At() time.Time { return b.open().at }
 
-// Services returns the services that the token's owner may see. It must not be changed, as what the others return.
+// Services returns the services that the token's owner may see. The list must not be changed; nor must those that the other methods return.
 func (b *Book) Services() []Service { return b.open().services }
 
 // Metrics returns the metrics and methods of a service, by id.

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	perPage   = 500  // the most the portal gives, whatever is asked for
+	perPage   = 500  // the most that the portal gives, also when more is asked for
 	mostPages = 2000 // of one collection: a million rows
 )
 

@@ -32,7 +32,7 @@ type Options struct {
 	Token     string
 	RootCAs   *x509.CertPool // nil: the system's
 	Timeout   time.Duration  // of one call; 0: 30 seconds
-	PerSecond float64        // calls, one behind the other; 0: 2
+	PerSecond float64        // calls, one after another; 0: 2
 	UserAgent string
 }
 
@@ -88,7 +88,7 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 	defer c.mu.Unlock()
 	var err error
 	for n := range tries {
-		if err = c.wait(ctx); err != nil {
+		if err = c.waitLocked(ctx); err != nil {
 			return err
 		}
 		var pause time.Duration
@@ -112,8 +112,8 @@ func worthwhile(err error) bool {
 	return false
 }
 
-// wait keeps the calls apart. mu is held.
-func (c *Client) wait(ctx context.Context) error {
+// waitLocked keeps the calls apart. mu is held.
+func (c *Client) waitLocked(ctx context.Context) error {
 	now := time.Now()
 	if d := c.next.Sub(now); d > 0 {
 		select {

@@ -6,6 +6,6 @@
 // the ledger knows them by.
 //
 // The facts are from porta's sources and from answers of the hosted service: tokens go by HTTP Basic, so that no URL
-// holds one; a collection's pages are 500 rows at most, whatever is asked for; a missing or expired token is answered
+// holds one; a collection's pages are 500 rows at most, also when more is asked for; a missing or expired token is answered
 // with 403 and never with 401.
 package portal

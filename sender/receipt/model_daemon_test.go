@@ -1,0 +1,334 @@
+package receipt
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// modelBatch is a batch on the daemon's disk.
+type modelBatch struct {
+	id           int
+	transactions []int
+	receipt      []byte // of its attempt; nil: none
+	sent         time.Time
+	attempts     int
+	end          End
+	concluded    [Applications]uint8
+	doubled      bool // a double of it was named, at its end or later
+}
+
+// modelDaemon does with a Book what the sender does: its disk survives a kill, all else does not.
+type modelDaemon struct {
+	random  *rand.Rand
+	backend *modelBackend
+	rules   Rules
+	book    *Book[int]
+	applied map[int]int // transaction → application
+
+	batches  map[int]*modelBatch // on disk
+	reserved []Reserved          // on disk
+	dead     map[int]bool        // on disk: transactions that ended as dead letters
+	ids      int
+	asking   time.Time // no authorize earlier
+	wrong    []string
+	ended    map[End]int
+	killed   int
+
+	deletions map[int]time.Time // of applications, the latest
+	held      []time.Duration   // how late a report without an answer can land
+	rare      bool              // there is little traffic
+}
+
+const modelWindow = 24 * time.Hour
+
+func newModelDaemon(random *rand.Rand, b *modelBackend, rules Rules) *modelDaemon {
+	d := &modelDaemon{random: random, backend: b, rules: rules, applied: map[int]int{}, batches: map[int]*modelBatch{}, dead: map[int]bool{}, ended: map[End]int{}, deletions: map[int]time.Time{}}
+	d.start()
+	return d
+}
+
+// start reads the disk.
+func (d *modelDaemon) start() {
+	d.book = New[int](d.backend.metrics, d.rules, d.backend.now)
+	for _, r := range d.reserved {
+		var id int
+		_, _ = fmt.Sscan(r.Name, &id)
+		d.book.Reserve(id, r)
+	}
+	for _, id := range d.ids2() {
+		if b := d.batches[id]; b.end == 0 && b.receipt != nil {
+			r, err := Parse(b.receipt)
+			if err != nil {
+				d.complain("batch %d: %v", id, err)
+			}
+			d.book.Reopen(id, r, b.sent, b.sent.Add(modelWindow), b.attempts > 1)
+		}
+	}
+}
+
+func (d *modelDaemon) ids2() []int {
+	ids := make([]int, 0, len(d.batches))
+	for id := range d.batches {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (d *modelDaemon) complain(format string, args ...any) {
+	if len(d.wrong) < 5 {
+		d.wrong = append(d.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// kill loses what is in memory.
+func (d *modelDaemon) kill() {
+
+	d.killed++
+	d.start()
+}
+
+// kills reports whether the daemon is killed at this step, and kills it.
+func (d *modelDaemon) kills(chance float64) bool {
+	if d.random.Float64() >= chance {
+		return false
+	}
+	d.kill()
+	return true
+}
+
+// seal makes a batch of new transactions.
+func (d *modelDaemon) seal(n, applications int) {
+	d.ids++
+	b := &modelBatch{id: d.ids}
+	for i := range n {
+		t := d.ids*1000 + i
+		b.transactions = append(b.transactions, t)
+		d.applied[t] = d.random.IntN(applications)
+	}
+	d.batches[b.id] = b
+}
+
+// items are the transactions of a report with its receipts, at the head of each slice of four and at the end.
+func (d *modelDaemon) items(b *modelBatch, r Receipt) []modelItem {
+	var items []modelItem
+	mark := func(a int) {
+		items = append(items, modelItem{application: -1, receipt: a, metric: r.Metric, increment: r.Increment()})
+	}
+	head := First
+	for _, t := range b.transactions {
+		if r.Mask.Has(First) && len(items)%modelSlice == 0 && head < Last {
+			mark(head)
+			head++
+		}
+		items = append(items, modelItem{transaction: t, application: d.applied[t]})
+	}
+	if r.Mask.Has(First) && len(items)%modelSlice == 0 && head < Last {
+		mark(head)
+	}
+	mark(Last)
+	return items
+}
+
+// carries is Carries for slices of four.
+func (d *modelDaemon) carries(n int) Mask {
+	switch {
+	case n <= 2:
+		return 1 << Last
+	case n+2 <= modelSlice:
+		return 1<<First | 1<<Last
+	case n+3 <= 2*modelSlice:
+		return 1<<First | 1<<Second | 1<<Last
+	}
+	return 1<<First | 1<<Second | 1<<Third | 1<<Last
+}
+
+// send makes an attempt at one batch.
+func (d *modelDaemon) send(b *modelBatch, outcome int, late time.Duration, killAt int) {
+	for _, t := range b.transactions { // what authorizations have denied for long is not sent
+		if a := d.applied[t]; d.backend.deleted[a] && d.backend.now.Sub(d.deletions[a]) > 130*time.Second {
+			b.end = Dropped
+			d.divide(b, fmt.Sprint(a))
+			return
+		}
+	}
+	r, ok := d.book.Allot(b.id, d.carries(len(b.transactions)), d.backend.now, d.backend.now.Add(modelWindow))
+	if !ok {
+		return
+	}
+	if killAt == 1 {
+		d.kill()
+		return
+	}
+	b.receipt, b.sent = r.Append(nil), d.backend.now
+	b.attempts++
+	if killAt == 2 {
+		d.kill()
+		return
+	}
+	report := &modelReport{items: d.items(b, r)}
+	switch outcome {
+	case 0: // 202
+		d.backend.take(report, 0)
+	case 1: // no answer, landed
+		report.late = late > 10*time.Minute
+		d.backend.take(report, late)
+	case 2: // no answer, not landed
+	case 3: // refused: certainly not landed
+		if b.attempts == 1 {
+			b.receipt, b.attempts = nil, 0
+			d.book.Withdraw(b.id)
+		}
+	}
+	if killAt == 3 {
+		d.kill()
+	}
+}
+
+// again sends a batch once more that was concluded dropped without a culprit.
+func (d *modelDaemon) again(b *modelBatch, now time.Time) {
+	r, _ := Parse(b.receipt)
+	b.sent = now
+	b.attempts++
+	d.book.Again(b.id, now)
+	d.backend.take(&modelReport{items: d.items(b, r)}, 0)
+}
+
+// poll reads what the book asks for, concludes and acts.
+func (d *modelDaemon) poll(kill float64) {
+	asks := d.book.Asks(d.backend.now)
+	if next := d.book.Next(d.backend.now); asks == 0 && !next.IsZero() && !next.After(d.backend.now) {
+		d.complain("nothing is to be read now, and the next reading is not later")
+	}
+	for _, a := range d.random.Perm(Applications) {
+		if asks.Has(a) {
+			asked := d.backend.now
+			d.backend.advance(upTo(d.random, 5*time.Millisecond))
+			values := slices.Clone(d.backend.counters[a])
+			d.backend.advance(upTo(d.random, 5*time.Millisecond))
+			d.book.Seen(a, values, asked)
+			if d.kills(kill) {
+				return
+			}
+		}
+	}
+	d.examine()
+	if r, ok := d.book.Probe(d.backend.now); ok {
+		late := []time.Duration{0, time.Second, 300 * time.Second, 300 * time.Second}[d.random.IntN(4)]
+		d.backend.take(&modelReport{items: []modelItem{{application: -1, receipt: Last, metric: r.Metric, increment: r.Increment()}}}, late)
+	}
+	for _, l := range d.book.Late() {
+		d.batches[l.ID].doubled = true
+	}
+	conclusions := d.book.Conclusions(d.backend.now)
+	slices.SortFunc(conclusions, func(a, b Conclusion[int]) int { return a.ID - b.ID })
+	for _, c := range conclusions {
+		if d.conclude(c); d.kills(kill) {
+			return
+		}
+	}
+}
+
+// examine asks about the applications of what is suspect.
+func (d *modelDaemon) examine() {
+	suspects := d.book.Suspects(d.backend.now)
+	slices.Sort(suspects)
+	for _, id := range suspects {
+		for _, t := range d.batches[id].transactions {
+			asked, what := d.backend.now, fmt.Sprint(d.applied[t])
+			if d.backend.listener.knows(d.backend, d.applied[t]) {
+				d.book.Vouched(id, what)
+			} else {
+				d.book.Denied(id, what, asked)
+			}
+		}
+	}
+}
+
+// conclude acts on a conclusion, and holds it against what the backend did.
+func (d *modelDaemon) conclude(c Conclusion[int]) {
+	b := d.batches[c.ID]
+	d.judge(b, c)
+	d.ended[c.End]++
+	if c.End == Dropped && c.Culprit == "" {
+		d.again(b, d.backend.now)
+		return
+	}
+	b.end, b.concluded, b.doubled = c.End, c.Digits, b.doubled || c.End == Double
+	if c.End == Dropped {
+		d.divide(b, c.Culprit)
+	}
+	d.book.Close(b.id, c.End, d.backend.now)
+	d.reserved = d.book.Reserved(func(id int) string { return fmt.Sprint(id) }, d.backend.now)
+}
+
+// divide makes dead letters of the culprit's transactions, and a batch of the rest.
+func (d *modelDaemon) divide(b *modelBatch, culprit string) {
+	d.ids++
+	child := &modelBatch{id: d.ids}
+	for _, t := range b.transactions {
+		if fmt.Sprint(d.applied[t]) == culprit {
+			d.dead[t] = true
+		} else {
+			child.transactions = append(child.transactions, t)
+		}
+	}
+	if len(child.transactions) > 0 {
+		d.batches[child.id] = child
+	}
+}
+
+// judge complains about a conclusion that is not so.
+func (d *modelDaemon) judge(b *modelBatch, c Conclusion[int]) {
+	least, most := 1<<30, 0
+	for _, t := range b.transactions {
+		if d.backend.beyond[t] {
+			return
+		}
+		n := d.backend.counts[t]
+		least, most = min(least, n), max(most, n)
+	}
+	wrong := false
+	switch c.End {
+	case Counted:
+		wrong = least < 1
+	case Dropped:
+		wrong = most > 0
+	case Partial:
+		wrong = most == 0 && len(b.transactions) > 0 && c.Digits[First] == 0
+	case Double:
+		wrong = least < 1
+	}
+	wrong = wrong || c.Mask.Has(First) && c.End != Dropped && c.End != Unconfirmed && d.wrongSlices(b, c)
+	if wrong {
+		d.complain("batch %d is said to be %s with %v, and its transactions are counted %d to %d times", b.id, c.End, c.Digits, least, most)
+	}
+}
+
+// wrongSlices reports whether a conclusion says of a slice what is not so.
+func (d *modelDaemon) wrongSlices(b *modelBatch, c Conclusion[int]) bool {
+	slices := Slices(c.Mask, c.Digits)
+	number := -1
+	for _, item := range d.items(b, Receipt{Mask: c.Mask}) {
+		if item.application < 0 {
+			if item.receipt != Last {
+				number = item.receipt
+			}
+			continue
+		}
+		n := d.backend.counts[item.transaction]
+		switch slices[number] {
+		case SliceCounted:
+			if n != 1 {
+				return true
+			}
+		case SliceMissing:
+			if n != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,193 @@
+package receipt
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// modelFigures are sums over histories.
+type modelFigures struct {
+	batches, transactions, kills int
+	ends                         map[End]int
+	once, dead, named, beyond    int // transactions
+}
+
+// history is one life of a daemon and a backend, by one seed. It returns what is wrong.
+func history(seed uint64, figures *modelFigures, break_ func(*Rules)) []string {
+	random := rand.New(rand.NewPCG(seed, 15))
+	const applications = 6
+	start := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	b := newModelBackend(random, 1+random.IntN(4), 1+random.IntN(3), start)
+	if random.IntN(4) > 0 {
+		b.trouble = modelTrouble{kill: random.Float64() * .2, fail: random.Float64() * .2, restart: random.Float64() * .2, stall: random.Float64() * .2}
+		if random.IntN(3) == 0 {
+			b.trouble.fail = .7
+		}
+	}
+	rules := Rules{}
+	if break_ != nil {
+		break_(&rules)
+	}
+	d := newModelDaemon(random, b, rules)
+	d.held = []time.Duration{0, time.Second, 6 * time.Second, 300 * time.Second}
+	if random.IntN(3) == 0 { // beyond what was seen: of such a report nothing can be told, and of all others as much as ever
+		d.held = []time.Duration{300 * time.Second, 20 * time.Minute, time.Hour, 3 * time.Hour}
+	}
+	d.rare = random.IntN(3) == 0
+	kill := 0.0
+	if random.IntN(2) == 0 {
+		kill = .02
+	}
+	for range 20 + random.IntN(60) {
+		d.live(applications, kill)
+	}
+	d.settle()
+	d.audit(figures)
+	return d.wrong
+}
+
+// live is one step of a history.
+func (d *modelDaemon) live(applications int, kill float64) {
+	b, random := d.backend, d.random
+	switch random.IntN(12) {
+	case 0, 1, 2, 3:
+		if !d.rare || random.IntN(4) == 0 {
+			d.seal(1+random.IntN(9), applications)
+		}
+	case 4:
+		if a := random.IntN(applications); !b.deleted[a] && random.IntN(4) == 0 {
+			b.deleted[a], d.deletions[a] = true, b.now
+		}
+	case 5: // an application that is made again while a report that names it is on its way is beyond what can be told
+		if a := random.IntN(applications); b.now.Sub(d.deletions[a]) > 20*time.Minute && !b.underWay(a) {
+			delete(b.deleted, a)
+		}
+	case 6:
+		b.stopped = random.IntN(3) == 0
+	case 7:
+		b.advance(upTo(random, 10*time.Minute))
+	case 8:
+		b.advance(upTo(random, 2*time.Minute))
+	default:
+		b.advance(upTo(random, 10*time.Second))
+	}
+	for _, id := range d.ids2() {
+		batch := d.batches[id]
+		if batch.end != 0 || batch.receipt != nil || random.IntN(3) == 0 {
+			continue
+		}
+		outcome, late, killAt := 0, time.Duration(0), 0
+		if random.IntN(4) == 0 {
+			outcome, late = 1+random.IntN(3), d.held[random.IntN(4)]
+		}
+		if random.Float64() < kill {
+			killAt = 1 + random.IntN(3)
+		}
+		d.send(batch, outcome, late, killAt)
+		b.advance(upTo(random, time.Second))
+	}
+	for range 1 + random.IntN(3) {
+		d.poll(kill)
+		b.advance(upTo(random, 500*time.Millisecond))
+	}
+}
+
+// settle ends all trouble, and goes on until everything has an end.
+func (d *modelDaemon) settle() {
+	b := d.backend
+	b.stopped, b.trouble = false, modelTrouble{}
+	for range 3000 {
+		open := false
+		for _, id := range d.ids2() {
+			batch := d.batches[id]
+			open = open || batch.end == 0
+			if batch.end == 0 && batch.receipt == nil {
+				d.send(batch, 0, 0, 0)
+			}
+		}
+		d.poll(0)
+		if !open && b.quiet() || !open && d.held[3] > 10*time.Minute {
+			break
+		}
+		b.advance(20 * time.Second)
+	}
+	for range 3 { // what is counted once more is seen
+		b.advance(time.Minute)
+		d.poll(0)
+	}
+}
+
+// audit holds the ends of all transactions against what was counted.
+func (d *modelDaemon) audit(f *modelFigures) {
+	for _, id := range d.ids2() {
+		b := d.batches[id]
+		if b.end == 0 {
+			d.complain("batch %d has no end", id)
+		}
+		f.batches++
+		for _, t := range b.transactions {
+			n := d.backend.counts[t]
+			if d.backend.beyond[t] {
+				f.beyond++
+				continue
+			}
+			if d.backend.reports[t] > 1 {
+				d.complain("transaction %d was counted in %d of our reports", t, d.backend.reports[t])
+			}
+			switch {
+			case d.dead[t]:
+				f.dead++
+				if n > 0 {
+					d.complain("transaction %d is a dead letter, and counted %d times", t, n)
+				}
+			case b.end == Dropped: // it went on in another batch
+				continue
+			case b.end == Counted && n == 1:
+				f.once++
+			case b.end == Counted && b.doubled, b.end == Double, b.end == Partial, b.end == Unconfirmed:
+				f.named++
+			default:
+				d.complain("batch %d is %s %v (attempts %d), and transaction %d is counted %d times", id, b.end, b.concluded, b.attempts, t, n)
+			}
+			f.transactions++
+		}
+	}
+	f.kills += d.killed
+	for end, n := range d.ended {
+		f.ends[end] += n
+	}
+}
+
+// histories is how many the environment asks for.
+func histories(t *testing.T, least int) (from, n uint64) {
+	n = uint64(least)
+	if text := os.Getenv("REPORTERD_MODEL_HISTORIES"); text != "" {
+		asked, err := strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err)
+		n = asked
+	}
+	if text := os.Getenv("REPORTERD_MODEL_SEED"); text != "" {
+		asked, err := strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err)
+		from = asked
+	}
+	return from, n
+}
+
+// TestModel: whatever the backend and the network do, and wherever the daemon is killed, no conclusion is wrong, nothing is
+// counted twice by us, and everything that was accepted has its end.
+func TestModel(t *testing.T) {
+	from, n := histories(t, 2000)
+	figures := modelFigures{ends: map[End]int{}}
+	for seed := from; seed < from+n; seed++ {
+		if wrong := history(seed, &figures, nil); len(wrong) > 0 {
+			t.Fatalf("REPORTERD_MODEL_SEED=%d REPORTERD_MODEL_HISTORIES=1: %v", seed, wrong)
+		}
+	}
+	t.Logf("%d histories, %+v", n, figures)
+}

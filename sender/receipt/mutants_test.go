@@ -1,0 +1,85 @@
+package receipt
+
+import (
+	"cmp"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// mutants are ways to conclude too early, or to read what is not there. Each old text stands once in its file.
+var mutants = []struct{ name, file, old, new string }{
+	{"not moved is dropped at once", "watch.go", "case w.links >= links && !seen.Before(w.linked.Add(rules.Confirm)):\n\t\tif", "case !seen.Before(w.sent):\n\t\tif"},
+	{"a quarter of an hour whatever the worker does", "watch.go", "case w.links >= links && !seen.Before(w.linked.Add(rules.Confirm)):\n\t\tif", "case !seen.Before(w.sent.Add(16 * time.Minute)):\n\t\tif"},
+	{"overtaken once is enough", "watch.go", "const links = 3", "const links = 1"},
+	{"a failed job is not waited for twice", "watch.go", "const links = 3", "const links = 2"},
+	{"links begin at the first one's sending", "watch.go", "w.links, w.linked = w.links+1, asked", "w.links, w.linked = w.links+1, sent"},
+	{"one denial condemns", "watch.go", "if w.culprit == \"\" && asked.Sub(first) >= rules.Apart {", "if w.culprit == \"\" && !first.IsZero() {"},
+	{"a culprit needs no reading behind it", "watch.go", "!seen.Before(later(w.twice, w.passed)):", "true:"},
+	{"counted at first sight", "watch.go", "case least >= 1 && w.seen().Before(w.moved.Add(rules.Confirm)):", "case false:"},
+	{"begun is partial at once", "watch.go", "if w.links >= links && !w.seen().Before(w.linked.Add(rules.Confirm)) || w.over(now) {", "if true {"},
+	{"places are not kept", "book.go", "c.until = now.Add(b.rules.settle())", "c.until = time.Time{}"},
+	{"kept places are given", "metric.go", "p.open != nil || p.kept(now) || p.probes", "p.open != nil || p.probes"},
+	{"places in use are given", "metric.go", "p.open != nil || p.kept(now) || p.probes", "p.kept(now) || p.probes"},
+	{"the last receipt is enough", "watch.go", "if w.receipt.Mask.Has(a) {\n\t\t\tleast, most", "if w.receipt.Mask.Has(a) && a == Last {\n\t\t\tleast, most"},
+	{"carried over digits are believed", "metric.go", "if d < w.digits[application] || below < w.below[application] {", "if false {"},
+	{"a report sent again passes others", "reading.go", "least >= 1 && !w.unreadable && !w.resent", "least >= 1 && !w.unreadable"},
+	{"probes at once after a start", "probe.go", "now.Sub(b.began) < b.rules.settle() || ", ""},
+	{"a probe counts for the latest", "probe.go", "b.newest = later(b.newest, b.probes[0])", "b.newest = later(b.newest, b.probes[len(b.probes)-1])"},
+	{"a slice is whole without the next", "watch.go", "case digits[next] == 0:", "case false:"},
+	{"a doubled slice is counted", "watch.go", "case digits[head] > 1:", "case false:"},
+}
+
+// judges are the tests of mutants whose occasion is too rare for random histories.
+var judges = map[string]string{
+	"links begin at the first one's sending": "TestLinksBeginWhenTheLastWasSeen",
+	"places are not kept":                    "TestPlacesRestAfterTheirReports",
+	"kept places are given":                  "TestPlacesAreKeptOverRestarts",
+	"a report sent again passes others":      "TestReportsSentAgainPassNone",
+	"probes at once after a start":           "TestProbesCountForTheEarliest",
+	"a probe counts for the latest":          "TestProbesCountForTheEarliest",
+}
+
+// TestMutantsApply keeps the mutants in step with the code.
+func TestMutantsApply(t *testing.T) {
+	for _, m := range mutants {
+		source, err := os.ReadFile(m.file)
+		require.NoError(t, err)
+		assert.Equal(t, 1, strings.Count(string(source), m.old), "%s: %s: %q", m.name, m.file, m.old)
+	}
+}
+
+// TestMutants judges the model: it breaks the rules in one way after the other and expects the model to notice.
+func TestMutants(t *testing.T) {
+	if os.Getenv("REPORTERD_MUTANTS") == "" {
+		t.Skip("takes minutes: set REPORTERD_MUTANTS=1")
+	}
+	for _, m := range mutants {
+		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
+			dir := t.TempDir()
+			original, err := filepath.Abs(m.file)
+			require.NoError(t, err)
+			source, err := os.ReadFile(original)
+			require.NoError(t, err)
+			mutated, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
+			require.NoError(t, os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600))
+			encoded, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutated}})
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(overlay, encoded, 0o600))
+			judge := cmp.Or(judges[m.name], "TestModel")
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^"+judge+"$", "-overlay="+overlay, ".")
+			cmd.Env = append(os.Environ(), "REPORTERD_MODEL_HISTORIES=6000", "REPORTERD_MUTANTS=")
+			out, err := cmd.CombinedOutput()
+			require.NotContains(t, string(out), "[build failed]")
+			require.Error(t, err, "it lives:\n%s", out)
+			require.Contains(t, string(out), "--- FAIL: "+judge+" ")
+			t.Log(string(out)[:min(len(out), 300)])
+		})
+	}
+}

@@ -1,0 +1,72 @@
+package spool
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/reporterd/reporterd/spool/wal"
+)
+
+// keepInterval is how often the directory is looked at and the manifest is synced: a bound for how long
+// events are accepted into a directory that has been removed.
+const keepInterval = time.Second
+
+// Trouble is something that is wrong with an open directory, or that is not any more.
+type Trouble struct {
+	What string // TroubleDirectory or TroubleManifest
+	Err  error  // nil: it is over
+}
+
+// What Trouble can be about.
+const (
+	TroubleDirectory = "directory" // it was removed or replaced: nothing is accepted
+	TroubleManifest  = "manifest"  // it cannot be written: nothing else is affected
+)
+
+// keep looks at the directory and syncs the manifest, until ctx ends, and tells of trouble once when it
+// begins and once when it ends.
+func (s *Spool) keep(ctx context.Context, tell func(Trouble)) {
+	tick := time.NewTicker(keepInterval)
+	defer tick.Stop()
+	var absent, unkept bool
+	report := func(what string, was *bool, err error) {
+		if tell != nil && (err != nil) != *was {
+			tell(Trouble{What: what, Err: err})
+		}
+		*was = err != nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := s.presence.Look()
+		report(TroubleDirectory, &absent, err)
+		if err == nil { // else its files may be in another directory
+			s.manifest.sync()
+			report(TroubleManifest, &unkept, s.manifest.trouble())
+		}
+	}
+}
+
+// startKeeping begins to keep the directory; Close ends it.
+func (s *Spool) startKeeping(tell func(Trouble)) {
+	ctx, end := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.keep(ctx, tell)
+	}()
+	s.stopKeeping = func() { end(); <-done }
+}
+
+// watchAll holds the directories of the spool.
+func (s *Spool) watchAll() error {
+	names := []string{s.dir}
+	for _, dir := range []string{"journal", "batches", "ids", lettersDir, wal.QuarantineDir} {
+		names = append(names, filepath.Join(s.dir, dir))
+	}
+	return s.presence.Watch(s.fs, names...)
+}

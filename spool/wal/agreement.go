@@ -1,0 +1,80 @@
+package wal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// HeadSum is the checksum of a frame's head. The head holds the payload's checksum, so that two frames with the same sum have
+// the same sequence numbers and the same records.
+func (f Frame) HeadSum() uint32 {
+	var head [FrameHead]byte
+	f.Put(head[:])
+	return binary.LittleEndian.Uint32(head[28:])
+}
+
+// Agreement is what a log says of a place that a reader remembers.
+type Agreement uint8
+
+// What a log says of a place.
+const (
+	PlaceHolds   Agreement = iota // the log has the same frame there
+	PlaceUnknown                  // the frame was removed meanwhile, or cannot be told: nothing speaks against the place
+	PlaceDiffers                  // the log ends before it, or has other records there: it lost its end, or is another one
+	PlaceMissing                  // the log lost the frame, and its numbers are not used again: reading can go on there
+)
+
+// Agrees holds a place that a reader was told, the number behind the last entry of a frame and the checksum of its head,
+// against the log as it is now. Records behind a
+// lost end get the numbers of those that were lost, so the number alone does not tell. It reads the heads of one segment's
+// frames. An error is the disk's: nothing follows from it, and the call can be repeated.
+func (log *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
+	if next <= 1 {
+		return PlaceHolds, nil
+	}
+	if next > log.NextSequence() {
+		return PlaceDiffers, nil
+	}
+	segment := log.holding(next - 1)
+	if segment == nil {
+		return PlaceUnknown, nil
+	}
+	if segment.First >= next {
+		if log.oldestFirst() < next { // segments are removed oldest first: this one was not removed
+			return PlaceMissing, nil
+		}
+		return PlaceUnknown, nil
+	}
+	end, reach, following := log.extent(segment)
+	if reach < next && following == nil {
+		return PlaceMissing, nil // the manifest knows of records behind the last one that is here
+	}
+	file, err := log.openSegment(segment)
+	if errors.Is(err, ErrReleased) {
+		return PlaceUnknown, nil // removed just now
+	}
+	if err != nil {
+		return PlaceUnknown, fmt.Errorf("spool: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	head := make([]byte, FrameHead)
+	for off := int64(SegmentHead); off+FrameHead <= end; {
+		if err := readFull(file, head, off); err != nil {
+			return PlaceUnknown, fmt.Errorf("spool: %w", log.trouble(segment, span{off, FrameHead}, err))
+		}
+		f, ok := ParseFrame(head)
+		if !ok {
+			return PlaceUnknown, nil // damage; the follower tells it
+		}
+		off += f.Size()
+		if f.kind != FrameData || f.Next() < next {
+			continue
+		}
+		if f.Next() == next && f.HeadSum() == sum && (following == nil || f.First < following.First) {
+			return PlaceHolds, nil
+		}
+		return PlaceDiffers, nil
+	}
+	return PlaceDiffers, nil
+}
