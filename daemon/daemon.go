@@ -152,7 +152,7 @@ func (d *daemon) open() (err error) {
 	}
 	d.handler = ingest.NewHandler(ingest.Options{
 		Services: d.services.configured, Passthrough: d.config.Backend.Passthrough, Journal: d.engine, Log: d.log.Named("ingest"),
-		Other: d.engine.Authorizations, Tokens: d.auth.producers, LateMargin: lateMargin(d.config),
+		Other: d.engine.Authorizations, Tokens: d.auth.producers, Memory: d.listeners.memory, LateMargin: lateMargin(d.config),
 	})
 	d.compare.open(d)
 	return nil
