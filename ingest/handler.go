@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/internal/memory"
 )
 
 const (
@@ -39,6 +40,9 @@ type Options struct {
 	// and reported before they are over. Older usage is refused: acknowledged, it would become a dead letter. 0: none.
 	LateMargin time.Duration
 
+	// Memory bounds the bodies of requests; nil: one of NewBudget that only this handler uses.
+	Memory *memory.Budget
+
 	// Tokens are those of producers, which native calls must carry; nil: no token is needed.
 	Tokens *access.Tokens
 
@@ -59,7 +63,7 @@ type Handler struct {
 
 	services atomic.Pointer[services]
 	pool     sync.Pool // of *buffers
-	memory   memoryBudget
+	memory   *memory.Budget
 	counters counters
 	health   health
 	log      *zap.Logger
@@ -84,8 +88,10 @@ func NewHandler(o Options) *Handler {
 		journal: o.Journal, tokens: o.Tokens, other: o.Other,
 	}
 	h.log, h.health = o.Log, newHealth(o.Log)
-	h.memory.left.Store(maxMemory)
-	h.pool.New = func() any { return &buffers{memory: &h.memory} }
+	if h.memory = o.Memory; h.memory == nil {
+		h.memory = NewBudget()
+	}
+	h.pool.New = func() any { return &buffers{account: memory.Account{Budget: h.memory}} }
 	h.SetServices(o.Services)
 	return h
 }
