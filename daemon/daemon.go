@@ -114,7 +114,7 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 			d.log.Warn("cannot close the spool", zap.Error(err))
 		}
 	}()
-	announce(d.log, d.config, d.listeners.admin, d.auth.local)
+	announce(d.log, d.config, d.listeners, d.auth.local)
 	reload := d.manager.reloading(d.reload)
 	d.listeners.admin.gate.open(d.console(reload))
 	if err := d.start(ctx); err != nil {
