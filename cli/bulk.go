@@ -1,21 +1,19 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/console"
-	"github.com/reporterd/reporterd/daemon"
+	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/spool"
 )
 
 // maxErrors is how many failures are printed one by one.
@@ -37,8 +35,7 @@ type bulk struct {
 	query   console.DeadLetterQuery
 	dryRun  bool
 	restamp bool
-	yes     bool
-	in      io.Reader
+	cmd     *cobra.Command
 }
 
 // runBulk reads the command line, and refuses one that does not say what it means.
@@ -54,11 +51,11 @@ func runBulk(cmd *cobra.Command, args []string, do partition.Action) error {
 	case filtered && all:
 		return misuse(errors.New("--all cannot be given together with a filter"))
 	case len(args) == 0 && !filtered && !all:
-		return misuse(fmt.Errorf("which? name ids, or a filter (--service, --reason, --since, --older-than), or say --all"))
+		return misuse(fmt.Errorf("name ids or a filter (--service, --reason, --since, --older-than), or say --all"))
 	}
 	b := bulk{
 		do: do, ids: args, query: q, dryRun: flag("dry-run"), restamp: do == partition.Requeue && flag("restamp"),
-		yes: flag("yes"), in: cmd.InOrStdin(),
+		cmd: cmd,
 	}
 	return withLetters(cmd, false, func(ctx context.Context, s *terminal.Screen, l letters) error { return b.run(ctx, s, l) })
 }
@@ -78,17 +75,23 @@ func (b *bulk) run(ctx context.Context, s *terminal.Screen, l letters) error {
 		}
 	}
 	if found == 0 {
-		return b.report(s, &console.DeadLetterOutcome{})
+		if err := checkNames(ctx, l.names, b.query.ServiceID, b.query.Reason); err != nil {
+			return err
+		}
+		return b.report(ctx, s, l, &console.DeadLetterOutcome{})
 	}
 	question := fmt.Sprintf("%s %s", b.do, count(found, "dead letter"))
 	if events > 0 {
 		question += " with " + count(int(events), "event")
 	}
-	if err := b.confirm(s, question+"?"); err != nil {
+	if err := confirm(b.cmd, s, question+"?"); err != nil {
 		return err
 	}
 	sum, err := b.pages(ctx, s, l, found)
-	return errors.Join(err, b.report(s, sum))
+	if errors.Is(err, context.Canceled) {
+		err = failed(fmt.Errorf("interrupted after %d of %d; run the command again for the rest", sum.Letters, found))
+	}
+	return errors.Join(err, b.report(ctx, s, l, sum))
 }
 
 // preview prints what would be done.
@@ -107,23 +110,6 @@ func (b *bulk) preview(ctx context.Context, s *terminal.Screen, l letters) error
 	list.End()
 	if !s.JSON() {
 		s.Printf("would %s %s with %s\n", b.do, count(n, "dead letter"), count(int(events), "event"))
-	}
-	return nil
-}
-
-// confirm asks a person. Where there is none, the command has to say --yes.
-func (b *bulk) confirm(s *terminal.Screen, question string) error {
-	if b.yes {
-		return nil
-	}
-	f, ok := b.in.(*os.File)
-	if !ok || !daemon.IsTerminal(f) || !s.Person() {
-		return misuse(fmt.Errorf("%s expected --yes, since this is no terminal that could be asked; --dry-run shows which they are", question))
-	}
-	s.Tell("%s [y/N] ", question)
-	answer, _ := bufio.NewReader(b.in).ReadString('\n')
-	if word := strings.ToLower(strings.TrimSpace(answer)); word != "y" && word != "yes" {
-		return failed(errors.New("nothing was done"))
 	}
 	return nil
 }
@@ -158,7 +144,7 @@ func (b *bulk) pages(ctx context.Context, s *terminal.Screen, l letters, total i
 }
 
 // report says what was done, also when not all of it was.
-func (b *bulk) report(s *terminal.Screen, sum *console.DeadLetterOutcome) error {
+func (b *bulk) report(ctx context.Context, s *terminal.Screen, l letters, sum *console.DeadLetterOutcome) error {
 	if s.JSON() {
 		if err := s.Object(struct {
 			Action  partition.Action `json:"action"`
@@ -178,5 +164,28 @@ func (b *bulk) report(s *terminal.Screen, sum *console.DeadLetterOutcome) error 
 	for _, line := range sum.Errors[:min(len(sum.Errors), maxErrors)] {
 		s.Tell("%s\n", line)
 	}
-	return failed(fmt.Errorf("%s not done", count(len(sum.Errors), "dead letter")))
+	err := fmt.Errorf("%s not done", count(len(sum.Errors), "dead letter"))
+	if b.unknown(ctx, l, sum) {
+		return misuse(err)
+	}
+	return failed(err)
+}
+
+// unknown reports whether an id that was named is none of a dead letter, and was none before.
+func (b *bulk) unknown(ctx context.Context, l letters, sum *console.DeadLetterOutcome) bool {
+	for _, id := range b.ids {
+		if slices.Contains(sum.IDs, id) {
+			continue
+		}
+		if _, err := l.one(ctx, id); isUnknown(err) {
+			return true
+		}
+	}
+	return false
+}
+
+// isUnknown reports whether an error says that there is no dead letter of an id.
+func isUnknown(err error) bool {
+	var refused *client.Refusal
+	return errors.Is(err, spool.ErrUnknownLetter) || errors.As(err, &refused) && refused.Status == http.StatusNotFound
 }

@@ -17,7 +17,7 @@ func newConfig() *cobra.Command {
 		Use:   "config",
 		Short: "Check a configuration, or show the one in force",
 		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:  showHelp,
 	}
 	cmd.AddCommand(newCheck(), newShow())
 	return cmd

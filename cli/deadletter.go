@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -11,8 +10,6 @@ import (
 
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/console"
-	"github.com/reporterd/reporterd/internal/lifecycle"
-	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -24,12 +21,12 @@ func newDeadLetter() *cobra.Command {
 		Use:   "deadletter",
 		Short: "Work on what the backend will never take",
 		Long: `Works on dead letters: transactions that the backend refused for good. While a
-daemon uses the directory, its admin API is asked; otherwise the directory itself is
-read, and opened and locked when something changes.
+daemon uses the directory, its admin API is asked; otherwise the directory
+itself is read, and opened and locked when something changes.
 
 User keys are secrets and print as [redacted].`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: showHelp,
 	}
 	cmd.AddCommand(newLetterList(), newLetterShow(), newRequeue(), newDrop(), newExport())
 	return cmd
@@ -37,8 +34,7 @@ User keys are secrets and print as [redacted].`,
 
 // addLetters defines the options that all commands on dead letters share.
 func addLetters(cmd *cobra.Command) {
-	addDirectory(cmd)
-	cmd.Flags().String("admin-url", "", "admin listener of the daemon, as `URL`; default: the one that uses the directory")
+	addDaemon(cmd)
 }
 
 // addFilters defines the options that choose dead letters.
@@ -60,9 +56,9 @@ func filters(cmd *cobra.Command) (q console.DeadLetterQuery, filtered bool, err 
 		if text == "" {
 			continue
 		}
-		at, parseErr := pastTime(text, now)
-		if parseErr != nil {
-			return q, false, misuse(fmt.Errorf("--%s: %q: expected a time (RFC 3339) or a duration (90m, 7d)", name, text))
+		at, err := pastTime("--"+name, text, now, time.UTC)
+		if err != nil {
+			return q, false, err
 		}
 		if filtered = true; name == "since" {
 			q.Since = at
@@ -73,37 +69,16 @@ func filters(cmd *cobra.Command) (q console.DeadLetterQuery, filtered bool, err 
 	return q, filtered || q.ServiceID != "" || q.Reason != "", nil
 }
 
-// pastTime reads a time, or how long ago it was.
-func pastTime(text string, now time.Time) (time.Time, error) {
-	return timespec.At(text, now, time.UTC)
-}
-
 // withLetters wraps the body of a command on dead letters: it ends with Ctrl-C.
-func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s *terminal.Screen, l letters) error) (err error) {
-	s, err := newScreen(cmd)
-	if err != nil {
-		return err
-	}
-	ctx, release := lifecycle.UntilSignal(cmd.Context())
-	defer release()
-	l, err := openLetters(ctx, cmd, reveal)
-	if err != nil {
-		return err
-	}
-	err = do(ctx, s, l)
-	s.Clear()
-	var known *failure
-	switch closed := l.close(); {
-	case errors.As(err, &known):
-		return err
-	case errors.Is(err, context.Canceled):
-		return failed(errors.New("interrupted: what was done is done, and can be gone on with"))
-	case err != nil:
-		return failed(err)
-	case closed != nil:
-		return failed(closed)
-	}
-	return nil
+func withLetters(cmd *cobra.Command, reveal bool, do func(ctx context.Context, s *terminal.Screen, l letters) error) error {
+	return run(cmd, func(ctx context.Context, s *terminal.Screen) error {
+		l, err := openLetters(ctx, cmd, reveal)
+		if err != nil {
+			return err
+		}
+		err = do(ctx, s, l)
+		return errors.Join(err, l.close())
+	})
 }
 
 // each goes through the letters that are chosen, page by page: those named by ids, or those of a query.

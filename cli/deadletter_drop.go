@@ -15,7 +15,8 @@ line for each. Export them first if anybody may ask.`,
 		Example: `  reporterd deadletter export --older-than 30d --file dead.ndjson
   reporterd deadletter drop --older-than 30d
   reporterd deadletter drop 000000042000-0007-0003 --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runBulk(cmd, args, partition.Drop) },
+		ValidArgsFunction: completeLetters,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runBulk(cmd, args, partition.Drop) },
 	}
 	addBulk(cmd)
 	return cmd

@@ -23,11 +23,12 @@ func newExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [ID]...",
 		Short: "Write dead letters as NDJSON or CSV",
-		Long: `Writes dead letters, one JSON object a line or one CSV row each, with usage as JSON
-in its column. Without ids and filters it writes all. --file makes a file that only
-you can read, and refuses one that exists.`,
+		Long: `Writes dead letters, one JSON object a line or one CSV row each, with usage as
+JSON in its column. Without ids and filters it writes all. --file makes a file
+that only you can read, and refuses one that exists.`,
 		Example: `  reporterd deadletter export --file dead.ndjson
-  reporterd deadletter export --format csv --reason expired --since 7d > expired.csv`,
+  reporterd deadletter export --format csv --reason expired > expired.csv`,
+		ValidArgsFunction: completeLetters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			format, _ := cmd.Flags().GetString("format")
 			if format != "ndjson" && format != "csv" {

@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"iter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/cli/terminal"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -16,7 +16,7 @@ func newLetterList() *cobra.Command {
 		Use:   "ls",
 		Short: "List dead letters",
 		Example: `  reporterd deadletter ls
-  reporterd deadletter ls --service 2555417 --reason application_not_found --since 24h
+  reporterd deadletter ls --reason application_not_found --since 24h
   reporterd deadletter ls --output json | jq -r .app_id | sort | uniq -c`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -29,7 +29,7 @@ func newLetterList() *cobra.Command {
 				return misuse(fmt.Errorf("--limit: %d: expected how many, or 0 for all", most))
 			}
 			return withLetters(cmd, false, func(ctx context.Context, s *terminal.Screen, l letters) error {
-				return listLetters(s, each(ctx, l, q, nil), most)
+				return listLetters(ctx, s, l, q, most)
 			})
 		},
 	}
@@ -49,20 +49,26 @@ func addLetter(list *terminal.List, d *spool.DeadLetter) error {
 	return list.Add(d, d.ID, d.CreatedAt, d.ServiceID, application(d.AppID, d.UserKey), d.Events, d.Reason.Code)
 }
 
-func listLetters(s *terminal.Screen, all iter.Seq2[spool.DeadLetter, error], most int) error {
+func listLetters(ctx context.Context, s *terminal.Screen, l letters, q console.DeadLetterQuery, most int) error {
 	list := listOfLetters(s)
 	defer list.End()
-	n := 0
-	for d, err := range all {
+	for d, err := range each(ctx, l, q, nil) {
 		if err == nil {
 			err = addLetter(list, &d)
 		}
 		if err != nil {
 			return err
 		}
-		if n++; n == most {
+		if list.Rows() == most {
 			return nil
 		}
 	}
+	if list.Rows() > 0 {
+		return nil
+	}
+	if err := checkNames(ctx, l.names, q.ServiceID, q.Reason); err != nil {
+		return err
+	}
+	s.None("dead letters")
 	return nil
 }

@@ -18,11 +18,15 @@ func newLetterShow() *cobra.Command {
 		Short: "Print a dead letter with all that is known",
 		Example: `  reporterd deadletter show 000000042000-0007-0003
   reporterd deadletter show 000000042000-0007-0003 --reveal-user-keys`,
-		Args: oneArgument("the id of a dead letter"),
+		Args:              oneArgument("the id of a dead letter"),
+		ValidArgsFunction: completeLetters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			reveal, _ := cmd.Flags().GetBool("reveal-user-keys")
 			return withLetters(cmd, reveal, func(ctx context.Context, s *terminal.Screen, l letters) error {
 				d, err := l.one(ctx, args[0])
+				if isUnknown(err) {
+					return misuse(fmt.Errorf("%q: %w", args[0], err))
+				}
 				if err != nil {
 					return err
 				}

@@ -13,13 +13,13 @@ import (
 func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what is wrong with the address, the token or the rights of the admin portal",
-		Long: `Looks at what reporterd needs of 3scale's admin portal, one thing after the other:
-the address, the token, its scopes, the configured services, the clock. Of what does not
-hold it says why, and what to do.
+		Short: "Say what is wrong with the access to 3scale's admin portal",
+		Long: `Looks at what reporterd needs of 3scale's admin portal, one thing after the
+other: the address, the token, its scopes, the configured services, the clock.
+Of what does not hold it says why, and what to do.
 
-Exit status: 0 all is well, 1 something is not, 2 wrong usage of the
-command line, 78 wrong configuration.`,
+Exit status: 0 all is well, 1 something is not, 2 wrong usage of the command
+line, 78 wrong configuration.`,
 		Example: `  reporterd doctor --sandbox
   reporterd doctor --portal-url acme --access-token-file token.txt
   reporterd doctor --config reporterd.yaml --output json`,

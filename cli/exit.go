@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/reporterd/reporterd/config"
 )
@@ -11,10 +12,35 @@ import (
 // exhausted, and on SIGABRT, SIGQUIT or SIGSEGV, so a service manager must restart the daemon after a 2.
 const (
 	statusFine          = 0
-	statusFailed        = 1  // it failed, or what it needs is not there yet: a restart may help
-	statusMisuse        = 2  // wrong usage of the command line
-	statusConfiguration = 78 // EX_CONFIG: a configuration that is wrong in itself; a restart cannot help
+	statusFailed        = 1  // a restart may help
+	statusMisuse        = 2  // of the command line
+	statusDiffers       = 3  // of reconcile
+	statusUnsure        = 4  // of reconcile
+	statusConfiguration = 78 // EX_CONFIG: a restart cannot help
 )
+
+// statuses are what the help says of them.
+var statuses = []struct {
+	status int
+	means  string
+}{
+	{statusFine, "it did what it was asked, or was told to stop"},
+	{statusFailed, "it failed, or what it needs is not there yet"},
+	{statusMisuse, "wrong usage of the command line, or a name that does not exist"},
+	{statusDiffers, "reconcile: something differs"},
+	{statusUnsure, "reconcile: not verifiable yet"},
+	{statusConfiguration, "a configuration that is wrong in itself"},
+}
+
+// statusTable is the table of exit statuses for the help.
+func statusTable() string {
+	var b strings.Builder
+	b.WriteString("Exit status:\n")
+	for _, s := range statuses {
+		fmt.Fprintf(&b, "  %-3d %s\n", s.status, s.means)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
 
 // failure is the error of a command that ran, with the exit status it deserves.
 type failure struct {

@@ -13,11 +13,12 @@ import (
 const healthTimeout = 2 * time.Second
 
 func newHealthcheck() *cobra.Command {
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Ask the daemon whether it is ready, for a container's health check",
-		Long: `Asks the daemon of a data directory for /readyz, or another one with --admin-url, and
-prints what it says. It needs no token.
+		Short: "Ask the daemon whether it is ready, for health checks",
+		Long: `Asks the daemon of a data directory for /readyz, or another one with
+--admin-url, and prints what it says. It needs no token.
 
 Exit status: 0 ready, 1 not ready or no answer, 2 wrong usage of the command
 line, 78 wrong configuration.`,
@@ -26,7 +27,7 @@ line, 78 wrong configuration.`,
   reporterd healthcheck --admin-url http://10.0.0.7:7071`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			asked, err := newHealth(cmd)
+			asked, err := newHealth(cmd, timeout)
 			if err != nil {
 				return err
 			}
@@ -38,10 +39,9 @@ line, 78 wrong configuration.`,
 			return err
 		},
 	}
-	addDirectory(cmd)
-	cmd.Flags().String("admin-url", "", "admin listener of the daemon, as `URL`; default: the one that uses the directory")
+	addDaemon(cmd)
 	cmd.Flags().Bool("live", false, "ask only whether it runs: /livez")
-	cmd.Flags().Duration("timeout", healthTimeout, "how long to wait for the answer")
+	addDuration(cmd.Flags(), &timeout, "timeout", healthTimeout, "how long to wait for the answer")
 	return cmd
 }
 
@@ -51,12 +51,11 @@ type health struct {
 	path   string
 }
 
-func newHealth(cmd *cobra.Command) (*health, error) {
+func newHealth(cmd *cobra.Command, timeout time.Duration) (*health, error) {
 	h := &health{path: "/readyz"}
 	if live, _ := cmd.Flags().GetBool("live"); live {
 		h.path = "/livez"
 	}
-	timeout, _ := cmd.Flags().GetDuration("timeout")
 	if timeout <= 0 {
 		return nil, misuse(fmt.Errorf("--timeout: %v: expected more than 0s", timeout))
 	}

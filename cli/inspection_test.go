@@ -54,7 +54,7 @@ func TestLookingIntoADaemon(t *testing.T) {
 	assert.NotContains(t, batch, "ukey1")
 	assert.Contains(t, fine(t, dir, "spool show 000000000002-0001 --reveal-user-keys"), "ukey1")
 	status, _, stderr := runIn(t, dir, "spool show 000000000099-0000")
-	assert.Equal(t, 1, status)
+	assert.Equal(t, 2, status)
 	assert.Contains(t, stderr, "no such live batch")
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +23,7 @@ type letters interface {
 	page(ctx context.Context, q console.DeadLetterQuery) (page []spool.DeadLetter, next string, err error)
 	one(ctx context.Context, id string) (spool.DeadLetter, error)
 	order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error)
+	names(ctx context.Context) (console.Names, error)
 	close() error
 }
 
@@ -94,6 +97,27 @@ func (l *local) order(_ context.Context, do partition.Action, o console.DeadLett
 	return out, err
 }
 
+// names are the configured services, the reasons that are known, and what stored letters have.
+func (l *local) names(ctx context.Context) (console.Names, error) {
+	services, reasons := map[string]bool{}, map[string]bool{}
+	for d, err := range each(ctx, l, console.DeadLetterQuery{Limit: letterPage}, nil) {
+		if err != nil {
+			return console.Names{}, err
+		}
+		services[d.ServiceID], reasons[d.Reason.Code] = true, true
+	}
+	for _, code := range daemon.Reasons {
+		reasons[code] = true
+	}
+	for _, s := range l.config.Services {
+		services[s.ID] = true
+	}
+	if len(l.config.Services) == 0 {
+		clear(services) // there is no configuration to hold a name against
+	}
+	return console.Names{Services: slices.Sorted(maps.Keys(services)), Reasons: slices.Sorted(maps.Keys(reasons))}, nil
+}
+
 func (l *local) close() error {
 	if l.spool == nil {
 		return nil
@@ -136,6 +160,8 @@ func (r *remote) one(ctx context.Context, id string) (d spool.DeadLetter, err er
 func (r *remote) order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
 	return r.daemon.OrderDeadLetters(ctx, string(do), o)
 }
+
+func (r *remote) names(ctx context.Context) (console.Names, error) { return r.daemon.Names(ctx) }
 
 func (r *remote) close() error { return nil }
 

@@ -102,10 +102,19 @@ func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
 			assert.Contains(t, stderr, "drop 2 dead letters with 5 events? expected --yes, since this is no terminal")
 			assert.Equal(t, "drop: 1 dead letter with 2 events\n", fine(t, dir, "deadletter drop "+id+" --yes"))
 			status, _, stderr = runIn(t, dir, "deadletter requeue --yes "+id)
-			assert.Equal(t, 1, status)
+			assert.Equal(t, 2, status)
 			assert.Contains(t, stderr, "no such dead letter")
 			status, _, _ = runIn(t, dir, "deadletter show "+id)
-			assert.Equal(t, 1, status)
+			assert.Equal(t, 2, status)
+			for _, wrong := range []string{"ls --reason nosuch", "drop --yes --reason application_not_fuond", "requeue --yes --reason nosuch"} {
+				status, stdout, stderr := runIn(t, dir, "deadletter "+wrong)
+				assert.Equal(t, 2, status, wrong)
+				assert.Empty(t, stdout)
+				assert.Contains(t, stderr, "--reason")
+			}
+			status, stdout, _ := runIn(t, dir, "deadletter ls --reason metric_invalid")
+			assert.Equal(t, 0, status, "a reason that none has now")
+			assert.Empty(t, stdout)
 			assert.Len(t, lettersOf(t, dir, "deadletter ls -o json"), 1)
 			if running {
 				assert.Regexp(t, `"msg":"dead letter dropped","id":"`+id+`","service_id":"1002"`, d.logged())
@@ -127,7 +136,7 @@ func TestRequeuedDeadLettersAreCounted(t *testing.T) {
 			if !running {
 				assert.Equal(t, "requeue: 1 dead letter with 3 events\n", fine(t, dir, "deadletter requeue --service 1001 --yes"))
 				assert.Contains(t, fine(t, dir, "spool stats"), "live batches: 1,")
-				assert.Contains(t, fine(t, dir, "spool show 000000000001-r"), "events        3 in 1 transactions")
+				assert.Contains(t, fine(t, dir, "spool show 000000000001-r"), "events        3 in 1 transaction")
 			}
 			d = sandboxed(t, dir) // another sandbox, without memory of whom it did not know
 			_, admin := d.ready()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,8 @@ func newScreen(cmd *cobra.Command) (*terminal.Screen, error) {
 		return nil, misuse(fmt.Errorf("--output: %q: expected table or json", format))
 	}
 	if f, ok := o.Out.(*os.File); ok && !o.JSON {
-		o.Colour = daemon.IsTerminal(f) && os.Getenv("NO_COLOR") == ""
+		o.Redraw = daemon.IsTerminal(f)
+		o.Colour = o.Redraw && os.Getenv("NO_COLOR") == ""
 	}
 	if f, ok := o.Err.(*os.File); ok {
 		o.Person = daemon.IsTerminal(f)
@@ -39,4 +41,10 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// isPerson reports whether a person types what is read.
+func isPerson(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	return ok && daemon.IsTerminal(f)
 }

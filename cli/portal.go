@@ -11,7 +11,6 @@ import (
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/daemon"
-	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
@@ -28,31 +27,18 @@ func addPortal(cmd *cobra.Command) {
 // asking wraps the body of a command that asks the portal: it ends with Ctrl-C.
 func asking(ask func(ctx context.Context, s *terminal.Screen, p *portal.Client, c *config.Config, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		s, err := newScreen(cmd)
-		if err != nil {
-			return err
-		}
-		c, err := portalConfig(cmd)
-		if err != nil {
-			return unusable(err)
-		}
-		p, err := daemon.NewPortal(c, build(), "")
-		if err != nil {
-			return unusable(err)
-		}
-		defer p.Close()
-		ctx, release := lifecycle.UntilSignal(cmd.Context())
-		defer release()
-		err = ask(ctx, s, p, c, cmd, args)
-		s.Clear()
-		var known *failure
-		switch {
-		case err == nil || errors.As(err, &known):
-			return err
-		case errors.Is(err, context.Canceled):
-			return failed(errors.New("interrupted"))
-		}
-		return failed(err)
+		return run(cmd, func(ctx context.Context, s *terminal.Screen) error {
+			c, err := portalConfig(cmd)
+			if err != nil {
+				return unusable(err)
+			}
+			p, err := daemon.NewPortal(c, build(), "")
+			if err != nil {
+				return unusable(err)
+			}
+			defer p.Close()
+			return ask(ctx, s, p, c, cmd, args)
+		})
 	}
 }
 

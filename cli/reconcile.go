@@ -14,16 +14,9 @@ import (
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon"
-	"github.com/reporterd/reporterd/internal/lifecycle"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/ledger/reconcile"
 	"github.com/reporterd/reporterd/spool"
-)
-
-// Exit statuses of reconcile beside the others.
-const (
-	statusDiffers = 3
-	statusUnsure  = 4
 )
 
 // compareTimeout bounds a comparison that a daemon makes: a hundred services take some minutes at two calls a second.
@@ -33,20 +26,20 @@ func newReconcile() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Hold what was delivered against what 3scale counted",
-		Long: `Compares the ledger with 3scale's Analytics, for every service, application, metric and
-hour, and says what is missing, what was counted without an answer, and which batch it
-was. While a daemon uses the directory, it is the one that compares; otherwise the ledger
-is read here.
+		Long: `Compares the ledger with 3scale's Analytics, for every service, application,
+metric and hour, and says what is missing, what was counted without an answer,
+and which batch it was. While a daemon uses the directory, it is the one that
+compares; otherwise the ledger is read here.
 
-Only hours that differ are shown, unless --all is given. Counts are final a day after
-their hour; before that, what is missing may still come.
+Only hours that differ are shown, unless --all is given. Counts are final a day
+after their hour; before that, what is missing may still come.
 
---resolve decides about parked reports (sender.on_ambiguous: park) of which the counts
-tell what became of them. It asks before each, unless --yes is given, and a report is
-decided about once.
+--resolve decides about parked reports (sender.on_ambiguous: park) of which the
+counts tell what became of them. It asks before each, unless --yes is given, and
+a report is decided about once.
 
-Exit status: 0 all match, 3 something differs, 4 not verifiable yet, 1 it failed, 2 wrong
-usage of the command line, 78 wrong configuration.`,
+Exit status: 0 all match, 3 something differs, 4 not verifiable yet, 1 it
+failed, 2 wrong usage of the command line, 78 wrong configuration.`,
 		Example: `  reporterd reconcile --config reporterd.yaml
   reporterd reconcile --service 2555417 --since 7d --all
   reporterd reconcile --output json | jq 'select(.verdict == "short")'
@@ -56,7 +49,7 @@ usage of the command line, 78 wrong configuration.`,
 	}
 	addLetters(cmd)
 	cmd.Flags().StringArray("service", nil, "only this service `id`; may be given several times")
-	cmd.Flags().String("since", "", "so long ago (72h, 7d); default: reconcile.since")
+	cmd.Flags().String("since", "", "from this `time` on, or so long ago (72h, 7d); default: reconcile.since")
 	cmd.Flags().Bool("all", false, "show hours that match, too")
 	cmd.Flags().Bool("resolve", false, "decide about parked reports from what was counted")
 	cmd.Flags().BoolP("yes", "y", false, "do not ask before each")
@@ -65,33 +58,22 @@ usage of the command line, 78 wrong configuration.`,
 }
 
 func runReconcile(cmd *cobra.Command, _ []string) error {
-	s, err := newScreen(cmd)
-	if err != nil {
-		return err
-	}
-	ctx, release := lifecycle.UntilSignal(cmd.Context())
-	defer release()
-	report, daemon, err := compareNow(ctx, s, cmd)
-	s.Clear()
-	var known *failure
-	switch {
-	case errors.As(err, &known):
-		return err
-	case errors.Is(err, context.Canceled):
-		return failed(errors.New("interrupted"))
-	case err != nil:
-		return failed(err)
-	}
-	all, _ := cmd.Flags().GetBool("all")
-	if err := showReport(s, report, all); err != nil {
-		return failed(err)
-	}
-	if resolve, _ := cmd.Flags().GetBool("resolve"); resolve {
-		if err := resolveParked(ctx, s, cmd, daemon, report); err != nil {
+	return run(cmd, func(ctx context.Context, s *terminal.Screen) error {
+		report, daemon, err := compareNow(ctx, s, cmd)
+		if err != nil {
 			return err
 		}
-	}
-	return outcome(report)
+		all, _ := cmd.Flags().GetBool("all")
+		if err := showReport(s, report, all); err != nil {
+			return err
+		}
+		if resolve, _ := cmd.Flags().GetBool("resolve"); resolve {
+			if err := resolveParked(ctx, s, cmd, daemon, report); err != nil {
+				return err
+			}
+		}
+		return outcome(report)
+	})
 }
 
 // compareNow has the daemon compare, or does it here where none runs.
@@ -150,9 +132,9 @@ func compareHere(ctx context.Context, s *terminal.Screen, c *config.Config, serv
 	}
 	back := c.Reconcile.Since
 	if since != "" {
-		at, err := pastTime(since, time.Now())
+		at, err := pastTime("--since", since, time.Now(), time.UTC)
 		if err != nil {
-			return nil, misuse(fmt.Errorf("--since: %q: expected a time or how long ago (72h, 7d)", since))
+			return nil, err
 		}
 		back = time.Since(at)
 	}

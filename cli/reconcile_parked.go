@@ -20,7 +20,7 @@ func resolveParked(ctx context.Context, s *terminal.Screen, cmd *cobra.Command, 
 	if daemon == nil {
 		return misuse(errors.New("--resolve: expected a daemon that runs: it decides about its own reports"))
 	}
-	parked, err := daemon.Parked(ctx, "", 500)
+	parked, _, err := daemon.Parked(ctx, "", 500)
 	if err != nil {
 		return failed(err)
 	}

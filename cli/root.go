@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,16 +20,19 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var f *failure
 	switch {
 	case err == nil:
 		return statusFine
 	case !errors.As(err, &f): // cobra's own: an unknown command or option
-		fmt.Fprintf(stderr, "reporterd: %v\nSee: reporterd --help\n", err)
-		return statusMisuse
-	case f.err != nil:
+		f = &failure{statusMisuse, fmt.Errorf("reporterd: %w", err)}
+	}
+	if f.err != nil {
 		daemon.Complain(stderr, f.err)
+	}
+	if f.status == statusMisuse {
+		fmt.Fprintf(stderr, "See: %s --help\n", cmd.CommandPath())
 	}
 	return f.status
 }
@@ -39,18 +44,61 @@ func newRoot() *cobra.Command {
 		Long: `reporterd takes usage events and 3scale reports, acknowledges them once they are
 on disk, sums them, and reports them to 3scale in few large calls.
 
-Exit status: 0 fine; 1 it failed, or what it needs is not there yet; 2 wrong usage of
-the command line; 78 a configuration that is wrong in itself.`,
-		Example: `  reporterd serve --sandbox                   try it: no file, no account
-  reporterd serve --config reporterd.yaml     run it
-  reporterd config check --config reporterd.yaml`,
+` + statusTable(),
+		Example: `  reporterd serve --sandbox                     try it: no file, no account
+  reporterd serve --config reporterd.yaml       run it
+  reporterd config check --config reporterd.yaml
+  reporterd send --service 1001 --app app1 --usage hits=1
+  reporterd status`,
 		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          showHelp,
 		Version:       version,
 	}
 	root.SetVersionTemplate(versionText())
-	root.AddCommand(newServe(), newSandbox(), newConfig(), newInspection(), newDeadLetter(), newHealthcheck(), newMan(), newPortalServices(), newUsage(), newDoctor(), newReconcile(), newToken(), newVersion())
+	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages ", ".FlagUsagesWrapped "+strconv.Itoa(helpWidth)+" ",
+		" for more information about a command.", " says more about a command.").Replace(root.UsageTemplate()))
+	root.AddGroup(
+		&cobra.Group{ID: groupDaemon, Title: "Run and configure it:"}, &cobra.Group{ID: groupOperate, Title: "Operate a daemon that runs:"},
+		&cobra.Group{ID: groupUsage, Title: "Usage, and what 3scale counted of it:"}, &cobra.Group{ID: groupDisk, Title: "What is on disk:"},
+	)
+	for group, commands := range map[string][]*cobra.Command{
+		groupDaemon:  {newServe(), newSandbox(), newConfig(), newToken(), newVersion()},
+		groupOperate: {newStatus(), newTop(), newSend(), newFlush(), newReload(), newParked(), newHealthcheck()},
+		groupUsage:   {newLedger(), newReconcile(), newUsage(), newPortalServices(), newApplications(), newAccounts(), newDoctor()},
+		groupDisk:    {newInspection(), newDeadLetter()},
+	} {
+		for _, cmd := range commands {
+			cmd.GroupID = group
+			root.AddCommand(cmd)
+		}
+	}
+	root.AddCommand(newMan())
+	prepare(root)
 	return root
 }
+
+// helpWidth is how many columns the help takes.
+const helpWidth = 80
+
+// The groups of commands in the help.
+const (
+	groupDaemon  = "daemon"
+	groupOperate = "operate"
+	groupUsage   = "usage"
+	groupDisk    = "disk"
+)
+
+// prepare gives every command what all have: suggestions, and completion that never falls to file names.
+func prepare(cmd *cobra.Command) {
+	cmd.SuggestionsMinimumDistance = mistyped
+	cmd.SetFlagErrorFunc(suggestOption)
+	completeValues(cmd)
+	for _, sub := range cmd.Commands() {
+		prepare(sub)
+	}
+}
+
+// showHelp is the body of a command that only has others below it.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -20,9 +20,9 @@ func newSandbox() *cobra.Command {
 		Use:   "sandbox",
 		Short: "Run the stand-in 3scale backend alone",
 		Long: `Runs a stand-in for 3scale's backend, for demos and tests: services 1001 to 1005
-with tokens stoken1001 to stoken1005, counters in memory. Besides 3scale's own calls
-it has GET /sandbox/usage, GET /sandbox/calls, PUT /sandbox/faults,
-PUT /sandbox/applications and POST /sandbox/reset.`,
+with tokens stoken1001 to stoken1005, counters in memory. Besides 3scale's own
+calls it has GET /sandbox/usage, GET /sandbox/calls, PUT /sandbox/faults, PUT
+/sandbox/applications and POST /sandbox/reset.`,
 		Example: `  reporterd sandbox
   reporterd sandbox --listen 127.0.0.1:0 --negative-cache 60s
   reporterd serve --config reporterd.yaml --backend-url http://127.0.0.1:7072`,
@@ -41,8 +41,8 @@ PUT /sandbox/applications and POST /sandbox/reset.`,
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.StringVar(&address, "listen", config.Default().Sandbox.Listen, "`address` to listen on: host:port")
-	set.DurationVar(&o.NegativeCache, "negative-cache", 0, "how long the absence of a service or application is remembered (the real backend: 60s)")
-	set.DurationVar(&o.WorkerDelay, "worker-delay", 0, "how long after the answer a report is counted")
+	addDuration(set, &o.NegativeCache, "negative-cache", 0, "how long the absence of a service or application is remembered (the real backend: 60s)")
+	addDuration(set, &o.WorkerDelay, "worker-delay", 0, "how long after the answer a report is counted")
 	set.StringVar(&log.Level, "log-level", "info", "least `level` written: debug, info, warn or error")
 	set.StringVar(&log.Format, "log-format", "json", "`format` of the log: json or console")
 	return cmd

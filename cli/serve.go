@@ -18,20 +18,20 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
-		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting (after stop_delay),
-seals what it has, sends what was not tried yet for half of stop_timeout, waits for
-reports in flight and exits; what is left stays on disk and goes out after the next
-start. Another signal, from a second later on, exits at once, which
-loses nothing either.
+		Long: `Runs the daemon until SIGTERM or SIGINT. Then it stops accepting (after
+stop_delay), seals what it has, sends what was not tried yet for half of
+stop_timeout, waits for reports in flight and exits; what is left stays on disk
+and goes out after the next start. Another signal, from a second later on, exits
+at once, which loses nothing either.
 
-With --sandbox it needs no file and no account: it starts a stand-in for 3scale's
-backend beside the daemon and prints commands to try.
+With --sandbox it needs no file and no account: it starts a stand-in for
+3scale's backend beside the daemon and prints commands to try.
 
 Options beat the environment (REPORTERD_ and the key in capitals, dots as
 underscores), the environment beats the file, the file beats the defaults.`,
 		Example: `  reporterd serve --sandbox
   reporterd serve --config /etc/reporterd/reporterd.yaml
-  reporterd serve --listen unix:/run/reporterd/reporterd.sock --data-dir /var/lib/reporterd
+  reporterd serve --listen unix:/run/reporterd.sock --data-dir /srv/reporterd
   REPORTERD_LOG_LEVEL=debug reporterd serve --config reporterd.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

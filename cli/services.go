@@ -15,8 +15,9 @@ func newPortalServices() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "services",
 		Short: "List the services of 3scale's admin portal, with their metrics",
-		Long: `Asks the admin portal which services, metrics, methods and plans there are. The ids
-are those that events and reports name. A star marks what the configuration lists.`,
+		Long: `Asks the admin portal which services, metrics, methods and plans there are. The
+ids are those that events and reports name. A star marks what the configuration
+lists.`,
 		Example: `  reporterd services --sandbox
   reporterd services --portal-url acme --access-token-file token.txt
   reporterd services --config reporterd.yaml --output json | jq .metrics`,

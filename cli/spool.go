@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
-	"github.com/reporterd/reporterd/internal/lifecycle"
 )
 
 func newInspection() *cobra.Command {
@@ -18,7 +16,7 @@ func newInspection() *cobra.Command {
 		Long: `Looks into a data directory: reads it as the daemon would at its next start, and
 changes nothing. No lock is taken, so it works beside a running daemon.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: showHelp,
 	}
 	cmd.AddCommand(newSegments(), newSpoolShow(), newVerify(), newTotals(), newRestored())
 	return cmd
@@ -27,25 +25,12 @@ changes nothing. No lock is taken, so it works beside a running daemon.`,
 // inspecting wraps the body of a command that looks into a directory: it ends with Ctrl-C.
 func inspecting(look func(ctx context.Context, s *terminal.Screen, c *config.Config, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		s, err := newScreen(cmd)
-		if err != nil {
-			return err
-		}
-		c, err := directory(cmd)
-		if err != nil {
-			return err
-		}
-		ctx, release := lifecycle.UntilSignal(cmd.Context())
-		defer release()
-		err = look(ctx, s, c, cmd, args)
-		s.Clear()
-		var known *failure
-		switch {
-		case err == nil || errors.As(err, &known):
-			return err
-		case errors.Is(err, context.Canceled):
-			return failed(errors.New("interrupted"))
-		}
-		return failed(err)
+		return run(cmd, func(ctx context.Context, s *terminal.Screen) error {
+			c, err := directory(cmd)
+			if err != nil {
+				return err
+			}
+			return look(ctx, s, c, cmd, args)
+		})
 	}
 }

@@ -13,17 +13,18 @@ import (
 func newRestored() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restored",
-		Short: "Say that a data directory was restored from a copy, before the next start",
+		Short: "Say that a data directory was restored from a copy",
 		Long: `Says that the data directory was restored from a backup or rolled back to a
-snapshot. Run it while the daemon is stopped. The next start then sends nothing of
-what the copy holds as undelivered, since the original may have delivered it: it
-parks those events until you decide about them, and gives the directory a new
+snapshot. Run it while the daemon is stopped. The next start then sends nothing
+of what the copy holds as undelivered, since the original may have delivered it:
+it parks those events until you decide about them, and gives the directory a new
 identity. New events are accepted and sent as ever.
 
 With --resend the next start sends what the copy holds as undelivered: for a
 directory that was moved, and that nothing was delivered from since.
 
-A copy made with cp, rsync or tar into another directory is noticed without this.`,
+A copy made with cp, rsync or tar into another directory is noticed without
+this.`,
 		Example: `  reporterd spool restored --data-dir /var/lib/reporterd
   reporterd spool restored --resend --config /etc/reporterd/reporterd.yaml`,
 		Args: noArguments,

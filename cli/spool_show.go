@@ -20,11 +20,11 @@ func newSpoolShow() *cobra.Command {
 		Use:   "show BATCH | SEGMENT",
 		Short: "Print a live batch, or the frames of a segment",
 		Long: `Prints a live batch with everything that is known of its delivery and its
-transactions, or the frames of a segment. Credentials are never printed, user keys
-only with --reveal-user-keys.
+transactions, or the frames of a segment. Credentials are never printed, user
+keys only with --reveal-user-keys.
 
-A batch that was delivered, split or dead-lettered is not live any more; dead letters
-are for reporterd deadletter.`,
+A batch that was delivered, split or dead-lettered is not live any more; dead
+letters are for reporterd deadletter.`,
 		Example: `  reporterd spool show 000000042000-0007
   reporterd spool show batches/00000000000000000001-0000.seg
   reporterd spool show 000000042000-0007 --output json | jq .transactions`,
@@ -81,7 +81,7 @@ func showBatch(ctx context.Context, s *terminal.Screen, dir string, id spool.Bat
 	defer func() { _ = in.Close() }()
 	b, info, err := in.Batch(id)
 	if errors.Is(err, spool.ErrUnknownBatch) {
-		return fmt.Errorf("%w: it was delivered, split, lost or dead-lettered, or there never was one of that id", err)
+		return misuse(fmt.Errorf("%w: it was delivered, split, lost or dead-lettered, or there never was one of that id", err))
 	}
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ const redactedText = "[redacted]"
 func batchTable(s *terminal.Screen, v *batchView) {
 	s.Fields([][2]string{
 		{"batch", v.ID}, {"service", v.ServiceID}, {"credentials", v.Credentials},
-		{"events", fmt.Sprintf("%d in %d transactions, %s", v.Events, len(v.Transactions), terminal.Size(int64(v.Bytes)))},
+		{"events", fmt.Sprintf("%d in %s, %s", v.Events, count(len(v.Transactions), "transaction"), terminal.Size(int64(v.Bytes)))},
 		{"accepted", terminal.Time(v.Accepted)}, {"sealed", terminal.Time(v.Sealed)},
 		{"attempts", fmt.Sprintf("%d, %d with an unknown outcome (%d undecided)", v.Attempts, v.Ambiguous, v.Undecided)},
 		{"last attempt", terminal.Time(v.Attempted)}, {"flat usage", fmt.Sprint(v.FlatUsage)},

@@ -18,8 +18,8 @@ func newTotals() *cobra.Command {
 		Use:   "stats",
 		Short: "Print totals as the next start would rebuild them, by lane",
 		Long: `Rebuilds the totals from what is on disk, as the next start would, and sums what
-waits for delivery by service and credentials. Beside a running daemon the figures
-are a moment old, and agree with each other:
+waits for delivery by service and credentials. Beside a running daemon the
+figures are a moment old, and agree with each other:
 
   accepted = delivered + dead + pending + lost`,
 		Example: `  reporterd spool stats
@@ -167,7 +167,7 @@ func showTotals(s *terminal.Screen, t *totals) {
 		return
 	}
 	s.Printf("\n")
-	table = s.Table("SERVICE", "CREDENTIALS", "BATCHES", "TRANSACTIONS", "EVENTS", "IN JOURNAL", "AMBIGUOUS", "OLDEST USAGE")
+	table = s.Table("SERVICE", "CREDENTIALS", "BATCHES", "TRANSACTIONS", "EVENTS", "JOURNAL", "AMBIGUOUS", "OLDEST")
 	for _, l := range t.Lanes {
 		table.Row(l.ServiceID, l.Credentials, l.Batches, l.Transactions, l.Events, l.Journal, l.Ambiguous, l.Oldest)
 	}

@@ -21,8 +21,9 @@ what the next start would do with it:
   fine         nothing
   in flight    the daemon is writing its end at this moment
   torn         cut its end, which was never acknowledged
-  damaged      set a range aside in quarantine/, and count what was in it as lost; also
-               when entries are missing that the manifest knows to have been durable
+  damaged      set a range aside in quarantine/, and count what was in it as
+               lost; also when entries are missing that the manifest knows to
+               have been durable
   short        nothing, but somebody cut its end off: what was there is unknown
   superseded   ignore it: it was written again in a later file
   foreign      set it aside: another version of reporterd wrote it

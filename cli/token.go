@@ -9,7 +9,7 @@ func newToken() *cobra.Command {
 		Use:   "token",
 		Short: "Make tokens for producers and operators",
 		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:  showHelp,
 	}
 	cmd.AddCommand(newTokenCreate(), newTokenHash())
 	return cmd

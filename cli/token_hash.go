@@ -15,9 +15,9 @@ func newTokenHash() *cobra.Command {
 		Use:   "hash",
 		Short: "Write the entry of a token that was made elsewhere",
 		Long: `Reads a token from standard input, and adds its entry to --file, or prints it on
-standard error. The token must have been made by a machine: a hash does not protect
-what can be guessed.`,
-		Example: `  reporterd token hash --name checkout --services 1001 --file producers.yaml < token`,
+standard error. The token must have been made by a machine: a hash does not
+protect what can be guessed.`,
+		Example: `  reporterd token hash --name checkout --services 1001 < token`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), 64<<10)).ReadString('\n')

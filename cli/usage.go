@@ -10,7 +10,6 @@ import (
 
 	"github.com/reporterd/reporterd/cli/terminal"
 	"github.com/reporterd/reporterd/config"
-	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/threescale/analytics"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
@@ -25,15 +24,16 @@ func newUsage() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "usage SERVICE",
 		Short: "Show what 3scale counted",
-		Long: `Asks 3scale's Analytics what it counted of a metric: for a service, or for some of its
-applications. The service is named by its id, system name or name, an application by what
-reports call it, its name, or the portal's id.
+		Long: `Asks 3scale's Analytics what it counted of a metric: for a service, or for some
+of its applications. The service is named by its id, system name or name, an
+application by what reports call it, its name, or the portal's id.
 
-Days and months are those of UTC, as in 3scale's invoices, unless --tz names another zone;
-then they are summed up from hours, which is right across summer time too.`,
+Days and months are those of UTC, as in 3scale's invoices, unless --tz names
+another zone; then they are summed up from hours, which is right across summer
+time too.`,
 		Example: `  reporterd usage 1001 --sandbox --since 24h --by hour
   reporterd usage orders --metric hits --since 7d --by day
-  reporterd usage orders --app acme --app globex --since 2026-02-01 --until 2026-03-01 --output csv
+  reporterd usage orders --app acme --app globex --since month --output csv
   reporterd usage orders --since 90d --by month --tz Europe/Madrid --output json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -41,6 +41,7 @@ then they are summed up from hours, which is right across summer time too.`,
 			}
 			return nil
 		},
+		ValidArgsFunction: completeServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			format, _ := cmd.Flags().GetString("output")
 			if format == "csv" {
@@ -59,6 +60,9 @@ then they are summed up from hours, which is right across summer time too.`,
 	cmd.Flags().String("tz", "UTC", "`zone` of days and months, such as Europe/Madrid")
 	addPortal(cmd)
 	cmd.Flags().StringP("output", "o", "table", "`table` for people, csv, or json: one object a line")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "csv", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("app", ledgerValues("app_id"))
+	_ = cmd.RegisterFlagCompletionFunc("metric", ledgerValues("metric"))
 	return cmd
 }
 
@@ -82,12 +86,12 @@ func readUsageQuery(cmd *cobra.Command, now time.Time) (q usageQuery, err error)
 	if _, offset := now.In(q.zone).Zone(); offset%3600 != 0 {
 		return q, misuse(fmt.Errorf("--tz: %q: expected a zone that is whole hours from UTC: 3scale counts by UTC hours", word("tz")))
 	}
-	if q.since, err = sinceTime(word("since"), now, q.zone); err != nil {
-		return q, misuse(fmt.Errorf("--since: %q: expected a time or how long ago (24h, 7d)", word("since")))
+	if q.since, err = pastTime("--since", word("since"), now, q.zone); err != nil {
+		return q, err
 	}
 	if q.until = now; word("until") != "" {
-		if q.until, err = sinceTime(word("until"), now, q.zone); err != nil {
-			return q, misuse(fmt.Errorf("--until: %q: expected a time or how long ago (24h, 7d)", word("until")))
+		if q.until, err = pastTime("--until", word("until"), now, q.zone); err != nil {
+			return q, err
 		}
 	}
 	q.since = q.floor(q.since)
@@ -95,11 +99,6 @@ func readUsageQuery(cmd *cobra.Command, now time.Time) (q usageQuery, err error)
 		return q, misuse(errors.New("--until: expected a time after --since"))
 	}
 	return q, nil
-}
-
-// sinceTime reads a time as pastTime does, and days of a zone.
-func sinceTime(text string, now time.Time, zone *time.Location) (time.Time, error) {
-	return timespec.At(text, now, zone)
 }
 
 // floor is the beginning of the row that a time falls in.

@@ -136,7 +136,7 @@ func findService(ctx context.Context, p *portal.Client, name string) (portal.Ser
 		}
 		names = append(names, s.ServiceID()+" ("+terminal.Clean(s.Name)+")")
 	}
-	return portal.Service{}, fmt.Errorf("%q: the portal shows no such service: expected one of %s", name, some(names))
+	return portal.Service{}, misuse(fmt.Errorf("%q: the portal shows no such service: expected one of %s", name, some(names)))
 }
 
 func findApplication(all []portal.Application, name string) (portal.Application, error) {
@@ -147,7 +147,7 @@ func findApplication(all []portal.Application, name string) (portal.Application,
 		}
 		names = append(names, terminal.Clean(cmp.Or(a.Reported, a.Name)))
 	}
-	return portal.Application{}, fmt.Errorf("--app: %q: the service has no such application: expected one of %s", name, some(names))
+	return portal.Application{}, misuse(fmt.Errorf("--app: %q: the service has no such application: expected one of %s", name, some(names)))
 }
 
 // some are a few of the names.

@@ -143,7 +143,7 @@ func (c *Config) holdsSecrets(file string) bool {
 // not refused: Kubernetes sets REPORTERD_PORT and REPORTERD_SERVICE_HOST by itself in every pod beside a
 // Service called reporterd.
 func (c *Config) strangers() []string {
-	known := map[string]bool{"REPORTERD_CONFIG": true, "REPORTERD_ADMIN_TOKEN": true}
+	known := map[string]bool{"REPORTERD_CONFIG": true, "REPORTERD_ADMIN_TOKEN": true, "REPORTERD_TOKEN": true}
 	for _, f := range fields(reflect.ValueOf(c).Elem(), "") {
 		known[Variable(f.key)] = true
 	}

@@ -19,7 +19,7 @@ const (
 
 // livePage is one event of GET /api/v1/live: the status, and what a page shows beside it.
 type livePage struct {
-	statusPage
+	Status
 	Time        float64       `json:"time"`  // Unix seconds
 	Ready       string        `json:"ready"` // empty: it is
 	DeadLetters int           `json:"deadletters"`
@@ -81,7 +81,7 @@ const Stopping = "the daemon is stopping"
 func (c *Console) livePage() livePage {
 	s := c.options.Snapshot()
 	page := livePage{
-		statusPage: c.statusPage(s), Time: float64(time.Now().UnixMilli()) / 1e3, DeadLetters: s.Spool.DeadLetters,
+		Status: c.statusPage(s), Time: float64(time.Now().UnixMilli()) / 1e3, DeadLetters: s.Spool.DeadLetters,
 		Commit: liveOf(s.Commits.Waits), Authorize: liveAuthorize{s.Authorize.Answers, s.Authorize.Granted},
 	}
 	if err := c.options.Ready(); err != nil {

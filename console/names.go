@@ -1,6 +1,8 @@
 package console
 
-import "net/http"
+import (
+	"net/http"
+)
 
 // Names are what filters of the API can name, sorted: a command completes them, and tells a mistyped name from one that has
 // nothing to show.

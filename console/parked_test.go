@@ -72,7 +72,7 @@ func TestParkedReportsAreSaidByHealth(t *testing.T) {
 		return console.Snapshot{Lanes: []console.Lane{{ServiceID: "1001", State: "parked", Batches: 2, Parked: 2}}}
 	}
 	body := ask(t, o, http.MethodGet, "/readyz?verbose").Body.String()
-	assert.Contains(t, body, `{"name":"backend","status":"degraded","detail":"the outcome of 2 reports is unknown, and an operator has to decide: reporterd parked ls"}`)
+	assert.Contains(t, body, `{"name":"backend","status":"degraded","detail":"2 reports are parked until you decide: reporterd parked ls"}`)
 	assert.Contains(t, ask(t, o, http.MethodGet, "/metrics").Body.String(), `reporterd_lanes{state="parked"} 1`)
 }
 

@@ -10,24 +10,25 @@ const (
 	partOff      = "off"
 )
 
-// healthPage is the answer to /readyz?verbose and /livez?verbose. The names of parts are API.
-type healthPage struct {
+// Health is the answer to /readyz?verbose and /livez?verbose. The names of parts are API.
+type Health struct {
 	Status string       `json:"status"` // the worst of the parts
-	Parts  []healthPart `json:"parts"`
+	Parts  []HealthPart `json:"parts"`
 }
 
-type healthPart struct {
+// HealthPart is one part of it.
+type HealthPart struct {
 	Name   string `json:"name"`
 	Status string `json:"status"`
 	Detail string `json:"detail,omitempty"`
 }
 
 // health says how each part is.
-func (c *Console) health() healthPage {
+func (c *Console) health() Health {
 	s := c.options.Snapshot()
-	page := healthPage{Status: partOK}
+	page := Health{Status: partOK}
 	add := func(name, status, detail string) {
-		page.Parts = append(page.Parts, healthPart{name, status, detail})
+		page.Parts = append(page.Parts, HealthPart{name, status, detail})
 		if status == partFailed || status == partDegraded && page.Status == partOK {
 			page.Status = status
 		}
@@ -59,15 +60,23 @@ func backendPart(s *Snapshot) (name, status, detail string) {
 	}
 	switch {
 	case s.Reports.BreakerOpen:
-		return "backend", partDegraded, "it does not answer: reports wait, and are kept"
+		return "backend", partDegraded, "it does not answer: usage stays on disk and is retried"
 	case held > 0:
-		return "backend", partDegraded, fmt.Sprintf("it refuses the credentials of %d lanes", held)
+		return "backend", partDegraded, plural(held, "lane is", "lanes are") + " held: the last error says why"
 	case retrying > 0:
-		return "backend", partDegraded, fmt.Sprintf("reports of %d lanes are retried", retrying)
+		return "backend", partDegraded, plural(retrying, "lane is", "lanes are") + " retrying"
 	case parked > 0:
-		return "backend", partDegraded, fmt.Sprintf("the outcome of %d reports is unknown, and an operator has to decide: reporterd parked ls", parked)
+		return "backend", partDegraded, plural(parked, "report is", "reports are") + " parked until you decide: reporterd parked ls"
 	}
 	return "backend", partOK, ""
+}
+
+// plural is a number with what it counts.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func natsPart(c *Console, s *Snapshot) (name, status, detail string) {

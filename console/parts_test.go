@@ -36,7 +36,7 @@ func TestVerboseHealth(t *testing.T) {
 			})
 			answer := ask(t, console, "/readyz?verbose")
 			assert.Equal(t, c.status, answer.StatusCode)
-			var page healthPage
+			var page Health
 			require.NoError(t, json.NewDecoder(answer.Body).Decode(&page))
 			assert.Equal(t, c.overall, page.Status)
 			got := map[string]string{}

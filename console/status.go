@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// statusPage is the JSON of GET /api/v1/status. Its names are promises; ages are in seconds.
-type statusPage struct {
-	Version string       `json:"version"`
-	Uptime  float64      `json:"uptime_seconds"`
-	Events  Events       `json:"events"`
-	Spool   spoolPage    `json:"spool"`
-	Backend backendPage  `json:"backend"`
-	Lanes   []statusLane `json:"lanes"`
+// Status is the JSON of GET /api/v1/status. Its names are promises; ages are in seconds.
+type Status struct {
+	Version string        `json:"version"`
+	Uptime  float64       `json:"uptime_seconds"`
+	Events  Events        `json:"events"`
+	Spool   StatusSpool   `json:"spool"`
+	Backend StatusBackend `json:"backend"`
+	Lanes   []StatusLane  `json:"lanes"`
 
-	Services []statusService `json:"services"`
+	Services []StatusService `json:"services"`
 }
 
-// statusService sums the lanes of a service. Only the first 100 configured services are named, all others are "other".
-type statusService struct {
+// StatusService sums the lanes of a service. Only the first 100 configured services are named, all others are "other".
+type StatusService struct {
 	ServiceID string  `json:"service_id"`
 	Delivered uint64  `json:"delivered"` // events since the start
 	Dead      uint64  `json:"dead"`      // events since the start
@@ -27,7 +27,8 @@ type statusService struct {
 	OldestAge float64 `json:"oldest_age_seconds"`
 }
 
-type spoolPage struct {
+// StatusSpool is the data directory.
+type StatusSpool struct {
 	Bytes     int64   `json:"bytes"`
 	Quota     int64   `json:"quota_bytes"`
 	Free      int64   `json:"free_bytes"`
@@ -35,7 +36,8 @@ type spoolPage struct {
 	OldestAge float64 `json:"oldest_age_seconds"`
 }
 
-type backendPage struct {
+// StatusBackend is what was called, since the start.
+type StatusBackend struct {
 	Calls        uint64 `json:"report_calls"`
 	Transactions uint64 `json:"transactions"`
 	Limit        int    `json:"in_flight_limit"`
@@ -44,7 +46,8 @@ type backendPage struct {
 	Questions    uint64 `json:"questions"`
 }
 
-type statusLane struct {
+// StatusLane is the queue of one service with one set of credentials.
+type StatusLane struct {
 	ServiceID string  `json:"service_id"`
 	State     string  `json:"state"`
 	Batches   int     `json:"batches"`
@@ -61,26 +64,26 @@ func (c *Console) status(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, c.statusPage(c.options.Snapshot()))
 }
 
-func (c *Console) statusPage(s Snapshot) statusPage {
-	page := statusPage{
+func (c *Console) statusPage(s Snapshot) Status {
+	page := Status{
 		Version: c.options.Build.Version,
 		Uptime:  time.Since(c.options.Started).Seconds(),
 		Events:  s.Events,
-		Spool:   spoolPage{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},
-		Backend: backendPage{
+		Spool:   StatusSpool{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},
+		Backend: StatusBackend{
 			s.Reports.Calls, s.Reports.Transactions, s.Reports.Limit, s.Reports.BreakerOpen, s.Reports.RestampedEvents, s.Proof.Asked,
 		},
-		Lanes: make([]statusLane, 0, len(s.Lanes)), // [] and not null
+		Lanes: make([]StatusLane, 0, len(s.Lanes)), // [] and not null
 	}
 	for _, l := range s.Lanes {
-		page.Lanes = append(page.Lanes, statusLane{
+		page.Lanes = append(page.Lanes, StatusLane{
 			l.ServiceID, l.State, l.Batches, l.Events, l.OldestAge.Seconds(), l.LastError,
 			l.Questioned, l.Parked, l.ParkedEvents,
 		})
 	}
-	page.Services = make([]statusService, 0, len(s.Services)+1)
+	page.Services = make([]StatusService, 0, len(s.Services)+1)
 	byService(&s, func(label string, f *serviceFigures) {
-		page.Services = append(page.Services, statusService{label, f.Delivered, f.Dead, f.batches, uint64(f.events), f.oldest})
+		page.Services = append(page.Services, StatusService{label, f.Delivered, f.Dead, f.batches, uint64(f.events), f.oldest})
 	})
 	return page
 }

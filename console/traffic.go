@@ -33,7 +33,7 @@ var traffic = []family{
 				put(t.Transport, float64(t.Bytes))
 			}
 		}},
-	{kind: gauge, name: "reporterd_ingest_held_bytes", help: "Bytes that bodies being read and written take in memory, those of reports weighted.",
+	{kind: gauge, name: "reporterd_ingest_held_bytes", help: "Bytes that requests being read take in memory, estimated: heads and bodies, those of reports weighted.",
 		value: func(s *Snapshot) float64 { return float64(s.Held.Bytes) }},
 	{kind: gauge, name: "reporterd_ingest_held_limit_bytes", help: "Bytes they may take; beyond it requests are answered 503.",
 		value: func(s *Snapshot) float64 { return float64(s.Held.Limit) }},

@@ -114,7 +114,7 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 			d.log.Warn("cannot close the spool", zap.Error(err))
 		}
 	}()
-	announce(d.log, d.config, d.listeners.admin, d.auth.local)
+	announce(d.log, d.config, d.listeners, d.auth.local)
 	reload := d.manager.reloading(d.reload)
 	d.listeners.admin.gate.open(d.console(reload))
 	if err := d.start(ctx); err != nil {
@@ -152,7 +152,7 @@ func (d *daemon) open() (err error) {
 	}
 	o := ingest.Options{
 		Services: d.services.configured, Passthrough: d.config.Backend.Passthrough.On(), Journal: d.engine, Log: d.log.Named("ingest"),
-		Other: d.engine.Authorizations, Tokens: d.auth.producers, LateMargin: lateMargin(d.config),
+		Other: d.engine.Authorizations, Tokens: d.auth.producers, Memory: d.listeners.memory, LateMargin: lateMargin(d.config),
 	}
 	if d.config.Backend.Passthrough == config.PassthroughVerify {
 		o.Vouch = d.engine.Vouch

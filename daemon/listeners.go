@@ -10,7 +10,9 @@ import (
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/ingest"
 	"github.com/reporterd/reporterd/ingest/traffic"
+	"github.com/reporterd/reporterd/internal/memory"
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
@@ -22,6 +24,7 @@ type listeners struct {
 
 	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
 	limiter      *access.ConnLimiter     // the traffic listener's connections
+	memory       *memory.Budget          // of the traffic listener's requests
 	bounds       access.Connections      // how many connections each listener may have
 }
 
@@ -39,7 +42,8 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		return nil, err
 	}
 	d.limiter = access.NewConnLimiter(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
-	d.traffic.fastPath = traffic.NewListener(d.limiter)
+	d.memory = ingest.NewBudget()
+	d.traffic.fastPath = traffic.NewListener(d.limiter, traffic.Options{Memory: d.memory, TLS: d.traffic.secure})
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.fastPath, d.traffic.fastPath.State
 	d.sayOpen(log, c)
 	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log, d.certificates[1])); err != nil {

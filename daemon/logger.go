@@ -72,8 +72,13 @@ func encoder(w io.Writer, format string) zapcore.Encoder {
 	return zapcore.NewConsoleEncoder(e)
 }
 
-// IsTerminal reports whether a person looks at f, as far as that shows.
+// IsTerminal reports whether a person looks at f, as far as that shows. The null device is a device of characters, too, and
+// no terminal.
 func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getenv("TERM") == "" {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }

@@ -13,9 +13,9 @@ import (
 // lettersRead is how many dead letters are read for the reasons that they have.
 const lettersRead = 1000
 
-// knownReasons are the codes that dead letters usually have: 3scale's about a transaction, those of the sender, and those of
+// Reasons are the codes that dead letters usually have: 3scale's about a transaction, those of the sender, and those of
 // messages that could not be read.
-var knownReasons = []string{
+var Reasons = []string{
 	threescale.CodeApplicationNotFound, threescale.CodeApplicationNotActive, threescale.CodeUserKeyInvalid, threescale.CodeMetricInvalid,
 	threescale.CodeNotValidData, threescale.CodeUsageValueInvalid, threescale.CodeTimestampTooOld, threescale.CodeTimestampTooNew,
 	"expired", "ambiguous", "invalid_message", "malformed_message", "message_too_large", "message_type",
@@ -32,7 +32,7 @@ func (d *daemon) names(ctx context.Context) (console.Names, error) {
 	for _, l := range s.Lanes {
 		services[l.ServiceID] = true
 	}
-	for _, code := range knownReasons {
+	for _, code := range Reasons {
 		reasons[code] = true
 	}
 	for code := range s.Reports.Dead {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"github.com/reporterd/reporterd/internal/memory"
 )
 
 // Buffers larger than these are not kept for the next request, so that one large request does not occupy memory for ever.
@@ -25,10 +27,10 @@ const firstRead = 256 << 10
 // buffers are what serving one request of events needs. They are pooled and reused by later requests.
 type buffers struct {
 	decoder
-	memory   *memoryBudget
-	reserved int // bytes of memory that this request has reserved
-	zip      *gzip.Reader
-	answer   []byte
+	account memory.Account // of the request
+	reader  bodyReader     // of its body
+	zip     *gzip.Reader
+	answer  []byte
 }
 
 // smallEnough reports whether w may be kept for the next request.
@@ -53,12 +55,12 @@ func (w *buffers) read(r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	var in io.Reader = r.Body
+	var in io.Reader = &w.reader
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
 	case "", "identity":
 	case "gzip", "x-gzip":
 		// The compressed stream has a limit of its own: an endless one can expand to nothing.
-		if err := w.unzip(io.LimitReader(r.Body, limit)); err != nil {
+		if err := w.unzip(io.LimitReader(in, limit)); err != nil {
 			return unreadable(err)
 		}
 		in = w.zip
@@ -89,10 +91,9 @@ func (w *buffers) fill(in io.Reader, limit int64) error {
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		w.body = b
-		if err := w.memory.reserve(n); err != nil {
-			return err
+		if !w.account.Grow(int64(n)) {
+			return errNoMemory
 		}
-		w.reserved += n
 		switch {
 		case int64(len(b)) > limit:
 			return tooLarge(limit)

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func newTestBundle(t *testing.T, slow bool) (*Bundle, *memory) {
+func newTestBundle(t *testing.T, slow bool) (*Bundle, *memJournal) {
 	t.Helper()
-	journal := &memory{seen: map[string]bool{}}
+	journal := &memJournal{seen: map[string]bool{}}
 	b := NewHandler(Options{Services: []Service{{ID: "1001"}, {ID: "1002"}}, Journal: journal, MaxEvents: 3}).NewBundle()
 	b.slow = slow
 	return b, journal

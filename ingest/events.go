@@ -26,6 +26,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	job := h.pool.Get().(*buffers)
 	defer h.release(job)
 	job.grant = g
+	job.reader = bodyReader{ReadCloser: r.Body, writer: w}
 	if p, ok := h.decodeEvents(job, r); !ok {
 		h.refuseEvents(w, r, p)
 		return
@@ -124,8 +125,8 @@ func (h *Handler) refuseEvents(w http.ResponseWriter, r *http.Request, p problem
 
 // release returns the memory of job, and keeps its buffers for another request if they are small enough.
 func (h *Handler) release(job *buffers) {
-	h.memory.release(job.reserved)
-	job.reserved, job.grant = 0, nil
+	job.account.Release()
+	job.grant, job.reader = nil, bodyReader{}
 	if job.smallEnough() {
 		h.pool.Put(job)
 	}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/internal/memory"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -45,6 +46,9 @@ type Options struct {
 	// and reported before they are over. Older usage is refused: acknowledged, it would become a dead letter. 0: none.
 	LateMargin time.Duration
 
+	// Memory bounds the bodies of requests; nil: one of NewBudget that only this handler uses.
+	Memory *memory.Budget
+
 	// Tokens are those of producers, which native calls must carry; nil: no token is needed.
 	Tokens *access.Tokens
 
@@ -66,7 +70,7 @@ type Handler struct {
 
 	services atomic.Pointer[services]
 	pool     sync.Pool // of *buffers
-	memory   memoryBudget
+	memory   *memory.Budget
 	counters counters
 	health   health
 	log      *zap.Logger
@@ -91,8 +95,10 @@ func NewHandler(o Options) *Handler {
 		journal: o.Journal, tokens: o.Tokens, other: o.Other, vouch: o.Vouch,
 	}
 	h.log, h.health = o.Log, newHealth(o.Log)
-	h.memory.left.Store(maxMemory)
-	h.pool.New = func() any { return &buffers{memory: &h.memory} }
+	if h.memory = o.Memory; h.memory == nil {
+		h.memory = NewBudget()
+	}
+	h.pool.New = func() any { return &buffers{account: memory.Account{Budget: h.memory}} }
 	h.SetServices(o.Services)
 	return h
 }

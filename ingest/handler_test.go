@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/reporterd/reporterd/internal/memory"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -98,14 +99,13 @@ func TestHeadOfARequestIsBounded(t *testing.T) {
 }
 
 func TestMemoryForBodiesIsBounded(t *testing.T) {
-	l := listen(t, Options{})
-	l.Handler.memory.left.Store(1000)
-	body := "[" + small + strings.Repeat(" ", 1000) + "]"
+	l := listen(t, Options{Memory: memory.New(20<<10, 0)})
+	body := "[" + small + strings.Repeat(" ", 30<<10) + "]"
 	for range 2 {
 		reply := l.post(t, "application/json", body)
 		assert.Equal(t, 503, reply.StatusCode)
 		assert.Equal(t, "1", reply.Header.Get("Retry-After"))
-		reply = l.report(t, tokened+"transactions[0][app_id]=A"+usage+strings.Repeat("&", 200))
+		reply = l.report(t, tokened+"transactions[0][app_id]=A"+usage+strings.Repeat("&", 20<<10))
 		assert.Equal(t, 503, reply.StatusCode)
 		assert.Equal(t, "1", reply.Header.Get("Retry-After"))
 	}
@@ -113,7 +113,7 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 		assert.Equal(t, 202, l.post(t, "application/json", small).StatusCode, "what a request took is given back")
 		assert.Equal(t, 202, l.report(t, tokened+"transactions[0][app_id]=A").StatusCode)
 	}
-	assert.EqualValues(t, 1000, l.Handler.memory.left.Load())
+	assert.Zero(t, l.Handler.memory.Used())
 }
 
 func TestClientThatWaitsForContinue(t *testing.T) {
@@ -129,7 +129,7 @@ func FuzzReportStaysInProfile(f *testing.F) {
 		f.Add(shape.body, false)
 	}
 	f.Add(tokened+"transactions[0][usage][]=1&transactions[0][app_id][x]=1&transactions[0][log]=7", true)
-	journal := &memory{seen: make(map[string]bool)}
+	journal := &memJournal{seen: make(map[string]bool)}
 	h := NewHandler(Options{Services: []Service{{ID: "1001", Credentials: credentials("stoken1001")}}, Journal: journal, Passthrough: true})
 	f.Fuzz(func(t *testing.T, body string, multipart bool) {
 		r := httptest.NewRequest(http.MethodPost, "/transactions.xml", strings.NewReader(body))
@@ -142,6 +142,6 @@ func FuzzReportStaysInProfile(f *testing.F) {
 		require.Contains(t, []int{202, 400, 403, 404, 413, 422}, w.Code)
 		require.True(t, w.Code == 202 || kept == 0)
 		require.Equal(t, w.Code == 202, w.Body.Len() == 0)
-		require.EqualValues(t, maxMemory, h.memory.left.Load())
+		require.Zero(t, h.memory.Used())
 	})
 }

@@ -27,7 +27,7 @@ func post(h *Handler) int {
 func TestTroubleIsLoggedWhenItBeginsAndWhenItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
-		journal := &memory{seen: make(map[string]bool)}
+		journal := &memJournal{seen: make(map[string]bool)}
 		h := NewHandler(Options{Services: []Service{{ID: "1001"}}, Journal: journal, Log: zap.New(core)})
 		full := &event.Refused{Full: true, RetryAfter: time.Minute, Err: errQuota}
 
@@ -60,7 +60,7 @@ func TestTroubleIsLoggedWhenItBeginsAndWhenItEnds(t *testing.T) {
 
 func TestClientThatLeftIsNoTrouble(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
-	journal := &memory{err: fmt.Errorf("spool: append: %w", context.Canceled)}
+	journal := &memJournal{err: fmt.Errorf("spool: append: %w", context.Canceled)}
 	h := NewHandler(Options{Services: []Service{{ID: "1001"}}, Journal: journal, Log: zap.New(core)})
 	assert.Equal(t, 503, post(h))
 	assert.Zero(t, logs.Len())
@@ -69,7 +69,7 @@ func TestClientThatLeftIsNoTrouble(t *testing.T) {
 // TestRefusalsAreFoundByTheirID: a refusal has the request's id, or one of its own, and the log at level debug has it, too.
 func TestRefusalsAreFoundByTheirID(t *testing.T) {
 	core, logs := observer.New(zap.DebugLevel)
-	h := NewHandler(Options{Services: []Service{{ID: "1001"}}, Journal: &memory{seen: make(map[string]bool)}, Log: zap.New(core)})
+	h := NewHandler(Options{Services: []Service{{ID: "1001"}}, Journal: &memJournal{seen: make(map[string]bool)}, Log: zap.New(core)})
 	for path, status := range map[string]int{"/v1/events": 400, "/transactions.xml": 403} {
 		for _, own := range []string{"", "trace-7"} {
 			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("nonsense"))

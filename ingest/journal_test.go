@@ -19,8 +19,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// memory is a Journal that keeps copies, and fails on demand.
-type memory struct {
+// memJournal is a Journal that keeps copies, and fails on demand.
+type memJournal struct {
 	mu     sync.Mutex // guards what follows
 	events []event.Event
 	seen   map[string]bool
@@ -28,7 +28,7 @@ type memory struct {
 	landed bool  // whether it keeps the events all the same
 }
 
-func (m *memory) Append(_ context.Context, events []event.Event) (duplicates int, err error) {
+func (m *memJournal) Append(_ context.Context, events []event.Event) (duplicates int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil && !m.landed {
@@ -59,7 +59,7 @@ func clone(e event.Event) event.Event {
 }
 
 // take returns what was kept since the last call.
-func (m *memory) take() []event.Event {
+func (m *memJournal) take() []event.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	events := m.events
@@ -69,15 +69,15 @@ func (m *memory) take() []event.Event {
 
 // listener is a Handler behind a real server, as serve has it.
 type listener struct {
-	*memory
+	*memJournal
 	*Handler
 	address string
 }
 
 func listen(t *testing.T, o Options) *listener {
 	t.Helper()
-	l := &listener{memory: &memory{seen: make(map[string]bool)}}
-	o.Journal = l.memory
+	l := &listener{memJournal: &memJournal{seen: make(map[string]bool)}}
+	o.Journal = l.memJournal
 	if o.Services == nil {
 		o.Services = []Service{
 			{ID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}},
@@ -87,7 +87,7 @@ func listen(t *testing.T, o Options) *listener {
 	l.Handler = NewHandler(o)
 	server := httptest.NewUnstartedServer(l.Handler)
 	server.Config = traffic.NewServer(l.Handler, zap.NewNop())
-	server.Listener = traffic.NewListener(server.Listener)
+	server.Listener = traffic.NewListener(server.Listener, traffic.Options{})
 	server.Start()
 	t.Cleanup(server.Close)
 	l.address = server.Listener.Addr().String()

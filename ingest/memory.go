@@ -1,35 +1,77 @@
 package ingest
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
-	"sync/atomic"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/memory"
 )
 
 const (
-	// maxMemory is how many bytes of request bodies may be in memory at once, over all requests. A request that
-	// would exceed it is answered with 503, so that a hundred clients with large bodies do not exhaust the memory.
-	maxMemory = 64 << 20
+	// maxMemory is how many bytes of requests may be in memory at once, and reservedMemory the part of it that requests of
+	// more than 64 KiB cannot use. A request that finds no memory is answered with 503.
+	maxMemory, reservedMemory = 80 << 20, 16 << 20
 
-	// reportWeight is how many bytes of memory one byte of a report takes, compared with one byte of events: a
-	// report is read into a tree of parameters first.
-	reportWeight = 8
+	// reportWeight is how many bytes of memory one byte of a report takes while it is decoded into a tree of parameters.
+	// readWeight is how many while it is being received.
+	reportWeight, readWeight = 8, 2
+
+	// decodeWait bounds the wait of a large report for the one before it to be decoded.
+	decodeWait = 5 * time.Second
 
 	// busyRetry is the Retry-After of that 503.
 	busyRetry = time.Second
 )
 
-// memoryBudget is what is left of maxMemory.
-type memoryBudget struct{ left atomic.Int64 }
+// NewBudget returns the memory budget of the traffic listener: heads and bodies of requests.
+func NewBudget() *memory.Budget { return memory.New(maxMemory, reservedMemory) }
 
-// reserve takes n bytes out of the budget, if there are as many left.
-func (m *memoryBudget) reserve(n int) error {
-	if m.left.Add(-int64(n)) >= 0 {
-		return nil
-	}
-	m.left.Add(int64(n))
-	return &bodyError{http.StatusServiceUnavailable, "too many large requests at once"}
+// errNoMemory is the answer to a request that finds no memory.
+var errNoMemory = &bodyError{http.StatusServiceUnavailable, "too many large requests at once"}
+
+const (
+	// progressTime is how often a body's progress is checked, and minProgress how many bytes must arrive in that time. A body
+	// that holds more memory must progress faster: in progressTime an eighth of what has arrived, or its end.
+	progressTime = 5 * time.Second
+	minProgress  = 4 << 10
+	progressPart = 8
+)
+
+// bodyReader reads the body of a request, and ends it with os.ErrDeadlineExceeded when it does not progress. For a body of more
+// than memory.Floor bytes it replaces the listener's limit on the time of a whole request, which a client on a slow network exceeds
+// with a large body, and which lets another client hold the memory of a body by leaving out its last byte.
+type bodyReader struct {
+	io.ReadCloser
+	writer  http.ResponseWriter // of the request
+	arrived int64
+	missing int64 // bytes that must arrive in this period
+	watched bool  // a deadline was set
 }
 
-// release puts n bytes back.
-func (m *memoryBudget) release(n int) { m.left.Add(int64(n)) }
+// Read implements io.Reader.
+func (b *bodyReader) Read(p []byte) (int, error) {
+	if b.arrived > memory.Floor && b.missing <= 0 {
+		b.missing = max(minProgress, b.arrived/progressPart)
+		if err := b.setDeadline(time.Now().Add(progressTime)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.arrived += int64(n)
+	b.missing -= int64(n)
+	if err == io.EOF && b.watched {
+		_ = b.setDeadline(time.Time{}) // net/http sets the next one with the answer
+	}
+	return n, err
+}
+
+func (b *bodyReader) setDeadline(t time.Time) error {
+	b.watched = true
+	if err := http.NewResponseController(b.writer).SetReadDeadline(t); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("ingest: read body: %w", err)
+	}
+	return nil
+}

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,9 +27,8 @@ const codeUnavailable = "service_unavailable"
 // failing.
 func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 	options := threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
-	body := &countedBody{ReadCloser: r.Body, memory: &h.memory}
-	defer body.release()
-	r.Body = body
+	body := h.newReportBody(w, r)
+	defer body.account.Release()
 	events, err := h.decodeReport(r, options.FlatUsage)
 	if err != nil {
 		h.refuseReport(w, r, refusalOf(err), options)
@@ -154,21 +152,3 @@ func (h *Handler) refuseReport(w http.ResponseWriter, r *http.Request, e *threes
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body)
 }
-
-// countedBody counts the bytes read through it, and reserves memory for them.
-type countedBody struct {
-	io.ReadCloser
-	memory *memoryBudget
-	bytes  int
-}
-
-func (m *countedBody) Read(p []byte) (int, error) {
-	n, err := m.ReadCloser.Read(p)
-	if full := m.memory.reserve(n * reportWeight); full != nil {
-		return 0, full
-	}
-	m.bytes += n
-	return n, err
-}
-
-func (m *countedBody) release() { m.memory.release(m.bytes * reportWeight) }

@@ -18,7 +18,7 @@ type Stats struct {
 	Events  Traffic // POST /v1/events
 	Reports Traffic // POST /transactions.xml
 
-	Held, MostHeld int64 // weighted bytes that bodies take in memory, and the limit
+	Held, MostHeld int64 // bytes that requests take in memory, estimated, and the limit
 
 	Messages Traffic // those of a Bundle; each message counts as a request, also a plain publish
 }
@@ -69,5 +69,5 @@ func (t *trafficCounters) snapshot() Traffic {
 // Stats returns the figures so far. It may be called at any time.
 func (h *Handler) Stats() Stats {
 	c := &h.counters
-	return Stats{Held: maxMemory - h.memory.left.Load(), MostHeld: maxMemory, Events: c.events.snapshot(), Reports: c.reports.snapshot(), Messages: c.messages.snapshot()}
+	return Stats{Held: h.memory.Used(), MostHeld: h.memory.Total(), Events: c.events.snapshot(), Reports: c.reports.snapshot(), Messages: c.messages.snapshot()}
 }

@@ -13,8 +13,11 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
+// FileName is the name of the database's file in Options.Dir.
+const FileName = "ledger.db"
+
 const (
-	fileName = "ledger.db"
+	fileName = FileName
 
 	// gatherTime and gatherCells bound what one transaction of the database books.
 	gatherTime  = time.Second

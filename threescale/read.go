@@ -105,8 +105,10 @@ func (o ReadOptions) readBody(r *http.Request) (*node, error) {
 	return o.readString(body, true)
 }
 
-// slurp reads a body of at most MaxBytes without growing a buffer step by step where the length is
-// known.
+// firstRead bounds what a Content-Length alone makes slurp allocate, in bytes. Beyond it, memory is allocated as the body arrives.
+const firstRead = 256 << 10
+
+// slurp reads a body of at most MaxBytes, with few steps of growth where its length is known.
 func (o ReadOptions) slurp(r *http.Request) (string, error) {
 	if r.Body == nil {
 		return "", nil
@@ -116,7 +118,7 @@ func (o ReadOptions) slurp(r *http.Request) (string, error) {
 	}
 	var b strings.Builder
 	if r.ContentLength > 0 {
-		b.Grow(int(min(r.ContentLength, MaxBody)))
+		b.Grow(int(min(r.ContentLength, firstRead)))
 	}
 	if _, err := io.Copy(&b, capped(r.Body, o.MaxBytes)); err != nil {
 		return "", fmt.Errorf("threescale: read body: %w", err)

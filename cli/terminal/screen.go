@@ -13,6 +13,7 @@ type Options struct {
 	JSON     bool // results are JSON, one object a line
 	Colour   bool // Out is a terminal that shows colours
 	Person   bool // Err is a terminal: progress is drawn there
+	Redraw   bool // Out is a terminal: Refresh begins a new picture on it
 }
 
 // Screen is where a command prints: results to Out; progress, notes and questions to a person on Err. A progress line is removed
@@ -39,6 +40,17 @@ func (s *Screen) Out() io.Writer { return s.o.Out }
 func (s *Screen) Printf(format string, args ...any) {
 	s.Clear()
 	fmt.Fprintf(s.o.Out, format, args...)
+}
+
+// Refresh begins a new picture: it clears the terminal, or prints an empty line elsewhere.
+func (s *Screen) Refresh() {
+	switch s.Clear(); {
+	case s.o.JSON:
+	case s.o.Redraw:
+		fmt.Fprint(s.o.Out, "\x1b[H\x1b[2J")
+	default:
+		fmt.Fprintln(s.o.Out)
+	}
 }
 
 // Object prints one JSON object on a line.
@@ -99,32 +111,44 @@ func (s *Screen) Fields(rows ...[2]string) {
 
 // List prints what a command lists: a row of a table for each, or a JSON object.
 type List struct {
-	s     *Screen
-	table *Table // nil: JSON
+	s        *Screen
+	headings []string
+	table    *Table // nil: JSON, or there is no row yet
+	rows     int
 }
 
-// List begins a listing. Its End must be called before anything else is printed.
-func (s *Screen) List(headings ...string) *List {
-	if s.o.JSON {
-		return &List{s: s}
-	}
-	return &List{s, s.Table(headings...)}
-}
+// List begins a listing. Its End must be called before anything else is printed. Without a row it prints nothing, no headings
+// either.
+func (s *Screen) List(headings ...string) *List { return &List{s: s, headings: headings} }
 
 // Add prints object with JSON, else a row of cells: see Table.Row.
 func (l *List) Add(object any, cells ...any) error {
-	if l.table == nil {
+	l.rows++
+	if l.s.o.JSON {
 		return l.s.Object(object)
+	}
+	if l.table == nil {
+		l.table = l.s.Table(l.headings...)
 	}
 	l.s.Clear()
 	l.table.Row(cells...)
 	return nil
 }
 
+// Rows is how many were added.
+func (l *List) Rows() int { return l.rows }
+
 // End prints the rows that were not printed yet.
 func (l *List) End() {
 	if l.table != nil {
 		l.s.Clear()
 		l.table.Flush()
+	}
+}
+
+// None tells a person on Err that there is nothing to list.
+func (s *Screen) None(what string) {
+	if !s.o.JSON {
+		s.Tell("no %s\n", what)
 	}
 }

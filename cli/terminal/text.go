@@ -40,3 +40,19 @@ func Size(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }
+
+// Age prints a duration with its two largest units, from days to seconds: 3d4h, 12m5s, 0.2s below a second.
+func Age(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch d = max(d, 0); {
+	case d < time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < day:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+}

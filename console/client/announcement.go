@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,26 +24,59 @@ type Announcement struct {
 	Address     string // a URL, host:port, or unix:/path
 	Token       string // of an operator, good for as long as the daemon lives; a process that may read the directory can do as much without it
 	Certificate string // absolute file of the certificate to expect; empty: plain HTTP
+
+	Traffic            string // the traffic listener, as Address
+	TrafficCertificate string // as Certificate
 }
 
 // Announce writes File into the data directory dir. It is not synced: a daemon that starts writes it anew.
 func Announce(dir string, a Announcement) error {
-	return os.WriteFile(filepath.Join(dir, File), []byte(a.Address+"\n"+a.Token+"\n"+a.Certificate+"\n"), 0o600)
+	lines := []string{a.Address, a.Token, a.Certificate, a.Traffic, a.TrafficCertificate, ""}
+	return os.WriteFile(filepath.Join(dir, File), []byte(strings.Join(lines, "\n")), 0o600)
 }
 
 // Find makes a client of the daemon that uses the data directory dir, as it announced itself. fallback is its address where
-// it did not. A token that is not empty is used in place of the announced one. The error is about the address.
+// it did not. A token that is not empty is used in place of the announced one. The error is about the address. Where File cannot
+// be read, the error of a call says so.
 func Find(dir, fallback, token string) (*Client, error) {
-	text, err := os.ReadFile(filepath.Join(dir, File))
-	lines := append(strings.Split(strings.TrimRight(string(text), "\n"), "\n"), "", "", "")
-	if err != nil || lines[0] == "" {
-		return New(fallback, token)
+	a, unread := read(dir)
+	c, err := New(cmp.Or(a.Address, fallback), cmp.Or(token, a.Token))
+	if err != nil {
+		return nil, err
 	}
-	c, err := New(lines[0], cmp.Or(token, strings.TrimSpace(lines[1])))
-	if err == nil && lines[2] != "" {
-		c.pin(lines[2])
+	if a.Certificate != "" {
+		c.pin(a.Certificate)
+	}
+	if unread != nil {
+		c.hint = fmt.Sprintf("where its admin listener is cannot be read (%v): run this as the user of the daemon, or name the listener with --admin-url", unread)
+	}
+	return c, nil
+}
+
+// FindTraffic makes a client of the traffic listener of the daemon that uses the data directory dir. fallback is its address
+// where it did not announce one. An empty token, a producer's, is not sent.
+func FindTraffic(dir, fallback, token string) (*Client, error) {
+	a, _ := read(dir)
+	c, err := NewTraffic(cmp.Or(a.Traffic, fallback), token)
+	if err == nil && a.TrafficCertificate != "" {
+		c.pin(a.TrafficCertificate)
 	}
 	return c, err
+}
+
+// read reads File. The error is the file system's, unless there is no such file: then nothing was announced.
+func read(dir string) (a Announcement, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	}
+	lines := strings.Split(string(text), "\n")
+	for i, field := range []*string{&a.Address, &a.Token, &a.Certificate, &a.Traffic, &a.TrafficCertificate} {
+		if i < len(lines) {
+			*field = strings.TrimSpace(lines[i])
+		}
+	}
+	return a, err
 }
 
 // pin trusts the certificate in a file and no other, whatever names it has: it is that of the daemon on this machine. The file

@@ -197,7 +197,7 @@ func TestDeadLetterCalls(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{"dry_run": true, "restamp": false, "ids": []any{"1"}}, last.body)
 
-	parked, err := asking.Parked(t.Context(), "6", 10)
+	parked, _, err := asking.Parked(t.Context(), "6", 10)
 	require.NoError(t, err)
 	assert.Equal(t, "GET /api/v1/parked?cursor=6&limit=10", last.line)
 	assert.Equal(t, "7", parked[0].ID)

@@ -48,17 +48,25 @@ func (c *Client) OrderDeadLetters(ctx context.Context, action string, o console.
 	return out, err
 }
 
-// Parked lists at most limit reports whose outcome is unknown, behind a cursor: the id of one, or empty.
-func (c *Client) Parked(ctx context.Context, cursor string, limit int) ([]console.Parked, error) {
+// Parked lists at most limit reports whose outcome is unknown, behind a cursor: that of the page before, or empty. next is the
+// cursor of the next page; empty: there is none.
+func (c *Client) Parked(ctx context.Context, cursor string, limit int) (parked []console.Parked, next string, err error) {
 	v := url.Values{"limit": {strconv.Itoa(limit)}}
 	if cursor != "" {
 		v.Set("cursor", cursor)
 	}
 	var page struct {
 		Parked []console.Parked `json:"parked"`
+		Next   string           `json:"next"`
 	}
-	err := c.Call(ctx, http.MethodGet, "/api/v1/parked?"+v.Encode(), nil, &page)
-	return page.Parked, err
+	err = c.Call(ctx, http.MethodGet, "/api/v1/parked?"+v.Encode(), nil, &page)
+	return page.Parked, page.Next, err
+}
+
+// ParkedReport returns one of them.
+func (c *Client) ParkedReport(ctx context.Context, id string) (p console.Parked, err error) {
+	err = c.Call(ctx, http.MethodGet, "/api/v1/parked/"+url.PathEscape(id), nil, &p)
+	return p, err
 }
 
 // Settle decides about one of them: console.Resend, Counted or Bury. It returns once that is durable.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/memory"
 )
 
 // Listener is the traffic listener. It wraps each connection so that net/http needs fewer system calls and timers
@@ -26,12 +28,19 @@ import (
 // Deadlines are exact. Under TLS only the first of these applies.
 type Listener struct {
 	net.Listener
+	options  Options
 	fastPath atomic.Pointer[FastPath]
 	busy     atomic.Int64 // requests that FastPath is answering
 }
 
+// Options of NewListener.
+type Options struct {
+	Memory *memory.Budget // of the heads of requests; nil: they are bounded by the server's MaxHeaderBytes only
+	TLS    bool           // the server speaks TLS on the connections
+}
+
 // NewListener wraps l. The server's ConnState must be the Listener's State.
-func NewListener(l net.Listener) *Listener { return &Listener{Listener: l} }
+func NewListener(l net.Listener, o Options) *Listener { return &Listener{Listener: l, options: o} }
 
 // Accept implements net.Listener.
 func (l *Listener) Accept() (net.Conn, error) {
@@ -39,7 +48,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lazyConn{Conn: inner, listener: l}, nil
+	return &lazyConn{Conn: inner, listener: l, head: head{account: memory.Account{Budget: l.options.Memory}}}, nil
 }
 
 // lazyConn is a connection with lazy read deadlines. As with any connection, one goroutine reads at a time,
@@ -49,6 +58,7 @@ type lazyConn struct {
 	listener         *Listener
 	answer           []byte    // a buffer for answers of FastPath; used by the reader only
 	writeDeadlineSet time.Time // when the deadline for writing them was set; zero: there is none; used by the reader only
+	head             head      // memory of the request's head; used by the server's goroutine of the connection only
 	buffer           int       // the length of net/http's buffer in bytes; 0: not known yet; used by the reader only
 
 	mu      sync.Mutex    // guards what follows
@@ -78,6 +88,9 @@ func (c *lazyConn) Read(p []byte) (int, error) {
 		early := c.endRead(err)
 		if n > 0 && c.answerFast(p[:n], len(p) == c.buffer) {
 			continue
+		}
+		if n > 0 && !c.head.grow(n) {
+			return 0, c.refuseHead()
 		}
 		if n > 0 || !early {
 			c.clearWriteDeadline()

@@ -43,7 +43,7 @@ func serveConn(t *testing.T, h http.HandlerFunc) (client net.Conn, answers *bufi
 // serveFastPath does the same with an FastPath.
 func serveFastPath(t *testing.T, h http.HandlerFunc, e FastPath) (client net.Conn, answers *bufio.Reader) {
 	p := &pipes{incoming: make(chan net.Conn), done: make(chan struct{})}
-	server, listener := NewServer(h, zap.NewNop()), NewListener(p)
+	server, listener := NewServer(h, zap.NewNop()), NewListener(p, Options{})
 	server.ConnState = listener.State
 	if e != nil {
 		listener.SetFastPath(e)
@@ -181,7 +181,7 @@ func TestConnectionSaysWhyBeforeItCloses(t *testing.T) {
 	require.NoError(t, err)
 	server := NewServer(handler, zap.NewNop())
 	ended := make(chan error, 1)
-	listener := NewListener(l)
+	listener := NewListener(l, Options{})
 	server.ConnState = listener.State
 	go func() { ended <- server.Serve(listener) }() // ends with Close
 	defer func() { require.NoError(t, server.Close()); <-ended }()

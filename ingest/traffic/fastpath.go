@@ -158,7 +158,17 @@ const (
 
 // State is the server's ConnState: net/http calls it when the state of a connection changes.
 func (l *Listener) State(c net.Conn, s http.ConnState) {
-	if lazy, ok := c.(*lazyConn); ok && s == http.StateIdle {
+	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
+		if lazy, ok := secure.NetConn().(*lazyConn); ok {
+			lazy.head.state(s)
+		}
+		return
+	}
+	lazy, ok := c.(*lazyConn)
+	if !ok {
+		return
+	}
+	if lazy.head.state(s); s == http.StateIdle {
 		lazy.mu.Lock()
 		lazy.state = answered
 		lazy.mu.Unlock()

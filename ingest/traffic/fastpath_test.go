@@ -234,7 +234,7 @@ func TestFastPathPipelined(t *testing.T) {
 func TestFastPathFinishes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server, listener := NewServer(http.HandlerFunc(handled), zap.NewNop()), NewListener(l)
+	server, listener := NewServer(http.HandlerFunc(handled), zap.NewNop()), NewListener(l, Options{})
 	server.ConnState = listener.State
 	begun, finish := make(chan struct{}), make(chan struct{})
 	listener.SetFastPath(func(dst []byte, _, _, _ string) ([]byte, bool) {

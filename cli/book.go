@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/console/client"
+	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// book is the ledger of a daemon that runs, through its admin API, or of a directory that no daemon uses.
+type book struct {
+	ask   func(ctx context.Context, q url.Values) (json.RawMessage, error)
+	names func(ctx context.Context) (console.Names, error)
+	close func()
+}
+
+// ledgerAnswer is a page of the ledger.
+type ledgerAnswer struct {
+	Rows   []ledgerRow `json:"rows"`
+	Next   string      `json:"next"`
+	Missed bool        `json:"missed"`
+}
+
+func (b *book) page(ctx context.Context, q url.Values) (page ledgerAnswer, err error) {
+	text, err := b.ask(ctx, q)
+	if err == nil {
+		err = json.Unmarshal(text, &page)
+	}
+	return page, err
+}
+
+// openBook finds out who has the ledger.
+func openBook(cmd *cobra.Command) (*book, error) {
+	if address, _ := cmd.Flags().GetString("admin-url"); address != "" {
+		return bookOf(dial(address))
+	}
+	c, err := directory(cmd)
+	if err != nil {
+		return nil, err
+	}
+	inUse, _, err := spool.InUse(c.DataDir)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if inUse {
+		return bookOf(find(c))
+	}
+	return storedBook(c)
+}
+
+func bookOf(daemon *client.Client, err error) (*book, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &book{ask: daemon.Ledger, names: daemon.Names, close: func() {}}, nil
+}
+
+// storedBook opens the ledger of a directory, which must be there and belong to this user: opening writes.
+func storedBook(c *config.Config) (*book, error) {
+	file := filepath.Join(c.DataDir, ledger.FileName)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, failed(fmt.Errorf("%s: there is no ledger, and no daemon uses the directory", file))
+	}
+	if err := checkOwner(c.DataDir); err != nil {
+		return nil, err
+	}
+	l, err := ledger.Open(ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep})
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &book{
+		ask: func(ctx context.Context, q url.Values) (json.RawMessage, error) {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/ledger?"+q.Encode(), nil)
+			if err != nil {
+				return nil, err
+			}
+			answer := &recordedAnswer{header: http.Header{}, status: http.StatusOK}
+			l.ServeHTTP(answer, request)
+			if answer.status != http.StatusOK {
+				var problem struct{ Detail string }
+				_ = json.Unmarshal(answer.body.Bytes(), &problem)
+				return nil, &client.Refusal{Status: answer.status, Detail: problem.Detail}
+			}
+			return answer.body.Bytes(), nil
+		},
+		names: func(context.Context) (n console.Names, err error) {
+			for _, s := range c.Services {
+				n.Services = append(n.Services, s.ID)
+			}
+			return n, nil
+		},
+		close: func() { _ = l.Close() }, // nothing was written
+	}, nil
+}
+
+// recordedAnswer keeps what a handler of the API answers.
+type recordedAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (r *recordedAnswer) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recordedAnswer) WriteHeader(status int) { r.status = status }
+
+// Write implements http.ResponseWriter.
+func (r *recordedAnswer) Write(p []byte) (int, error) { return r.body.Write(p) }
+
+// ledgerValues offers what the ledger has in a column, of the last three days.
+func ledgerValues(column string) values {
+	return asked(func(ctx context.Context, daemon *client.Client) (all []string, err error) {
+		text, err := daemon.Ledger(ctx, url.Values{"group": {column}, "by": {"month"}, "limit": {"1000"}})
+		if err != nil {
+			return nil, err
+		}
+		var page ledgerAnswer
+		err = json.Unmarshal(text, &page)
+		for _, r := range page.Rows {
+			all = append(all, r.AppID+r.Metric) // one of them is empty
+		}
+		return all, err
+	})
+}
