@@ -129,3 +129,20 @@ func TestDiskFilledByOthersToTheLastByte(t *testing.T) {
 	s.quota.AskAgain() // as if some time had passed
 	assert.Equal(t, 1000, appendAll(t, s, identified(ids...)), "the ids were kept")
 }
+
+// A spare file that took a segment's name and could not be opened is given back: its bytes are in the quota once.
+func TestSpareThatCannotBeOpened(t *testing.T) {
+	var bytes [2]int64
+	for i, trouble := range []error{nil, syscall.EMFILE} {
+		f := &failing{FS: disktest.New(disktest.Options{})}
+		s, _ := open(t, Options{Dir: "data", FS: f, SegmentBytes: minSegment})
+		appendAll(t, s, someEvents(10))
+		f.fail("open", "batches/0", trouble)
+		cutAll(t, s) // into a file made anew, when there is trouble
+		assert.Equal(t, trouble != nil, f.hits > 0)
+		f.fail("", "", nil)
+		bytes[i] = s.Usage().Bytes
+		require.NoError(t, s.Close())
+	}
+	assert.Equal(t, bytes[0], bytes[1])
+}

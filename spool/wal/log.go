@@ -188,6 +188,9 @@ func (l *Log) createFile(s *Segment) (_ disk.File, err error) {
 	}
 	file, err := l.FS.OpenFile(l.path(s.Name()), flag, 0o600)
 	if err != nil {
+		if flag&os.O_CREATE == 0 && l.FS.Remove(l.path(s.Name())) == nil { // the spare file, under its new name
+			l.Quota.Free(s.Size)
+		}
 		return nil, err
 	}
 	defer func() {

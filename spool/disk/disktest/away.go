@@ -84,13 +84,15 @@ func (s *shelf) take(o *shelf) {
 func (d *Disk) shelve(name string) *shelf {
 	within := func(n string) bool { return n == name || strings.HasPrefix(n, name+"/") }
 	s := &shelf{names: extract(d.names, within), durable: extract(d.durable, within)}
-	d.pending = slices.DeleteFunc(d.pending, func(n naming) bool {
-		if !slices.ContainsFunc(n, func(e entry) bool { return within(e.name) }) {
-			return false
+	var left []naming
+	for _, n := range d.pending { // a rename out of here leaves its new name behind: a sync of that directory makes it durable
+		for in, of := range map[bool]*[]naming{true: &s.pending, false: &left} {
+			if part := slices.DeleteFunc(slices.Clone(n), func(e entry) bool { return within(e.name) != in }); len(part) > 0 {
+				*of = append(*of, part)
+			}
 		}
-		s.pending = append(s.pending, n)
-		return true
-	})
+	}
+	d.pending = left
 	return s
 }
 

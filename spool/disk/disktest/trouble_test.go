@@ -208,3 +208,25 @@ func TestNestedAwayComesBack(t *testing.T) {
 		assert.Equal(t, "log ", names(t, d, "dir"), order)
 	}
 }
+
+// TestRenamedOutOfWhatIsAway: what a directory's sync made durable stays so, also when the file's former name was taken away and
+// came back in between.
+func TestRenamedOutOfWhatIsAway(t *testing.T) {
+	d, _ := filled(t, 4)
+	create := func(name string) {
+		f, err := d.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+	create("dir/spare")
+	require.NoError(t, d.SyncDir("dir"))
+	require.NoError(t, d.Rename("dir/spare", "dir/segment"))
+	create("dir/spare")
+	require.True(t, d.MoveAway("dir/spare"))
+	require.NoError(t, d.SyncDir("dir"))
+	d.MoveBack("dir/spare")
+	for range draws {
+		_, err := d.Crash().OpenFile("dir/segment", os.O_RDONLY, 0)
+		require.NoError(t, err)
+	}
+}
