@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/ingest"
 	"go.uber.org/zap"
 )
@@ -50,6 +51,10 @@ func (b *Bridge) handleQuestion(q Question, subject Subject, e *endpoint, r *nat
 		b.refuseReply(m)
 		return
 	}
+	if err := b.authorize(m, r.Header); err != nil {
+		b.replyError(m, ingest.NewRefusal(http.StatusUnauthorized, err.Error()))
+		return
+	}
 	select {
 	case b.questionSlots <- struct{}{}:
 	default:
@@ -83,7 +88,11 @@ var wrongService = ingest.NewRefusal(http.StatusUnprocessableEntity, "service_id
 
 // callHandler makes the HTTP call and publishes its answer.
 func (b *Bridge) callHandler(q Question, m *message, body []byte) {
-	request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, q.Path, bytes.NewReader(body))
+	ctx := b.ctx
+	if m.Grant != nil {
+		ctx = access.With(ctx, m.Grant)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, q.Path, bytes.NewReader(body))
 	if err != nil {
 		b.log.Error("a question cannot be asked", zap.String("path", q.Path), zap.Error(err)) // never: the path is a constant
 		return
