@@ -115,6 +115,7 @@ type Authorizer struct {
 	bad        *cache // answers that never do, so that a flood of wrong keys cannot drive out right ones
 	quota      *quota.Tracker
 	breakers   breakers
+	voucher    voucher
 	flights    flights
 	moments    momentsCache
 	counters   counters
@@ -130,6 +131,7 @@ func New(o Options) *Authorizer {
 	a.good = newCache(o.MaxEntries, o.MaxBytes, forget)
 	a.bad = newCache(max(o.MaxEntries/4, 64), max(o.MaxBytes/4, 64<<10), forget)
 	a.breakers.byService = make(map[quota.ID]*breaker)
+	a.voucher.known, a.voucher.asking = make(map[digest]*vouched), make(chan struct{}, maxVouching)
 	a.flights.byKey = make(map[digest]*flight)
 	a.outage.log = o.Log
 	a.buffers.New = func() any { return new(reply) }

@@ -26,7 +26,7 @@ func (c *Config) check(found *problems) {
 	c.TLS.check(found, "tls")
 	c.Admin.TLS.check(found, "admin.tls")
 	c.checkOpen(found)
-	if len(c.Services) == 0 && !c.Backend.Passthrough && !found.has("services") {
+	if len(c.Services) == 0 && !c.Backend.Passthrough.On() && !found.has("services") {
 		found.add("services", nil, "expected at least one, since backend.passthrough is off")
 	}
 	if c.Spool.Engine == "jetstream" && c.Portal.Validate {
@@ -70,6 +70,9 @@ func (c *Config) checkListeners(found *problems) {
 func (f field) check(found *problems, isDefault bool) {
 	value := f.value.Interface()
 	text, _ := value.(string)
+	if p, is := value.(Passthrough); is {
+		text = string(p)
+	}
 	planned := f.tag.Get("planned")
 	switch {
 	case text == "" && f.tag.Get("need") != "":

@@ -151,8 +151,11 @@ type Backend struct {
 	// all the same, so short values cause what they seem to cure.
 	Timeout time.Duration `key:"timeout" min:"100ms" max:"5m"`
 	// Takes 3scale calls for services that are not listed, and delivers them with the credentials they
-	// carry. When off, only listed services are taken.
-	Passthrough bool `key:"passthrough"`
+	// carry. `verify`: 3scale is asked about credentials at their first use, and again while it refuses them:
+	// reports with credentials that it refuses get its 403. While it cannot be asked, they are taken. `trust`:
+	// reports are taken without asking; those that 3scale refuses are kept until they are too old. `off`: only
+	// listed services are taken; it is the default where `auth.tokens_file` is given and services are listed.
+	Passthrough Passthrough `key:"passthrough" oneof:"verify,trust,off"`
 	// Authorities to trust for `backend.url` instead of the system's, PEM.
 	CAFile string `key:"ca_file" kind:"file" reload:"file"`
 }

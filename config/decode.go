@@ -31,6 +31,8 @@ var (
 	durationType = reflect.TypeOf(time.Duration(0))
 	sizeType     = reflect.TypeOf(Size(0))
 	secretType   = reflect.TypeOf(Secret(""))
+
+	passthroughType = reflect.TypeOf(PassthroughOff)
 )
 
 // convert takes a value of the file, the environment or the command line to the type of its field. The
@@ -44,6 +46,8 @@ func convert(from, to reflect.Type, value any) (any, error) {
 		return duration(text, isText, value)
 	case to == sizeType:
 		return size(text, isText, value)
+	case to == passthroughType:
+		return passthrough(text, isText, value)
 	case to == secretType && isText:
 		return Secret(text), nil
 	case to == secretType:

@@ -100,7 +100,7 @@ func (f *file) value(n *yaml.Node, t reflect.Type, key string) any {
 		f.problem(n, key, "expected one value")
 		return nil
 	}
-	if t.Kind() == reflect.String && t != secretType && n.Tag != "!!str" {
+	if t.Kind() == reflect.String && t != secretType && t != passthroughType && n.Tag != "!!str" {
 		f.found.add(key, bare(n.Value), "expected text, in quotes: %q", n.Value)
 		return nil
 	}

@@ -48,6 +48,9 @@ func Load(s Source) (*Config, error) {
 	if s.Sandbox {
 		c.useSandbox(found)
 	}
+	if c.origins["backend.passthrough"] == "" && c.Auth.TokensFile != "" && len(c.Services) > 0 {
+		c.Backend.Passthrough = PassthroughOff // a token asks producers who they are, passthrough does not
+	}
 	c.check(found)
 	c.resolve(found)
 	c.NATS.resolve(found)

@@ -159,3 +159,26 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 	_, err = config.Load(config.Source{File: write(t, "a: 1\n---\nb: 2\n")})
 	assert.ErrorContains(t, err, "a second document")
 }
+
+// TestPassthrough: its words, true and false as before, and off where producers need tokens, unless it is written.
+func TestPassthrough(t *testing.T) {
+	const services = "services: [{id: \"1001\", token: t}]\n"
+	tokens := "auth: {tokens_file: " + write(t, "tokens: []\n") + "}\n"
+	for text, want := range map[string]config.Passthrough{
+		services: config.PassthroughVerify,
+		services + "backend: {passthrough: trust}\n": config.PassthroughTrust,
+		services + "backend: {passthrough: off}\n":   config.PassthroughOff,
+		services + "backend: {passthrough: true}\n":  config.PassthroughVerify,
+		services + "backend: {passthrough: false}\n": config.PassthroughOff,
+		services + tokens: config.PassthroughOff,
+		services + tokens + "backend: {passthrough: trust}\n": config.PassthroughTrust,
+		tokens: config.PassthroughVerify,
+	} {
+		c, err := config.Load(config.Source{File: write(t, text)})
+		if assert.NoError(t, err, text) {
+			assert.Equal(t, want, c.Backend.Passthrough, text)
+		}
+	}
+	_, err := config.Load(config.Source{File: write(t, services+"backend: {passthrough: maybe}\n")})
+	assert.ErrorContains(t, err, "backend.passthrough: maybe: expected verify or trust or off")
+}

@@ -150,10 +150,14 @@ func (d *daemon) open() (err error) {
 		}
 		return err
 	}
-	d.handler = ingest.NewHandler(ingest.Options{
-		Services: d.services.configured, Passthrough: d.config.Backend.Passthrough, Journal: d.engine, Log: d.log.Named("ingest"),
+	o := ingest.Options{
+		Services: d.services.configured, Passthrough: d.config.Backend.Passthrough.On(), Journal: d.engine, Log: d.log.Named("ingest"),
 		Other: d.engine.Authorizations, Tokens: d.auth.producers, Memory: d.listeners.memory, LateMargin: lateMargin(d.config),
-	})
+	}
+	if d.config.Backend.Passthrough == config.PassthroughVerify {
+		o.Vouch = d.engine.Vouch
+	}
+	d.handler = ingest.NewHandler(o)
 	d.compare.open(d)
 	return nil
 }

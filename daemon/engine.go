@@ -11,6 +11,7 @@ import (
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/ingest"
 	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // engine is what the daemon runs: one partition on a disk, or those that a replica owns of many. Its methods may be called
@@ -37,6 +38,9 @@ type engine interface {
 	Authorizations(method, path string) http.Handler
 	// FastPath answers an authorization from memory, if it can; see authorize.Authorizer.FastPath.
 	FastPath(dst []byte, path, query, options string) (answer []byte, ok bool)
+	// Vouch returns the backend's refusal of credentials of a service that is not configured, or nil; see
+	// authorize.Authorizer.Vouch.
+	Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error
 	// Reject keeps a message that can never be taken as a dead letter. It returns once the letter is durable.
 	Reject(m partition.Message) error
 

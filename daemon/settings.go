@@ -85,7 +85,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		Authorize: authorize.Options{
 			Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
 			MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
-			Passthrough: c.Backend.Passthrough,
+			Passthrough: c.Backend.Passthrough.On(),
 		},
 	}
 	if c.Sender.OnAmbiguous == "park" {

@@ -6,6 +6,7 @@
 package ingest
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/internal/memory"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 const (
@@ -35,6 +37,10 @@ type Options struct {
 	MaxEvents   int   // 0: DefaultMaxEvents
 	Journal     Journal
 	Log         *zap.Logger // nil: none
+
+	// Vouch, when not nil, returns the backend's refusal of credentials that are passed through, or nil. app is an application of
+	// the report.
+	Vouch func(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error
 
 	// LateMargin is the least time that usage must have left of its 24 hours when it is accepted, so that it can be sealed
 	// and reported before they are over. Older usage is refused: acknowledged, it would become a dead letter. 0: none.
@@ -56,6 +62,7 @@ type Handler struct {
 	passthrough bool
 	maxBody     int64
 	maxEvents   int
+	vouch       func(context.Context, string, threescale.Credentials, threescale.Application) *threescale.Error
 	lateMargin  time.Duration
 	journal     Journal
 	tokens      *access.Tokens
@@ -85,7 +92,7 @@ func NewHandler(o Options) *Handler {
 	}
 	h := &Handler{
 		passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, lateMargin: o.LateMargin,
-		journal: o.Journal, tokens: o.Tokens, other: o.Other,
+		journal: o.Journal, tokens: o.Tokens, other: o.Other, vouch: o.Vouch,
 	}
 	h.log, h.health = o.Log, newHealth(o.Log)
 	if h.memory = o.Memory; h.memory == nil {

@@ -80,6 +80,11 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 			return nil, late
 		}
 	}
+	if caller.service == unconfigured && h.vouch != nil {
+		if refused := h.vouch(r.Context(), caller.serviceID, caller.credentials, events[0].Application); refused != nil {
+			return nil, refused
+		}
+	}
 	return events, nil
 }
 

@@ -168,6 +168,9 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	default:
 		d.persist(ctx, "answered", d.lane, func() error { return d.spool.Answered(d.batch.ID) })
 		d.options.Settled(d.batch, spool.Resolution{})
+		if v.Kind == Hold && o.Answer != nil {
+			d.options.Refused(d.batch.Lane, o.Answer.Status, o.Answer.Code)
+		}
 		d.setback(d.lane, d.began, v, o.Err)
 	}
 }

@@ -53,6 +53,9 @@ type Options struct {
 	// between, record and Settled do not agree.
 	Settling func() (settled func())
 
+	// Refused, when not nil, is told when the backend refuses a report for the credentials of its lane, with its status and code.
+	Refused func(k spool.LaneKey, status int, code string)
+
 	// Proofs say which applications and metrics may share a report, Prober asks about the others. Whoever
 	// makes them runs the Prober. Both nil: everything may.
 	Proofs *proof.Proofs
@@ -89,6 +92,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Settled == nil {
 		o.Settled = func(*spool.Batch, spool.Resolution) {}
+	}
+	if o.Refused == nil {
+		o.Refused = func(spool.LaneKey, int, string) {}
 	}
 	if o.Settling == nil {
 		o.Settling = func() func() { return func() {} }

@@ -6,6 +6,7 @@ import (
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -45,6 +46,11 @@ func (c *credentials) set(list []event.Service) (changed []string) {
 func (c *credentials) of(serviceID string) (threescale.Credentials, bool) {
 	found, ok := (*c.known.Load())[serviceID]
 	return found, ok
+}
+
+// refused is told that the backend refused the credentials of a lane.
+func (p *Partition) refused(k spool.LaneKey, status int, code string) {
+	p.authorizer.Refused(k.ServiceID, k.Credentials, status, code)
 }
 
 // ended are the events of each configured service that came to their end, and those of all other services together.

@@ -132,7 +132,7 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	batches.Trouble = logTrouble(o.Log.Named("batcher"))
 	p.batcher = batcher.New(s, batches)
 	sends, following := o.Sender, reportFollower{p.quota}
-	sends.Settling = p.answers.settle
+	sends.Settling, sends.Refused = p.answers.settle, p.refused
 	sends.Sending, sends.Settled, sends.Proofs, sends.Prober = following.sending, following.settled, p.proofs.proofs, p.proofs.prober
 	p.sender = sender.New(s, client, p.credentials.of, o.Log.Named("sender"), sends)
 	p.answers.keepLog()
@@ -201,6 +201,12 @@ func (p *Partition) Authorizations(method, path string) http.Handler {
 // FastPath answers an authorization from memory; see authorize.Authorizer.FastPath.
 func (p *Partition) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	return p.authorizer.FastPath(dst, path, query, options)
+}
+
+// Vouch returns the backend's refusal of credentials of a service that is not configured, or nil; see
+// authorize.Authorizer.Vouch.
+func (p *Partition) Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error {
+	return p.authorizer.Vouch(ctx, serviceID, c, app)
 }
 
 // Apply puts services and their credentials in force, and tries the lanes of each at once: what held them may be mended. It

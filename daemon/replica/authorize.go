@@ -35,6 +35,12 @@ func (r *Replica) FastPath(dst []byte, path, query, options string) (answer []by
 	return own.FastPath(dst, path, query, options)
 }
 
+// Vouch returns the backend's refusal of credentials of a service that is not configured, or nil; see
+// authorize.Authorizer.Vouch. Each replica asks for itself.
+func (r *Replica) Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error {
+	return r.fallback.Vouch(ctx, serviceID, c, app)
+}
+
 // plainService is the service that a query names once, without escapes.
 func plainService(query string) (service string, ok bool) {
 	for parameter := range strings.SplitSeq(query, "&") {

@@ -1,0 +1,161 @@
+package authorize
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+const (
+	// vouchLife is how long credentials that the backend accepted are accepted without asking again. When it refuses a report
+	// with them meanwhile, Refused says so.
+	vouchLife = 5 * time.Minute
+	// maxVouched bounds how many pairs of a service and credentials are remembered.
+	maxVouched = 100_000
+	// maxVouching bounds how many questions are asked at once.
+	maxVouching = 32
+)
+
+// voucher knows which credentials of services that are not configured the backend accepts.
+type voucher struct {
+	breaker breaker       // of all questions: a pair that is asked about first has no failures of its own
+	asking  chan struct{} // a place for each question
+
+	mu    sync.Mutex // guards known
+	known map[digest]*vouched
+}
+
+// vouched is what is known about a pair of a service and credentials.
+type vouched struct {
+	done   chan struct{} // closed when the question was answered, or failed; then what follows may be read
+	status int           // of a refusal; 0: accepted
+	code   string
+	text   string    // for codes without a text of ours
+	until  time.Time // zero: the backend could not be asked
+}
+
+// CredentialsRefused reports whether a code says that the backend does not accept the credentials of a call.
+func CredentialsRefused(code string) bool {
+	switch code {
+	case threescale.CodeServiceTokenInvalid, threescale.CodeProviderKeyInvalid, threescale.CodeProviderKeyInvalidOrServiceMissing,
+		threescale.CodeServiceIDInvalid:
+		return true
+	}
+	return false
+}
+
+// Vouch returns the backend's refusal of credentials, in its words, or nil: it accepts them, or cannot be asked now. They are
+// asked about when they are seen first, by one question however many reports come with them, and again when the answer is older
+// than DenyTTL (a refusal) or five minutes. app is an application of the report; the backend looks at the credentials before it.
+// It waits for Options.Timeout at most, or until ctx ends.
+func (a *Authorizer) Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error {
+	asked := &call{door: door{serviceID: serviceID, credentials: c, passed: c}}
+	key := a.digest(asked)
+	asked.application = app
+	v, first := a.voucher.join(key, time.Now())
+	if first {
+		go a.vouch(asked, key, v) // ended by Options.Timeout
+	}
+	select {
+	case <-v.done:
+	case <-ctx.Done():
+		return nil
+	}
+	if v.status == 0 {
+		return nil
+	}
+	e := &entry{status: v.status, code: v.code, text: v.text}
+	return e.error(asked)
+}
+
+// join returns what is known about a key; first says that the caller has to ask.
+func (v *voucher) join(key digest, now time.Time) (known *vouched, first bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	known = v.known[key]
+	if known != nil && (known.open() || now.Before(known.until)) {
+		return known, false
+	}
+	if len(v.known) >= maxVouched {
+		v.clearLocked(now)
+	}
+	known = &vouched{done: make(chan struct{})}
+	v.known[key] = known
+	return known, true
+}
+
+// open reports whether the question is on its way.
+func (v *vouched) open() bool {
+	select {
+	case <-v.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// clearLocked makes room: it forgets what is too old, and if that is not enough, all that is answered.
+func (v *voucher) clearLocked(now time.Time) {
+	for key, one := range v.known {
+		if !one.open() && !now.Before(one.until) {
+			delete(v.known, key)
+		}
+	}
+	if len(v.known) < maxVouched {
+		return
+	}
+	for key, one := range v.known {
+		if !one.open() {
+			delete(v.known, key)
+		}
+	}
+}
+
+// vouch asks the backend.
+func (a *Authorizer) vouch(c *call, key digest, v *vouched) {
+	defer close(v.done)
+	if !a.voucher.breaker.allow(time.Now()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.options.Timeout)
+	defer cancel()
+	select {
+	case a.voucher.asking <- struct{}{}:
+		defer func() { <-a.voucher.asking }()
+	case <-ctx.Done():
+		a.voucher.breaker.report(false, time.Now())
+		return
+	}
+	began := time.Now()
+	answer, err := a.options.Client.Authorize(ctx, c.question(nil))
+	a.counters.asked(time.Since(began))
+	now := time.Now()
+	if err != nil || !isAnswer(answer) {
+		a.counters.failures.Add(1)
+		a.voucher.breaker.report(false, now)
+		return
+	}
+	a.voucher.breaker.report(true, now)
+	if v.until = now.Add(vouchLife); answer.Status == http.StatusForbidden && CredentialsRefused(answer.Code) {
+		v.status, v.code, v.text, v.until = answer.Status, answer.Code, answer.Text, now.Add(a.options.DenyTTL)
+	}
+}
+
+// Refused notes that the backend refused a report with credentials of a service that is not configured: they are refused at the
+// door for DenyTTL, and then asked about.
+func (a *Authorizer) Refused(serviceID string, c threescale.Credentials, status int, code string) {
+	if c.IsZero() || !CredentialsRefused(code) {
+		return
+	}
+	key := a.digest(&call{door: door{serviceID: serviceID, credentials: c}})
+	v := &vouched{done: make(chan struct{}), status: status, code: code, until: time.Now().Add(a.options.DenyTTL)}
+	close(v.done)
+	a.voucher.mu.Lock()
+	defer a.voucher.mu.Unlock()
+	if known := a.voucher.known[key]; known == nil || !known.open() {
+		a.voucher.known[key] = v
+	}
+}
