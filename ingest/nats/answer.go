@@ -1,7 +1,9 @@
 package nats
 
 import (
+	"errors"
 	"math"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -32,6 +34,9 @@ func (b *Bridge) refuse(m *message, r *ingest.Refusal) {
 	switch {
 	case m.reply != "":
 		b.replyError(m, r)
+	case r.Later(), r.Status == http.StatusUnauthorized: // no dead letter: its sender may not fill the disk
+		b.counters.dropped.Add(1)
+		b.logLimited("plain publishes are dropped", errors.New(r.Detail))
 	case !b.rejected.offer(rejectedPublish{m, r}):
 		b.counters.unkept.Add(1)
 	}

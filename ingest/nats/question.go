@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/ingest"
 	"go.uber.org/zap"
 )
@@ -50,6 +51,10 @@ func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
 		b.refuseReply(m)
 		return
 	}
+	if err := b.authorize(m, nats.Header(r.Headers())); err != nil {
+		b.replyError(m, ingest.NewRefusal(http.StatusUnauthorized, err.Error()))
+		return
+	}
 	select {
 	case b.questionSlots <- struct{}{}:
 	default:
@@ -63,7 +68,7 @@ func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
 			b.replyError(m, wrongService)
 			return
 		}
-		b.callHandler(q, m.reply, body)
+		b.callHandler(q, m, body)
 	}()
 }
 
@@ -82,8 +87,12 @@ func (b *Bridge) drainQuestions(ctx context.Context) error {
 var wrongService = ingest.NewRefusal(http.StatusUnprocessableEntity, "service_id is not the service that the subject names")
 
 // callHandler makes the HTTP call and publishes its answer.
-func (b *Bridge) callHandler(q Question, reply string, body []byte) {
-	request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, q.Path, bytes.NewReader(body))
+func (b *Bridge) callHandler(q Question, m *message, body []byte) {
+	ctx := b.ctx
+	if m.Grant != nil {
+		ctx = access.With(ctx, m.Grant)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, q.Path, bytes.NewReader(body))
 	if err != nil {
 		b.log.Error("a question cannot be asked", zap.String("path", q.Path), zap.Error(err)) // never: the path is a constant
 		return
@@ -98,7 +107,7 @@ func (b *Bridge) callHandler(q Question, reply string, body []byte) {
 		h.Set(micro.ErrorCodeHeader, strconv.Itoa(w.status))
 		h.Set(micro.ErrorHeader, http.StatusText(w.status))
 	}
-	b.reply(&nats.Msg{Subject: reply, Data: w.body.Bytes(), Header: h})
+	b.reply(&nats.Msg{Subject: m.reply, Data: w.body.Bytes(), Header: h})
 }
 
 // recorder is a ResponseWriter that keeps the response.

@@ -2,9 +2,11 @@ package nats
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/reporterd/reporterd/ingest"
 )
 
 // group is the queue group of all daemons: the server gives each message to one of them.
@@ -40,9 +42,21 @@ func (b *Bridge) startService() (err error) {
 	return nil
 }
 
+// authorize notes the grant of a message's sender.
+func (b *Bridge) authorize(m *message, h nats.Header) (err error) {
+	if b.options.Sender != nil {
+		m.Grant, err = b.options.Sender(h)
+	}
+	return err
+}
+
 // handleMessage puts a message into its queue and returns at once: nats.go calls it for one message after the other.
 func (b *Bridge) handleMessage(r micro.Request) {
 	m := b.fromSubscription(r.Subject(), r.Reply(), nats.Header(r.Headers()), r.Data())
+	if err := b.authorize(m, nats.Header(r.Headers())); err != nil {
+		b.refuse(m, ingest.NewRefusal(http.StatusUnauthorized, err.Error()))
+		return
+	}
 	if m.reply == "" {
 		if !b.publishes.offer(m) {
 			b.counters.dropped.Add(1)
