@@ -15,6 +15,7 @@ import (
 type Requeued struct {
 	Letter DeadLetter
 	Batch  BatchID
+	Lane   LaneKey // with the credentials of the letter's file
 }
 
 // Requeue turns dead letters into live batches, one each, by an atomic record of the batch log: its events
@@ -80,7 +81,7 @@ func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error
 		data = closeRecord(appendBody(data, recordRequeued, 0, e, b.Transactions), start)
 		e.offset, e.length = int64(start), uint32(len(data)-start)
 		records = append(records, logged{record: &record{kind: recordRequeued, letter: f.ID, entry: e}})
-		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID})
+		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID, Lane: b.Lane})
 	}
 	if err := s.quota.Admit(int64(len(data)), s.batches.log.SegmentBytes); err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func (f *letterFile) check() error {
 	switch {
 	case f.Original != nil:
 		return errOriginal
-	case f.ServiceID == "" || f.Events > math.MaxUint32 || f.Events == 0 && len(f.Usage) == 0:
+	case f.ServiceID == "" && f.ProviderKey == "" || f.Events > math.MaxUint32 || f.Events == 0 && len(f.Usage) == 0:
 		return errors.New("its file names no service, or no sensible number of events") // a part of a divided one has none
 	case (f.AppID == "") == (f.UserKey == ""):
 		return errors.New("its file names no application")
