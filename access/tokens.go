@@ -23,9 +23,22 @@ type Tokens struct {
 	current atomic.Pointer[grants]
 }
 
-// grants maps the digest of a token to its grant. The lookup does not take constant time, which reveals nothing: a caller cannot
-// choose a token by its digest.
-type grants map[[sha256.Size]byte]*Grant
+// grants are found by the digest of their token, and by their name. The lookup of a digest does not take constant time, which
+// reveals nothing: a caller cannot choose a token by its digest.
+type grants struct {
+	byDigest map[[sha256.Size]byte]*Grant
+	byName   map[string]*Grant
+}
+
+func newGrants(lists ...[]*Grant) *grants {
+	all := &grants{byDigest: make(map[[sha256.Size]byte]*Grant), byName: make(map[string]*Grant)}
+	for _, list := range lists {
+		for _, g := range list {
+			all.byDigest[g.digest], all.byName[g.Name] = g, g
+		}
+	}
+	return all
+}
 
 // Open reads a file of tokens. For an empty name it returns the nil *Tokens.
 func Open(file string, kind Kind) (*Tokens, error) {
@@ -63,14 +76,12 @@ func (t *Tokens) Provision() (apply func(), err error) {
 }
 
 func (t *Tokens) replace(list []*Grant) {
-	known := make(grants, len(list)+len(t.added))
-	for _, g := range append(list, t.added...) {
-		if t.kind == Producers {
+	if t.kind == Producers {
+		for _, g := range list {
 			g.limit(t.rate)
 		}
-		known[g.digest] = g
 	}
-	t.current.Store(&known)
+	t.current.Store(newGrants(list, t.added))
 }
 
 // Add adds a token that is in no file, for the lifetime of the process. It must be called before the first Find.
@@ -80,12 +91,11 @@ func (t *Tokens) Add(token string, g Grant) {
 	}
 	g.digest = sha256.Sum256([]byte(token))
 	t.added = append(t.added, &g)
-	known := make(grants, len(*t.current.Load())+1)
-	for digest, other := range *t.current.Load() {
-		known[digest] = other
+	all := []*Grant{&g}
+	for _, other := range t.current.Load().byDigest {
+		all = append(all, other)
 	}
-	known[g.digest] = &g
-	t.current.Store(&known)
+	t.current.Store(newGrants(all))
 }
 
 // Len is the number of tokens, expired ones included.
@@ -93,7 +103,7 @@ func (t *Tokens) Len() int {
 	if t == nil {
 		return 0
 	}
-	return len(*t.current.Load())
+	return len(t.current.Load().byDigest)
 }
 
 // Find returns the grant of a token, or one of the errors of this package. Where no token is needed it returns the nil Grant.
@@ -105,7 +115,7 @@ func (t *Tokens) Find(token string) (*Grant, error) {
 		return nil, ErrNoToken
 	}
 	digest := sha256.Sum256([]byte(token))
-	g := (*t.current.Load())[digest]
+	g := t.current.Load().byDigest[digest]
 	if g == nil {
 		return nil, ErrUnknownToken
 	}
@@ -113,6 +123,19 @@ func (t *Tokens) Find(token string) (*Grant, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// Named returns the grant of the holder with a name, or one of the errors of this package; the nil Grant where no token is needed.
+// It is for a caller that has shown its token to another server, which passes on the name.
+func (t *Tokens) Named(name string) (*Grant, error) {
+	if t == nil {
+		return nil, nil
+	}
+	g := t.current.Load().byName[name]
+	if g == nil {
+		return nil, ErrUnknownToken
+	}
+	return g, g.valid(g.digest, time.Now())
 }
 
 func readFile(name string, kind Kind) ([]*Grant, error) {

@@ -2,29 +2,28 @@ package batcher
 
 import "github.com/reporterd/reporterd/threescale"
 
-// What the pieces of a window weigh in memory, for its bound: rounded up from the sizes of the structs,
-// the entry in the map of aggregates included.
+// The memory of the parts of a window, for its limit: rounded up from the sizes of the structs, including the entry in the map of
+// aggregates.
 const (
 	transactionBytes = 160
 	incrementBytes   = 24
 )
 
-// arenaChunk is how many increments are allocated at a time: 24 KiB.
+// arenaChunk is how many increments are allocated at once: 24 KiB.
 const arenaChunk = 1024
 
-// keptQueues is above how many lanes a window keeps no memory for the next: callers bring credentials of
-// their own, and the next may be others.
+// keptQueues is the number of lanes above which a window keeps no memory for the next one: callers may send their own
+// credentials, and the next window may have other lanes.
 const keptQueues = 1000
 
-// arena hands out the usage of new transactions from few large allocations, and takes all of it back at
-// once.
+// arena allocates the usage of new transactions from a few large chunks, and releases all of it at once.
 type arena struct {
 	chunks [][]threescale.Increment
-	chunk  int // the one being handed out
-	used   int // of it
+	chunk  int // index of the chunk in use
+	used   int // increments of it in use
 }
 
-// take returns n increments that nobody else has, with no room to append.
+// take returns n increments, without capacity to append.
 func (s *arena) take(n int) threescale.Usage {
 	if n > arenaChunk {
 		return make(threescale.Usage, n)
@@ -40,10 +39,10 @@ func (s *arena) take(n int) threescale.Usage {
 	return s.chunks[s.chunk][at:s.used:s.used]
 }
 
-// size is how many increments there is memory for.
+// size returns how many increments there is memory for.
 func (s *arena) size() int { return len(s.chunks) * arenaChunk }
 
-// reset takes everything back.
+// reset releases everything.
 func (s *arena) reset() {
 	for _, c := range s.chunks {
 		clear(c)

@@ -1,10 +1,9 @@
-// Package batcher turns the journal of accepted events into sealed batches: it reads the journal, sums
-// what may be summed (see window), and cuts: everything read so far is divided by the caps of a report
-// and handed to the spool as batches, all or nothing.
+// Package batcher turns the journal of accepted events into sealed batches. It reads the journal, sums events (see window), and
+// cuts: everything read so far is split by the caps of a report into batches, which the spool seals all or nothing.
 //
-// What it holds in memory is a cache of the journal. A crash loses nothing and a failed cut is simply
-// made again; until a cut is committed its batches do not exist, and from then on the journal up to
-// there does not. The batches are a function of the range of the journal that is cut and of the caps.
+// The window in memory is a cache of the journal. A crash loses nothing, and a failed cut is repeated. Until a cut is committed
+// its batches do not exist; after that the journal up to there is removed. The batches are a function of the range of the journal
+// that is cut and of the caps.
 package batcher
 
 import (
@@ -17,38 +16,36 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Options say when the window is cut and what a batch may hold. A zero field has the documented default.
+// Options say when the window is cut and how large a batch may be. A zero field has the documented default.
 type Options struct {
-	FlushInterval   time.Duration // the most an event waits in the window; 0: 5 s
+	FlushInterval   time.Duration // the longest time that an event waits in the window; 0: 5 s
 	MaxTransactions int           // of a batch; 0, or more than that: threescale.MaxTransactions
 	MaxParams       int           // of a batch's form body, credentials included; 0: threescale.MaxParams
 	MaxBytes        int           // of a batch's form body; 0: threescale.MaxBody
 	Aggregate       bool          // sum by application and UTC minute; false: a transaction per event
-	MaxWindow       int           // transactions in the window that force a cut; 0: 200000
+	MaxWindow       int           // number of transactions in the window that forces a cut; 0: 200000
 
-	// Witness, when not nil, names a metric of the service that counts its events: each adds one to it, in the transaction
-	// that has its usage. Empty: none. Events that bring the metric themselves, or come with credentials of their own, add
-	// nothing. Run calls it once a window and service.
+	// Witness, if not nil, returns the name of a metric of the service that counts its events: each event adds 1 to it, in the
+	// transaction with its usage. Empty: none. Events that contain the metric themselves, or have their own credentials, add
+	// nothing. Run calls it once for each window and service.
 	Witness func(serviceID string) string
 
-	// Trouble, when not nil, is called by Run when reading or cutting fails for the first time and when
-	// it works again.
+	// Trouble, if not nil, is called by Run when reading or cutting fails for the first time and when it works again.
 	Trouble func(Trouble)
 }
 
-// Trouble is that the journal cannot be read or a cut cannot be made. Nothing is lost meanwhile, and it
-// is tried again and again.
+// Trouble says that the journal cannot be read or a cut fails. Nothing is lost in the meantime, and Run retries.
 type Trouble struct {
-	Err      error         // nil: it is over
-	Lasted   time.Duration // when it is over: since the first failure
-	Failures int           // when it is over: how many there were
+	Err      error         // nil: it has ended
+	Lasted   time.Duration // when it has ended: since the first failure
+	Failures int           // when it has ended: the number of failures
 }
 
-// maxWindowBytes forces a cut, so that few transactions with very much usage cannot fill the memory.
+// maxWindowBytes is the size of a window that forces a cut, so that few transactions with large usage cannot fill the memory.
 const maxWindowBytes = 64 << 20
 
-// How long to wait after a failure, doubled up to the maximum, and how long the last cut may take to
-// read what is left when Run is ended.
+// The pause after a failure, doubled up to the maximum, and how long the last cut may take to read the rest of the journal when
+// Run ends.
 const (
 	retryBase = 100 * time.Millisecond
 	retryMax  = 5 * time.Second
@@ -74,8 +71,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Batcher reads the journal and cuts it into batches. Run is called once; the other methods may be
-// called at any time.
+// Batcher reads the journal and cuts it into batches. Run is called once; the other methods may be called concurrently.
 type Batcher struct {
 	spool   *spool.Spool
 	tail    *spool.Tail
@@ -83,7 +79,7 @@ type Batcher struct {
 	caps    caps
 	sealing sealing
 
-	// Of Run alone.
+	// Used by Run only.
 	window   *window
 	read     spool.Position // the last in the window
 	begun    time.Time      // when the first event entered the window
@@ -91,15 +87,15 @@ type Batcher struct {
 	failures int            // in a row
 	failing  time.Time      // since when
 
-	mu       sync.Mutex         // guards what follows
-	asked    spool.Position     // a cut is wanted once this has been read
+	mu       sync.Mutex         // guards the fields below
+	asked    spool.Position     // Flush wants a cut once this was read
 	sealed   spool.Position     // everything up to here is in batches
-	wake     context.CancelFunc // ends the waiting of Run
-	progress chan struct{}      // closed and replaced when sealed moves
+	wake     context.CancelFunc // wakes Run
+	progress chan struct{}      // closed and replaced when sealed changes
 	stats    WindowStats
 }
 
-// WindowStats is what is in the window now, and what was cut since the start.
+// WindowStats describes the window now, and the cuts since the start.
 type WindowStats struct {
 	Transactions int    // in the window, summed
 	Events       uint64 // in the window
@@ -110,7 +106,7 @@ type WindowStats struct {
 	Oldest       time.Time // when the first event in the window was accepted; zero: it is empty
 }
 
-// New returns a Batcher that does nothing before Run. It is the only reader of the spool's tail.
+// New returns a Batcher; Run starts it. It is the only reader of the spool's tail.
 func New(s *spool.Spool, o Options) *Batcher {
 	o = o.withDefaults()
 	b := &Batcher{
@@ -127,9 +123,8 @@ func New(s *spool.Spool, o Options) *Batcher {
 	return b
 }
 
-// Run reads and cuts until ctx ends. Then it makes a last cut of everything that was committed to the
-// journal, and returns its error. No other error ends it: a cut that fails is made again, and the
-// journal keeps what cannot be cut.
+// Run reads and cuts until ctx ends. Then it makes a last cut of everything that was committed to the journal, and returns its
+// error. Other errors do not end it: it repeats a failed cut, and the journal keeps the events until then.
 func (b *Batcher) Run(ctx context.Context) error {
 	for {
 		b.fill(ctx)
@@ -140,9 +135,8 @@ func (b *Batcher) Run(ctx context.Context) error {
 	}
 }
 
-// Flush returns once everything that was committed to the journal before the call is sealed, with the
-// position up to which that is. What the disk lost at the journal's end is not waited for. It returns the context's error
-// when ctx ends first.
+// Flush returns once everything that was committed to the journal before the call is sealed, with the position of the last sealed
+// event. It does not wait for events at the journal's end that are lost. It returns ctx's error when ctx ends first.
 func (b *Batcher) Flush(ctx context.Context) (spool.Position, error) {
 	want := b.spool.Readable()
 	for {
@@ -189,7 +183,7 @@ func (b *Batcher) fill(ctx context.Context) {
 	}
 }
 
-// due reports whether the window has to be cut: for its age, its size, or because Flush asked.
+// due reports whether the window has to be cut: by its age, its size, or because of Flush.
 func (b *Batcher) due() bool {
 	if b.window.empty() {
 		return false
@@ -200,14 +194,14 @@ func (b *Batcher) due() bool {
 	return time.Since(b.begun) >= b.options.FlushInterval || b.flushable()
 }
 
-// flushable reports whether Flush waits for what is in the window.
+// flushable reports whether Flush waits for the events in the window.
 func (b *Batcher) flushable() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.asked > b.sealed && b.read >= b.asked
 }
 
-// waiting returns a context that ends when the window comes of age or Flush has to be heard.
+// waiting returns a context that ends when the window reaches FlushInterval or Flush is called.
 func (b *Batcher) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
 	var wait context.Context
 	var stop context.CancelFunc

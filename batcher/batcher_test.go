@@ -187,7 +187,7 @@ func TestRestartTakesUpWhatWasNotCut(t *testing.T) {
 			assert.Equal(t, spool.Position(5*life), w.spool.Committed())
 			assert.Equal(t, 5*life, w.spool.Counts().Pending)
 			require.NoError(t, w.stop())
-			w.accept("1", 5) // nobody cuts these in this life
+			w.accept("1", 5) // no cut is made before the restart
 		})
 	}
 }

@@ -10,8 +10,7 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// cut seals what is in the window, all or nothing. When it fails the window stays as it is, and the same
-// cut can be made again.
+// cut seals the window, all or nothing. When it fails the window is unchanged, and the same cut can be repeated.
 func (b *Batcher) cut() error {
 	if b.window.empty() {
 		return nil
@@ -35,9 +34,8 @@ func (b *Batcher) cut() error {
 	return nil
 }
 
-// seal writes the window's batches and commits them: before that they do not exist, from then on the
-// journal up to here does not. All of them are as old as the window's first event. fills says how full
-// each is.
+// seal writes the window's batches and commits them: before that they do not exist, after that the journal up to here may be
+// removed. The age of all of them is that of the window's first event. fills says how full each is.
 func (b *Batcher) seal(now time.Time) (fills []fillStats, err error) {
 	c, err := b.spool.BeginCut(b.read)
 	if err != nil {
@@ -57,21 +55,21 @@ func (b *Batcher) seal(now time.Time) (fills []fillStats, err error) {
 	return fills, c.Commit(b.window.nothing)
 }
 
-// last seals what was committed to the journal before the end of Run. It waits for nothing new.
+// last seals what was committed to the journal before Run ended. It does not wait for new events.
 func (b *Batcher) last(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, lastRead)
 	defer stop()
 	for end := b.spool.Readable(); b.read < end; {
 		g, err := b.tail.Next(ctx)
 		if err != nil {
-			return errors.Join(fmt.Errorf("batcher: read what is left: %w", err), b.cut())
+			return errors.Join(fmt.Errorf("batcher: read the rest of the journal: %w", err), b.cut())
 		}
 		b.take(g)
 	}
 	return b.cut()
 }
 
-// attempt repeats a step until it works or ctx ends, and reports trouble at its beginning and its end.
+// attempt repeats a step until it succeeds or ctx ends, and reports trouble when it begins and when it ends.
 func (b *Batcher) attempt(ctx context.Context, step func() error) {
 	for err := step(); err != nil; err = step() {
 		b.fail(err)
@@ -82,7 +80,7 @@ func (b *Batcher) attempt(ctx context.Context, step func() error) {
 	b.recovered()
 }
 
-// fail counts a failure, and reports the first of a row.
+// fail counts a failure, and reports the first one in a row.
 func (b *Batcher) fail(err error) {
 	b.failures++
 	if b.failures > 1 {
@@ -106,7 +104,7 @@ func (b *Batcher) recovered() {
 	}
 }
 
-// pause waits after a failure, longer after each in a row, and reports whether ctx did not end.
+// pause waits after a failure, longer after each in a row. It returns false if ctx ended.
 func (b *Batcher) pause(ctx context.Context) bool {
 	d := retryMax
 	if b.failures < 8 {

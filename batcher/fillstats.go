@@ -6,7 +6,7 @@ import (
 	"github.com/reporterd/reporterd/internal/histogram"
 )
 
-// fillStats is how full a batch is, as a part of each cap. What cannot be divided may be above 1.
+// fillStats says how full a batch is, as a fraction of each cap. It is above 1 for a batch that cannot be divided.
 type fillStats struct{ transactions, params, bytes float64 }
 
 func (c caps) fillStats(transactions int, k cost) fillStats {
@@ -15,7 +15,7 @@ func (c caps) fillStats(transactions int, k cost) fillStats {
 	}
 }
 
-// sealing is what cuts were like.
+// sealing contains the histograms of cuts.
 type sealing struct{ ages, times, transactions, params, bytes *histogram.Histogram }
 
 func newSealing() sealing {
@@ -27,9 +27,9 @@ func newSealing() sealing {
 	}
 }
 
-// cut counts a cut of events that had waited for at most age, and the batches it made.
+// cut counts a cut whose oldest event had waited for age, and its batches.
 func (s *sealing) cut(age, took time.Duration, fills []fillStats) {
-	s.ages.Observe(max(age, 0).Seconds()) // the clock may have been set back since
+	s.ages.Observe(max(age, 0).Seconds()) // the clock may have been set back
 	s.times.Observe(took.Seconds())
 	for _, f := range fills {
 		s.transactions.Observe(f.transactions)
@@ -38,15 +38,15 @@ func (s *sealing) cut(age, took time.Duration, fills []fillStats) {
 	}
 }
 
-// SealingStats is what the cuts since the start were like. The figures are read one after the other.
+// SealingStats describes the cuts since the start. The figures are read one after the other.
 type SealingStats struct {
 	Ages  histogram.Snapshot // seconds from the acceptance of a window's first event to its cut
 	Times histogram.Snapshot // seconds a cut took
-	// How full the batches were, as parts of the three caps: above 1 only what cannot be divided.
+	// Fill of the batches, as fractions of the three caps: above 1 only for a batch that cannot be divided.
 	Transactions, Params, Bytes histogram.Snapshot
 }
 
-// Sealing returns the figures so far. It may be called at any time.
+// Sealing returns the figures so far. It may be called concurrently.
 func (b *Batcher) Sealing() SealingStats {
 	s := &b.sealing
 	return SealingStats{

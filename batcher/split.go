@@ -5,26 +5,24 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// caps close a batch, whichever is reached first.
+// caps are the limits of a batch; the first one reached closes it.
 type caps struct {
 	transactions, params, bytes int
 }
 
-// cost is what a piece of a report's body adds to it, separators included.
+// cost is the size of a part of a report's body, separators included.
 type cost struct {
 	params, bytes int
 }
 
 func (c caps) allow(k cost) bool { return k.params <= c.params && k.bytes <= c.bytes }
 
-// split cuts transactions, in their order, into runs of which none is above a cap, and hands each to
-// emit, which must not keep it, with what it costs. It depends on nothing but its arguments. head is the cost of what stands
-// before the transactions in the body.
+// split divides transactions, in their order, into runs within the caps, and calls emit with each run and its cost; emit must not
+// keep the slice. The result depends only on the arguments. head is the cost of the body before the transactions.
 //
-// A transaction that would be above a cap by itself is divided: the parts of its usage become
-// transactions of the same application and moment, which count the same. The first part carries the code
-// and the number of events. What cannot be divided, one increment of one metric, goes alone, whatever
-// its size.
+// A transaction that exceeds a cap alone is divided: the parts of its usage become transactions of the same application and
+// timestamp. The first part has the response code and the number of events. A single increment cannot be divided, and is emitted
+// alone, at any size.
 func (c caps) split(head cost, transactions []spool.Transaction, emit func([]spool.Transaction, cost) error) error {
 	start, total := 0, head
 	for i := range transactions {
@@ -49,7 +47,7 @@ func (c caps) split(head cost, transactions []spool.Transaction, emit func([]spo
 	return emit(transactions[start:], total)
 }
 
-// divide emits halves of a transaction that is too large alone, each halved again if need be.
+// divide emits halves of a transaction that is too large alone, recursively.
 func (c caps) divide(head cost, t spool.Transaction, emit func([]spool.Transaction, cost) error) error {
 	first, second := t, t
 	half := len(t.Usage) / 2
@@ -62,11 +60,11 @@ func (k cost) plus(params, bytes int) cost {
 	return cost{k.params + params, k.bytes + bytes}
 }
 
-// headroom is the room kept for credentials in bytes of the body. They are written when a batch is sent,
-// and the configured ones may be longer by then.
+// headroom is how many bytes of the body are reserved for credentials. They are written when a batch is sent, and the configured
+// ones may be longer by then.
 const headroom = 4 << 10
 
-// headCost is the cost of what stands before the transactions of a lane's report.
+// headCost returns the cost of the body before the transactions of a lane's report.
 func headCost(l spool.LaneKey) cost {
 	var head cost
 	head = head.plus(threescale.HeadCost(l.ServiceID, l.Credentials))

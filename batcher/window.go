@@ -10,51 +10,50 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// maxMerged is how many metrics an aggregate may have. It bounds the search through them, and the size
-// of what a producer of ever new metric names can pile onto one transaction.
+// maxMerged is the maximum number of metrics in an aggregate. It limits the search through them, and the size of a transaction
+// when a producer sends new metric names all the time.
 const maxMerged = 64
 
-// window is what was read from the journal and not yet cut: one transaction per application and UTC
-// minute, and one for each event that must stay alone. It belongs to one goroutine, and everything in it
-// is a cache of the journal.
+// window contains the events that were read from the journal and not cut: one transaction per application and UTC minute, and one
+// for each event that is not summed. It belongs to one goroutine, and is a cache of the journal.
 //
-// A sum over one UTC minute changes no counter and no limit, since every period of the backend is made
-// of whole minutes (recording aggregation-equivalence). Response codes are counted once per transaction,
-// whatever its usage, so an event with a code is never summed.
+// A sum over one UTC minute changes no counter and no limit, since every period of the backend consists of whole minutes
+// (recording aggregation-equivalence). Response codes are counted once per transaction, independent of its usage, so an event
+// with a code is never summed.
 type window struct {
 	aggregate bool
 	witness   func(serviceID string) string // Options.Witness, or nil
 
 	queues []*queue // in order of first appearance
 	lanes  map[lane]*queue
-	last   *queue                // of the event before; most come in runs
+	last   *queue                // of the previous event; events of a lane often come in runs
 	spare  [][]spool.Transaction // memory of earlier queues
 
-	open    map[key]int       // the transaction of a queue that still takes usage
+	open    map[key]int       // the transaction of a queue that can take more usage
 	metrics map[string]string // one copy of each name
 	usage   arena
 
 	transactions int
 	events       uint64 // with usage
-	nothing      uint64 // without
-	bytes        int    // of what is held, roughly: names, increments, transactions
+	nothing      uint64 // without usage
+	bytes        int    // approximate memory of names, increments and transactions
 }
 
-// lane separates what cannot share a report.
+// lane identifies the events that can share a report.
 type lane struct {
 	spool.LaneKey
 	flat bool
 }
 
-// queue is one lane's transactions in the order of their first events.
+// queue contains one lane's transactions in the order of their first events.
 type queue struct {
 	lane
-	witness      string // metric that counts the events; empty: none
+	witness      string // the metric that counts events; empty: none
 	number       int
 	transactions []spool.Transaction
 }
 
-// key names an aggregate.
+// key identifies an aggregate.
 type key struct {
 	application threescale.Application
 	minute      int64
@@ -70,7 +69,7 @@ func newWindow(aggregate bool) *window {
 	}
 }
 
-// add takes one event, of which it keeps no string.
+// add adds an event, and keeps no string of it.
 func (w *window) add(e *event.Event) {
 	if len(e.Usage) == 0 {
 		w.nothing++
@@ -91,7 +90,7 @@ func (w *window) add(e *event.Event) {
 	w.open[k] = len(q.transactions) - 1
 }
 
-// queueOf finds or makes the queue of an event's lane.
+// queueOf returns the queue of an event's lane, and creates it if necessary.
 func (w *window) queueOf(e *event.Event) *queue {
 	if q := w.last; q != nil && q.flat == e.FlatUsage && q.ServiceID == e.ServiceID && q.Credentials == e.Credentials {
 		return q
@@ -113,7 +112,7 @@ func (w *window) queueOf(e *event.Event) *queue {
 	return q
 }
 
-// room is memory for a queue's transactions.
+// room returns memory for a queue's transactions.
 func (w *window) room() []spool.Transaction {
 	n := len(w.spare) - 1
 	if n < 0 {
@@ -154,12 +153,11 @@ func (w *window) push(q *queue, e *event.Event) *spool.Transaction {
 	return t
 }
 
-// merge sums an event into a transaction, or reports that it has to start another: a sum, that of the witness too,
-// would pass threescale.MaxValue, or there are too many metrics.
+// merge adds an event to a transaction. It returns false if the event has to start a new one: a sum, including that of the
+// witness, would exceed threescale.MaxValue, or there are too many metrics.
 //
-// The aggregate's timestamp is the latest of its events': a moment at which there was an event, in the
-// same minute, hence in the same periods; and the aggregate is too old for the backend only when its
-// youngest event is.
+// The aggregate's timestamp is the latest one of its events: it lies in the same minute, hence in the same periods; and the
+// aggregate is too old for the backend only when its youngest event is.
 func (w *window) merge(q *queue, t *spool.Transaction, e *event.Event) bool {
 	fresh := 0
 	for _, u := range e.Usage {
@@ -170,11 +168,11 @@ func (w *window) merge(q *queue, t *spool.Transaction, e *event.Event) bool {
 			return false
 		}
 	}
-	own := -1 // where the event counts itself
+	own := -1 // index of the witness metric that the event itself contains
 	if q.witness != "" && find(e.Usage, q.witness) < 0 {
 		own = find(t.Usage, q.witness)
 	}
-	if own >= 0 && t.Usage[own].Value == threescale.MaxValue { // an event may have brought as much
+	if own >= 0 && t.Usage[own].Value == threescale.MaxValue { // the event's own value may be that large
 		return false
 	}
 	if (fresh > 0 && len(t.Usage)+fresh > maxMerged) || t.Events == math.MaxUint32 {
@@ -196,7 +194,7 @@ func (w *window) merge(q *queue, t *spool.Transaction, e *event.Event) bool {
 	return true
 }
 
-// intern returns the window's own copy of a metric's name.
+// intern returns the window's copy of a metric's name.
 func (w *window) intern(name string) string {
 	if own, ok := w.metrics[name]; ok {
 		return own
@@ -209,8 +207,8 @@ func (w *window) intern(name string) string {
 
 func (w *window) empty() bool { return w.events == 0 && w.nothing == 0 }
 
-// reset empties the window. It keeps its memory for the next, unless this one used little of it, but
-// nothing that could show: the order of the queues is that of the events to come.
+// reset empties the window. It keeps its memory for the next one, unless it used little of it, but nothing that changes a result:
+// the order of the queues is that of the next events.
 func (w *window) reset() {
 	if w.transactions < w.usage.size()/8 || len(w.queues) > keptQueues {
 		witness := w.witness
@@ -241,7 +239,7 @@ func find(usage threescale.Usage, metric string) int {
 	return -1
 }
 
-// minute is the UTC minute of a Unix time.
+// minute returns the UTC minute of a Unix time.
 func minute(unix int64) int64 {
 	m := unix / 60
 	if unix%60 < 0 {

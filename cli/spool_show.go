@@ -89,7 +89,7 @@ func showBatch(ctx context.Context, s *terminal.Screen, dir string, id spool.Bat
 	v := batchView{
 		ID: id.String(), ServiceID: info.Lane.ServiceID, Credentials: namedCredentials(info.Lane), FlatUsage: info.FlatUsage,
 		Events: info.Events, Bytes: info.Bytes, Accepted: info.OldestAccepted.UTC(), Sealed: info.Sealed.UTC(),
-		Attempts: info.Attempts, Ambiguous: info.Ambiguous, Undecided: info.Doubts, Attempted: info.Attempted.UTC(),
+		Attempts: info.Attempts, Ambiguous: info.Ambiguous, Undecided: info.Unresolved, Attempted: info.Attempted.UTC(),
 	}
 	for i := range b.Transactions {
 		v.Transactions = append(v.Transactions, viewTransaction(&b.Transactions[i], reveal))

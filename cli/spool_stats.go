@@ -109,7 +109,7 @@ func sumLanes(in *spool.Inspection) ([]laneTotal, error) {
 	for _, info := range in.Batches() {
 		l := of(info.Lane)
 		l.Batches, l.Transactions, l.Events = l.Batches+1, l.Transactions+info.Transactions, l.Events+info.Events
-		if info.Doubts > 0 {
+		if info.Unresolved > 0 {
 			l.Ambiguous++
 		}
 		l.older(info.OldestTimestamp)

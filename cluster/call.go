@@ -10,10 +10,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// ErrNoOwner is wrapped by the error of a Call that reached nobody: nothing was done.
-var ErrNoOwner = errors.New("the partition has no owner at the moment")
+// ErrNoOwner is wrapped by the error of a Call that reached no owner: nothing was done.
+var ErrNoOwner = errors.New("the partition has no owner now")
 
-// ErrUnanswered is wrapped by the error of a Call whose answer did not come: nobody knows what was done.
+// ErrUnanswered is wrapped by the error of a Call without an answer: it is unknown what was done.
 var ErrUnanswered = errors.New("the owner of the partition did not answer")
 
 const (
@@ -21,13 +21,13 @@ const (
 	errorHeader = "Reporterd-Error"
 )
 
-// callSubject is where the owner of a partition is called. An owner of before is not there any more.
+// callSubject returns the subject of calls to the owner of a partition. A former owner does not receive them.
 func (n *Node) callSubject(p int, epoch uint64) string {
 	return n.o.Prefix + ".call." + strconv.Itoa(p) + "." + strconv.FormatUint(epoch, 10)
 }
 
-// Call asks the owner of a partition, who may be this replica. It waits for one until patience is over, and for
-// the answer until ctx ends. Errors of the owner's are plain.
+// Call calls the owner of a partition, which may be this replica. It waits for an owner for patience at most, and for the answer
+// until ctx ends. Errors of the owner have only their text.
 func (n *Node) Call(ctx context.Context, p int, kind string, data []byte, patience time.Duration) ([]byte, error) {
 	for deadline := time.Now().Add(patience); ; {
 		h, o, change := n.find(p)
@@ -54,7 +54,7 @@ func (n *Node) Call(ctx context.Context, p int, kind string, data []byte, patien
 	}
 }
 
-// Local returns the member of a partition of this replica.
+// Local returns the member of a partition that this replica owns.
 func (n *Node) Local(p int) (Member, bool) {
 	h, _, _ := n.find(p)
 	if h == nil {
@@ -73,7 +73,7 @@ func (n *Node) find(p int) (*holding, owner, <-chan struct{}) {
 	return n.held[p], o, n.change
 }
 
-// forget forgets an owner who is not there.
+// forget removes an owner that does not answer.
 func (n *Node) forget(p int, epoch uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -82,12 +82,12 @@ func (n *Node) forget(p int, epoch uint64) {
 	}
 }
 
-// request puts a call, in as many messages as it needs, and fetches the answer. An error that wraps
-// nats.ErrNoResponders says that nothing was done.
+// request sends a call, in as many messages as it needs, and fetches the answer. If the error wraps nats.ErrNoResponders, nothing
+// was done.
 func (n *Node) request(ctx context.Context, p int, epoch uint64, kind string, data []byte) ([]byte, error) {
-	subject, most, id, sent := n.callSubject(p, epoch), n.most(), n.name(), 0
+	subject, most, id, sent := n.callSubject(p, epoch), n.maxData(), n.newPartsID(), 0
 	for ; len(data) > most; sent++ {
-		m := marked(nats.NewMsg(subject), id, sent)
+		m := asPart(nats.NewMsg(subject), id, sent)
 		m.Data, data = data[:most], data[most:]
 		if _, err := n.send(ctx, p, m); err != nil {
 			return nil, err
@@ -95,7 +95,7 @@ func (n *Node) request(ctx context.Context, p int, epoch uint64, kind string, da
 	}
 	m := nats.NewMsg(subject)
 	if sent > 0 {
-		marked(m, id, sent)
+		asPart(m, id, sent)
 	}
 	m.Data = data
 	m.Header.Set(kindHeader, kind)
@@ -105,7 +105,7 @@ func (n *Node) request(ctx context.Context, p int, epoch uint64, kind string, da
 	}
 	answer := reply.Data
 	for part := 0; reply.Header.Get(moreHeader) != ""; part++ {
-		m := marked(nats.NewMsg(subject), reply.Header.Get(moreHeader), part)
+		m := asPart(nats.NewMsg(subject), reply.Header.Get(moreHeader), part)
 		m.Header.Set(kindHeader, kindMore)
 		if reply, err = n.send(ctx, p, m); err != nil {
 			return nil, fmt.Errorf("cluster: partition %d: the rest of the answer: %w: %w", p, ErrUnanswered, err)
@@ -115,7 +115,7 @@ func (n *Node) request(ctx context.Context, p int, epoch uint64, kind string, da
 	return answer, nil
 }
 
-// kindMore is a call for the next part of an answer.
+// kindMore requests the next part of an answer.
 const kindMore = "more"
 
 // send sends one message and returns its answer.
@@ -133,10 +133,10 @@ func (n *Node) send(ctx context.Context, p int, m *nats.Msg) (*nats.Msg, error) 
 	return reply, nil
 }
 
-// answerTime bounds how long the owner of a partition may take to answer a call.
+// answerTime is how long the owner of a partition may take to answer a call.
 const answerTime = 30 * time.Second
 
-// answer answers one message, in a goroutine of its own.
+// answer answers one message. It runs in its own goroutine, which ends after answerTime at the latest.
 func (n *Node) answer(h *holding, m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
 	defer cancel()
@@ -145,13 +145,13 @@ func (n *Node) answer(h *holding, m *nats.Msg) {
 		reply.Data = nil
 		reply.Header.Set(errorHeader, err.Error())
 	}
-	_ = m.RespondMsg(reply) // without an answer the caller knows that he does not know
+	_ = m.RespondMsg(reply) // without an answer the caller gets ErrUnanswered
 }
 
-// fill makes the answer to a message: of a call, of a part of one, or the next part of an answer.
+// fill makes the answer to a call, to a part of a call, or to a request for the next part of an answer.
 func (n *Node) fill(ctx context.Context, h *holding, m, reply *nats.Msg) (err error) {
 	kind, data := m.Header.Get(kindHeader), m.Data
-	id, part := markOf(m)
+	id, part := partOf(m)
 	switch {
 	case id != "" && kind == "":
 		return h.calls.add(id, part, data, time.Now())
@@ -165,12 +165,12 @@ func (n *Node) fill(ctx context.Context, h *holding, m, reply *nats.Msg) (err er
 	if data, err = h.member.Answer(ctx, kind, data); err != nil {
 		return err
 	}
-	most := n.most()
+	most := n.maxData()
 	if reply.Data = data; len(data) <= most {
 		return nil
 	}
 	reply.Data, data = data[:most], data[most:]
-	rest := n.name()
+	rest := n.newPartsID()
 	reply.Header.Set(moreHeader, rest)
 	for at := 0; len(data) > 0; at++ {
 		size := min(most, len(data))

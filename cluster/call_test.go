@@ -67,14 +67,14 @@ func ask(t *testing.T, n *Node, kind string, data []byte) (answer []byte, err er
 
 // TestCallsOfAnySize: calls and answers larger than the servers let through arrive whole.
 func TestCallsOfAnySize(t *testing.T) {
-	news := append(append([]byte{'"'}, bytes.Repeat([]byte{'x'}, 2<<20)...), '"') // they hide nobody
+	news := append(append([]byte{'"'}, bytes.Repeat([]byte{'x'}, 2<<20)...), '"') // they hide no replica
 	n := answering(t, news, func(kind string, data []byte) ([]byte, error) {
 		if kind != "echo" {
 			return nil, errors.New("no")
 		}
 		return append(data, "!"...), nil
 	})
-	most, chacha := n.most(), rand.NewChaCha8([32]byte{})
+	most, chacha := n.maxData(), rand.NewChaCha8([32]byte{})
 	for _, size := range []int{0, 1, most - 1, most, most + 1, 2 * most, 2*most + 1, 3*most + 5} {
 		data := make([]byte, size)
 		chacha.Read(data)
@@ -90,7 +90,7 @@ func TestCallsOfAnySize(t *testing.T) {
 func TestPartsAreBounded(t *testing.T) {
 	var p parts
 	now := time.Now()
-	part := make([]byte, mostParts/4)
+	part := make([]byte, maxPartBytes/4)
 	for i := range 4 {
 		require.NoError(t, p.add("a", i, part, now))
 	}
@@ -103,5 +103,5 @@ func TestPartsAreBounded(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, whole, len(part)+3)
 	assert.Zero(t, p.bytes)
-	assert.Empty(t, p.bags)
+	assert.Empty(t, p.lists)
 }

@@ -1,10 +1,10 @@
-// Package cluster shares the work of replicas: a number of partitions, each owned by one replica at a time, with
-// a disk in JetStream (package jetdisk) that the next owner takes over.
+// Package cluster distributes partitions among replicas. Each partition is owned by one replica at a time, with a disk in
+// JetStream (package jetdisk) that the next owner takes over.
 //
-// Nothing is elected here. Each partition is one message in a queue of the stream: whoever it is delivered to
-// owns the partition for as long as he says that he is working on it (AckWait); when he dies, the servers
-// deliver it to another. That decides who should own a partition, not who may write to it: the disk does, which
-// knows its last owner. What replicas tell each other beside it (who is here, who owns what) is a hint.
+// There is no election. Each partition is one message in a queue of the stream: the replica that receives the message owns the
+// partition as long as it confirms that it is working on it (AckWait); when the replica dies, the servers deliver the message to
+// another one. That determines which replica should own a partition, not which one may write to it: the disk does, by its last
+// owner. The messages between replicas about presence and ownership are hints.
 package cluster
 
 import (
@@ -27,62 +27,62 @@ import (
 	"go.uber.org/zap"
 )
 
-// Options are what a Node is made of.
+// Options of Start.
 type Options struct {
 	Conn       *nats.Conn
 	Prefix     string        // of all subjects, and the stream's name
-	Partitions int           // the same for all replicas, for ever
+	Partitions int           // the same for all replicas, permanently
 	Replicas   int           // copies that the servers keep
 	MaxBytes   int64         // of the stream; 0: no limit
-	PinTTL     time.Duration // how long a partition waits for an owner who does not answer
+	PinTTL     time.Duration // how long a partition stays with an owner that does not confirm
 	Log        *zap.Logger   // nil: none
 
-	// Open begins to work on a partition whose disk was taken over. The Member it returns is this replica's
-	// until its Stop has returned.
+	// Open begins to work on a partition whose disk was taken over. The Member belongs to this replica until its Stop has
+	// returned.
 	Open func(ctx context.Context, partition int, d *jetdisk.Disk) (Member, error)
 }
 
-// Member is a partition that is worked on.
+// Member is a partition that this replica works on.
 type Member struct {
 	// Answer answers a call for the partition, from any replica.
 	Answer func(ctx context.Context, kind string, data []byte) ([]byte, error)
-	// Stop ends the work. clean: the disk can still be written to.
+	// Stop ends the work. clean says that the disk can still be written to.
 	Stop func(ctx context.Context, clean bool)
-	// News is told to all replicas, twice a second, as long as it fits into half a message; nil: nothing.
+	// News is sent to all replicas, twice a second, if it fits into half a message; may be nil.
 	News func() []byte
 }
 
-// Node is this replica. Start makes one, Stop ends it.
+// Node is this replica. Start creates one, Stop ends it.
 type Node struct {
-	o      Options
-	id     string
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	log    *zap.Logger
-	ctx    context.Context    // ends when Stop begins
-	end    context.CancelFunc // ends ctx
-	work   sync.WaitGroup     // the goroutines, which end with ctx
-	named  atomic.Uint64
+	o         Options
+	id        string
+	js        jetstream.JetStream
+	stream    jetstream.Stream
+	log       *zap.Logger
+	ctx       context.Context    // cancelled by Stop
+	end       context.CancelFunc // ends ctx
+	work      sync.WaitGroup     // the goroutines, which end with ctx
+	partsSent atomic.Uint64
 
-	mu     sync.Mutex // guards what follows
-	here   map[string]time.Time
-	owners map[int]owner    // as told
-	held   map[int]*holding // by this replica
-	change chan struct{}    // closed and made anew when owners change
-	shaken time.Time        // when another server was looked for last
-	taken  uint64           // partitions taken over
+	mu      sync.Mutex // guards the fields below
+	here    map[string]time.Time
+	owners  map[int]owner    // by the latest message
+	held    map[int]*holding // by this replica
+	change  chan struct{}    // closed and replaced when owners change
+	checked time.Time        // when the connection was checked last
+	taken   uint64           // partitions taken over
 }
 
-// owner is who owns a partition, as told last.
+// owner is the owner of a partition, by its latest message.
 type owner struct {
 	node  string
-	epoch uint64 // of the disk: the greater one is right
+	epoch uint64 // of the disk: the greater one is valid
 	seen  time.Time
 	news  []byte
 }
 
-// Start joins: it makes the stream if there is none, begins to take partitions and returns. The error says what
-// is wrong with the servers or the stream.
+// Start joins the cluster: it creates the stream if necessary, begins to take partitions, and returns. The error says what is
+// wrong with the servers or the stream.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	var id [6]byte
 	_, _ = rand.Read(id[:]) // never fails
@@ -102,18 +102,18 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		n.end()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	n.work.Go(n.tell)
+	n.work.Go(n.announceAll)
 	for p := range o.Partitions {
-		n.work.Go(func() { n.seek(p) })
+		n.work.Go(func() { n.acquire(p) })
 	}
 	return n, nil
 }
 
-// Stop gives every partition back, so that others go on at once, and returns when that is done, or ctx ends.
+// Stop releases every partition, so that other replicas take over at once. It returns when that is done, or ctx ends.
 func (n *Node) Stop(ctx context.Context) {
 	n.end()
 	done := make(chan struct{})
-	go func() { // ends with the goroutines, each of which a timeout ends
+	go func() { // ends with the goroutines, which end by timeouts
 		n.work.Wait()
 		close(done)
 	}()
@@ -123,20 +123,20 @@ func (n *Node) Stop(ctx context.Context) {
 	}
 }
 
-// Partition is where a service belongs.
+// Partition returns the partition of a service.
 func (n *Node) Partition(serviceID string) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(serviceID)) // never fails
 	return int(h.Sum32() % uint32(n.o.Partitions))
 }
 
-// ErrUnfit is wrapped by the error of Start when the stream that is there is not fit, which time does not change.
-var ErrUnfit = errors.New("is not fit for a spool")
+// ErrUnfit is wrapped by the error of Start when the existing stream has the wrong configuration. A retry does not help.
+var ErrUnfit = errors.New("has a configuration that cannot hold a spool")
 
-// partitionsKey is where the stream remembers how many partitions there are.
+// partitionsKey is the stream's metadata key for the number of partitions.
 const partitionsKey = "reporterd_partitions"
 
-// prepare finds or makes the stream, its partitions and their consumers. What is there is never changed.
+// prepare finds or creates the stream, its partitions and their consumers. It never changes existing ones.
 func (n *Node) prepare(ctx context.Context) (err error) {
 	if n.js, err = jetstream.New(n.o.Conn); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (n *Node) prepare(ctx context.Context) (err error) {
 	n.stream, err = n.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		n.stream, err = n.js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another replica was faster
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another replica created it
 			n.stream, err = n.js.Stream(ctx, want.Name)
 		}
 	}
@@ -170,7 +170,7 @@ func (n *Node) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// differs says how a stream that is there differs from one that keeps what it acknowledges.
+// differs returns how the configuration of the existing stream differs from the one needed.
 func differs(have, want jetstream.StreamConfig) error {
 	var wrong []error
 	is := func(bad bool, what string, have, want any) {
@@ -194,7 +194,7 @@ func differs(have, want jetstream.StreamConfig) error {
 
 func (n *Node) token(partition int) string { return n.o.Prefix + ".work." + strconv.Itoa(partition) }
 
-// seed puts the one message of a partition into the queue, and makes the consumer that hands it out.
+// seed puts the message of a partition into the queue, and creates the consumer that delivers it.
 func (n *Node) seed(ctx context.Context, p int) error {
 	_, err := n.js.Publish(ctx, n.token(p), nil, jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgID("work-"+strconv.Itoa(p)))
 	var api *jetstream.APIError
@@ -209,7 +209,7 @@ func (n *Node) seed(ctx context.Context, p int) error {
 			FilterSubject: n.token(p),
 		})
 		if errors.Is(err, jetstream.ErrConsumerExists) {
-			err = nil // another replica was faster
+			err = nil // another replica created it
 		}
 	}
 	return err

@@ -12,43 +12,43 @@ import (
 	"go.uber.org/zap"
 )
 
-// holding is a partition of this replica.
+// holding is a partition that this replica owns.
 type holding struct {
 	partition int
 	epoch     uint64
 	disk      *jetdisk.Disk
 	member    Member
-	release   context.CancelFunc // gives it back
+	release   context.CancelFunc // releases the partition
 
-	calls, answers parts // that do not fit into a message
+	calls, answers parts // of calls and answers that do not fit into a message
 }
 
-// restless is the pause before the next attempt to get a partition, and between looks at one that is held.
-const restless = 250 * time.Millisecond
+// checkInterval is the pause before the next attempt to get a partition, and between checks of an owned one.
+const checkInterval = 250 * time.Millisecond
 
-// seek gets one partition and works on it, again and again, until the replica stops.
-func (n *Node) seek(p int) {
-	if !n.rest(2 * tellEvery) { // until it is known who else is here
+// acquire gets a partition and works on it, repeatedly, until the replica stops.
+func (n *Node) acquire(p int) {
+	if !n.wait(2 * announceEvery) { // until the other replicas are known
 		return
 	}
 	var failing time.Time
-	said := false
-	for n.rest(restless) {
-		if n.sated() {
+	logged := false
+	for n.wait(checkInterval) {
+		if n.hasShare() {
 			continue
 		}
 		token, err := n.fetch(p)
 		switch {
-		case err == nil && said:
-			n.log.Info("the servers answer for a partition again", zap.Int("partition", p), zap.Duration("after", time.Since(failing).Round(time.Millisecond)))
-			failing, said = time.Time{}, false
+		case err == nil && logged:
+			n.log.Info("the NATS servers answer requests for a partition again", zap.Int("partition", p), zap.Duration("after", time.Since(failing).Round(time.Millisecond)))
+			failing, logged = time.Time{}, false
 		case err == nil:
 			failing = time.Time{}
 		case failing.IsZero():
 			failing = time.Now()
-		case time.Since(failing) > quiet && !said:
-			said = true
-			n.log.Warn("the servers do not say who has a partition", zap.Int("partition", p), zap.Error(err))
+		case time.Since(failing) > warnAfter && !logged:
+			logged = true
+			n.log.Warn("the NATS servers do not answer requests for a partition", zap.Int("partition", p), zap.Error(err))
 		}
 		if token != nil {
 			n.hold(p, token)
@@ -56,8 +56,8 @@ func (n *Node) seek(p int) {
 	}
 }
 
-// rest waits, and reports whether the replica goes on.
-func (n *Node) rest(d time.Duration) bool {
+// wait waits for d. It returns false if the replica stops.
+func (n *Node) wait(d time.Duration) bool {
 	select {
 	case <-time.After(d):
 	case <-n.ctx.Done():
@@ -65,19 +65,19 @@ func (n *Node) rest(d time.Duration) bool {
 	return n.ctx.Err() == nil
 }
 
-// sated reports whether this replica has its share of the partitions already.
-func (n *Node) sated() bool {
+// hasShare reports whether this replica has its share of the partitions.
+func (n *Node) hasShare() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.held) >= n.share()
+	return len(n.held) >= n.shareLocked()
 }
 
-// share is how many partitions each replica has when they are spread evenly. The mutex is held.
-func (n *Node) share() int {
+// shareLocked returns how many partitions each replica has when they are distributed evenly.
+func (n *Node) shareLocked() int {
 	return (n.o.Partitions + len(n.here)) / (len(n.here) + 1)
 }
 
-// fetch asks for the message of a partition; nil: another replica has it.
+// fetch requests the message of a partition; nil: another replica has it.
 func (n *Node) fetch(p int) (jetstream.Msg, error) {
 	ctx, cancel := context.WithTimeout(n.ctx, 5*time.Second)
 	defer cancel()
@@ -95,7 +95,7 @@ func (n *Node) fetch(p int) (jetstream.Msg, error) {
 	return nil, batch.Error()
 }
 
-// takeOver reads all that a partition's disk holds, and begins to work on it.
+// takeOver reads the partition's disk, and begins to work on the partition.
 func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
 	t := n.begin(p, token)
 	defer t.done()
@@ -107,7 +107,7 @@ func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
 	}
 	working := context.AfterFunc(t.ctx, d.Close)
 	member, err := n.o.Open(t.ctx, p, d)
-	if err == nil && !working() { // it came too late
+	if err == nil && !working() { // the takeover ended before
 		stopping, enough := context.WithTimeout(context.Background(), stopTime)
 		defer enough()
 		member.Stop(stopping, false)
@@ -120,15 +120,15 @@ func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
 	return &holding{partition: p, epoch: d.Epoch(), disk: d, member: member}, nil
 }
 
-// hold works on a partition for as long as it is ours.
+// hold works on a partition as long as this replica owns it.
 func (n *Node) hold(p int, token jetstream.Msg) {
 	begun := time.Now()
 	h, err := n.takeOver(p, token)
 	if err != nil {
 		switch {
-		case n.ctx.Err() == nil: // the servers hand the message on after PinTTL; refused, it might be somebody else's
-			n.log.Warn("a partition cannot be taken over: it is tried again", zap.Int("partition", p), zap.Error(err))
-		case time.Since(begun) < n.o.PinTTL: // nobody else can have it yet
+		case n.ctx.Err() == nil: // the servers redeliver the message after PinTTL; a Nak might hit its next owner
+			n.log.Warn("cannot take over a partition, retrying", zap.Int("partition", p), zap.Error(err))
+		case time.Since(begun) < n.o.PinTTL: // no other replica can have it yet
 			_ = token.Nak()
 		}
 		return
@@ -139,12 +139,12 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 	defer release()
 	answers, err := n.o.Conn.Subscribe(n.callSubject(p, h.epoch), func(m *nats.Msg) { go n.answer(h, m) })
 	if err != nil {
-		n.log.Error("a partition cannot be announced", zap.Int("partition", p), zap.Error(err))
+		n.log.Error("cannot subscribe to the calls for a partition", zap.Int("partition", p), zap.Error(err))
 	}
-	n.take(h)
+	n.addHeld(h)
 	n.log.Info("partition taken over", zap.Int("partition", p), zap.Duration("took", time.Since(begun).Round(time.Millisecond)))
-	why := n.keep(held, h, token)
-	n.drop(h)
+	why := n.confirm(held, h, token)
+	n.removeHeld(h)
 	clean := h.disk.Dead() == nil
 	stopping, enough := context.WithTimeout(context.Background(), stopTime)
 	defer enough()
@@ -152,34 +152,34 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 	if answers != nil {
 		_ = answers.Unsubscribe()
 	}
-	// Only what was given back by intent is handed on at once. Whoever lost the partition has lost the message, too: the
-	// servers do not look whose refusal it is, and would take it from its new owner.
+	// Only a partition that was released on purpose is passed on at once. A replica that lost the partition has also lost the
+	// message: the servers do not check whose Nak it is, and would take the message from its new owner.
 	if clean && held.Err() != nil {
 		_ = token.Nak()
 	}
-	n.log.Info("partition given up", zap.Int("partition", p), zap.String("why", why))
+	n.log.Info("partition released", zap.Int("partition", p), zap.String("why", why))
 }
 
-// keep says that the partition is being worked on, until that is not so any more, and returns why.
-func (n *Node) keep(held context.Context, h *holding, token jetstream.Msg) (why string) {
+// confirm confirms that the partition is being worked on, until that ends, and returns why.
+func (n *Node) confirm(held context.Context, h *holding, token jetstream.Msg) (why string) {
 	confirmed := time.Now()
 	beat := time.NewTicker(n.o.PinTTL / 4)
 	defer beat.Stop()
-	look := time.NewTicker(restless)
+	look := time.NewTicker(checkInterval)
 	defer look.Stop()
 	for {
 		select {
 		case <-held.Done():
 			if n.ctx.Err() != nil {
-				return "the replica stops"
+				return "this replica stops"
 			}
-			return "another replica has less"
+			return "another replica has fewer partitions"
 		case <-beat.C:
-			// The servers answer, which nats.go's InProgress does not wait for.
+			// Waits for the servers' answer; nats.go's InProgress does not.
 			if _, err := n.o.Conn.Request(token.Reply(), []byte("+WPI"), n.o.PinTTL/4); err == nil {
 				confirmed = time.Now()
 			} else if n.ctx.Err() == nil && time.Since(confirmed) > n.o.PinTTL/2 {
-				go n.shake() // ends with its own timeout
+				go n.reconnect() // ends with its own timeout
 			}
 		case <-look.C:
 		}
@@ -188,15 +188,15 @@ func (n *Node) keep(held context.Context, h *holding, token jetstream.Msg) (why 
 			return h.disk.Dead().Error()
 		case time.Since(confirmed) > n.o.PinTTL:
 			return fmt.Sprintf("the servers have not answered for %v", n.o.PinTTL)
-		case n.succeeded(h):
-			return "another replica took it over"
+		case n.superseded(h):
+			return "another replica has taken it over"
 		}
-		n.spread()
+		n.rebalance()
 	}
 }
 
-// take and drop note what this replica holds.
-func (n *Node) take(h *holding) {
+// addHeld and removeHeld change the set of partitions that this replica owns.
+func (n *Node) addHeld(h *holding) {
 	n.mu.Lock()
 	n.held[h.partition] = h
 	n.taken++
@@ -204,7 +204,7 @@ func (n *Node) take(h *holding) {
 	n.announce()
 }
 
-func (n *Node) drop(h *holding) {
+func (n *Node) removeHeld(h *holding) {
 	n.mu.Lock()
 	delete(n.held, h.partition)
 	if n.owners[h.partition].node == n.id {
@@ -214,23 +214,23 @@ func (n *Node) drop(h *holding) {
 	n.announce()
 }
 
-// succeeded reports whether another replica says that it owns the partition since then.
-func (n *Node) succeeded(h *holding) bool {
+// superseded reports whether another replica says that it has owned the partition since then.
+func (n *Node) superseded(h *holding) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	o := n.owners[h.partition]
 	return o.node != n.id && o.epoch > h.epoch
 }
 
-// spread gives one partition back when others have room for it.
-func (n *Node) spread() {
+// rebalance releases one partition when other replicas have fewer.
+func (n *Node) rebalance() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.held) <= n.share() {
+	if len(n.held) <= n.shareLocked() {
 		return
 	}
 	for p, h := range n.held {
-		delete(n.held, p) // it counts no more
+		delete(n.held, p) // it does not count any more
 		h.release()
 		return
 	}

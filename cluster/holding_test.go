@@ -31,8 +31,8 @@ func replica(t *testing.T, address string, open func(context.Context, *jetdisk.D
 	return n
 }
 
-// TestLongTakeover: reading a full spool takes longer than a partition waits for an owner who does not answer. Nobody
-// else begins meanwhile, and it is owned in the end.
+// TestLongTakeover: reading a full spool takes longer than a partition waits for an owner that does not answer. No other
+// replica begins in the meantime, and the partition is owned in the end.
 func TestLongTakeover(t *testing.T) {
 	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
@@ -61,5 +61,5 @@ func TestLongTakeover(t *testing.T) {
 	assert.EqualValues(t, 1, begun.Load(), "one takeover")
 	assert.EqualValues(t, 1, done.Load())
 	require.Never(t, func() bool { return owned() != 1 }, 1500*time.Millisecond, 10*time.Millisecond, "it stays")
-	assert.EqualValues(t, 1, begun.Load(), "nobody takes it from its owner")
+	assert.EqualValues(t, 1, begun.Load(), "no replica takes it from its owner")
 }

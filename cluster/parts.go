@@ -10,81 +10,81 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Servers let no message through that is larger than their max_payload, 1 MiB as they come. A call or an answer
-// that is larger goes in parts, each of which is a message with an answer of its own; the last part of a call is
-// the call. Who has the parts has a bound for all of them together, and forgets those of which nothing more comes.
+// Servers reject messages larger than their max_payload, 1 MiB by default. A larger call or answer is sent in parts, each of
+// which is a message with its own answer; the last part of a call is the call. The memory for parts is limited, and parts of
+// calls that do not continue are dropped after partsLife.
 const (
-	callHeader = "Reporterd-Call" // what the parts of a call, or of an answer, have in common
-	partHeader = "Reporterd-Part" // which one it is, from 0
-	moreHeader = "Reporterd-More" // in an answer: that there are more parts of it, to be fetched
+	callHeader = "Reporterd-Call" // identifies the call, or answer, that a part belongs to
+	partHeader = "Reporterd-Part" // index of the part, from 0
+	moreHeader = "Reporterd-More" // in an answer: the id to fetch its further parts by
 
-	// partHead is kept free in each message for its subject and headers.
+	// partHead is reserved in each message for its subject and headers.
 	partHead = 4 << 10
 
-	mostParts = 128 << 20 // bytes of all parts that are waited with
-	partsLife = time.Minute
+	maxPartBytes = 128 << 20 // most bytes of all waiting parts
+	partsLife    = time.Minute
 )
 
-// errParts is about parts that are not there any more: the partition has just moved, or too many were waited with.
+// errParts says that parts are missing: the partition has just moved, or there were too many parts.
 var errParts = errors.New("cluster: a part of the message is missing: nothing was done")
 
-// parts are those of messages that are not whole yet, or not fetched.
+// parts contains the parts of incomplete calls, or of answers that are being fetched.
 type parts struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	bytes int
-	bags  map[string]*bag
+	lists map[string]*partList
 }
 
-// bag holds the parts of one message, in their order.
-type bag struct {
+// partList contains the parts of one call or answer, in order.
+type partList struct {
 	begun time.Time
 	parts [][]byte
 }
 
-// add keeps a part. The first of a message comes first, and each of the others behind the one before.
+// add adds a part. The parts of a call have to arrive in order, from index 0 on.
 func (p *parts) add(id string, n int, data []byte, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for other, b := range p.bags {
+	for other, b := range p.lists {
 		if now.Sub(b.begun) > partsLife {
-			p.drop(other)
+			p.dropLocked(other)
 		}
 	}
-	b := p.bags[id]
+	b := p.lists[id]
 	if b == nil {
-		b = &bag{begun: now}
+		b = &partList{begun: now}
 	}
 	if n != len(b.parts) {
 		return errParts
 	}
-	if p.bytes+len(data) > mostParts {
-		p.drop(id)
-		return fmt.Errorf("cluster: more than %d bytes in parts of large messages: nothing was done", mostParts)
+	if p.bytes+len(data) > maxPartBytes {
+		p.dropLocked(id)
+		return fmt.Errorf("cluster: parts of large messages exceed %d bytes: nothing was done", maxPartBytes)
 	}
-	if p.bags == nil {
-		p.bags = make(map[string]*bag)
+	if p.lists == nil {
+		p.lists = make(map[string]*partList)
 	}
 	b.parts = append(b.parts, data)
-	p.bags[id], p.bytes = b, p.bytes+len(data)
+	p.lists[id], p.bytes = b, p.bytes+len(data)
 	return nil
 }
 
-// drop forgets a message. mu is held.
-func (p *parts) drop(id string) {
-	if b := p.bags[id]; b != nil {
+// dropLocked removes a call or answer.
+func (p *parts) dropLocked(id string) {
+	if b := p.lists[id]; b != nil {
 		for _, part := range b.parts {
 			p.bytes -= len(part)
 		}
-		delete(p.bags, id)
+		delete(p.lists, id)
 	}
 }
 
-// join takes out all parts of a message, of which last is the nth.
+// join removes and returns all parts of a call; last is the nth.
 func (p *parts) join(id string, n int, last []byte) (whole []byte, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.drop(id)
-	b := p.bags[id]
+	defer p.dropLocked(id)
+	b := p.lists[id]
 	if b == nil || n != len(b.parts) {
 		return nil, errParts
 	}
@@ -94,37 +94,37 @@ func (p *parts) join(id string, n int, last []byte) (whole []byte, err error) {
 	return whole, nil
 }
 
-// get returns a part, and whether there are more; after the last one they are forgotten.
+// get returns a part, and whether there are more. After the last one it removes them.
 func (p *parts) get(id string, n int) (part []byte, more bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := p.bags[id]
+	b := p.lists[id]
 	if b == nil || n < 0 || n >= len(b.parts) {
 		return nil, false, errParts
 	}
 	if part, more = b.parts[n], n+1 < len(b.parts); !more {
-		p.drop(id)
+		p.dropLocked(id)
 	}
 	return part, more, nil
 }
 
-// name names what goes in parts, as nobody else's.
-func (n *Node) name() string { return n.id + "-" + strconv.FormatUint(n.named.Add(1), 36) }
+// newPartsID returns a new id for a call or answer in parts, unique among replicas.
+func (n *Node) newPartsID() string { return n.id + "-" + strconv.FormatUint(n.partsSent.Add(1), 36) }
 
-// most is how much data a message may have.
-func (n *Node) most() int {
+// maxData returns how many bytes of data fit into a message.
+func (n *Node) maxData() int {
 	return max(int(n.o.Conn.MaxPayload())-partHead, partHead)
 }
 
-// marked makes a message a part of one.
-func marked(m *nats.Msg, id string, n int) *nats.Msg {
+// asPart makes a message a part of a call or answer.
+func asPart(m *nats.Msg, id string, n int) *nats.Msg {
 	m.Header.Set(callHeader, id)
 	m.Header.Set(partHeader, strconv.Itoa(n))
 	return m
 }
 
-// markOf returns what marked wrote; empty: the message is whole.
-func markOf(m *nats.Msg) (id string, n int) {
+// partOf returns what asPart wrote; an empty id: the message is complete.
+func partOf(m *nats.Msg) (id string, n int) {
 	n, err := strconv.Atoi(m.Header.Get(partHeader))
 	if err != nil {
 		n = -1

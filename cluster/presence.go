@@ -9,14 +9,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// tellEvery is how often a replica says that it is here, and goneAfter how long it is believed.
+// announceEvery is the interval of a replica's announcements, and goneAfter how long one is valid.
 const (
-	tellEvery = 500 * time.Millisecond
-	goneAfter = 3 * time.Second
+	announceEvery = 500 * time.Millisecond
+	goneAfter     = 3 * time.Second
 )
 
-// word is what a replica says.
-type word struct {
+// announcement is the message by which a replica announces itself.
+type announcement struct {
 	Node  string                  `json:"node"`
 	Owns  map[int]uint64          `json:"owns"` // epochs
 	News  map[int]json.RawMessage `json:"news,omitempty"`
@@ -26,54 +26,54 @@ type word struct {
 func (n *Node) presence() string { return n.o.Prefix + ".here" }
 
 func (n *Node) listen() error {
-	_, err := n.o.Conn.Subscribe(n.presence(), n.heard) // ends with the connection
+	_, err := n.o.Conn.Subscribe(n.presence(), n.receive) // ends with the connection
 	return err
 }
 
-// tell speaks now and then, and says goodbye.
-func (n *Node) tell() {
+// announceAll sends announcements at intervals, and a last one when the replica stops.
+func (n *Node) announceAll() {
 	whole := time.Now()
 	for {
 		n.announce()
 		if n.Unowned() == 0 {
 			whole = time.Now()
 		} else if time.Since(whole) > 2*n.o.PinTTL {
-			n.shake()
+			n.reconnect()
 		}
-		if !n.rest(tellEvery) {
-			n.say(word{Node: n.id, Leave: true})
+		if !n.wait(announceEvery) {
+			n.publish(announcement{Node: n.id, Leave: true})
 			return
 		}
 	}
 }
 
-// served reports whether the stream answers by way of the server that this replica is connected to.
-func (n *Node) served() bool {
+// streamReachable reports whether the stream can be reached through the server that this replica is connected to.
+func (n *Node) streamReachable() bool {
 	ctx, cancel := context.WithTimeout(n.ctx, 2*time.Second)
 	defer cancel()
 	_, err := n.stream.Info(ctx)
 	return err == nil
 }
 
-// shake looks for another server where that is why nothing works, at most once in a while: one that is cut off from
-// the others keeps its clients, and serves nothing that needs them.
-func (n *Node) shake() {
+// reconnect connects to another server if the present one cannot reach the stream, at most once in PinTTL: a server that is cut off
+// from the cluster keeps its clients, but cannot serve the stream.
+func (n *Node) reconnect() {
 	n.mu.Lock()
-	again := time.Since(n.shaken) > n.o.PinTTL
+	again := time.Since(n.checked) > n.o.PinTTL
 	if again {
-		n.shaken = time.Now()
+		n.checked = time.Now()
 	}
 	n.mu.Unlock()
-	if again && !n.served() {
-		n.log.Warn("the NATS server does not serve: another is tried", zap.String("server", n.o.Conn.ConnectedUrlRedacted()))
-		_ = n.o.Conn.ForceReconnect() // it is closed: nobody needs a server
+	if again && !n.streamReachable() {
+		n.log.Warn("the NATS server cannot reach the stream, connecting to another", zap.String("server", n.o.Conn.ConnectedUrlRedacted()))
+		_ = n.o.Conn.ForceReconnect() // an error means that the connection is closed
 	}
 }
 
-// announce says what this replica holds.
+// announce announces the partitions that this replica owns.
 func (n *Node) announce() {
 	n.mu.Lock()
-	w := word{Node: n.id, Owns: map[int]uint64{}, News: map[int]json.RawMessage{}}
+	w := announcement{Node: n.id, Owns: map[int]uint64{}, News: map[int]json.RawMessage{}}
 	held := make([]*holding, 0, len(n.held))
 	for p, h := range n.held {
 		w.Owns[p] = h.epoch
@@ -85,34 +85,34 @@ func (n *Node) announce() {
 			w.News[h.partition] = h.member.News()
 		}
 	}
-	n.say(w)
-	n.note(w)
+	n.publish(w)
+	n.apply(w)
 }
 
-// say tells all replicas. Who owns what matters more than the news: they are left out where both do not fit into a
-// message.
-func (n *Node) say(w word) {
+// publish sends an announcement to all replicas. The news are left out if they take more than half a message: ownership is more
+// important.
+func (n *Node) publish(w announcement) {
 	size := 0
 	for _, news := range w.News {
 		size += len(news)
 	}
-	if size > n.most()/2 {
+	if size > n.maxData()/2 {
 		w.News = nil
 	}
 	if data, err := json.Marshal(w); err == nil {
-		_ = n.o.Conn.Publish(n.presence(), data) // it is said again soon
+		_ = n.o.Conn.Publish(n.presence(), data) // the next announcement follows soon
 	}
 }
 
-func (n *Node) heard(m *nats.Msg) {
-	var w word
+func (n *Node) receive(m *nats.Msg) {
+	var w announcement
 	if json.Unmarshal(m.Data, &w) == nil && w.Node != n.id {
-		n.note(w)
+		n.apply(w)
 	}
 }
 
-// note takes in what a replica says.
-func (n *Node) note(w word) {
+// apply applies an announcement.
+func (n *Node) apply(w announcement) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := time.Now()
@@ -145,7 +145,7 @@ func (n *Node) note(w word) {
 	}
 }
 
-// News is what the owner of each partition told last; nil where there is none.
+// News returns the latest news of the owner of each partition; nil if there is none.
 func (n *Node) News() [][]byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -158,15 +158,15 @@ func (n *Node) News() [][]byte {
 	return all
 }
 
-// Stats is what a replica knows of the others.
+// Stats is the state of the cluster as this replica knows it.
 type Stats struct {
 	Owned    int // by this replica
-	Unowned  int // by nobody that is heard of
-	Replicas int // that are heard of, this one included
+	Unowned  int // without a known owner
+	Replicas int // known replicas, including this one
 	Taken    uint64
 }
 
-// Stats returns the figures of the moment.
+// Stats returns the current figures.
 func (n *Node) Stats() Stats {
 	unowned := n.Unowned()
 	n.mu.Lock()
@@ -174,7 +174,7 @@ func (n *Node) Stats() Stats {
 	return Stats{Owned: len(n.held), Unowned: unowned, Replicas: len(n.here) + 1, Taken: n.taken}
 }
 
-// Unowned is how many partitions have no owner that is heard of.
+// Unowned returns how many partitions have no known owner.
 func (n *Node) Unowned() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()

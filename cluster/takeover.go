@@ -11,25 +11,25 @@ import (
 	"go.uber.org/zap"
 )
 
-// takeover is the beginning of the work on a partition: all that its disk holds is read. It may take as long as it
-// needs while something comes; a message says so, and nobody else begins.
+// takeover is the first part of the work on a partition: its disk is read. It may take any time as long as data arrives;
+// meanwhile the message of the partition is confirmed, so that no other replica begins.
 type takeover struct {
-	ctx    context.Context // ends with the replica, with done, and when nothing comes any more
+	ctx    context.Context // ends with the replica, with done, and when no data arrives any more
 	cancel context.CancelCauseFunc
-	read   atomic.Bool // something was, since the last look
+	read   atomic.Bool // data arrived since the last check
 }
 
 const (
-	// quiet is how long nothing may come of a disk before that is said.
-	quiet = 5 * time.Second
+	// warnAfter is how long no data may arrive before that is logged.
+	warnAfter = 5 * time.Second
 
-	// stopTime bounds how long nothing may come of a disk before others have their turn, and the end of the work on it.
+	// stopTime is how long no data may arrive before another replica gets its turn, and limits Member.Stop.
 	stopTime = 20 * time.Second
 )
 
-var errStill = errors.New("nothing of its disk came for " + stopTime.String())
+var errNoData = errors.New("no data arrived from its disk for " + stopTime.String())
 
-// begin begins a takeover, which done ends.
+// begin begins a takeover; done ends it.
 func (n *Node) begin(partition int, token jetstream.Msg) *takeover {
 	t := &takeover{}
 	t.ctx, t.cancel = context.WithCancelCause(n.ctx)
@@ -37,13 +37,13 @@ func (n *Node) begin(partition int, token jetstream.Msg) *takeover {
 	return t
 }
 
-// reading notes that something came. It may be called concurrently, and after done.
+// reading records that data arrived. It may be called concurrently, and after done.
 func (t *takeover) reading() { t.read.Store(true) }
 
-// done ends it: the disk has been read, or cannot be.
+// done ends the takeover: the disk was read, or reading failed.
 func (t *takeover) done() { t.cancel(context.Canceled) }
 
-// failure is why it ended: err, unless there is a reason before that.
+// failure returns why the takeover ended: the cause of the context's end, if there is one, and err.
 func (t *takeover) failure(err error) error {
 	if cause := context.Cause(t.ctx); cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)
@@ -51,11 +51,11 @@ func (t *takeover) failure(err error) error {
 	return err
 }
 
-// watch tells the servers that the partition is being taken over, until ctx ends or nothing comes.
+// watch confirms the partition's message while it is being taken over, until ctx ends or no data arrives.
 func (t *takeover) watch(every time.Duration, log *zap.Logger, token jetstream.Msg) {
 	beat := time.NewTicker(every)
 	defer beat.Stop()
-	last, said := time.Now(), false
+	last, logged := time.Now(), false
 	for {
 		select {
 		case <-beat.C:
@@ -67,12 +67,12 @@ func (t *takeover) watch(every time.Duration, log *zap.Logger, token jetstream.M
 		}
 		switch still := time.Since(last); {
 		case still > stopTime:
-			t.cancel(errStill)
+			t.cancel(errNoData)
 			return
-		case still > quiet && !said:
-			said = true
-			log.Warn("a partition is being taken over, and nothing of its disk comes", zap.Duration("for", still.Round(time.Millisecond)))
+		case still > warnAfter && !logged:
+			logged = true
+			log.Warn("no data arrives from the disk of a partition that is being taken over", zap.Duration("for", still.Round(time.Millisecond)))
 		}
-		_ = token.InProgress() // the next one may get through
+		_ = token.InProgress() // if it is lost, the next one may arrive
 	}
 }

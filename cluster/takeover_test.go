@@ -43,7 +43,7 @@ func fill(t *testing.T, address string, messages int) time.Duration {
 }
 
 // TestLongReading: reading a partition's disk takes several times as long as a partition waits for an owner who does
-// not answer. Nobody else begins meanwhile.
+// not answer. No other replica begins in the meantime.
 func TestLongReading(t *testing.T) {
 	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
@@ -103,11 +103,11 @@ func TestTakeoverLastsWhileSomethingComes(t *testing.T) {
 		assert.InDelta(t, 4*3600/2.5, token.said.Load(), 2, "four times in each pin_ttl")
 		<-time.After(12 * time.Second)
 		require.NoError(t, take.ctx.Err())
-		assert.Equal(t, 1, logs.FilterMessage("a partition is being taken over, and nothing of its disk comes").Len(), "said, and once")
+		assert.Equal(t, 1, logs.FilterMessage("no data arrives from the disk of a partition that is being taken over").Len(), "said, and once")
 		assert.Equal(t, 1, logs.Len())
 		<-time.After(15 * time.Second)
-		require.ErrorIs(t, context.Cause(take.ctx), errStill)
-		require.EqualError(t, take.failure(errors.New("read")), "nothing of its disk came for 20s: read")
+		require.ErrorIs(t, context.Cause(take.ctx), errNoData)
+		require.EqualError(t, take.failure(errors.New("read")), "no data arrived from its disk for 20s: read")
 		n.work.Wait()
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// wireVersion begins a list of events that replicas pass on, and wireSources one with messages of streams in it. A replica
-// that does not know a version refuses the list, and the events are sent again.
+// wireVersion is the first byte of an encoded list of events, wireSources that of one with messages of streams. A replica that does
+// not know a version refuses the list, and the events are sent again.
 const (
 	wireVersion = 1
 	wireSources = 2
@@ -19,12 +19,12 @@ const (
 const (
 	wireFlat   = 1 << iota // Event.FlatUsage
 	wireSource             // Event.Source follows
-	wireSame               // Event.Source is that of the event before
+	wireSame               // Event.Source is that of the previous event
 )
 
-var errWire = errors.New("cluster: not a list of events: do all replicas have the same version?")
+var errWire = errors.New("cluster: cannot decode events from another replica: do all replicas have the same version?")
 
-// AppendEvents appends events as replicas pass them on, credentials and ids included.
+// AppendEvents appends the encoding of events for another replica, credentials and ids included.
 func AppendEvents(dst []byte, events []event.Event) []byte {
 	version := byte(wireVersion)
 	if slices.ContainsFunc(events, func(e event.Event) bool { return e.Source != nil }) {
@@ -73,13 +73,13 @@ func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// wire reads what AppendEvents wrote; the first thing wrong is kept.
+// wire decodes the result of AppendEvents. After the first error all fields are zero and bad is set.
 type wire struct {
 	data []byte
 	bad  bool
 }
 
-// ReadEvents returns the events of a list. Their strings are of their own.
+// ReadEvents returns the events of an encoded list. Their strings are copies.
 func ReadEvents(data []byte) ([]event.Event, error) {
 	if len(data) == 0 || data[0] != wireVersion && data[0] != wireSources {
 		return nil, errWire

@@ -324,8 +324,9 @@ type NATS struct {
 	// The servers to take events from, separated by commas, such as nats://127.0.0.1:4222. A server that
 	// cannot be reached is asked again for ever; events by HTTP and delivery go on meanwhile.
 	URL string `key:"url" kind:"servers"`
-	// Runs a NATS server inside the daemon and takes events from it: for one machine that has none. It asks
-	// nobody who they are. With JetStream, whose store is `nats/` in `data_dir`, and everything is on disk
+	// Runs a NATS server inside the daemon and takes events from it: for one machine that has none. Where
+	// `auth.tokens_file` is given, clients show a token of it, as their token or password, and may publish for
+	// its services only; else they need none. With JetStream, whose store is `nats/` in `data_dir`, and everything is on disk
 	// before it is acknowledged. With `serve --sandbox` the default is true.
 	Embedded bool `key:"embedded"`
 	// Where the embedded server listens: host:port.

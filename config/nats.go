@@ -38,7 +38,7 @@ func (n *NATS) check(found *problems) {
 		found.add("nats", nil, "expected at most one of credentials_file, nkey_file, user: got %s", strings.Join(ways, " and "))
 	}
 	if n.Embedded && len(ways) > 0 {
-		found.add("nats."+ways[0], nil, "cannot be given with nats.embedded, whose server asks nobody")
+		found.add("nats."+ways[0], nil, "cannot be given with nats.embedded, whose server admits the daemon by itself")
 	}
 	if n.Password != "" && n.PasswordFile != "" {
 		found.add("nats.password", nil, "expected either this or nats.password_file")

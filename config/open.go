@@ -26,10 +26,14 @@ func (c *Config) checkOpen(found *problems) {
 	}{
 		{"listen", c.Listen, "auth.tokens_file", "tls.client_ca_file", c.Auth.TokensFile != "" || c.TLS.ClientCAFile != ""},
 		{"admin.listen", c.Admin.Listen, "admin.tokens_file", "admin.tls.client_ca_file", c.Admin.TokensFile != "" || c.Admin.TLS.ClientCAFile != ""},
+		{"nats.listen", c.NATS.Listen, "auth.tokens_file", "", c.Auth.TokensFile != "" || !c.NATS.Embedded},
 	} {
 		if !l.asked && reachable(l.address) && !found.has(l.key) {
-			found.add(l.key, l.address, "can be reached from other machines, and nobody is asked who they are: expected %s or %s, an address of this machine alone, or insecure: true",
-				l.tokens, l.authorities)
+			credentials := l.tokens
+			if l.authorities != "" {
+				credentials += " or " + l.authorities
+			}
+			found.add(l.key, l.address, "can be reached from other machines, and nobody is asked who they are: expected %s, an address of this machine alone, or insecure: true", credentials)
 		}
 	}
 }

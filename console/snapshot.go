@@ -96,7 +96,7 @@ type Held struct{ Bytes, Limit int64 }
 type Spool struct {
 	Bytes       int64
 	Quota       int64
-	Free        int64 // what can still be accepted: the least of the quota's rest and the disk's above its watermark
+	Free        int64 // bytes that can still be accepted: the smaller of what is left of the quota and of the disk above min_free_bytes
 	Quarantined int64 // bytes set aside as damaged
 	Replaced    int   // data directories that are not the ones that were opened: nothing is accepted there
 	Unkept      int   // manifests that cannot be written

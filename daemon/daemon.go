@@ -169,7 +169,7 @@ func (d *daemon) start(ctx context.Context) error {
 	if err := d.engine.Start(ctx); err != nil {
 		return err
 	}
-	m, err := openMessages(ctx, d.log, d.config, d.listeners.bounds.NATS, d.engine.Reject, d.handler, d.options.Build.Version)
+	m, err := d.openMessages(ctx)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/console/client"
 	"github.com/reporterd/reporterd/daemon/partition"
-	"github.com/reporterd/reporterd/ingest"
 	ingestnats "github.com/reporterd/reporterd/ingest/nats"
 	"github.com/reporterd/reporterd/ingest/nats/embedded"
 )
@@ -23,41 +22,34 @@ import (
 // messages is NATS: the server inside the daemon, if there is one, and what takes events from it or from
 // others. Nil: there is neither.
 type messages struct {
-	server *embedded.Server
-	bridge *ingestnats.Bridge
-	syncs  *ingestnats.SyncWatch // of the servers' streams; nil: none is used, or the server is ours
-	lazy   *time.Duration        // how long our own server keeps messages off the disk; nil: no server
+	server  *embedded.Server
+	clients *natsClients // of the server; nil: they need no token
+	bridge  *ingestnats.Bridge
+	syncs   *ingestnats.SyncWatch // of the servers' streams; nil: none is used, or the server is ours
+	lazy    *time.Duration        // how long our own server keeps messages off the disk; nil: no server
 }
 
 // openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
 // out of the server's store, too. The server takes most connections.
-func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most int, reject func(partition.Message) error, h *ingest.Handler, version string) (*messages, error) {
+func (d *daemon) openMessages(ctx context.Context) (*messages, error) {
+	log, c, h := d.log, d.config, d.handler
 	if !c.NATS.Embedded && c.NATS.URL == "" {
 		return nil, nil
 	}
 	m, url := new(messages), c.NATS.URL
+	o := ingestnats.Options{Login: login(c.NATS), InboxPrefixes: c.NATS.Inboxes()}
 	if c.NATS.Embedded {
-		server, err := embedded.Start(ctx, embedded.Options{
-			Address: c.NATS.Listen, StoreDir: filepath.Join(c.DataDir, "nats"), MaxStore: int64(c.Spool.MaxBytes),
-			Lazy: c.Spool.Sync == "never", Log: log.Named("natsd"), MaxConnections: most,
-		})
-		if err != nil {
+		if err := m.startServer(ctx, d, &o); err != nil {
 			return nil, err
 		}
-		log.Info("listening", zap.String("listener", "nats"), zap.String("address", server.Address()), zap.Bool("tls", false))
-		if !server.Loopback() {
-			log.Warn("listening beyond this machine, and nobody is asked who they are",
-				zap.String("listener", "nats"), zap.String("address", server.Address()))
-		}
-		m.server, url, m.lazy = server, "nats://"+client.Reachable(server.Address()), new(server.Unsynced())
+		url = "nats://" + client.Reachable(m.server.Address())
 	}
 	secure, err := natsTLS(c.NATS)
 	if err == nil {
-		m.bridge, err = ingestnats.Open(ingestnats.Options{
-			URL: url, Subject: c.NATS.Subject, Stream: c.NATS.Stream, Durable: c.NATS.Durable, TLS: secure, Version: version,
-			Login: login(c.NATS), InboxPrefixes: c.NATS.Inboxes(),
-			Questions: asked(c.NATS, h.Unauthenticated()), Handler: h, DeadLetters: func(l ingestnats.DeadLetter) error { return reject(partition.Message(l)) }, Log: log.Named("nats"),
-		})
+		o.URL, o.Subject, o.Stream, o.Durable, o.TLS = url, c.NATS.Subject, c.NATS.Stream, c.NATS.Durable, secure
+		o.Version, o.Questions, o.Handler, o.Log = d.options.Build.Version, asked(c.NATS, h.Unauthenticated()), h, log.Named("nats")
+		o.DeadLetters = func(l ingestnats.DeadLetter) error { return d.engine.Reject(partition.Message(l)) }
+		m.bridge, err = ingestnats.Open(o)
 	}
 	if err != nil {
 		m.stop(ctx, log)
@@ -67,6 +59,40 @@ func openMessages(ctx context.Context, log *zap.Logger, c *config.Config, most i
 		m.syncs = watchSyncs(c.NATS, secure, log)
 	}
 	return m, nil
+}
+
+// startServer starts the embedded server, and sets what depends on it in the options of what takes events from it.
+func (m *messages) startServer(ctx context.Context, d *daemon, o *ingestnats.Options) (err error) {
+	c := d.config
+	with := embedded.Options{
+		Address: c.NATS.Listen, StoreDir: filepath.Join(c.DataDir, "nats"), MaxStore: int64(c.Spool.MaxBytes),
+		Lazy: c.Spool.Sync == "never", Log: d.log.Named("natsd"), MaxConnections: d.listeners.bounds.NATS,
+	}
+	if m.clients = newNATSClients(c.NATS, d.auth.producers); m.clients != nil {
+		with.Authenticate, with.Services = m.clients.authenticate, m.clients.subjects
+		o.Sender, o.InboxPrefixes = m.clients.sender, []string{embedded.Inboxes}
+	}
+	if m.server, err = embedded.Start(ctx, with); err != nil {
+		return err
+	}
+	m.lazy = new(m.server.Unsynced())
+	o.Login.User, o.Login.Password = m.server.Login()
+	d.log.Info("listening", zap.String("listener", "nats"), zap.String("address", m.server.Address()), zap.Bool("tls", false),
+		zap.Bool("tokens", m.clients != nil))
+	if !m.server.Loopback() && m.clients == nil {
+		d.log.Warn("listening for other machines without asking for tokens", zap.String("listener", "nats"), zap.String("address", m.server.Address()))
+	}
+	return nil
+}
+
+// recheck ends the connections of clients whose tokens do not count any more.
+func (m *messages) recheck(log *zap.Logger) {
+	if m == nil || m.server == nil || m.clients == nil {
+		return
+	}
+	if err := m.server.Recheck(m.clients.current); err != nil {
+		log.Warn("cannot end the connections of clients without a token", zap.Error(err))
+	}
 }
 
 // watchSyncs asks the servers whether they sync before they acknowledge.

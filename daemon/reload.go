@@ -100,6 +100,7 @@ func (d *daemon) applyLocked(next *provisioned) {
 			zap.Strings("services", next.gone))
 	}
 	next.apply()
+	d.messages.Load().recheck(d.log)
 	r.latest.Store(next.config)
 	if level, err := zapcore.ParseLevel(next.config.Log.Level); err == nil {
 		r.source.Level.SetLevel(level)

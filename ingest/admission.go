@@ -49,12 +49,16 @@ type unauthenticated struct{ *Handler }
 
 // ServeHTTP answers one call without asking for a token.
 func (u unauthenticated) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if other := u.other(r.Method, clean(r.URL.Path)); other != nil {
-		other.ServeHTTP(w, r)
+	path := clean(r.URL.Path)
+	if other := u.other(r.Method, path); other != nil {
+		if u.takeAuthrep(w, r, path) {
+			other.ServeHTTP(w, r)
+		}
 		return
 	}
 	u.Handler.ServeHTTP(w, r)
 }
 
-// Unauthenticated returns a handler that answers authorizations as h does, without asking for a token.
+// Unauthenticated returns a handler that answers authorizations as h does, without asking for a token. Its caller puts the
+// sender's grant into the request's context, if there is one.
 func (h *Handler) Unauthenticated() http.Handler { return unauthenticated{h} }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -21,6 +22,7 @@ type Message struct {
 	ContentType string        // empty: JSON
 	Encoding    string        // Content-Encoding; none but identity is understood
 	Sent        time.Time     // when the stream took it: the time of events without one; zero: now
+	Grant       *access.Grant // of the sender; nil: it may send for any service, at any rate
 	Source      *event.Source // the place in its stream; nil: it is not of a stream. Kept until the Bundle's next Reset
 	Body        []byte        // not changed, and not touched until the Bundle's next Reset
 }
@@ -74,13 +76,23 @@ func (b *Bundle) Len() int { return len(b.events) }
 // redelivered message counts once.
 func (b *Bundle) Add(m Message) (events int, refused *Refusal) {
 	usage := len(b.usage)
-	b.first, b.faults, b.body, b.named = len(b.events), faults{}, m.Body, m.ServiceID
+	b.first, b.faults, b.body, b.named, b.barred = len(b.events), faults{}, m.Body, m.ServiceID, false
+	if b.grant != m.Grant {
+		b.grant, b.last = m.Grant, nil // the service of the last message may not be for this sender
+	}
 	b.stamp = b.stampOf(m.Sent)
-	if p, ok := b.read(m); !ok {
+	p, ok := b.read(m)
+	var wait time.Duration
+	if ok {
+		if wait = m.Grant.Take(len(b.events) - b.first); wait > 0 {
+			p, ok = overRate(m.Grant), false
+		}
+	}
+	if !ok {
 		clear(b.events[b.first:])
 		b.events, b.usage = b.events[:b.first], b.usage[:usage]
 		b.handler.counters.messages.answered(p.Status)
-		return 0, newRefusal(p, 0)
+		return 0, newRefusal(p, wait)
 	}
 	added := b.events[b.first:]
 	name(added, m.ID)

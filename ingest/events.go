@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/reporterd/reporterd/access"
 )
 
 // serveEvents answers POST /v1/events.
@@ -33,7 +35,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	if wait := g.Take(len(job.events)); wait > 0 {
 		retryAfter(w, wait)
-		h.refuseEvents(w, r, problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("%s may send %g events a second", g.Name, g.PerSecond())})
+		h.refuseEvents(w, r, overRate(g))
 		return
 	}
 	duplicates, err := h.append(r.Context(), job.events)
@@ -45,6 +47,11 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	h.counters.events.took(len(job.events), len(job.body))
 	job.accept(w, len(job.events)-duplicates, duplicates)
+}
+
+// overRate is the answer to events above the rate of their sender.
+func overRate(g *access.Grant) problem {
+	return problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("%s may send %g events a second", g.Name, g.PerSecond())}
 }
 
 // decodeEvents reads the request into job.events. If it cannot, p says why.

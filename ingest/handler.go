@@ -152,8 +152,26 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, path string
 		if g != nil {
 			r = r.WithContext(access.With(r.Context(), g))
 		}
+		if !h.takeAuthrep(w, r, path) {
+			return
+		}
 	}
 	other.ServeHTTP(w, r)
+}
+
+// takeAuthrep takes the usage of a native authrep out of its sender's rate, as one event. It returns false when it has refused the
+// call.
+func (h *Handler) takeAuthrep(w http.ResponseWriter, r *http.Request, path string) bool {
+	if path != "/v1/authrep" {
+		return true
+	}
+	g := access.From(r.Context())
+	wait := g.Take(1)
+	if wait > 0 {
+		retryAfter(w, wait)
+		h.refuseCaller(w, r, overRate(g))
+	}
+	return wait == 0
 }
 
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

@@ -12,7 +12,7 @@ import (
 // parks reports whether a batch is kept until somebody decides. It follows from what is on disk about the
 // batch, so that it is the same after a crash at any moment.
 func (s *Sender) parks(b *spool.BatchInfo) bool {
-	return b.Held || s.options.OnAmbiguous == ParkAmbiguous && b.Doubts > 0
+	return b.Held || s.options.OnAmbiguous == ParkAmbiguous && b.Unresolved > 0
 }
 
 // Parked returns parked batches behind one, at most limit, in the order of their ids: how often each was

@@ -166,10 +166,10 @@ func TestAppendAllocatesNothingPerEvent(t *testing.T) {
 	assert.Less(t, allocs, 20.0, "for 1000 events")
 }
 
-// A frame that would be taken for damage is refused, before anybody is told that it was kept.
+// A frame that a reader would treat as damage is refused before it is acknowledged.
 func TestFrameThatNobodyWouldReadIsRefused(t *testing.T) {
 	s, _ := open(t, Options{Dir: "data", FS: disktest.New(disktest.Options{})})
-	assert.ErrorContains(t, s.batches.append(make([]byte, wal.MaxFrame), nil), "nobody would read")
+	assert.ErrorContains(t, s.batches.append(make([]byte, wal.MaxFrame), nil), "the maximum is")
 	appendAll(t, s, someEvents(1))
 	cutAll(t, s)
 	checkLaw(t, s, 0)

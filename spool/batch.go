@@ -6,8 +6,8 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// LaneKey names a lane: batches of one service with one set of credentials are delivered in order.
-// It is comparable. Zero credentials stand for those configured for the service when it is delivered.
+// LaneKey names a lane: the batches of one service with one set of credentials, which are delivered in order. It is comparable.
+// With zero credentials a batch is sent with those configured for the service at delivery.
 type LaneKey struct {
 	ServiceID   string
 	Credentials threescale.Credentials
@@ -19,7 +19,7 @@ type Transaction struct {
 	Events uint32
 }
 
-// Batch is what becomes one report.
+// Batch is the usage of one report.
 type Batch struct {
 	ID             BatchID // assigned by Cut.Add
 	Lane           LaneKey
@@ -38,7 +38,7 @@ func (b *Batch) Events() uint64 {
 	return n
 }
 
-// BatchInfo is what the index knows of a live batch without reading it.
+// BatchInfo describes a live batch. It comes from the index in memory, not from the batch's record.
 type BatchInfo struct {
 	ID              BatchID
 	Lane            LaneKey
@@ -52,10 +52,10 @@ type BatchInfo struct {
 	Sealed          time.Time
 	Attempts        int       // recorded by Attempt
 	Ambiguous       int       // of those, with an unknown outcome
-	Doubts          int       // of those, since the last ClearUnresolved
-	Held            bool      // not to be sent, whatever the policy, until an operator decides: see ClearUnresolved
+	Unresolved      int       // of the ambiguous ones, those since the last ClearUnresolved
+	Held            bool      // not sent, under any policy, until an operator decides: see ClearUnresolved
 	Attempted       time.Time // the latest; zero: none
-	Receipt         string    // what the last report carried to find out its outcome by; empty: none
-	Sent            bool      // the backend took that report, and whether it counted it is to be found out by the receipt
-	Open            bool      // an attempt is recorded, and nothing about its outcome
+	Receipt         string    // by which the outcome of the last report can be determined; empty: none
+	Sent            bool      // the backend accepted that report; the receipt will tell whether it counted it
+	Open            bool      // an attempt is recorded, and its outcome is not
 }

@@ -15,31 +15,31 @@ type batches struct {
 	index    *index
 	counters *counters
 
-	wake   chan struct{} // holds a token when there is something new to read for ChangeFeed
-	booked atomic.Uint64 // what is below need not be kept for ChangeFeed; 0: nothing is kept
-	kept   atomic.Uint64 // the same for the reader of ChangesFrom
-	spare  int64         // bytes of ended batches that are kept for ChangeFeed at most
+	wake         chan struct{} // holds a token when there is something new for ChangeFeed to read
+	booked       atomic.Uint64 // ChangeFeed needs nothing before this sequence number; 0: nothing is kept for it
+	kept         atomic.Uint64 // the same for the reader of ChangesFrom
+	changesLimit int64         // most bytes of ended batches that are kept for ChangeFeed
 
-	// moves is held for reading while a record about a batch is under way, and for writing while a live
-	// batch is copied forward: no record may say that a batch ended, and a later one that it lives (I10).
+	// compaction is held for reading while a record about a batch is being written, and for writing while a live batch is copied
+	// forward: the log must not say that a batch ended, and after that contain the batch as live (I10).
 	compaction sync.RWMutex
 
 	mu     sync.Mutex // guards the fields below
 	groups grouper
-	lazy   []*record // to be written with whatever comes next
+	lazy   []*record // to be written with the next group
 	closed error
-	cut    bool  // one is in progress
-	failed error // of the last commit; nil when it was fine
+	cut    bool  // a Cut is open
+	failed error // of the last commit; nil: it succeeded
 }
 
-// logged is a record on its way to the log.
+// logged is a record that is being written.
 type logged struct {
 	record *record
 	offset int // in the payload
 }
 
-// append writes records, which data holds encoded one behind the other from offsets[i] on, and applies
-// them. It returns once they are durable and applied, all or none.
+// append writes records and applies them to the index. data holds them encoded, one behind the other, records[i] from its offset
+// on. It returns once they are durable and applied, all or none.
 func (b *batches) append(data []byte, records []logged) error {
 	led, g, err := b.enter(data, records)
 	if err != nil {
@@ -63,8 +63,8 @@ func (b *batches) enter(data []byte, records []logged) (leads bool, g *group, er
 	if b.closed != nil {
 		return false, nil, b.closed
 	}
-	g, leads = b.groups.join(len(data))
-	if leads { // what was put off comes first, so that it cannot undo what follows
+	g, leads = b.groups.joinLocked(len(data))
+	if leads { // postponed records come first, so that they cannot undo the records that follow
 		for _, r := range b.lazy {
 			g.records = append(g.records, logged{record: r})
 			g.buf = r.append(g.buf)
@@ -86,7 +86,7 @@ func (b *batches) enter(data []byte, records []logged) (leads bool, g *group, er
 	return leads, g, nil
 }
 
-// later puts a record off until the next group.
+// later postpones a record until the next group.
 func (b *batches) later(r *record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,13 +98,13 @@ func (b *batches) later(r *record) {
 	b.lazy = append(b.lazy, r)
 }
 
-// commit leads a group. The figures at its head are those of everything before it, since groups are
-// applied in their order; any frame is enough to restore them (I11).
+// commit writes a group as its leader. The totals at its head are those of everything before it, since groups are applied in
+// their order; any frame is enough to restore them (I11).
 func (b *batches) commit(led *group) {
-	b.groups.turn(led)
+	b.groups.waitTurn(led)
 	putTotals(led.buf[wal.FrameHead:wal.FrameHead+totalsBytes:wal.FrameHead+totalsBytes], b.index.position(), b.counters.snapshot())
 	count := uint32(len(led.records)) + 1
-	if n := b.index.requeued(); n > 0 {
+	if n := b.index.requeueCount(); n > 0 {
 		led.buf = (&record{kind: recordRequeues, number: n}).append(led.buf)
 		count++
 	}
@@ -116,12 +116,12 @@ func (b *batches) commit(led *group) {
 	led.records = nil
 	b.mu.Lock()
 	b.failed = err
-	b.groups.finish(led, err)
+	b.groups.finishLocked(led, err)
 	b.mu.Unlock()
 	close(led.done)
 	select {
 	case b.wake <- struct{}{}:
-	default: // it has not taken the one before
+	default: // ChangeFeed has not taken the token before
 	}
 }
 
@@ -131,8 +131,8 @@ func (x *index) position() Position {
 	return x.committed
 }
 
-// hold marks a live batch as ending, so that only one record ends it. release undoes that.
-func (b *batches) hold(id BatchID) (*entry, error) {
+// startEnding marks a live batch as ending, so that only one record ends it. cancelEnding undoes that.
+func (b *batches) startEnding(id BatchID) (*entry, error) {
 	b.index.mu.Lock()
 	defer b.index.mu.Unlock()
 	e := b.index.live[id]
@@ -143,14 +143,14 @@ func (b *batches) hold(id BatchID) (*entry, error) {
 	return e, nil
 }
 
-func (b *batches) release(e *entry) {
+func (b *batches) cancelEnding(e *entry) {
 	b.index.mu.Lock()
 	defer b.index.mu.Unlock()
 	e.ending = false
 }
 
-// known returns an error when the batch is not live.
-func (b *batches) known(id BatchID) error {
+// checkLive returns an error if the batch is not live.
+func (b *batches) checkLive(id BatchID) error {
 	b.index.mu.Lock()
 	defer b.index.mu.Unlock()
 	if b.index.live[id] == nil {
@@ -164,14 +164,14 @@ func (s *Spool) Attempt(id BatchID, at time.Time) error {
 	return s.batches.note(&record{kind: recordAttempt, id: id, at: at.UnixNano()})
 }
 
-// Ambiguous records that nobody knows what became of the last attempt: its events are counted, and stay
-// pending. It returns once that is durable.
+// Ambiguous records that the outcome of the last attempt is unknown: its events are counted as ambiguous, and stay pending. It
+// returns once that is durable.
 func (s *Spool) Ambiguous(id BatchID) error {
 	return s.batches.note(&record{kind: recordAmbiguous, id: id})
 }
 
-// Answered records that the last attempt had a definite answer, so that a crash from now on does not
-// count it as ambiguous. It is written with the next record, and not waited for.
+// Answered records that the last attempt had a definite answer, so that a crash from now on does not count it as ambiguous. It
+// returns before that is durable: the record is written with the next one.
 func (s *Spool) Answered(id BatchID) error {
 	if err := s.batches.answered(id); err != nil {
 		return err
@@ -180,7 +180,8 @@ func (s *Spool) Answered(id BatchID) error {
 	return nil
 }
 
-// answered closes a batch's attempt ahead of the record: a copy that is made before that is written must not open it again.
+// answered ends a batch's attempt before its record is written: a copy of the batch made in between must not show the attempt as
+// open.
 func (b *batches) answered(id BatchID) error {
 	b.index.mu.Lock()
 	defer b.index.mu.Unlock()
@@ -195,7 +196,7 @@ func (b *batches) answered(id BatchID) error {
 func (b *batches) note(r *record) error {
 	b.compaction.RLock()
 	defer b.compaction.RUnlock()
-	if err := b.known(r.id); err != nil {
+	if err := b.checkLive(r.id); err != nil {
 		return err
 	}
 	if err := b.write(r); err != nil {
@@ -204,7 +205,7 @@ func (b *batches) note(r *record) error {
 	return nil
 }
 
-// close waits for the groups under way and seals the log.
+// close waits for the groups being written and seals the log.
 func (b *batches) close() error {
 	b.flushLazy()
 	b.mu.Lock()
@@ -224,12 +225,12 @@ func (b *batches) close() error {
 	return nil
 }
 
-// flushLazy writes what was put off.
+// flushLazy writes the postponed records.
 func (b *batches) flushLazy() {
 	b.mu.Lock()
 	waiting := len(b.lazy) > 0
 	b.mu.Unlock()
 	if waiting {
-		_ = b.append(nil, nil) // what is not written is counted as ambiguous, which is true enough
+		_ = b.append(nil, nil) // on an error the next start counts the attempts as ambiguous, which is correct
 	}
 }

@@ -5,16 +5,16 @@ import "encoding/binary"
 // BatchEventKind says what happened to a batch.
 type BatchEventKind uint8
 
-// What happens to batches.
+// The kinds of events in the life of a batch.
 const (
-	BatchSealed    BatchEventKind = iota + 1 // it exists: a cut was committed
-	BatchRequeued                            // it exists: it was a dead letter. Was: with the timestamp it had, if another
-	BatchAmbiguous                           // a report of it may have been counted
-	BatchEnded                               // Children live on, Dead are dead letters, all else was delivered: Late with another timestamp
-	BatchLost                                // a damaged disk took it
+	BatchSealed    BatchEventKind = iota + 1 // a cut that contains it was committed
+	BatchRequeued                            // it was made of a dead letter. Was: the transaction with its former timestamp, if that was changed
+	BatchAmbiguous                           // the outcome of a report of it is unknown
+	BatchEnded                               // Children are live batches, Dead are dead letters, the rest was delivered: Late with another timestamp
+	BatchLost                                // its record is damaged
 )
 
-// Account is something that happened to a batch.
+// BatchEvent is a change in the life of a batch.
 type BatchEvent struct {
 	Kind     BatchEventKind
 	Batch    *Batch
@@ -24,21 +24,21 @@ type BatchEvent struct {
 	Was      *Transaction
 }
 
-// LateTransaction was delivered with another timestamp than its own.
+// LateTransaction was delivered with a timestamp that is not its own.
 type LateTransaction struct {
 	Transaction
 	Sent int64 // Unix seconds
 }
 
-// ChangePage is what became durable together.
+// ChangePage contains the events of records that became durable together.
 type ChangePage struct {
-	Next   uint64 // what Booked takes, once all of it is booked
-	Sum    uint32 // of the frame that ends at Next: ChangesAgree takes both
+	Next   uint64 // the sequence number for Booked, once the page is processed
+	Sum    uint32 // checksum of the frame that ends at Next: ChangesAgree takes both
 	Events []BatchEvent
-	Missed bool // something before or in it could not be read, or was given up to make room
+	Missed bool // something before or in it could not be read, or was removed to free disk space
 }
 
-// role is what an account record says of a transaction.
+// role is the meaning of a transaction in an account record.
 type role uint8
 
 const (
@@ -47,15 +47,15 @@ const (
 	roleMoved role = 3 // of a batch made of a dead letter: what it was, before it got another timestamp
 )
 
-// accounted is a transaction with its role. At is Unix seconds: the timestamp that was sent, of roleLate.
+// changeRecord is a transaction with its role. With roleLate, at is the timestamp that was sent (Unix seconds).
 type changeRecord struct {
 	role role
 	at   int64
 	Transaction
 }
 
-// appendChange writes which transactions of a batch become dead letters, and which were sent with another
-// timestamp; nothing where neither is so. What was delivered under its own timestamp is the rest.
+// appendChange writes which transactions of a batch become dead letters, and which were sent with another timestamp. It writes
+// nothing if there are none. All other transactions were delivered with their own timestamp.
 func appendChange(dst []byte, batch *Batch, r Resolution) ([]byte, []logged) {
 	if batch == nil || len(r.Dead)+len(r.Restamped) == 0 {
 		return dst, nil
@@ -70,7 +70,7 @@ func appendChange(dst []byte, batch *Batch, r Resolution) ([]byte, []logged) {
 	return putChange(dst, batch.ID, all), []logged{{record: &record{kind: recordAccount, id: batch.ID}}}
 }
 
-// appendRestamped writes which timestamp the only transaction of a requeued batch had.
+// appendRestamped writes the former timestamp of the only transaction of a requeued batch.
 func appendRestamped(dst []byte, records []logged, b *Batch, before int64) ([]byte, []logged) {
 	t := b.Transactions[0]
 	t.Timestamp = before
@@ -89,7 +89,7 @@ func putChange(dst []byte, id BatchID, all []changeRecord) []byte {
 	return closeRecord(dst, start)
 }
 
-// parseChange reads what putChange wrote, from behind the kind. Strings are views.
+// parseChange reads what putChange wrote, without the kind. Strings are views.
 func parseChange(body []byte) (id BatchID, all []changeRecord, err error) {
 	d := &decoder{data: body}
 	id = d.id()

@@ -87,11 +87,11 @@ func TestAccountsReachTheEnd(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// What was given up to make room while nobody read is missing for who goes on from before it, not for a new reader.
+// What was removed to free space is reported missing to a reader that continues from before it, not to a new reader.
 func TestAccountsMissWhatWentWhileNobodyRead(t *testing.T) {
 	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, KeepChanges: true}
 	s, _ := open(t, o)
-	s.batches.spare = 0 // no room for what has ended
+	s.batches.changesLimit = 0 // no room for what has ended
 	step := func() {
 		appendAll(t, s, []event.Event{accountEvent("app1")})
 		cutAll(t, s)

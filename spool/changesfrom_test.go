@@ -9,7 +9,7 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// TestTwoReadersOfTheLog: what one of two readers has not read is kept, whatever the other booked; both read the same.
+// TestTwoReadersOfTheLog: what one of two readers has not read is kept, also after the other has booked it; both read the same.
 func TestTwoReadersOfTheLog(t *testing.T) {
 	o := Options{Dir: t.TempDir(), SegmentBytes: minSegment, KeepChanges: true}
 	s, _, err := Open(o)

@@ -9,18 +9,18 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// errEncoding is what a decoder says of bytes whose checksum holds, but that do not follow the format.
-// It takes a bug or a forger to make them.
+// errEncoding is the decoders' error for bytes whose checksum holds, but that do not follow the format. Only a bug or a forged
+// file produces them.
 var errEncoding = errors.New("does not follow the format")
 
-// castagnoli is the polynomial of every checksum in the formats.
+// castagnoli is the polynomial of all checksums in the formats.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// zeros are what room for a head is filled with.
+// zeros fills a head until its bytes are known.
 var zeros [256]byte
 
-// decoder reads the fields of a record. After the first field that is not there, everything is zero and
-// err is set. Strings are views into data.
+// decoder reads the fields of a record. After the first missing field, all fields are zero and err is set. Strings are views into
+// data.
 type decoder struct {
 	data   []byte
 	err    error
@@ -51,8 +51,8 @@ func (d *decoder) varint() int64 {
 	return v
 }
 
-// number reads a uvarint that counts things of at least size bytes each in what follows, so that it can
-// be trusted for an allocation.
+// number reads a uvarint that counts things of at least size bytes each in the rest of data. It fails if they do not fit, so the
+// result is safe for an allocation.
 func (d *decoder) number(size int) int {
 	n := d.uvarint()
 	if n > uint64(len(d.data)/size) {

@@ -2,9 +2,9 @@ package spool
 
 import "github.com/reporterd/reporterd/spool/wal"
 
-// tidy removes segments of the batch log in which nothing is live, and copies forward what keeps the
-// oldest one when less than half of the log is live: one held lane cannot pin the disk. One batch a call
-// is enough, since each call follows a record that may have freed one.
+// tidy removes segments of the batch log that hold no live batch. When less than half of the log is live, it also copies one
+// batch of the oldest segment forward, so that one held lane does not keep the whole log on disk. One batch a call is enough,
+// since each call follows a record that may have freed one.
 func (s *Spool) tidy() {
 	b := s.batches
 	if !b.compaction.TryLock() {
@@ -12,7 +12,7 @@ func (s *Spool) tidy() {
 		return
 	}
 	defer b.compaction.Unlock()
-	_ = b.removeEnded() // the next call tries again
+	_ = b.removeEnded() // on an error the next call retries
 	if e := b.compactionVictim(); e != nil {
 		if b.copyForward(e) == nil {
 			_ = b.removeEnded()
@@ -20,10 +20,10 @@ func (s *Spool) tidy() {
 	}
 }
 
-// removeEnded removes the oldest segments in which no batch is live and no record is waited for by the change feed.
+// removeEnded removes the oldest segments that hold no live batch and no record that the change feed still needs.
 func (b *batches) removeEnded() error {
 	_, size := b.log.Files()
-	tight := size-b.index.size() > b.spare // the reader of ChangeFeed is far behind: the disk is for events
+	tight := size-b.index.size() > b.changesLimit // the reader of ChangeFeed is far behind: events need the space more
 	return b.log.DropWhile(func(oldest *wal.Segment, _, next uint64) bool {
 		if oldest.Pins.Load() > 0 {
 			return false
@@ -32,10 +32,10 @@ func (b *batches) removeEnded() error {
 		if needed == 0 || tight {
 			return true
 		}
-		if oldest.Mark.Load() == 0 {
-			oldest.Mark.Store(int64(next)) // what ended its last batch is below
+		if oldest.ReleaseAfter.Load() == 0 {
+			oldest.ReleaseAfter.Store(int64(next)) // the records that ended its batches are below this number
 		}
-		return needed >= uint64(oldest.Mark.Load())
+		return needed >= uint64(oldest.ReleaseAfter.Load())
 	})
 }
 
@@ -77,8 +77,8 @@ func (b *batches) compactionVictim() *entry {
 	return found
 }
 
-// forward copies a live batch to the end of the log, with its attempts. moves is held for writing (I10).
-// A batch that cannot be read stays where it is, for Load to say so.
+// copyForward copies a live batch to the end of the log, with its attempts. compaction is held for writing (I10). A batch that
+// cannot be read stays where it is; Load reports the error.
 func (b *batches) copyForward(e *entry) error {
 	batch, err := b.batch(e)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // A batch whose last attempt was answered is copied forward before the record of the answer is written: the copy is all that
-// the next start knows, and nobody is in doubt about the answer.
+// the next start knows, and the attempt is not open again.
 func TestCopyKnowsTheAnswer(t *testing.T) {
 	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10}
 	s, id := oneBatch(t, o, 1)

@@ -2,8 +2,8 @@ package spool
 
 import "sync"
 
-// counters hold the counts. Each method moves events from one figure to another under one lock, so that
-// the law of Counts holds in every snapshot (I12). All methods may be called concurrently.
+// counters hold the counts. Each method moves events from one figure to another under one lock, so that the equation of Counts
+// holds in every snapshot (I12). All methods may be called concurrently.
 type counters struct {
 	mu     sync.Mutex // guards counts
 	counts Counts
@@ -41,8 +41,8 @@ func (t *counters) lost(n uint64) {
 	t.update(func(c *Counts) { c.Lost += n; c.Pending -= n })
 }
 
-// requeued makes dead events pending again. Where damage had some of them taken back already, they come out
-// of the other figures, so that the law holds.
+// requeued makes dead events pending again. If recovery from damage has already reduced Dead, the rest is taken from the other
+// figures, so that the equation holds.
 func (t *counters) requeued(n uint64) {
 	t.update(func(c *Counts) {
 		c.Pending += n
@@ -54,9 +54,9 @@ func (t *counters) requeued(n uint64) {
 	})
 }
 
-// settle sets Accepted and Pending to what recovery found on disk, and derives the rest: what is missing
-// is lost. Where there is more than was accepted, a record that ended a batch was lost, its batch is live
-// again, and what had been counted for it is taken back.
+// reconcile sets Accepted and Pending to what recovery found on disk, and derives the rest. Missing events are lost. If there are
+// more events than were accepted, the record that ended a batch is damaged and the batch is live again: its events are subtracted
+// from the figures that counted them (undone).
 func (t *counters) reconcile(accepted, pending uint64) (lost, undone uint64) {
 	t.update(func(c *Counts) {
 		c.Accepted, c.Pending = accepted, pending

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// cutBuffer is how many bytes of batches a cut gathers before it writes them.
+// cutBuffer is how many bytes of batches a cut collects before it writes them.
 const cutBuffer = 1 << 20
 
-// errCutDone is returned for a cut that was committed or aborted, or hit an error before.
+// errCutDone is the error of a cut that was committed or aborted, or had an error before.
 var errCutDone = errors.New("the cut is over")
 
 // Cut turns the events up to a position into batches, all or nothing. It is for one goroutine.
 type Cut struct {
 	spool   *Spool
-	number  uint64 // tells its records from those of other cuts
+	number  uint64 // distinguishes its records from those of other cuts
 	from    Position
 	upTo    Position
 	batches uint64
 	events  uint64
 	buf     []byte
 	records []logged
-	over    bool
-	held    bool // its batches are kept until an operator decides
+	done    bool
+	held    bool // its batches are held until an operator decides
 }
 
 // BeginCut starts a cut of everything behind Committed up to and including upTo, which must be durable.
@@ -51,7 +51,7 @@ func (s *Spool) BeginCut(upTo Position) (*Cut, error) {
 // Add writes a batch to the batch log and sets its ID, and Sealed and OldestAccepted where they are zero.
 // The batch does not exist before Commit. After an error the cut is over, as if aborted.
 func (c *Cut) Add(b *Batch) error {
-	if c.over {
+	if c.done {
 		return fmt.Errorf("spool: cut up to %d: %w", c.upTo, errCutDone)
 	}
 	b.ID = BatchID{Position: c.upTo, Index: uint32(c.batches)}
@@ -77,8 +77,8 @@ func (c *Cut) Add(b *Batch) error {
 	return nil
 }
 
-// flush writes what was gathered. Each write is durable by itself, so that a failure of the disk between
-// them cannot leave a cut with a hole.
+// flush writes the collected batches. Each write is durable by itself, so a disk failure between two of them cannot leave a cut
+// with a hole.
 func (c *Cut) flush() error {
 	err := c.spool.batches.append(c.buf, c.records)
 	c.buf, c.records = c.buf[:0], nil
@@ -88,16 +88,15 @@ func (c *Cut) flush() error {
 	return nil
 }
 
-// Commit makes the cut and all its batches durable, at one point (I9); nothingToReport of its events had
-// no usage and count as delivered. Afterwards the journal behind it is released. It refuses a cut whose
-// batches do not account for every event. After an error the cut is over, as if aborted, and the same
-// events can be cut again.
+// Commit makes the cut and all its batches durable, at one point (I9); nothingToReport of its events had no usage and count as
+// delivered. Then the journal before it is released. It refuses a cut whose batches do not contain every event. After an error
+// the cut is over, as if aborted, and the same events can be cut again.
 func (c *Cut) Commit(nothingToReport uint64) error {
-	if c.over {
+	if c.done {
 		return fmt.Errorf("spool: cut up to %d: %w", c.upTo, errCutDone)
 	}
 	defer func() { _ = c.Abort() }()
-	if err := c.account(nothingToReport); err != nil {
+	if err := c.checkComplete(nothingToReport); err != nil {
 		return err
 	}
 	if err := c.spool.ids.carry(c.upTo); err != nil {
@@ -117,7 +116,7 @@ func (c *Cut) Commit(nothingToReport uint64) error {
 	return nil
 }
 
-// holdAll adds to the record that commits the cut, in the same frame, that its batches are held.
+// holdAll adds, to the frame that commits the cut, notes that its batches are held.
 func (c *Cut) holdAll() {
 	for i := range c.batches {
 		if !c.held {
@@ -129,12 +128,12 @@ func (c *Cut) holdAll() {
 	}
 }
 
-// account checks that nothing is left out and nothing is in it twice: the law of Counts.
-func (c *Cut) account(nothing uint64) error {
+// checkComplete checks the equation of Counts: each event is in the cut exactly once.
+func (c *Cut) checkComplete(nothing uint64) error {
 	j := c.spool.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	lost, all := j.lostIn(c.from+1, c.upTo), uint64(c.upTo-c.from)
+	lost, all := j.lostInLocked(c.from+1, c.upTo), uint64(c.upTo-c.from)
 	if c.events+nothing+lost != all {
 		return fmt.Errorf("spool: cut up to %d accounts for %d in batches, %d with nothing to report, %d lost: there are %d",
 			c.upTo, c.events, nothing, lost, all)
@@ -142,15 +141,15 @@ func (c *Cut) account(nothing uint64) error {
 	return nil
 }
 
-// Abort gives the cut up: its batches never existed. After Commit it does nothing, so it can be deferred.
+// Abort ends the cut: its batches never existed. After Commit it does nothing, so it can be deferred.
 func (c *Cut) Abort() error {
-	if c.over {
+	if c.done {
 		return nil
 	}
-	c.over = true
+	c.done = true
 	x := c.spool.batches.index
 	x.mu.Lock()
-	x.unstage()
+	x.unstageLocked()
 	x.mu.Unlock()
 	c.spool.batches.mu.Lock()
 	c.spool.batches.cut = false
@@ -158,8 +157,8 @@ func (c *Cut) Abort() error {
 	return nil
 }
 
-// releaseJournal forgets what a committed cut has taken over, and removes the segments that hold nothing
-// else. Only a durable cut comes here: a journal segment never goes before the batches made of it (I9).
+// releaseJournal removes from memory what a committed cut contains, and removes the segments that hold nothing else. It is called
+// only after a durable cut: a journal segment is never removed before the batches made of it are durable (I9).
 func (s *Spool) releaseJournal(from, upTo Position) {
 	j := s.journal
 	j.mu.Lock()
@@ -177,5 +176,5 @@ func (s *Spool) releaseJournal(from, upTo Position) {
 	cut, _ = slices.BinarySearchFunc(j.uncutSources, upTo+1, func(u uncutSource, p Position) int { return cmp.Compare(u.position, p) })
 	j.uncutSources = append([]uncutSource(nil), j.uncutSources[cut:]...)
 	j.mu.Unlock()
-	_ = j.drop(upTo) // the next cut tries again
+	_ = j.drop(upTo) // on an error the next cut retries
 }

@@ -30,7 +30,7 @@ func TestCutIsAllOrNothing(t *testing.T) {
 	select {
 	case <-changed:
 	default:
-		t.Error("nobody was told of the new batches")
+		t.Error("no reader was told of the new batches")
 	}
 	assert.Equal(t, "000000000010-0000", ids[0].String())
 	s, found := reopen(t, s, o)

@@ -9,10 +9,10 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// DeadLetter is a transaction that the backend will never take, as its file deadletters/<id>.json has it.
-// In a Resolution only Index, Reason and Answer are read.
+// DeadLetter is a transaction that the backend will never accept, in the form of its file deadletters/<id>.json. In a Resolution
+// only Index, Reason and Answer are read.
 type DeadLetter struct {
-	ID           string            `json:"id"` // of its batch, and its index there: the same after a crash
+	ID           string            `json:"id"` // its batch's id and its index there: the same after a crash
 	ServiceID    string            `json:"service_id"`
 	AppID        string            `json:"app_id,omitempty"`
 	UserKey      string            `json:"user_key,omitempty"`
@@ -30,27 +30,27 @@ type DeadLetter struct {
 	Index int `json:"-"` // of the transaction in its batch
 }
 
-// Reason is why, in the backend's words where it had any.
+// Reason says why, in the backend's words if it gave a reason.
 type Reason struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-// Answer is what came back for the report that held the transaction.
+// Answer is the backend's answer to the report that contained the transaction.
 type Answer struct {
 	Status int    `json:"status"` // 0: none, it was never sent
 	Code   string `json:"code,omitempty"`
 }
 
-// letterFile is what is in the file: also the credentials that came with a 3scale call for a service that
-// is not configured, since the letter could not be sent again without them. They never leave the file.
+// letterFile is the content of the file. It includes the credentials of a 3scale call for a service that is not configured, since
+// the letter could not be sent again without them. They are never shown outside the file.
 type letterFile struct {
 	DeadLetter
 	ServiceToken string `json:"service_token,omitempty"`
 	ProviderKey  string `json:"provider_key,omitempty"`
 }
 
-// newLetter fills in what the batch knows.
+// newLetter fills in the fields that come from the batch.
 func newLetter(b *Batch, info BatchInfo, id string, d DeadLetter) letterFile {
 	t := &b.Transactions[d.Index]
 	d.ID, d.ServiceID = id, b.Lane.ServiceID
@@ -88,11 +88,11 @@ func (q DeadLetterQuery) matches(d *DeadLetter) bool {
 		!d.CreatedAt.Before(q.Since) && (q.Until.IsZero() || !d.CreatedAt.After(q.Until))
 }
 
-// ErrUnknownLetter is returned for a dead letter that is not there: requeued, dropped, or never written.
+// ErrUnknownLetter is returned for a dead letter that does not exist: requeued, dropped, or never written.
 var ErrUnknownLetter = errors.New("no such dead letter")
 
-// Redacted is what may be shown of a letter: its user key is a secret, also where a message repeats it, and
-// what the payload of a message holds is anybody's guess.
+// Redacted returns the letter without secrets: its user key, also where a message repeats it, and the payload of a message, whose
+// content is unknown.
 func (d DeadLetter) Redacted() DeadLetter {
 	if d.Original != nil {
 		o := *d.Original
@@ -108,7 +108,7 @@ func (d DeadLetter) Redacted() DeadLetter {
 
 const redacted = "[redacted]"
 
-// DeadLetter reads one dead letter. One that is not there gives ErrUnknownLetter.
+// DeadLetter reads one dead letter. If it does not exist, the error is ErrUnknownLetter.
 func (s *Spool) DeadLetter(id string) (DeadLetter, error) {
 	f, err := s.letters.get(id)
 	if err != nil {
@@ -117,8 +117,8 @@ func (s *Spool) DeadLetter(id string) (DeadLetter, error) {
 	return f.DeadLetter, nil
 }
 
-// DeadLetters returns a page of dead letters in the order of their ids, and the cursor of the next page,
-// empty at the end. It reads one file at a time; files that cannot be read are passed over.
+// DeadLetters returns a page of dead letters in the order of their ids, and the cursor of the next page, empty at the end. It
+// reads one file at a time. Files that are not readable dead letters are skipped.
 func (s *Spool) DeadLetters(q DeadLetterQuery) (page []DeadLetter, next string, err error) {
 	return s.letters.page(q)
 }

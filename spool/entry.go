@@ -10,14 +10,14 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// entry is what the index keeps of a live batch: some 200 bytes with its place in the maps.
+// entry is the index's record of a live batch: about 200 bytes, including its place in the maps.
 type entry struct {
 	id         BatchID
 	lane       *lane
 	prev, next *entry // in the lane, in the order of sealing
 
 	segment *wal.Segment // where its record is
-	offset  int64        // of the record's head, in the segment once applied
+	offset  int64        // of the record's head; in the payload until applied, then in the segment
 	length  uint32       // of head and body
 
 	transactions uint32
@@ -28,28 +28,28 @@ type entry struct {
 	sealed       int64
 	attempts     uint32
 	ambiguous    uint32
-	unresolved   uint32 // of the ambiguous ones, those that nobody has decided about
+	unresolved   uint32 // of the ambiguous ones, those that no ClearUnresolved followed; heldBit says that the batch is held
 	attempted    int64  // the latest attempt, Unix nanoseconds; 0: none known
-	receipt      string // what its last report carried to find out its outcome by; empty: none
-	queued       int32  // its place among its lane's ready ones, plus one; 0: it is set aside
+	receipt      string // by which the outcome of the last report can be determined; empty: none
+	queued       int32  // its index in the lane's heap of ready batches, plus one; 0: it is set aside
 	flat         bool
-	open         bool // an attempt was recorded, and nothing about its outcome is known
-	sent         bool // the backend took the last report: whether it counted it is to be found out
-	ending       bool // a record that ends it is on its way
-	lettered     bool // dead letter files were written for it; owned by whoever set ending
+	open         bool // an attempt is recorded, and its outcome is not
+	sent         bool // the backend accepted the last report; the receipt will tell whether it counted it
+	ending       bool // a record that ends it is being written
+	hasLetters   bool // dead letter files were written for it; owned by the call that set ending
 }
 
 // lane is a list of entries in the order of sealing.
 type lane struct {
-	key         LaneKey
-	first, last *entry
-	ready       ready // those that are not set aside
-	count       int
-	events      uint64
-	doubtful    int // of count, those with doubts
-	inDoubt     uint64
-	held        int // of count, those that are kept whatever the policy
-	inHeld      uint64
+	key              LaneKey
+	first, last      *entry
+	ready            ready // those that are not set aside
+	count            int
+	events           uint64
+	unresolved       int // of count, those with unresolved attempts
+	unresolvedEvents uint64
+	held             int // of count, those that are held
+	heldEvents       uint64
 }
 
 // describe returns the entry of a batch.
@@ -76,7 +76,7 @@ func appendBatch(dst []byte, kind recordKind, cut uint64, e *entry, transactions
 	return closeRecord(appendBody(openRecord(dst, kind), kind, cut, e, transactions), start)
 }
 
-// appendBody writes what is in a batch record behind its kind and, of a requeued one, the letter's id.
+// appendBody writes a batch record without its kind and, for a requeued one, without the letter's id.
 func appendBody(dst []byte, kind recordKind, cut uint64, e *entry, transactions []Transaction) []byte {
 	switch kind {
 	case recordBatch:
@@ -158,13 +158,13 @@ func (x *index) parseBatch(body []byte) (*Batch, error) {
 	return b, d.err
 }
 
-// info returns what users of the index see.
+// info returns the entry in its exported form.
 func (e *entry) info() BatchInfo {
 	return BatchInfo{
 		ID: e.id, Lane: e.lane.key, FlatUsage: e.flat, Transactions: int(e.transactions), Events: e.events,
 		Bytes: int(e.length), OldestTimestamp: e.oldest, NewestTimestamp: e.newest,
 		OldestAccepted: time.Unix(0, e.accepted), Sealed: time.Unix(0, e.sealed),
-		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Doubts: int(e.unresolved &^ heldBit), Held: e.unresolved&heldBit != 0, Attempted: e.lastAttempt(),
+		Attempts: int(e.attempts), Ambiguous: int(e.ambiguous), Unresolved: int(e.unresolved &^ heldBit), Held: e.unresolved&heldBit != 0, Attempted: e.lastAttempt(),
 		Receipt: e.receipt, Sent: e.sent, Open: e.open,
 	}
 }
@@ -176,7 +176,7 @@ func (e *entry) lastAttempt() time.Time {
 	return time.Unix(0, e.attempted)
 }
 
-// Clone returns a key with strings of its own, where they may be views.
+// Clone copies the strings of a key, which may be views.
 func (k LaneKey) Clone() LaneKey {
 	return LaneKey{
 		ServiceID: strings.Clone(k.ServiceID),

@@ -79,7 +79,7 @@ func (c faultCase) needsBatch() bool {
 
 // TestFaults crosses every write with: failed, nothing of it on disk; failed, but some or all of it had
 // landed; once, so that a second try inside heals it, or for good; and then going on, a kill, or a loss
-// of power. Whatever happened, the law holds, nothing is lost, and doing it again has its effect once.
+// of power. In every case the equation holds, nothing is lost, and repeating the call takes effect once.
 func TestFaults(t *testing.T) {
 	for _, c := range faultCases {
 		for _, landed := range []disktest.Extent{disktest.Nothing, disktest.Some, disktest.All} {
@@ -140,7 +140,7 @@ func (c faultCase) again(t *testing.T, s *Spool) {
 	assert.Len(t, page, int(counts.Dead))
 	duplicates, err := s.Append(context.Background(), identified("a", "b", "c"))
 	require.NoError(t, err)
-	assert.Equal(t, 3, duplicates, "ids are known whatever happened to the cut")
+	assert.Equal(t, 3, duplicates, "ids are in the dedupe set in every case")
 }
 
 // A failed sync costs nothing when the disk is fine again: the group goes to another file.

@@ -10,27 +10,27 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// FrameInfo is a frame of a segment, and what is in it.
+// FrameInfo describes a frame of a segment.
 type FrameInfo struct {
 	Offset   int64
 	Bytes    int64
 	First    uint64
 	Next     uint64
 	Sound    bool           // its checksum holds
-	Accepted time.Time      // of the journal: when its events were; zero of others
-	Records  map[string]int // of the batch log: how many of each kind; nil of others
+	Accepted time.Time      // of the journal: when its events were accepted; else zero
+	Records  map[string]int // of the batch log: how many of each kind; else nil
 }
 
-// recordNames are what operators call the records of the batch log.
+// recordNames are the names of the batch log's records in the output of commands.
 var recordNames = map[recordKind]string{
 	recordTotals: "totals", recordBatch: "batch", recordCut: "cut", recordAttempt: "attempt", recordAmbiguous: "ambiguous",
 	recordAnswered: "answered", recordResolved: "resolved", recordLost: "lost", recordMoved: "moved",
 	recordNote: "note", recordReceipt: "receipt", recordAccount: "account", recordRequeued: "requeued", recordRequeues: "requeues",
 }
 
-// ListFrames calls each with every frame of a segment that recovery would read, as it goes. The segment is
-// named as ListSegments does, or without its directory where that is enough. It changes nothing and takes no
-// lock. It ends early with ctx's error, or with that of each.
+// ListFrames calls each with every frame of a segment that recovery would read, while it reads. The segment is named as by
+// ListSegments, or without its directory where that is unique. It changes nothing and takes no lock. It ends early with ctx's
+// error, or with an error of each.
 func ListFrames(ctx context.Context, o InspectOptions, file string, each func(FrameInfo) error) error {
 	o, err := o.checked()
 	if err != nil {
@@ -38,7 +38,7 @@ func ListFrames(ctx context.Context, o InspectOptions, file string, each func(Fr
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s, _ := lookingAt(ctx, o)
+	s, _ := openReadOnly(ctx, o)
 	l, found, limit, err := s.find(file)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func ListFrames(ctx context.Context, o InspectOptions, file string, each func(Fr
 	return nil
 }
 
-// find returns a segment by its name, and the first sequence number of the one behind it.
+// find returns a segment by its name, and the first sequence number of the next segment.
 func (s *Spool) find(file string) (*wal.Log, *wal.Segment, uint64, error) {
 	for _, l := range s.logs() {
 		if dir := filepath.Dir(file); dir != "." && dir != l.Dir {

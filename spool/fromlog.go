@@ -2,19 +2,19 @@ package spool
 
 import "github.com/reporterd/reporterd/spool/wal"
 
-// What the log says to its users, under the names that users of a spool know.
+// The types and errors of the log that are part of this package's interface.
 type (
-	// ReadError says that a file of the spool could not be opened or read, and nothing about what is in it.
+	// ReadError says that a file of the spool could not be opened or read. It says nothing about the file's content.
 	ReadError = wal.ReadError
 	// Range is a part of a file.
 	Range = wal.Range
-	// Findings are what reading a log found to be wrong with its files.
+	// Findings are the problems that were found in the files of a log.
 	Findings = wal.Findings
-	// Agreement is what the batch log says of a place that a reader of the change feed remembers.
+	// Agreement is the result of ChangesAgree: whether the batch log has the place that a reader of the change feed remembers.
 	Agreement = wal.Agreement
 )
 
-// The answers of ChangesAgree.
+// The results of ChangesAgree.
 const (
 	PlaceHolds   = wal.PlaceHolds
 	PlaceUnknown = wal.PlaceUnknown
@@ -23,9 +23,9 @@ const (
 )
 
 var (
-	// ErrDamaged is returned by Load when the batch was read, twice, and is not what was written.
+	// ErrDamaged is returned by Load for a batch whose record was read twice and whose checksum does not hold.
 	ErrDamaged = wal.ErrDamaged
-	// ErrReplaced is wrapped by the error of Append, Ready and of every record while the data directory, a directory in it
-	// or its lock file is gone or is not the one that was opened.
+	// ErrReplaced is wrapped by the error of Append, Ready and of every record while the data directory, a directory in it or its
+	// lock file is missing or is not the one that was opened.
 	ErrReplaced = wal.ErrReplaced
 )

@@ -1,10 +1,10 @@
 package spool
 
-// gap is a range of positions that the disk lost, first to last.
+// gap is a range of positions whose events are lost to damage, first to last.
 type gap struct{ first, last Position }
 
-// lose books events of the journal as lost, once. What a cut has taken over is not: a reader that is behind the cut does not
-// find it, because its segment has gone.
+// lose counts events of the journal as lost, once. Events up to the last cut are not lost: a slow reader may not find them,
+// because their segment was removed after the cut.
 func (s *Spool) lose(first, last Position) {
 	first = max(first, s.Committed()+1)
 	if n := s.journal.lose(first, last); n > 0 {
@@ -12,29 +12,29 @@ func (s *Spool) lose(first, last Position) {
 	}
 }
 
-// Readable returns the position of the last durable event that the Tail has handed out or will: behind it there is nothing,
-// or only what the disk lost.
+// Readable returns the position of the last durable event that the Tail has returned or will return. Behind it there are no
+// events, or only lost ones.
 func (s *Spool) Readable() Position {
 	j := s.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	last := Position(j.log.NextSequence() - 1)
-	for g, lost := j.gapAt(last); lost; g, lost = j.gapAt(last) {
+	for g, lost := j.gapAtLocked(last); lost; g, lost = j.gapAtLocked(last) {
 		last = g.first - 1
 	}
 	return last
 }
 
-// lose notes the events first to last as lost, and returns how many of them were not noted before.
+// lose adds the events first to last to the gaps, and returns how many of them were not in a gap before.
 func (j *journal) lose(first, last Position) (fresh uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for p := first; p <= last; {
-		if g, ok := j.gapAt(p); ok {
+		if g, ok := j.gapAtLocked(p); ok {
 			p = g.last + 1
 			continue
 		}
-		until := j.nextGap(p, last)
+		until := j.nextGapLocked(p, last)
 		j.gaps = append(j.gaps, gap{p, until})
 		fresh += uint64(until - p + 1)
 		p = until + 1
@@ -42,8 +42,8 @@ func (j *journal) lose(first, last Position) (fresh uint64) {
 	return fresh
 }
 
-// gapAt returns the gap that holds p. mu is held.
-func (j *journal) gapAt(p Position) (gap, bool) {
+// gapAtLocked returns the gap that contains p.
+func (j *journal) gapAtLocked(p Position) (gap, bool) {
 	for _, g := range j.gaps {
 		if g.first <= p && p <= g.last {
 			return g, true
@@ -52,8 +52,8 @@ func (j *journal) gapAt(p Position) (gap, bool) {
 	return gap{}, false
 }
 
-// nextGap returns the last position from p on, at most last, that lies before any other gap. mu is held.
-func (j *journal) nextGap(p, last Position) Position {
+// nextGapLocked returns the last position from p on, at most last, that lies before any other gap.
+func (j *journal) nextGapLocked(p, last Position) Position {
 	for _, g := range j.gaps {
 		if g.first > p && g.first <= last {
 			last = g.first - 1
@@ -62,8 +62,8 @@ func (j *journal) nextGap(p, last Position) Position {
 	return last
 }
 
-// lostIn returns how many events from first to last are in gaps. mu is held.
-func (j *journal) lostIn(first, last Position) (n uint64) {
+// lostInLocked returns how many events from first to last are in gaps.
+func (j *journal) lostInLocked(first, last Position) (n uint64) {
 	for _, g := range j.gaps {
 		if low, high := max(g.first, first), min(g.last, last); low <= high {
 			n += uint64(high - low + 1)

@@ -8,26 +8,25 @@ import (
 	"strings"
 )
 
-// MaxChildren and MaxSplits bound what a BatchID can name: four bits for each split.
+// MaxChildren and MaxSplits limit what a BatchID can name: four bits for each split.
 const (
 	MaxChildren = 15
 	MaxSplits   = 16
 )
 
-// requeuedIndex stands in the ids of batches that were dead letters.
+// requeuedIndex is the index in the ids of batches that were dead letters.
 const requeuedIndex = math.MaxUint32
 
-// BatchID names a batch for ever. It is a function of the journal: the position its cut went up to, and
-// its number in that cut. A batch made of a dead letter has the count of such batches for a position, and
-// no number. A batch that came out of a split adds the way to it, so that no id is ever
-// used twice, even after its batch is gone.
+// BatchID names a batch permanently. It is a function of the journal: the position its cut went up to, and its number in that
+// cut. A batch made of a dead letter has the number of the requeue as its position, and requeuedIndex as its index. A batch that
+// came out of a split adds its path, so that no id is used twice, even after its batch has ended.
 type BatchID struct {
 	Position Position
 	Index    uint32
 	Path     uint64 // four bits a split, the first split highest used: child 1 to 15
 }
 
-// requeuedMark is written in the place of requeuedIndex.
+// requeuedMark stands for requeuedIndex in the written form.
 const requeuedMark = "r"
 
 // Requeued reports whether the batch was a dead letter, or was split from such a batch.
@@ -48,7 +47,7 @@ func (id BatchID) String() string {
 	return s
 }
 
-// ParseBatchID reads what String wrote.
+// ParseBatchID parses the result of String.
 func ParseBatchID(s string) (BatchID, error) {
 	var id BatchID
 	bad := fmt.Errorf("spool: batch id %q: want 000000042000-0007", s)
@@ -78,7 +77,7 @@ func (id BatchID) Compare(other BatchID) int {
 	return cmp.Or(cmp.Compare(id.Position, other.Position), cmp.Compare(id.Index, other.Index), cmp.Compare(id.Path, other.Path))
 }
 
-// child returns the id of the nth child (from 0) of a split, or false when no id is left for it.
+// child returns the id of the nth child (from 0) of a split, or false when no such id exists.
 func (id BatchID) child(n int) (BatchID, bool) {
 	if n >= MaxChildren || id.Path>>60 != 0 {
 		return id, false

@@ -12,11 +12,11 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// identityName is the file that names the directory: 128 random bits in hexadecimal, made once, durably,
-// before the first event is accepted.
+// identityName is the file that names the directory: 128 random bits in hexadecimal, made once, durably, before the first event
+// is accepted.
 const identityName = "identity"
 
-// directoryID reads the directory's identity. It is zero when there is none, or none that can be understood.
+// directoryID reads the directory's identity. It is zero if there is none, or if the file does not contain one.
 func directoryID(files disk.FS, dir string) (id [16]byte, file disk.Identity, err error) {
 	path := filepath.Join(dir, identityName)
 	data, err := readFile(files, path, 64)
@@ -53,17 +53,17 @@ func (s *Spool) newDirectoryID() (id [16]byte, file disk.Identity, err error) {
 	return directoryID(s.fs, s.dir)
 }
 
-// isCopy reports whether the directory is a copy of the one that the manifest in it was written for: the file
-// with its identity is another one. Both marks have to differ, so that neither a file system that numbers its
-// files anew at each mount nor a chown makes a copy of the original.
+// isCopy reports whether the directory is a copy of the one that its manifest was written for: the identity is the same, but the
+// file that contains it is another one. Both inode and change time have to differ, so that neither a file system that renumbers
+// its inodes at each mount nor a chown makes the original look like a copy.
 func (r *manifestFacts) isCopy() bool {
-	if !r.known || r.file == (disk.Identity{}) || r.fileNow == (disk.Identity{}) {
+	if !r.found || r.file == (disk.Identity{}) || r.fileNow == (disk.Identity{}) {
 		return false
 	}
 	return r.identity == r.id && r.file.Inode != r.fileNow.Inode && r.file.Changed != r.fileNow.Changed
 }
 
-// originOf finds out whether the directory is the one it was at the last start, a copy of it, or restored.
+// originOf determines whether the directory is the one of the last start, a copy of it, or restored.
 func (s *Spool) originOf(r *manifestFacts) (err error) {
 	if s.manifest == nil {
 		return nil

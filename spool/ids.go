@@ -11,13 +11,12 @@ import (
 )
 
 const (
-	idBytes   = 4 + len(idHash{}) // Unix seconds of acceptance, mark
+	idBytes   = 4 + len(idHash{}) // Unix seconds of acceptance, hash
 	idsFrame  = 1 << 20           // most bytes of payload in a frame
 	idsWindow = idsFrame / idBytes
 )
 
-// ids carries the marks of events over a cut, so that the journal behind it can go while their ids are
-// remembered.
+// ids keeps the id hashes of events that were cut, so that the journal can be removed while their ids are still in the window.
 type ids struct {
 	log     *wal.Log
 	journal *journal
@@ -26,7 +25,7 @@ type ids struct {
 	base uint64     // segments that begin below it are not needed for messages of streams
 }
 
-// carry makes the marks of all events up to a position durable here: before the cut is (I8).
+// carry makes the hashes of all events up to a position durable here, before the cut is durable (I8).
 func (i *ids) carry(upTo Position) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -36,7 +35,7 @@ func (i *ids) carry(upTo Position) error {
 	return i.dropLocked()
 }
 
-// note makes messages of streams durable here without events of theirs: each of their events was known by its id.
+// note makes messages of streams durable here without events: all their events are duplicates by id.
 func (i *ids) note(sources []event.Source) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -60,7 +59,7 @@ func (i *ids) commitLocked(entries []byte) error {
 	for chunk := range slices.Chunk(entries, idsWindow*idBytes) {
 		buf := append(make([]byte, wal.FrameHead, wal.FrameHead+len(chunk)), chunk...)
 		newest := int64(binary.LittleEndian.Uint32(chunk[len(chunk)-idBytes:]))
-		err := i.log.Commit(buf, uint32(len(chunk)/idBytes), func(at wal.Place) { at.Segment.Mark.Store(max(at.Segment.Mark.Load(), newest)) })
+		err := i.log.Commit(buf, uint32(len(chunk)/idBytes), func(at wal.Place) { at.Segment.ReleaseAfter.Store(max(at.Segment.ReleaseAfter.Load(), newest)) })
 		if err != nil {
 			return err
 		}
@@ -68,11 +67,11 @@ func (i *ids) commitLocked(entries []byte) error {
 	return nil
 }
 
-// dropLocked removes segments whose ids have expired. What they say about messages of streams has no limit of time, so all
-// that is known of them is written to the newest segment first, which is seldom: then no older one is needed for it (I20).
+// dropLocked removes segments whose ids have expired. Messages of streams do not expire, so all of them are written to the newest
+// segment first; after that no older segment is needed for them (I20). This happens rarely.
 func (i *ids) dropLocked() error {
 	window, now := i.journal.window(), time.Now().Unix()
-	expired := func(s *wal.Segment) bool { return s.Mark.Load()+window < now }
+	expired := func(s *wal.Segment) bool { return s.ReleaseAfter.Load()+window < now }
 	if i.log.Droppable(func(s *wal.Segment) bool { return expired(s) && s.First >= i.base }) {
 		base := i.log.Last().First
 		if err := i.commitLocked(i.journal.sourceState()); err != nil {
@@ -83,7 +82,7 @@ func (i *ids) dropLocked() error {
 	return i.log.DropWhile(func(s *wal.Segment, _, _ uint64) bool { return expired(s) && s.First < i.base })
 }
 
-// upTo encodes what only the journal has, up to a position: messages of streams, then marks.
+// upTo encodes the messages of streams and the id hashes, up to a position, whose only durable place is the journal.
 func (i *ids) upTo(position Position) (encoded []byte) {
 	j := i.journal
 	j.mu.Lock()
@@ -105,17 +104,17 @@ func (i *ids) upTo(position Position) (encoded []byte) {
 		if u.position > position {
 			break
 		}
-		stamp := j.dedupe.stamp(u.mark)
+		stamp := j.dedupe.stamp(u.hash)
 		if stamp == 0 {
-			continue // expired while it waited
+			continue // it expired in the meantime
 		}
 		encoded = binary.LittleEndian.AppendUint32(encoded, stamp)
-		encoded = append(encoded, u.mark[:]...)
+		encoded = append(encoded, u.hash[:]...)
 	}
 	return encoded
 }
 
-// replay remembers what a frame holds.
+// replay adds the hashes of a frame to the dedupe set.
 func (i *ids) replay(s *wal.Segment, payload []byte) {
 	for entry := range slices.Chunk(payload, idBytes) {
 		if len(entry) < idBytes {
@@ -127,11 +126,11 @@ func (i *ids) replay(s *wal.Segment, payload []byte) {
 		}
 		stamp := int64(binary.LittleEndian.Uint32(entry))
 		i.journal.remember(idHash(entry[4:]), stamp)
-		s.Mark.Store(max(s.Mark.Load(), stamp))
+		s.ReleaseAfter.Store(max(s.ReleaseAfter.Load(), stamp))
 	}
 }
 
-// sourceState encodes all that is known of messages of streams.
+// sourceState encodes the whole set of messages of streams.
 func (j *journal) sourceState() (entries []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -141,8 +140,8 @@ func (j *journal) sourceState() (entries []byte) {
 	return entries
 }
 
-// remember adds a mark found on disk, unless ids are not remembered or it has expired. It is for
-// recovery, before anything else runs.
+// remember adds a hash read from disk, unless ids are not remembered or it has expired. It is called by recovery, before other
+// goroutines run.
 func (j *journal) remember(m idHash, stamp int64) {
 	if j.dedupe != nil && stamp+j.dedupe.window >= time.Now().Unix() {
 		j.dedupe.add(m, stamp)

@@ -7,29 +7,29 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// index knows every live batch: what it is and where its record lies. It is rebuilt from the batch log.
+// index contains every live batch: its figures and the place of its record. It is rebuilt from the batch log.
 type index struct {
-	lanesMu  sync.Mutex        // guards lanes; apart from mu, since records are made and read outside of it
+	lanesMu  sync.Mutex        // guards lanes; separate from mu, since records are encoded and parsed without mu
 	lanes    map[LaneKey]*lane // those with live batches, and some with staged ones
 	counters *counters
 
 	mu         sync.Mutex // guards the fields below, the lists in the lanes, and the entries
 	live       map[BatchID]*entry
-	staged     []*entry // of the cut that has yet to be committed
-	cut        uint64   // which one that is
+	staged     []*entry // of the cut that is not yet committed
+	cut        uint64   // its number
 	committed  Position
 	bytes      int64             // of the records of live batches
-	requeues   uint64            // how many dead letters were requeued, or tried to be: the newest such batch's number
-	requeuedBy map[BatchID][]pin // requeued letters whose files are not known to be gone, by the batch they died in
+	requeues   uint64            // how many requeues were tried: the number of the newest batch made of a dead letter
+	requeuedBy map[BatchID][]pin // requeued letters whose files may still exist, by the batch that they came from
 	changed    chan struct{}
-	arrived    map[LaneKey]struct{} // lanes that got a batch since Arrived was called last
+	arrived    map[LaneKey]struct{} // lanes that got a batch since the last call of Arrived
 }
 
 func newIndex(t *counters) *index {
 	return &index{lanes: make(map[LaneKey]*lane), counters: t, live: make(map[BatchID]*entry), requeuedBy: make(map[BatchID][]pin), changed: make(chan struct{}), arrived: make(map[LaneKey]struct{})}
 }
 
-// lane returns the lane of a key, which may hold views.
+// lane returns the lane of a key, whose strings may be views.
 func (x *index) lane(key LaneKey) *lane {
 	x.lanesMu.Lock()
 	defer x.lanesMu.Unlock()
@@ -42,91 +42,91 @@ func (x *index) lane(key LaneKey) *lane {
 	return l
 }
 
-// apply books a record that is durable and whose payload begins at offset base of a segment. It is the
-// same function in normal running and in recovery: what is in RAM is what the log says.
+// apply applies a record that is durable and whose payload begins at offset base of a segment. Normal running and recovery use
+// the same function: the memory is what the log says.
 func (x *index) apply(r *record, s *wal.Segment, base int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch r.kind {
 	case recordTotals:
-		x.applyTotals(r)
+		x.applyTotalsLocked(r)
 	case recordBatch:
-		x.stage(r, s, base)
+		x.stageLocked(r, s, base)
 	case recordCut:
-		x.applyCut(r)
+		x.applyCutLocked(r)
 	case recordResolved:
-		x.applyResolved(r, s, base)
+		x.applyResolvedLocked(r, s, base)
 	case recordMoved:
-		x.applyMoved(r.entry, s, base)
+		x.applyMovedLocked(r.entry, s, base)
 	case recordRequeued:
-		x.applyRequeued(r, s, base)
+		x.applyRequeuedLocked(r, s, base)
 	case recordRequeues:
 		x.requeues = max(x.requeues, r.number)
 	case recordLost:
 		if e := x.live[r.id]; e != nil {
-			x.remove(e)
+			x.removeLocked(e)
 			x.counters.lost(e.events)
 		}
 	default:
 		if e := x.live[r.id]; e != nil {
-			x.applyAttempt(r, e)
+			x.applyAttemptLocked(r, e)
 		}
 	}
 }
 
-// applyTotals takes the figures as they stood before the frame. When the log says that more was
-// committed than was seen here, the record of that cut is damaged: the batches before it are live.
-func (x *index) applyTotals(r *record) {
+// applyTotalsLocked takes the figures as they stood before the frame. When they say that more was committed than was read here,
+// the record of that cut is damaged, and its batches become live.
+func (x *index) applyTotalsLocked(r *record) {
 	x.counters.update(func(c *Counts) {
 		pending := c.Pending
 		*c = r.counts
 		c.Pending = pending
 	})
 	if r.committed > x.committed {
-		x.activate(r.committed)
+		x.activateLocked(r.committed)
 	}
 }
 
-// stage keeps a batch of a cut in progress. It does not exist before the cut's record (I9).
-func (x *index) stage(r *record, s *wal.Segment, base int64) {
+// stageLocked keeps a batch of an open cut. It does not exist before the cut's record (I9).
+func (x *index) stageLocked(r *record, s *wal.Segment, base int64) {
 	if r.cut != x.cut {
-		x.unstage()
+		x.unstageLocked()
 		x.cut = r.cut
 	}
 	r.entry.locate(s, base)
 	x.staged = append(x.staged, r.entry)
 }
 
-// unstage forgets the batches of a cut that was given up.
-func (x *index) unstage() {
+// unstageLocked drops the batches of a cut that was aborted.
+func (x *index) unstageLocked() {
 	for _, e := range x.staged {
 		e.segment.Pins.Add(-1)
 	}
 	x.staged = nil
 }
 
-func (x *index) applyCut(r *record) {
+func (x *index) applyCutLocked(r *record) {
 	if r.cut != x.cut {
-		x.unstage() // a cut without batches
+		x.unstageLocked() // a cut without batches
 	}
-	x.activate(r.upTo)
+	x.activateLocked(r.upTo)
 	x.counters.delivered(r.nothing)
 }
 
-// activate makes the staged batches live: the cut up to here is committed.
-func (x *index) activate(upTo Position) {
+// activateLocked makes the staged batches live: the cut up to this position is committed.
+func (x *index) activateLocked(upTo Position) {
 	for _, e := range x.staged {
 		if e.id.Position == upTo {
-			x.add(e, nil)
+			x.addLocked(e, nil)
 		} else {
 			e.segment.Pins.Add(-1)
 		}
 	}
 	x.staged, x.committed = nil, upTo
-	x.signal()
+	x.signalLocked()
 }
 
-func (x *index) applyAttempt(r *record, e *entry) {
+func (x *index) applyAttemptLocked(r *record, e *entry) {
 	switch r.kind {
 	case recordAttempt:
 		e.attempts++
@@ -134,13 +134,13 @@ func (x *index) applyAttempt(r *record, e *entry) {
 		e.open, e.sent = true, false
 	case recordAmbiguous:
 		e.ambiguous++
-		e.lane.setUnresolved(e, e.unresolved+1)
+		e.lane.setUnresolvedLocked(e, e.unresolved+1)
 		e.open = false
 		x.counters.ambiguous(e.events)
 	case recordNote:
 		e.attempted = r.at
-		e.lane.setUnresolved(e, r.unresolved)
-		x.signal()
+		e.lane.setUnresolvedLocked(e, r.unresolved)
+		x.signalLocked()
 	case recordAnswered:
 		e.open = false
 	case recordReceipt:
@@ -148,31 +148,31 @@ func (x *index) applyAttempt(r *record, e *entry) {
 	}
 }
 
-// applyResolved ends a batch. Its children take its place in the lane.
-func (x *index) applyResolved(r *record, s *wal.Segment, base int64) {
+// applyResolvedLocked ends a batch. Its children take its place in the lane.
+func (x *index) applyResolvedLocked(r *record, s *wal.Segment, base int64) {
 	var behind *entry
-	x.forgetRequeued(r.id)
+	x.forgetRequeuedLocked(r.id)
 	e := x.live[r.id]
 	if e != nil {
 		behind = e.next
 	}
 	for _, child := range r.children {
 		child.locate(s, base)
-		x.add(child, behind)
+		x.addLocked(child, behind)
 	}
 	if e != nil {
-		x.remove(e)
+		x.removeLocked(e)
 	}
 	x.counters.resolved(r.delivered, r.dead)
-	x.signal()
+	x.signalLocked()
 }
 
-// applyMoved takes the copy of a live batch for the original, which may be gone.
-func (x *index) applyMoved(copied *entry, s *wal.Segment, base int64) {
+// applyMovedLocked replaces the place of a live batch by that of its copy, since the original may have been removed.
+func (x *index) applyMovedLocked(copied *entry, s *wal.Segment, base int64) {
 	copied.locate(s, base)
 	e := x.live[copied.id]
 	if e == nil {
-		x.add(copied, nil)
+		x.addLocked(copied, nil)
 		return
 	}
 	e.segment.Pins.Add(-1)
@@ -180,19 +180,19 @@ func (x *index) applyMoved(copied *entry, s *wal.Segment, base int64) {
 	e.segment, e.offset, e.length = copied.segment, copied.offset, copied.length
 }
 
-// locate turns an offset in a payload into one in a segment, which now must stay.
+// locate turns an offset in a payload into one in a segment, and pins that segment.
 func (e *entry) locate(s *wal.Segment, base int64) {
 	e.segment, e.offset = s, base+e.offset
 	s.Pins.Add(1)
 }
 
-// add links an entry into its lane, before behind or at the end.
-func (x *index) add(e, behind *entry) {
-	if x.live[e.id] != nil { // the same record twice: damage that happens to hold
+// addLocked links an entry into its lane, before behind or at the end.
+func (x *index) addLocked(e, behind *entry) {
+	if x.live[e.id] != nil { // the same record twice: damage whose checksum happens to hold
 		e.segment.Pins.Add(-1)
 		return
 	}
-	l := x.settleLane(e.lane)
+	l := x.currentLane(e.lane)
 	e.lane, e.next = l, behind
 	if behind != nil {
 		e.prev, behind.prev = behind.prev, e
@@ -207,15 +207,15 @@ func (x *index) add(e, behind *entry) {
 	l.count, l.events = l.count+1, l.events+e.events
 	unresolved := e.unresolved
 	e.unresolved = 0
-	l.setUnresolved(e, unresolved)
+	l.setUnresolvedLocked(e, unresolved)
 	l.ready.put(e)
 	x.live[e.id] = e
 	x.bytes += int64(e.length)
 	x.arrived[l.key] = struct{}{}
 }
 
-// remove takes an entry out of its lane.
-func (x *index) remove(e *entry) {
+// removeLocked takes an entry out of its lane.
+func (x *index) removeLocked(e *entry) {
 	l := e.lane
 	if e.prev != nil {
 		e.prev.next = e.next
@@ -228,21 +228,21 @@ func (x *index) remove(e *entry) {
 		l.last = e.prev
 	}
 	l.count, l.events = l.count-1, l.events-e.events
-	l.setUnresolved(e, 0)
+	l.setUnresolvedLocked(e, 0)
 	l.ready.take(e)
 	delete(x.live, e.id)
 	x.bytes -= int64(e.length)
 	e.segment.Pins.Add(-1)
-	if l.first == nil { // producers with credentials of their own may make any number of lanes
+	if l.first == nil { // producers with their own credentials may create any number of lanes
 		x.lanesMu.Lock()
 		delete(x.lanes, l.key)
 		x.lanesMu.Unlock()
 	}
-	x.signal()
+	x.signalLocked()
 }
 
-// settleLane returns the lane in the map for one that may have been forgotten since it was looked up.
-func (x *index) settleLane(l *lane) *lane {
+// currentLane returns the lane in the map with the key of l, which may have been deleted since it was looked up.
+func (x *index) currentLane(l *lane) *lane {
 	x.lanesMu.Lock()
 	defer x.lanesMu.Unlock()
 	if known, ok := x.lanes[l.key]; ok {
@@ -252,14 +252,14 @@ func (x *index) settleLane(l *lane) *lane {
 	return l
 }
 
-// signal wakes everybody who waits for a change.
-func (x *index) signal() {
+// signalLocked wakes all goroutines that wait for a change.
+func (x *index) signalLocked() {
 	close(x.changed)
 	x.changed = make(chan struct{})
 }
 
-// busyLanes returns the lanes that have live batches, the lane that waits longest first. mu is held.
-func (x *index) busyLanes() []*lane {
+// busyLanesLocked returns the lanes with live batches, the longest waiting first.
+func (x *index) busyLanesLocked() []*lane {
 	x.lanesMu.Lock()
 	defer x.lanesMu.Unlock()
 	var busy []*lane

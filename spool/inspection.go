@@ -12,31 +12,30 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// InspectOptions say what to look at.
+// InspectOptions name the directory to read.
 type InspectOptions struct {
 	Dir      string
 	FS       disk.FS                 // nil: disk.OS
-	Progress func(done, total int64) // bytes; called now and then by Verify; nil: nobody asks
+	Progress func(done, total int64) // bytes; called repeatedly by Verify; may be nil
 }
 
-// inspectTries is how often a directory in use is read while it looks damaged: a frame that is being written
-// may look so for a moment.
+// inspectTries is how often a directory in use is read while it looks damaged: a frame that is being written may look damaged for
+// a moment.
 const inspectTries = 3
 
-// Inspection is what Open would find in a data directory. Nothing was changed and no lock was taken for it.
-// Methods may be called concurrently.
+// Inspection is what Open would find in a data directory. It is made without changing anything and without a lock. Methods may be
+// called concurrently.
 type Inspection struct {
 	Found  *Recovery // what recovery would find at this moment
 	InUse  bool      // a process holds the directory's lock
-	Holder string    // its process id, as far as it is known
+	Holder string    // its process id, or "(unknown)"
 	spool  *Spool
 	files  *wal.ReadOnlyFS
 }
 
-// Inspect reads a data directory as Open would, also while a daemon uses it. Of the journal it sees what was
-// there when the reading of it ended, of the batch log what was there some moments before: figures of a
-// directory in use agree with each other, and are a moment old. It keeps some 200 bytes of memory a live
-// batch. It ends with ctx.
+// Inspect reads a data directory as Open would, also while a daemon uses it. It sees the journal as of the moment when its
+// reading ended, the batch log as of some moments before: figures of a directory in use agree with each other, and are a moment
+// old. It takes about 200 bytes of memory for each live batch. It ends with ctx.
 func Inspect(ctx context.Context, o InspectOptions) (*Inspection, error) {
 	in := &Inspection{}
 	var err error
@@ -57,7 +56,7 @@ func Inspect(ctx context.Context, o InspectOptions) (*Inspection, error) {
 	return in, nil
 }
 
-// checked fills in the file system, and refuses a directory that no daemon ever used.
+// checked fills in the file system, and refuses a directory that no daemon has used.
 func (o InspectOptions) checked() (InspectOptions, error) {
 	if o.FS == nil {
 		o.FS = disk.OS{}
@@ -72,10 +71,10 @@ func (o InspectOptions) checked() (InspectOptions, error) {
 	return o, nil
 }
 
-// inUse reports whether a process holds the lock. One who may not ask takes it that nobody does.
+// inUse reports whether a process holds the lock. Without permission to ask, it reports false.
 func inUse(o InspectOptions) (held bool, holder string, err error) {
 	name := filepath.Join(o.Dir, "lock")
-	for _, target := range []string{name, o.Dir} { // a lock file may have been removed
+	for _, target := range []string{name, o.Dir} { // the lock file may have been removed
 		locked, err := o.FS.Locked(target)
 		if err != nil && !errors.Is(err, fs.ErrPermission) && target == name {
 			return false, "", fmt.Errorf("spool: data directory: %w", err)
@@ -88,19 +87,19 @@ func inUse(o InspectOptions) (held bool, holder string, err error) {
 	return held, holder, nil
 }
 
-// InUse reports whether a process holds a data directory, and its process id as far as it is known. It
-// changes nothing. A directory that is not there is not in use.
+// InUse reports whether a process holds a data directory, and its process id if known. It changes nothing. A directory that does
+// not exist is not in use.
 func InUse(dir string) (held bool, holder string, err error) {
 	return inUse(InspectOptions{Dir: dir, FS: disk.OS{}})
 }
 
-// read runs recovery over a readOnlyFS. The journal is pinned first: then every event behind the last cut that the
-// batch log will tell of is there, however many cuts are made meanwhile.
+// read runs recovery over a readOnlyFS. The journal is pinned first: then every event behind the last cut that the batch log
+// contains is available, however many cuts are made in the meantime.
 func (in *Inspection) read(ctx context.Context, o InspectOptions) error {
 	if err := in.Close(); err != nil {
 		return err
 	}
-	in.spool, in.files = lookingAt(ctx, o, "journal", "batches")
+	in.spool, in.files = openReadOnly(ctx, o, "journal", "batches")
 	_, err := in.files.ReadDir(filepath.Join(o.Dir, "journal"))
 	if err == nil {
 		in.Found, _, err = in.spool.recover()
@@ -114,34 +113,33 @@ func (in *Inspection) read(ctx context.Context, o InspectOptions) error {
 	return nil
 }
 
-// lookingAt returns a spool that nothing was read of, behind a readOnlyFS with some directories pinned.
-func lookingAt(ctx context.Context, o InspectOptions, pinned ...string) (*Spool, *wal.ReadOnlyFS) {
+// openReadOnly returns a Spool that has read nothing yet, on a readOnlyFS with some directories pinned.
+func openReadOnly(ctx context.Context, o InspectOptions, pinned ...string) (*Spool, *wal.ReadOnlyFS) {
 	for i := range pinned {
 		pinned[i] = filepath.Join(o.Dir, pinned[i])
 	}
-	g := wal.NewReadOnlyFS(ctx, o.FS, pinned...)
-	s := build(Options{Dir: o.Dir, FS: g, Sync: Never}.withDefaults(), nil, true)
-	return s, g
+	files := wal.NewReadOnlyFS(ctx, o.FS, pinned...)
+	s := build(Options{Dir: o.Dir, FS: files, Sync: Never}.withDefaults(), nil, true)
+	return s, files
 }
 
-// Close releases the files. What was asked before stays valid.
+// Close closes the files. Results of earlier calls stay valid.
 func (in *Inspection) Close() error {
 	if in.files == nil {
 		return nil
 	}
-	g := in.files
+	files := in.files
 	in.files = nil
-	return g.Close()
+	return files.Close()
 }
 
-// Usage returns what is on disk. Figures of commits, free space and event ids are not known.
+// Usage returns what is on disk. Figures of commits, free space and event ids are not available.
 func (in *Inspection) Usage() Usage { return in.spool.Usage() }
 
 // Batches returns every live batch, lane by lane, in the order of sealing within each.
 func (in *Inspection) Batches() []BatchInfo { return in.spool.Batches() }
 
-// Batch reads a live batch and what is known of it. One that is not live gives ErrUnknownBatch, one that
-// cannot be read ErrDamaged.
+// Batch reads a live batch with its state. If it is not live, the error is ErrUnknownBatch; if it is damaged, ErrDamaged.
 func (in *Inspection) Batch(id BatchID) (*Batch, BatchInfo, error) {
 	info, ok := in.spool.Batch(id)
 	if !ok {
@@ -151,9 +149,9 @@ func (in *Inspection) Batch(id BatchID) (*Batch, BatchInfo, error) {
 	return b, info, err
 }
 
-// Uncut calls yield for every event behind the last cut, from disk, with the lane it will be in and its
-// timestamp, Unix seconds. The key's strings are valid until yield returns; Clone keeps it. It ends early with
-// the error of the context given to Inspect, or when yield returns false.
+// Uncut reads from disk the events behind the last cut and calls yield for each, with its lane and timestamp (Unix seconds). The
+// key's strings are valid until yield returns; Clone copies them. It ends early with the error of the context given to Inspect,
+// or when yield returns false.
 func (in *Inspection) Uncut(yield func(lane LaneKey, timestamp int64) bool) error {
 	t := in.spool.Tail()
 	defer func() { _ = t.Close() }()

@@ -14,10 +14,10 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// When a refused producer may try again.
+// When a producer may retry after a refusal.
 const (
-	retryFull    = 5 * time.Second // room is made by delivering
-	retryTrouble = time.Second     // a new file is tried each time
+	retryFull    = 5 * time.Second // delivery frees space
+	retryTrouble = time.Second     // each try writes to a new file
 )
 
 // journal keeps accepted events until they are cut. Its log's sequence numbers are Positions.
@@ -25,40 +25,40 @@ type journal struct {
 	log      *wal.Log
 	counters *counters
 	timing   *timing
-	admit    func(bytes int) error // nil when there is room
+	admit    func(bytes int) error // nil: there is space
 	maxIDs   int
-	note     func([]event.Source) error // makes messages of streams durable that have no event of their own
-	wake     chan struct{}              // to the one tail: there is more
+	note     func([]event.Source) error // makes messages durable of which every event is a duplicate
+	wake     chan struct{}              // tells the one Tail that there is more
 
-	mu     sync.Mutex // guards the fields below
-	groups grouper
-	dedupe *dedupeSet        // nil: ids are not remembered
-	flight map[idHash]*group // ids in groups that are not durable yet
-	uncut  []uncutHash       // ids behind the last cut, in order
+	mu       sync.Mutex // guards the fields below
+	groups   grouper
+	dedupe   *dedupeSet        // nil: ids are not remembered
+	inFlight map[idHash]*group // ids in groups that are not durable yet
+	uncut    []uncutHash       // ids behind the last cut, in order
 
-	sources      sourceSet               // messages of streams that were taken
-	sourceFlight map[event.Source]*group // those in groups that are not durable yet, by flightKey
-	uncutSources []uncutSource           // those behind the last cut, in order
+	sources         sourceSet               // messages of streams that were accepted
+	sourcesInFlight map[event.Source]*group // those in groups that are not durable yet, by flightKey
+	uncutSources    []uncutSource           // those behind the last cut, in order
 
 	gaps   []gap // events behind the last cut that are lost
 	closed error
 	failed error // of the last commit; nil when it was fine
 	size   int64 // bytes of events that are not cut
-	latest int64 // timestamp of any event that was kept since the start, Unix seconds; 0: none was
+	latest int64 // latest timestamp of an event accepted since the start, Unix seconds; 0: none
 
-	retained map[*Pending]Position // from where on the journal is still read
+	retained map[*Pending]Position // positions from which on the journal is still being read
 }
 
-// uncutMark is an id whose only durable place is the journal.
+// uncutHash is the hash of an id whose only durable place is the journal.
 type uncutHash struct {
 	position Position
-	mark     idHash
+	hash     idHash
 }
 
-// Append keeps events: it returns once every one that is not a duplicate is durable, in one frame with
-// its id. duplicates counts those whose id was kept before, or stands earlier in events. On an
-// *event.Refused nothing was kept; on another error (the context ended while waiting) they may have been.
-// Event.Duplicate says which they were. Neither events nor their strings are retained.
+// Append accepts events: it returns once all that are not duplicates are durable, in one frame with their ids. duplicates counts
+// those whose id was accepted before, or stands earlier in events. After an *event.Refused no event was accepted; after another
+// error (ctx ended while waiting) the events may have been accepted. Event.Duplicate marks the duplicates. Neither events nor
+// their strings are retained.
 func (s *Spool) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	if len(events) == 0 {
 		return 0, nil
@@ -67,13 +67,13 @@ func (s *Spool) Append(ctx context.Context, events []event.Event) (duplicates in
 	defer e.release()
 	duplicates, err = s.journal.append(ctx, e)
 	if duplicates > 0 {
-		e.tell(events)
+		e.setDuplicates(events)
 	}
 	return duplicates, err
 }
 
-// tell marks the duplicates among the events that were encoded.
-func (e *encoding) tell(events []event.Event) {
+// setDuplicates sets Duplicate in the events that were encoded.
+func (e *encoding) setDuplicates(events []event.Event) {
 	for _, d := range e.drops {
 		for i := range d.count {
 			events[d.index+i].Duplicate = true
@@ -97,7 +97,7 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 	}
 	sources := e.unknownSources(own)
 	if own != nil {
-		waits = append(waits[:0], own) // it needs the others, and is done behind them
+		waits = append(waits[:0], own) // done after the groups that it needs
 	}
 	for _, g := range waits {
 		if err := g.wait(ctx); err != nil {
@@ -115,7 +115,7 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 	return duplicates, nil
 }
 
-// wait returns how the group went. When ctx ends first, nobody knows.
+// wait returns the result of the group. If ctx ends first, the outcome is unknown.
 func (g *group) wait(ctx context.Context) error {
 	if ends := ctx.Done(); ends == nil {
 		<-g.done
@@ -139,67 +139,68 @@ func refused(full bool, err error) *event.Refused {
 	return &event.Refused{RetryAfter: retryTrouble, Err: err}
 }
 
-// place puts an encoding into a group, without its duplicates. own is nil when nothing else is left;
-// waits are the groups whose outcome decides about the duplicates.
+// place puts the events that are not duplicates into a group. own is nil if all are duplicates; waits are the groups whose result
+// decides about the duplicates.
 func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, duplicates int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed != nil {
 		return nil, false, nil, 0, refused(false, j.closed)
 	}
-	if len(e.marked)+len(e.runs) == 0 {
-		own, leads = j.groups.join(len(e.buf))
+	if len(e.withID)+len(e.runs) == 0 {
+		own, leads = j.groups.joinLocked(len(e.buf))
 		own.buf, own.count = append(own.buf, e.buf...), own.count+uint32(e.count)
 		own.latest = max(own.latest, e.latest)
 		return own, leads, nil, 0, nil
 	}
-	if err := j.admitIDs(len(e.marked)); err != nil {
+	if err := j.admitIDsLocked(len(e.withID)); err != nil {
 		return nil, false, nil, 0, err
 	}
-	waits = j.sift(e, j.siftSources(e))
+	waits = j.siftLocked(e, j.siftSourcesLocked(e))
 	if duplicates = e.dropped(); duplicates == e.count {
-		j.unclaim(e)
+		j.unreserveLocked(e)
 		return nil, false, waits, duplicates, nil
 	}
-	own, leads = j.groups.join(len(e.buf))
+	own, leads = j.groups.joinLocked(len(e.buf))
 	for _, g := range waits {
 		if g != own {
 			own.needs = append(own.needs, g)
 		}
 	}
-	j.fill(own, e)
+	j.fillLocked(own, e)
 	return own, leads, waits, duplicates, nil
 }
 
-// placing stands for the group of the request that is being placed.
+// placing is the value in flight for ids of the request that is being placed.
 var placing = new(group)
 
-// admitIDs returns an error when there is no memory for so many ids.
-func (j *journal) admitIDs(n int) error {
+// admitIDsLocked returns an error when there is no memory for so many ids.
+func (j *journal) admitIDsLocked(n int) error {
 	if n == 0 {
 		return nil
 	}
-	if j.dedupe.forget(time.Now().Unix()); j.dedupe.size()+len(j.flight)+n > j.maxIDs {
-		return refused(true, fmt.Errorf("spool: %d event ids remembered: no memory for more until some expire", j.dedupe.size()+len(j.flight)))
+	if j.dedupe.forget(time.Now().Unix()); j.dedupe.size()+len(j.inFlight)+n > j.maxIDs {
+		return refused(true, fmt.Errorf("spool: %d event ids remembered: no memory for more until some expire", j.dedupe.size()+len(j.inFlight)))
 	}
 	return nil
 }
 
-// sift finds the events whose id was kept before or is being kept by a group in flight, which it adds to waits. It claims the
-// other ids, in e.fresh. An id is looked up and claimed under one lock, and known only with its event (I8).
-func (j *journal) sift(e *encoding, waits []*group) []*group {
+// siftLocked drops the events whose id was accepted before or is in flight, and adds the groups of the latter to waits. It reserves
+// the other ids, in e.fresh. Looking up an id and reserving it happen under one lock, and it enters the dedupe set only with its
+// event (I8).
+func (j *journal) siftLocked(e *encoding, waits []*group) []*group {
 	now, whole := time.Now().Unix(), len(e.drops)
-	next := 0 // of the messages that are dropped as a whole
-	for _, m := range e.marked {
+	next := 0 // index of the next message that is dropped as a whole
+	for _, m := range e.withID {
 		for next < whole && e.drops[next].index+e.drops[next].count <= m.index {
 			next++
 		}
 		if next < whole && e.drops[next].index <= m.index {
 			continue
 		}
-		g := j.flight[m.mark]
-		if g == nil && !j.dedupe.has(m.mark, now) {
-			j.flight[m.mark] = placing // fill puts the group here before the lock is given back
+		g := j.inFlight[m.hash]
+		if g == nil && !j.dedupe.has(m.hash, now) {
+			j.inFlight[m.hash] = placing // fillLocked replaces it by the group before the mutex is released
 			e.fresh = append(e.fresh, m)
 			continue
 		}
@@ -214,7 +215,7 @@ func (j *journal) sift(e *encoding, waits []*group) []*group {
 	return waits
 }
 
-// dropped is how many events are duplicates.
+// dropped returns how many events are duplicates.
 func (e *encoding) dropped() (n int) {
 	for _, d := range e.drops {
 		n += d.count
@@ -222,7 +223,7 @@ func (e *encoding) dropped() (n int) {
 	return n
 }
 
-// unknownSources returns the messages that were not taken before, where no event is left to write beside them.
+// unknownSources returns the messages that were not accepted before although every event in the request is a duplicate.
 func (e *encoding) unknownSources(own *group) (sources []event.Source) {
 	for i := range e.runs {
 		if own == nil && !e.runs[i].duplicate {
@@ -232,17 +233,17 @@ func (e *encoding) unknownSources(own *group) (sources []event.Source) {
 	return sources
 }
 
-// unclaim gives up the claims of messages of which every event is a duplicate by its id.
-func (j *journal) unclaim(e *encoding) {
+// unreserveLocked releases the reserved messages of a request whose events are all duplicates.
+func (j *journal) unreserveLocked(e *encoding) {
 	for i := range e.runs {
 		if !e.runs[i].duplicate {
-			delete(j.sourceFlight, flightKey(e.runs[i].source))
+			delete(j.sourcesInFlight, flightKey(e.runs[i].source))
 		}
 	}
 }
 
-// fill copies all but the duplicates into a group, with the claimed ids and messages.
-func (j *journal) fill(own *group, e *encoding) {
+// fillLocked copies all events but the duplicates into a group, with the reserved ids and messages.
+func (j *journal) fillLocked(own *group, e *encoding) {
 	from := 0
 	for _, d := range e.drops {
 		own.buf = append(own.buf, e.buf[from:d.start]...)
@@ -251,14 +252,14 @@ func (j *journal) fill(own *group, e *encoding) {
 	own.buf = append(own.buf, e.buf[from:]...)
 	drops := counter{drops: e.drops}
 	for _, m := range e.fresh {
-		own.ids = append(own.ids, idMark{mark: m.mark, event: own.count + uint32(m.index-drops.before(m.index))})
-		j.flight[m.mark] = own
+		own.ids = append(own.ids, groupID{hash: m.hash, event: own.count + uint32(m.index-drops.before(m.index))})
+		j.inFlight[m.hash] = own
 	}
 	drops = counter{drops: e.drops}
 	for i := range e.runs {
 		if r := &e.runs[i]; !r.duplicate {
 			own.sources = append(own.sources, groupSource{source: r.source, event: own.count + uint32(r.index-drops.before(r.index))})
-			j.sourceFlight[flightKey(r.source)] = own
+			j.sourcesInFlight[flightKey(r.source)] = own
 		}
 	}
 	own.count += uint32(e.count - e.dropped())
@@ -271,7 +272,7 @@ type counter struct {
 	dropped int
 }
 
-// before is how many events with an index below i are dropped.
+// before returns how many events with an index below i are dropped.
 func (c *counter) before(i int) int {
 	for len(c.drops) > 0 && c.drops[0].index < i {
 		c.dropped += c.drops[0].count
@@ -280,9 +281,9 @@ func (c *counter) before(i int) int {
 	return c.dropped
 }
 
-// commit leads a group: it returns once the group is durable, or refused.
+// commit writes a group as its leader. It returns once the group is durable, or refused.
 func (j *journal) commit(led *group) {
-	j.groups.turn(led)
+	j.groups.waitTurn(led)
 	now := time.Now()
 	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead:], uint64(now.UnixNano()))
 	binary.LittleEndian.PutUint64(led.buf[wal.FrameHead+8:], j.counters.snapshot().Duplicates)
@@ -294,15 +295,15 @@ func (j *journal) commit(led *group) {
 	j.timing.group(led.count, len(led.buf), time.Since(led.begun), err)
 	j.mu.Lock()
 	for _, id := range led.ids {
-		delete(j.flight, id.mark)
+		delete(j.inFlight, id.hash)
 	}
 	for _, s := range led.sources {
-		delete(j.sourceFlight, flightKey(s.source))
+		delete(j.sourcesInFlight, flightKey(s.source))
 	}
 	if disk {
 		j.failed = err
 	}
-	j.groups.finish(led, err)
+	j.groups.finishLocked(led, err)
 	j.mu.Unlock()
 	close(led.done)
 	select {
@@ -311,11 +312,11 @@ func (j *journal) commit(led *group) {
 	}
 }
 
-// unmet returns why a group must not be kept: it holds the rest of a request of which a part, by way of
-// an id in flight, was refused.
+// unmet returns the error of a group without which this one must not be accepted: it contains the other part of a request with an
+// id in flight there.
 func unmet(led *group) error {
 	for _, g := range led.needs {
-		<-g.done // closed: groups are done in order
+		<-g.done // returns: groups are done in order
 		if g.err != nil {
 			return g.err
 		}
@@ -324,7 +325,7 @@ func unmet(led *group) error {
 	return nil
 }
 
-// settle books a group that is durable, before any reader sees it: I8.
+// bookGroup counts a durable group and adds its ids to the dedupe set, before any reader sees it (I8).
 func (j *journal) bookGroup(led *group, at wal.Place, now int64) {
 	j.counters.accepted(uint64(led.count))
 	j.mu.Lock()
@@ -332,8 +333,8 @@ func (j *journal) bookGroup(led *group, at wal.Place, now int64) {
 	j.size += int64(len(led.buf))
 	j.latest = max(j.latest, led.latest)
 	for _, id := range led.ids {
-		j.dedupe.add(id.mark, now)
-		j.uncut = append(j.uncut, uncutHash{position: Position(at.First + uint64(id.event)), mark: id.mark})
+		j.dedupe.add(id.hash, now)
+		j.uncut = append(j.uncut, uncutHash{position: Position(at.First + uint64(id.event)), hash: id.hash})
 	}
 	for _, s := range led.sources {
 		j.sources.add(s.source)
@@ -342,7 +343,7 @@ func (j *journal) bookGroup(led *group, at wal.Place, now int64) {
 	}
 }
 
-// close refuses what comes from now on, waits for the groups under way, and seals the log.
+// close refuses new events, waits for the groups being written, and seals the log.
 func (j *journal) close() error {
 	j.mu.Lock()
 	if j.closed != nil {

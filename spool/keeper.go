@@ -8,24 +8,24 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// keepInterval is how often the directory is looked at and the manifest is synced: a bound for how long
-// events are accepted into a directory that has been removed.
+// keepInterval is how often the directory is checked and the manifest synced. It limits how long events are accepted into a
+// directory that was removed.
 const keepInterval = time.Second
 
-// Trouble is something that is wrong with an open directory, or that is not any more.
+// Trouble is a problem with an open directory that begins or ends.
 type Trouble struct {
 	What string // TroubleDirectory or TroubleManifest
-	Err  error  // nil: it is over
+	Err  error  // nil: it has ended
 }
 
-// What Trouble can be about.
+// What a Trouble is about.
 const (
 	TroubleDirectory = "directory" // it was removed or replaced: nothing is accepted
-	TroubleManifest  = "manifest"  // it cannot be written: nothing else is affected
+	TroubleManifest  = "manifest"  // it cannot be written; nothing else is affected
 )
 
-// keep looks at the directory and syncs the manifest, until ctx ends, and tells of trouble once when it
-// begins and once when it ends.
+// keep checks the directory and syncs the manifest, until ctx ends. It reports a problem once when it begins and once when it
+// ends.
 func (s *Spool) keep(ctx context.Context, tell func(Trouble)) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
@@ -44,14 +44,14 @@ func (s *Spool) keep(ctx context.Context, tell func(Trouble)) {
 		}
 		err := s.presence.Look()
 		report(TroubleDirectory, &absent, err)
-		if err == nil { // else its files may be in another directory
+		if err == nil { // otherwise its files may be in another directory
 			s.manifest.sync()
 			report(TroubleManifest, &unkept, s.manifest.trouble())
 		}
 	}
 }
 
-// startKeeping begins to keep the directory; Close ends it.
+// startKeeping starts keep in a goroutine, which Close ends.
 func (s *Spool) startKeeping(tell func(Trouble)) {
 	ctx, end := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -62,7 +62,7 @@ func (s *Spool) startKeeping(tell func(Trouble)) {
 	s.stopKeeping = func() { end(); <-done }
 }
 
-// watchAll holds the directories of the spool.
+// watchAll makes presence watch the directories of the spool.
 func (s *Spool) watchAll() error {
 	names := []string{s.dir}
 	for _, dir := range []string{"journal", "batches", "ids", lettersDir, wal.QuarantineDir} {

@@ -11,11 +11,11 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// errNoLetter is the error of a file that is no dead letter, or not a whole one.
+// errNoLetter is the error for a file that is not a dead letter, or is incomplete.
 var errNoLetter = errors.New("not a readable dead letter")
 
-// claim takes a letter for whoever requeues or drops it, and reads it. Until release nobody else gets or sees
-// it. A file that cannot be read as a letter is claimed too, with errNoLetter; on other errors nothing is.
+// lock locks a letter for a requeue or drop, and reads it. Until unlock, other calls neither lock nor list it. A file that is not
+// a readable letter is locked too, with errNoLetter; after other errors it is not locked.
 func (l *letters) lock(id string) (letterFile, error) {
 	if !l.tryLock(id) {
 		return letterFile{}, ErrUnknownLetter
@@ -33,42 +33,42 @@ func (l *letters) unlock(id string) {
 	delete(l.locked, id)
 }
 
-// take claims a letter, unless it is hidden.
+// tryLock locks a letter, unless it is hidden.
 func (l *letters) tryLock(id string) bool {
-	meant := l.batchEnded(id)
+	ended := l.batchEnded(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !meant || l.busyLocked(id) {
+	if !ended || l.busyLocked(id) {
 		return false
 	}
 	l.locked[id] = true
 	return true
 }
 
-// hidden reports whether a letter is claimed, or its batch has yet to end.
+// hidden reports whether a letter is locked, or its batch has not ended.
 func (l *letters) hidden(id string) bool {
-	meant := l.batchEnded(id)
+	ended := l.batchEnded(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !meant || l.busyLocked(id)
+	return !ended || l.busyLocked(id)
 }
 
-// meant reports whether the batch of a letter has ended: before that the letter may be of an end that did not
-// happen, and its events may be reported again. It is asked before busy: whoever ends a batch is busy with its
-// letters until only those are left that are meant.
+// batchEnded reports whether the batch of a letter has ended. Until then the letter may be of a Resolve that failed, and its
+// events may be reported again. It is called before busyLocked: Resolve keeps ending set until the letters of an earlier attempt
+// are removed.
 func (l *letters) batchEnded(id string) bool {
 	batch, ok := batchOfLetter(id + letterSuffix)
 	return ok && !l.live(batch) || isOriginal(id)
 }
 
-// busy reports whether somebody is at a letter. mu is held.
+// busyLocked reports whether a letter is locked or the letters of its batch are being written.
 func (l *letters) busyLocked(id string) bool {
 	batch, _ := batchOfLetter(id + letterSuffix)
 	return l.locked[id] || l.ending[batch]
 }
 
-// end hides the letters of a batch until the function it returns is called.
-func (l *letters) end(batch BatchID) (ended func()) {
+// hideEnding hides the letters of a batch until the caller calls ended.
+func (l *letters) hideEnding(batch BatchID) (ended func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ending[batch] = true
@@ -79,7 +79,7 @@ func (l *letters) end(batch BatchID) (ended func()) {
 	}
 }
 
-// get reads a letter that is not claimed.
+// get reads a letter that is not hidden.
 func (l *letters) get(id string) (letterFile, error) {
 	if l.hidden(id) {
 		return letterFile{}, ErrUnknownLetter
@@ -100,10 +100,11 @@ func (l *letters) load(id string) (letterFile, error) {
 	return *f, nil
 }
 
-// maxLetterID bounds an id, in bytes: with its suffix it names a file.
+// maxLetterID is the maximum length of an id, in bytes: with its suffix it is a file name.
 const maxLetterID = 200
 
-// size returns the size of a letter's file. An id that is no letter's has none, whatever path it spells.
+// size returns the size of a letter's file. If the id is not that of a letter, the error is ErrUnknownLetter, also where a file
+// of that path exists.
 func (l *letters) size(id string) (int64, error) {
 	if _, ok := batchOfLetter(id + letterSuffix); !ok && !isOriginal(id) || id != filepath.Base(id) {
 		return 0, ErrUnknownLetter
@@ -122,7 +123,7 @@ func (l *letters) size(id string) (int64, error) {
 	return size, errors.Join(err, f.Close())
 }
 
-// remove deletes a letter's file; durable after sync.
+// remove deletes a letter's file; the removal is durable after sync.
 func (l *letters) remove(id string) error {
 	size, err := l.size(id)
 	if err == nil {
@@ -135,8 +136,8 @@ func (l *letters) remove(id string) error {
 	return nil
 }
 
-// absent returns those of the letters that a listing of the directory does not have. Where there is no listing, that is
-// none: a file that cannot be found is not gone when its directory cannot be found either (I17).
+// absent returns those of the letters that the listing of the directory does not contain. If the directory cannot be listed, it
+// returns none: a file in a missing directory does not count as removed (I17).
 func (l *letters) absent(ids []string) []string {
 	if len(ids) == 0 {
 		return nil

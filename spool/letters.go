@@ -35,17 +35,17 @@ type letters struct {
 
 	rejected *rejectedQuota // of letters of messages that were never acknowledged
 
-	live func(BatchID) bool // reports whether a batch has yet to end
+	live func(BatchID) bool // reports whether a batch has not ended
 
 	mu     sync.Mutex       // guards the fields below
-	locked map[string]bool  // being requeued or dropped, or requeued and not gone yet: not shown
-	ending map[BatchID]bool // their letters are being written, or withdrawn: not shown
+	locked map[string]bool  // being requeued or dropped, or requeued and not yet removed: not listed
+	ending map[BatchID]bool // their letters are being written, or stale ones removed: not listed
 }
 
 func (l *letters) path(name string) string { return filepath.Join(l.root, lettersDir, name) }
 
-// write makes the files of dead letters durable, before the record that counts them (I15). A file has its letter's id, so that writing it again
-// after a crash changes nothing.
+// write makes the files of dead letters durable, before the record that counts them (I15). A file is named by its letter's id, so
+// that writing it again after a crash has the same result.
 func (l *letters) write(b *Batch, info BatchInfo, dead []DeadLetter) error {
 	for _, d := range dead {
 		id := letterID(b.ID, d.Index)
@@ -65,7 +65,7 @@ func (l *letters) write(b *Batch, info BatchInfo, dead []DeadLetter) error {
 // letterID names the dead letter of a transaction.
 func letterID(batch BatchID, index int) string { return fmt.Sprintf("%s-%04d", batch, index) }
 
-// put writes one file under another name, syncs it and renames it: a reader finds a whole letter or none.
+// put writes a file under a temporary name, syncs it and renames it: a reader finds a complete letter or none.
 func (l *letters) put(id string, letter letterFile) error {
 	data, err := json.MarshalIndent(letter, "", "  ")
 	if err != nil {
@@ -94,7 +94,7 @@ func (l *letters) put(id string, letter letterFile) error {
 	return l.fs.Rename(temporary, name)
 }
 
-// has reports whether there is a file of that name. It is in the quota then, and is charged once.
+// has reports whether a file exists. It is in the quota then, and is not charged again.
 func (l *letters) has(name string) (bool, error) {
 	f, err := l.fs.OpenFile(name, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,7 +106,7 @@ func (l *letters) has(name string) (bool, error) {
 	return true, f.Close()
 }
 
-// measure counts what is here from before, and removes what was not finished.
+// measure counts the existing letters, and removes unfinished files.
 func (l *letters) measure() error {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
 	for _, e := range entries {
@@ -119,8 +119,8 @@ func (l *letters) measure() error {
 	return err
 }
 
-// isStale lists the files of letters that are not meant. At a start those are the letters of live batches: the record that
-// was to end the batch did not get to the disk, and what the sender decides next may be something else.
+// stale lists the letters for which is returns true. At a start those are the letters of live batches: the record that was to end
+// the batch is not on disk, and the sender's next decision may differ.
 func (l *letters) stale(is func(batch BatchID, letter string) bool) (files []disk.Entry, err error) {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
 	for _, e := range entries {
@@ -131,8 +131,8 @@ func (l *letters) stale(is func(batch BatchID, letter string) bool) (files []dis
 	return files, err
 }
 
-// withdraw removes files of letters. It returns once that is durable.
-func (l *letters) withdraw(files []disk.Entry) error {
+// removeFiles removes files of letters. It returns once that is durable.
+func (l *letters) removeFiles(files []disk.Entry) error {
 	var err error
 	for _, e := range files {
 		if failed := l.fs.Remove(l.path(e.Name)); failed != nil {
@@ -147,7 +147,7 @@ func (l *letters) withdraw(files []disk.Entry) error {
 	return err
 }
 
-// batchOfLetter reads the batch's id out of a letter's file name.
+// batchOfLetter returns the batch's id from a letter's file name.
 func batchOfLetter(name string) (BatchID, bool) {
 	name, ok := strings.CutSuffix(name, letterSuffix)
 	last := strings.LastIndexByte(name, '-')
@@ -191,8 +191,7 @@ func (l *letters) page(q DeadLetterQuery) (page []DeadLetter, next string, err e
 	return page, "", nil
 }
 
-// removed returns nil when a file that could not be opened was removed since it was listed: its directory can be
-// listed and does not name it.
+// removed returns nil when a file that could not be opened was removed after it was listed: a new listing does not contain it.
 func (l *letters) removed(name string, missing error) error {
 	entries, err := l.fs.ReadDir(filepath.Join(l.root, lettersDir))
 	if err != nil {

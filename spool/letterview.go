@@ -11,16 +11,15 @@ import (
 // nothing. Methods may be called concurrently.
 type Letters struct{ spool *Spool }
 
-// OpenLetters reads the batch log, to know the letters that the next start would remove: those of ends that
-// did not happen, and those that were requeued. The others' files are read when they are asked for, until ctx
-// ends.
+// OpenLetters reads the batch log, to find the letters that the next start would remove: those of batches that have not ended,
+// and those that were requeued. The files of the other letters are read on request, until ctx ends.
 func OpenLetters(ctx context.Context, o InspectOptions) (*Letters, error) {
 	o, err := o.checked()
 	if err != nil {
 		return nil, err
 	}
-	s, g := lookingAt(ctx, o, "batches")
-	defer func() { _ = g.Close() }()
+	s, files := openReadOnly(ctx, o, "batches")
+	defer func() { _ = files.Close() }()
 	b, l := s.batches, s.letters
 	if err := b.log.Open(0, &wal.Findings{}, b.replay); err != nil {
 		return nil, err
@@ -36,10 +35,10 @@ func OpenLetters(ctx context.Context, o InspectOptions) (*Letters, error) {
 	return &Letters{spool: s}, nil
 }
 
-// DeadLetters is that of a Spool.
+// DeadLetters is Spool.DeadLetters.
 func (l *Letters) DeadLetters(q DeadLetterQuery) (page []DeadLetter, next string, err error) {
 	return l.spool.DeadLetters(q)
 }
 
-// DeadLetter is that of a Spool.
+// DeadLetter is Spool.DeadLetter.
 func (l *Letters) DeadLetter(id string) (DeadLetter, error) { return l.spool.DeadLetter(id) }

@@ -6,8 +6,8 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// Load reads a live batch, checked by its CRC. One that was read, twice, and is not what was written gives ErrDamaged;
-// see Lose. A *ReadError says nothing about the batch, however often it comes: try again later (I17).
+// Load reads a live batch and checks its CRC. If two readings do not hold, the error is ErrDamaged; see Lose. A *ReadError says
+// nothing about the batch, however often it occurs: retry later (I17).
 func (s *Spool) Load(id BatchID) (*Batch, error) {
 	b := s.batches
 	b.compaction.RLock()
@@ -21,7 +21,7 @@ func (s *Spool) Load(id BatchID) (*Batch, error) {
 	return s.read(e)
 }
 
-// read reads a batch's record. moves is held for reading, so the record stays where it is.
+// read reads a batch's record. compaction is held for reading, so the record stays where it is.
 func (s *Spool) read(e *entry) (*Batch, error) {
 	batch, err := s.batches.batch(e)
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Spool) read(e *entry) (*Batch, error) {
 	return batch, nil
 }
 
-// batch reads a live batch. What holds and is another batch is as good as damaged.
+// batch reads a live batch. A record that holds but is of another batch counts as damaged.
 func (b *batches) batch(e *entry) (*Batch, error) {
 	b.index.mu.Lock()
 	segment, offset, length := e.segment, e.offset, int64(e.length)

@@ -14,15 +14,15 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// Somebody who only looks whether the directory is in use holds the lock for microseconds.
+// A process that only checks whether the directory is in use holds the lock for microseconds.
 const (
 	lockTries = 3
 	lockPause = 10 * time.Millisecond
 )
 
-// lockDir takes the directory for this process, and leaves the process id in the file for whoever finds
-// it locked. The directory itself is locked as well as the file in it, so that removing the file lets no
-// second process in. A file system that locks no directories leaves it at the file.
+// lockDir locks the directory for this process, and writes the process id to the lock file for the error message of other
+// processes. The directory itself is locked as well as the file in it, so that a second process cannot start after the file was
+// removed. Where the file system cannot lock directories, only the file is locked.
 func lockDir(fs disk.FS, dir string) (locks []disk.Held, err error) {
 	name := filepath.Join(dir, "lock")
 	defer func() {
@@ -31,7 +31,7 @@ func lockDir(fs disk.FS, dir string) (locks []disk.Held, err error) {
 		}
 	}()
 	for _, target := range []string{dir, name} {
-		lock, err := lockPatiently(fs, target)
+		lock, err := lockWithRetry(fs, target)
 		switch {
 		case errors.Is(err, disk.ErrLocked):
 			return locks, fmt.Errorf("spool: data directory %s is in use by process %s: %w", dir, lockHolder(fs, name), err)
@@ -42,21 +42,21 @@ func lockDir(fs disk.FS, dir string) (locks []disk.Held, err error) {
 		}
 		locks = append(locks, lock)
 	}
-	for _, lock := range locks { // it may have been removed between opening and locking
+	for _, lock := range locks { // it may have been removed between open and lock
 		if err := lock.Same(); err != nil {
 			return locks, fmt.Errorf("spool: data directory: %w", err)
 		}
 	}
 	if f, err := fs.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
-		_ = f.Truncate(0) // a courtesy: the lock holds without it
+		_ = f.Truncate(0) // the id is only informative: the lock holds without it
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 		_ = f.Close()
 	}
 	return locks, nil
 }
 
-// lockPatiently passes over a process that only looks.
-func lockPatiently(fs disk.FS, name string) (disk.Held, error) {
+// lockWithRetry retries while another process checks the lock.
+func lockWithRetry(fs disk.FS, name string) (disk.Held, error) {
 	lock, err := fs.Lock(name)
 	for tries := 1; errors.Is(err, disk.ErrLocked) && tries < lockTries; tries++ {
 		time.Sleep(lockPause)
@@ -65,7 +65,7 @@ func lockPatiently(fs disk.FS, name string) (disk.Held, error) {
 	return lock, err
 }
 
-// lockHolder reads the process id, as far as it is to be had.
+// lockHolder reads the process id of the holder, or returns "(unknown)".
 func lockHolder(fs disk.FS, name string) string {
 	f, err := fs.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {

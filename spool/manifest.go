@@ -15,24 +15,23 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// manifestNames are the two files of the manifest. Each holds a whole one; the higher generation counts.
+// manifestNames are the two files of the manifest. Each contains a complete one; the higher generation counts.
 var manifestNames = [2]string{"manifest.a", "manifest.b"}
 
-// manifest keeps, in a second place than the logs themselves, how far the logs go, so that a start notices
-// what is missing of them. All methods may be called concurrently; those of a nil manifest do nothing.
+// manifest records how far the logs go, outside of the logs, so that a start notices what is missing from them. All methods may
+// be called concurrently; those of a nil manifest do nothing.
 //
-// The order of writes makes it a lower bound at every moment. note is called after the fdatasync of a group
-// and before its producers are told: the manifest never knows of a frame that is not durable, and after a
-// kill (the page cache stays) it knows of every frame that was acknowledged. After a loss of power it is as
-// old as its last sync, at most two seconds before. It costs a commit one write into the page cache, of a file
-// that is not being synced, and its failure fails no commit.
+// The order of writes makes it a lower bound at every moment. note is called after the fdatasync of a group and before its
+// producers get their answer: the manifest never claims a frame that is not durable, and after a kill (the page cache stays) it
+// covers every frame that was acknowledged. After a loss of power it is as old as its last sync, at most two seconds. It costs a
+// commit one write into the page cache, of a file that is not being synced, and its failure does not fail a commit.
 type manifest struct {
 	fs       disk.FS
 	dir      string
 	mode     SyncMode
 	counters *counters
 	index    *index
-	renewal  sync.Mutex // held by whoever replaces or syncs files
+	renewal  sync.Mutex // held while files are replaced or synced
 
 	mu     sync.Mutex // guards the fields below
 	on     bool       // start was called, and close was not
@@ -40,11 +39,11 @@ type manifest struct {
 	active int // the file that is written to
 	dirty  bool
 	state  manifestState
-	failed error // of the last write or sync; nil when it was fine
+	failed error // of the last write or sync; nil: it succeeded
 	buf    [manifestBytes]byte
 }
 
-// note says how far a log goes, durably, and writes that down. It returns before it is synced.
+// note records how far a log is durable. It returns before that is synced.
 func (m *manifest) note(kind wal.Kind, e wal.Extent) {
 	if m == nil {
 		return
@@ -55,12 +54,12 @@ func (m *manifest) note(kind wal.Kind, e wal.Extent) {
 		return
 	}
 	m.state.logs[kind-1] = e
-	m.figures(kind == wal.Batches)
-	m.write()
+	m.figuresLocked(kind == wal.Batches)
+	m.writeLocked()
 }
 
-// figures takes the totals, which are of durable records only. mu is held.
-func (m *manifest) figures(batches bool) {
+// figuresLocked takes the totals, which count durable records only.
+func (m *manifest) figuresLocked(batches bool) {
 	m.state.counts = m.counters.snapshot()
 	if batches {
 		m.index.mu.Lock()
@@ -69,12 +68,12 @@ func (m *manifest) figures(batches bool) {
 	}
 }
 
-// write puts the state into the active file. mu is held.
-func (m *manifest) write() {
+// writeLocked writes the state to the active file.
+func (m *manifest) writeLocked() {
 	m.state.generation++
 	m.state.put(m.buf[:])
 	file := m.files[m.active]
-	if file == nil { // renew will make it
+	if file == nil { // renew makes it
 		return
 	}
 	if _, err := file.WriteAt(m.buf[:], 0); err != nil {
@@ -84,8 +83,8 @@ func (m *manifest) write() {
 	m.dirty = true
 }
 
-// sync makes what was noted durable, and replaces the files after a failure. It writes to one file while it
-// syncs the other, so that no commit waits for it.
+// sync makes the noted state durable, and replaces the files after a failure. It switches writers to one file while it syncs the
+// other, so that no commit waits for it.
 func (m *manifest) sync() {
 	if m == nil {
 		return
@@ -117,7 +116,7 @@ func (m *manifest) sync() {
 	}
 }
 
-// trouble returns why the manifest cannot be kept, or nil.
+// trouble returns why the manifest cannot be written, or nil.
 func (m *manifest) trouble() error {
 	if m == nil {
 		return nil
@@ -127,9 +126,9 @@ func (m *manifest) trouble() error {
 	return m.failed
 }
 
-// start begins to keep the manifest, as things are now: whatever it said before is forgotten, so recovery has to be done
-// with it. It fails when files of an earlier life stay as they are: they would say of the next start that they know
-// everything that was acknowledged. Where there are none, it is trouble, and sync tries again.
+// start begins to keep the manifest with the given state. The former state is overwritten, so recovery must have used it. It
+// fails if old files can neither be replaced nor overwritten: the next start would believe that they cover everything
+// acknowledged. If there are no old files, it does not fail: trouble reports it, and sync retries.
 func (m *manifest) start(state manifestState) error {
 	if m == nil {
 		return nil
@@ -138,7 +137,7 @@ func (m *manifest) start(state manifestState) error {
 	defer m.renewal.Unlock()
 	m.mu.Lock()
 	m.state = state
-	m.figures(true)
+	m.figuresLocked(true)
 	m.on = true
 	m.mu.Unlock()
 	err := m.renew()
@@ -153,8 +152,8 @@ func (m *manifest) start(state manifestState) error {
 	return nil
 }
 
-// overwrite writes the state into the files that are there, durably. It needs no room: on a full disk no file can be
-// replaced. renewal is held.
+// overwrite writes the state into the existing files, durably. It needs no disk space: on a full disk no file can be replaced.
+// renewal is held.
 func (m *manifest) overwrite() error {
 	data := make([]byte, manifestBytes)
 	for _, name := range manifestNames {
@@ -180,7 +179,7 @@ func (m *manifest) overwrite() error {
 	return nil
 }
 
-// close writes the last state, which says that the end was in good order.
+// close writes the last state, which says that the spool was closed in good order.
 func (m *manifest) close(logs [3]wal.Extent) error {
 	if m == nil {
 		return nil
@@ -194,7 +193,7 @@ func (m *manifest) close(logs [3]wal.Extent) error {
 	}
 	m.on = false
 	m.state.logs, m.state.closed = logs, true
-	m.figures(true)
+	m.figuresLocked(true)
 	m.mu.Unlock()
 	err := m.renew()
 	for i, f := range m.files {
@@ -209,14 +208,14 @@ func (m *manifest) close(logs [3]wal.Extent) error {
 	return nil
 }
 
-// renew replaces both files, one after the other, each durable before the next: one of them is whole at every
-// moment. A file whose write or sync failed is not used again (I4). renewal is held.
+// renew replaces both files, one after the other, each durable before the next: one of them is complete at every moment. A file
+// whose write or sync failed is not used again (I4). renewal is held.
 func (m *manifest) renew() error {
 	for i, name := range manifestNames {
 		m.mu.Lock()
-		if m.files[1-i] != nil && m.active == i { // what is noted meanwhile goes to the other one
+		if m.files[1-i] != nil && m.active == i { // writes in the meantime go to the other file
 			m.active = 1 - i
-			m.write()
+			m.writeLocked()
 		}
 		m.mu.Unlock()
 		file, err := m.replace(name)
@@ -225,8 +224,8 @@ func (m *manifest) renew() error {
 		}
 		m.mu.Lock()
 		old := m.files[i]
-		m.files[i], m.active, m.dirty = file, i, true // what was noted meanwhile is written with the next sync
-		m.write()
+		m.files[i], m.active, m.dirty = file, i, true // writes in the meantime become durable with the next sync
+		m.writeLocked()
 		m.mu.Unlock()
 		if old != nil {
 			_ = old.Close()
@@ -235,7 +234,7 @@ func (m *manifest) renew() error {
 	return nil
 }
 
-// replace makes a file with the state in it, durably, and returns it open.
+// replace makes a file with the current state, durably, and returns it open.
 func (m *manifest) replace(name string) (disk.File, error) {
 	path := filepath.Join(m.dir, name)
 	m.mu.Lock()
@@ -249,7 +248,7 @@ func (m *manifest) replace(name string) (disk.File, error) {
 // newSuffix names a file that is about to replace another.
 const newSuffix = ".new"
 
-// replaceFile makes or replaces a file, durably and at one moment, and returns it open.
+// replaceFile makes or replaces a file, atomically and durably, and returns it open.
 func replaceFile(fs disk.FS, mode SyncMode, path string, data []byte) (file disk.File, err error) {
 	if file, err = fs.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return nil, err
@@ -271,21 +270,21 @@ func replaceFile(fs disk.FS, mode SyncMode, path string, data []byte) (file disk
 	return file, err
 }
 
-// remembered is what the manifest said at a start.
+// manifestFacts is what a start knows from the manifest.
 type manifestFacts struct {
 	manifestState
-	known bool // there was one
-	exact bool // nothing that was acknowledged came after it
-	files int  // how many of the two were sound
+	found bool // a valid file was found
+	exact bool // nothing was acknowledged after it was written
+	files int  // how many of the two were valid
 
-	id       [16]byte      // of the directory now; zero: it has none
-	fileNow  disk.Identity // of the file that says so
-	copied   bool          // it is a copy of the one the manifest was written for
-	restored string        // the operator says so: what to do with what is unresolved; empty: nothing was said
+	id       [16]byte      // of the directory now; zero: none
+	fileNow  disk.Identity // of the file that contains it
+	copied   bool          // the directory is a copy of the one that the manifest was written for
+	restored string        // by an operator: what to do with what is unresolved; empty: not restored
 }
 
-// load reads both files. A file that is not there or does not hold is passed over, since the other one and the
-// logs go on without it; a file that cannot be read is an error.
+// load reads both files. A file that is missing or does not hold is skipped, since the other one and the logs are enough; a file
+// that cannot be read is an error.
 func (m *manifest) load() (r manifestFacts, err error) {
 	if m == nil {
 		return r, nil
@@ -303,16 +302,16 @@ func (m *manifest) load() (r manifestFacts, err error) {
 			continue
 		}
 		r.files++
-		if !r.known || s.generation > r.generation {
+		if !r.found || s.generation > r.generation {
 			r.manifestState = s
 		}
-		r.known = true
+		r.found = true
 	}
 	r.exact = r.files == len(manifestNames) && (r.closed || r.boot == bootOf(m.fs))
 	return r, nil
 }
 
-// readFile returns a small file, at most so many bytes of it.
+// readFile returns at most the first most bytes of a file.
 func readFile(fs disk.FS, path string, most int) ([]byte, error) {
 	file, err := fs.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
@@ -326,7 +325,7 @@ func readFile(fs disk.FS, path string, most int) ([]byte, error) {
 	return data[:n], errors.Join(err, file.Close())
 }
 
-// manifestState returns what the manifest says from now on.
+// manifestState returns the state to start the manifest with.
 func (s *Spool) manifestState(generation uint64, id [16]byte, file disk.Identity) manifestState {
 	return manifestState{
 		generation: generation, identity: id, boot: bootOf(s.fs), file: file, at: time.Now().UnixNano(), holes: recentHoles(s.batches.log),

@@ -14,22 +14,22 @@ const (
 	manifestBytes = 512 // one sector: written whole or not at all
 	manifestMagic = "reportmf"
 	manifestVer   = 1
-	manifestHoles = 8 // of the batch log's, the newest
+	manifestHoles = 8 // of the batch log, the newest
 )
 
-// manifestState is what one file of the manifest says.
+// manifestState is the content of one file of the manifest.
 type manifestState struct {
 	generation uint64
 	identity   [16]byte      // of the directory
-	boot       [16]byte      // the run of the machine in which it was written
-	file       disk.Identity // of the file identity, as it was found at the start
-	closed     bool          // by Close: nothing came after it
+	boot       [16]byte      // the boot of the machine in which it was written
+	file       disk.Identity // of the file identity, at the start
+	closed     bool          // written by Close: nothing was accepted after it
 	at         int64         // when the directory was opened, Unix nanoseconds
-	logs       [3]wal.Extent // by logKind, less one
+	logs       [3]wal.Extent // by wal.Kind, less one
 	committed  Position
 	requeues   uint64
 	counts     Counts
-	holes      []wal.Numbers // records that are missing of the batch log, and that a start has dealt with
+	holes      []wal.Numbers // records missing from the batch log that a start has processed
 }
 
 // numbers lists the fields of fixed size in their order on disk.
@@ -69,7 +69,7 @@ func (s *manifestState) put(dst []byte) {
 	binary.LittleEndian.PutUint32(dst[manifestBytes-4:], crc32.Checksum(dst[:manifestBytes-4], castagnoli))
 }
 
-// parse decodes what put wrote. It reports whether the bytes hold (I3) and are of this version.
+// parse decodes the result of put. It reports whether the bytes hold (I3) and are of this version.
 func (s *manifestState) parse(src []byte) bool {
 	if len(src) < manifestBytes || string(src[:8]) != manifestMagic ||
 		binary.LittleEndian.Uint32(src[manifestBytes-4:]) != crc32.Checksum(src[:manifestBytes-4], castagnoli) ||
@@ -96,7 +96,7 @@ func (s *manifestState) parse(src []byte) bool {
 	return d.err == nil
 }
 
-// bootOf returns the run of the machine, in sixteen bytes.
+// bootOf returns the id of the machine's boot, in sixteen bytes.
 func bootOf(fs disk.FS) (b [16]byte) {
 	sum := sha256.Sum256([]byte(fs.Boot()))
 	copy(b[:], sum[:])

@@ -9,15 +9,15 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// Missing is a range of a log that was durable and is not there any more.
+// Missing is a range of a log that was durable and is gone.
 type Missing struct {
 	Log         string // journal, batches or ids
 	First, Last uint64 // sequence numbers: events in the journal, records in the batch log, ids in ids
-	Exact       bool   // otherwise more may be missing behind Last
-	oldest      bool   // it is all from before the first segment that is left: none of it is about a batch of a later one
+	Exact       bool   // false: more may be missing behind Last
+	oldest      bool   // before the first segment that is left: none of it is about a batch of a later segment
 }
 
-// String says it for an operator.
+// String describes it for an operator.
 func (m Missing) String() string {
 	what := map[string]string{"journal": "acknowledged events", "batches": "records of what became of batches", "ids": "event ids"}[m.Log]
 	more := ""
@@ -27,18 +27,18 @@ func (m Missing) String() string {
 	return fmt.Sprintf("%s/: %s %d to %d are missing%s: the files that held them were removed, shortened or overwritten", m.Log, what, m.First, m.Last, more)
 }
 
-// recentHoles are the newest of what is missing of a log, as many as the manifest can remember.
+// recentHoles returns the newest ranges missing from a log, as many as the manifest can store.
 func recentHoles(l *wal.Log) []wal.Numbers {
 	holes := l.Holes()
 	return holes[max(len(holes)-manifestHoles, 0):]
 }
 
-// compareBatches finds what the batch log lost, as the manifest and the numbers tell. When its end is gone, the
-// totals of the manifest count, and the sequence numbers go on behind those that were seen (I6). It runs
-// after the batch log was read and before the journal is.
+// compareBatches finds what the batch log lost, by the manifest and by gaps in the sequence numbers. When the end of the log is
+// gone, the manifest's totals are used, and new sequence numbers begin behind those it knows (I6). It runs after the batch log
+// was read and before the journal is.
 func (s *Spool) compareBatches(r *manifestFacts, found *Recovery) error {
 	l := s.batches.log
-	short := r.known && r.logs[wal.Batches-1].Next > l.NextSequence()
+	short := r.found && r.logs[wal.Batches-1].Next > l.NextSequence()
 	if short {
 		l.Raise(r.logs[wal.Batches-1].Next)
 		s.counters.update(func(c *Counts) {
@@ -54,24 +54,24 @@ func (s *Spool) compareBatches(r *manifestFacts, found *Recovery) error {
 	}
 	found.missOldest(l, r)
 	if short {
-		if err := s.distrustEnd(l, found); err != nil {
+		if err := s.quarantineTornEnd(l, found); err != nil {
 			return err
 		}
 	}
 	s.counters.update(func(c *Counts) {
 		if (r.copied || r.restored != "") && !r.closed {
-			// It was copied while it was in use, and its files are of different moments: what was accepted after
-			// the journal was copied is the original's.
+			//				// The copy was made while the directory was in use, so its files are of different moments. Events accepted after
+			//				// the journal was copied belong to the original.
 			c.Accepted = uint64(s.batches.index.position())
-		} else if r.known { // what was accepted is not numbered again, whatever is left of the journal
+		} else if r.found { // positions that were accepted are not used again, however much of the journal is left
 			c.Accepted = max(c.Accepted, r.counts.Accepted)
 		}
 	})
 	return nil
 }
 
-// missOldest finds segments that are missing before the first one that is left. A manifest that is current was told of every
-// removal before it was made; an older one, or one that was copied beside files of another moment, tells nothing.
+// missOldest finds segments that are missing before the oldest one that is left. Only a current manifest can tell: it is written
+// before each removal. An older one, or one that was copied together with files of another moment, cannot.
 func (found *Recovery) missOldest(l *wal.Log, r *manifestFacts) {
 	left := l.Ranges()
 	if !r.exact || r.copied || r.restored != "" || len(left) == 0 {
@@ -82,8 +82,8 @@ func (found *Recovery) missOldest(l *wal.Log, r *manifestFacts) {
 	}
 }
 
-// compareJournal finds what the journal lost. It runs after the journal was read: Accepted was known, so all
-// of it is counted already.
+// compareJournal finds what the journal lost. It runs after the journal was read; Accepted was known, so the lost events are
+// counted already.
 func (s *Spool) compareJournal(r *manifestFacts, found *Recovery) error {
 	l := s.journal.log
 	from, reached := uint64(s.batches.index.position())+1, uint64(1)
@@ -96,21 +96,21 @@ func (s *Spool) compareJournal(r *manifestFacts, found *Recovery) error {
 	next := l.NextSequence()
 	if low := max(reached, from); next > low {
 		found.Missing = append(found.Missing, Missing{Log: l.Dir, First: low, Last: next - 1, Exact: r.exact})
-		if err := s.distrustEnd(l, found); err != nil {
+		if err := s.quarantineTornEnd(l, found); err != nil {
 			return err
 		}
 	}
 	found.missOldest(s.ids.log, r)
-	if ids := s.ids.log; r.known && r.logs[wal.IDs-1].Next > ids.NextSequence() {
+	if ids := s.ids.log; r.found && r.logs[wal.IDs-1].Next > ids.NextSequence() {
 		found.Missing = append(found.Missing, Missing{Log: ids.Dir, First: ids.NextSequence(), Last: r.logs[wal.IDs-1].Next - 1, Exact: r.exact})
-		return s.distrustEnd(ids, found)
+		return s.quarantineTornEnd(ids, found)
 	}
 	return nil
 }
 
-// distrustEnd takes a torn end for damage, since it held what was durable: it is kept in quarantine/. It returns once that is
+// quarantineTornEnd treats a torn end as damage, since it contained durable entries: it is kept in quarantine/. It returns once that is
 // durable. An error ends the start: without the copy nothing may be written behind the torn end (I17).
-func (s *Spool) distrustEnd(l *wal.Log, found *Recovery) error {
+func (s *Spool) quarantineTornEnd(l *wal.Log, found *Recovery) error {
 	last := l.Last()
 	if last == nil {
 		return nil

@@ -83,7 +83,7 @@ func (b *book) faulty() bool {
 	return len(b.violations) > 0
 }
 
-// write adds an event that nobody sent yet.
+// write adds an event that was not sent before.
 func (b *book) write(compose func(serial int) event.Event) *entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -144,7 +144,7 @@ func (b *book) answered(r *request, duplicates int, err error) {
 	for e, before := range r.before {
 		e.flying--
 		if before == 0 && e.tries > 1 {
-			r.most++ // somebody else sent it meanwhile
+			r.most++ // another producer sent it in the meantime
 		}
 		b.settle(e, err)
 	}
@@ -175,7 +175,7 @@ func (b *book) handedOut(at spool.Position, got *event.Event) *entry {
 	e := b.find(got)
 	switch {
 	case e == nil:
-		b.violate("position %d: an event nobody sent: %+v", at, got.Transaction)
+		b.violate("position %d: an event that was not sent: %+v", at, got.Transaction)
 		return nil
 	case !e.certain && !e.possible:
 		b.violate("position %d: event %d was refused, or found gone, and is handed out", at, e.serial)
@@ -214,7 +214,7 @@ func sameEvent(want, got *event.Event) bool {
 		want.Timestamp == got.Timestamp && want.Code == got.Code && slices.Equal(want.Usage, got.Usage)
 }
 
-// nextLife notes that the process is gone: nobody waits for an answer any more.
+// nextLife records that the process is gone: no producer waits for an answer any more.
 func (b *book) nextLife() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -20,7 +20,7 @@ type state struct {
 	damaged   []spool.BatchID
 }
 
-// look reads the whole state of a spool that nobody else uses. What the tail hands out goes into the
+// look reads the whole state of a spool that is not in use. What the tail hands out goes into the
 // book at once: from then on it must stay. An error is the disk's.
 func look(ctx context.Context, s *spool.Spool, b *book) (*state, error) {
 	st := &state{

@@ -85,7 +85,7 @@ func (h *history) survey(ctx context.Context, all *lies) {
 					e = h.book.entries[serial]
 				}
 				if e == nil || e.event.Usage[0] != u {
-					h.book.violate("batch %v holds what nobody sent: %+v", info.ID, u)
+					h.book.violate("batch %v holds what was not sent: %+v", info.ID, u)
 				} else {
 					seen[e]++
 				}
@@ -111,7 +111,7 @@ func (h *history) readLeft(ctx context.Context, seen map[*entry]int) {
 			h.book.mu.Lock()
 			defer h.book.mu.Unlock()
 			if e := h.book.find(got); e == nil || !sameEvent(&e.event, got) {
-				h.book.violate("the journal holds what nobody sent: %+v", got.Transaction)
+				h.book.violate("the journal holds what was not sent: %+v", got.Transaction)
 			} else {
 				seen[e]++
 			}

@@ -120,7 +120,7 @@ func (h *history) open(ctx context.Context) bool {
 	return !h.book.faulty()
 }
 
-// work lets everybody do something until the disk stops or they have done enough.
+// work runs all actors until the disk stops or they have done enough.
 func (h *history) work(ctx context.Context) {
 	if h.shape.faulty {
 		h.hurt()
@@ -222,14 +222,14 @@ func (h *history) end(orderly bool) {
 // drain is the last life: nothing fails any more, and everything gets through.
 func (h *history) drain(ctx context.Context) {
 	h.last = true
-	h.disk.SetCapacity(0) // somebody made room; before that, not everything can get through
+	h.disk.SetCapacity(0) // an operator freed space; before that, not everything can be delivered
 	if !h.open(ctx) {
 		return
 	}
 	c := &cutter{book: h.book, rng: h.fork(), disk: h.disk, tail: h.spool.Tail()}
 	wait := time.Minute // for what is there: however busy the machine is
 	if h.book.damaged {
-		wait = 20 * time.Millisecond // nobody knows what is
+		wait = 20 * time.Millisecond // unknown
 	}
 	for at := h.spool.Committed(); uint64(at) < h.spool.Counts().Accepted && c.read(ctx, wait); {
 		at = c.upTo
@@ -258,7 +258,7 @@ func (h *history) drain(ctx context.Context) {
 	h.end(true)
 }
 
-// probe sends every event with an id once more: the ids of those that exist, and no others, are known.
+// probe sends every event with an id once more: exactly the ids of those that exist are in the dedupe set.
 func (h *history) probe(ctx context.Context) {
 	h.book.mu.Lock()
 	entries := h.book.entries

@@ -90,7 +90,7 @@ func (s *shared) next(bool) platform {
 	return s.heir
 }
 
-// change counts one; at the last, somebody takes the disk over in the middle of everything.
+// change counts one; at the last, another owner takes the disk over in the middle of everything.
 func (s *shared) change() {
 	if s.left.Load() >= 0 && s.left.Add(-1) == 0 {
 		s.Stop()
@@ -138,7 +138,7 @@ func (f *sharedFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *sharedFile) Sync() error { f.of.change(); return f.File.Sync() }
 
 // TestModelOnJetStream is TestModel on disks in JetStream. What ends a life there is that another process takes
-// over, with the owner before still at work: nothing that was acknowledged to anybody may be missing.
+// over, with the owner before still at work: nothing that was acknowledged may be missing.
 func TestModelOnJetStream(t *testing.T) {
 	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)

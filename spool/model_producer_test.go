@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every call, in the time of the bubble, which passes only when nothing else happens:
-// whoever waits longer waits for ever.
+// a producer that waits longer waits for ever.
 const patience = time.Minute
 
 // producer sends events, and sends those with an id again when it has no answer, or for no reason.
@@ -72,7 +72,7 @@ func (p *producer) send(ctx context.Context, s *spool.Spool, entries []*entry) {
 	clear(events) // nothing of them may be retained
 }
 
-// compose makes an event that can be told from all others wherever it turns up: the serial is in its
+// compose makes an event that is unique wherever it appears: the serial is in its
 // only metric's name and value, or in the application's id when it uses nothing.
 func (p *producer) compose(serial int) event.Event {
 	e := event.Event{ServiceID: fmt.Sprint(1001 + p.rng.IntN(2))}

@@ -11,7 +11,7 @@ var manifestMutants = []mutant{
 			"		err = j.log.Commit(led.buf,",
 	}}},
 	{"manifest not written before the answer", false, []change{{
-		"wal/log.go", "	l.note(extent) // behind", "	_ = extent // behind",
+		"wal/log.go", "	l.note(extent) // after", "	_ = extent // behind",
 	}}},
 	{"torn end believed although the manifest knows better", false, []change{{
 		"missing.go", "	if last == nil {\n", "	if last != nil {\n",

@@ -52,10 +52,10 @@ var mutants = []mutant{
 		"	c.spool.releaseJournal(c.from, c.upTo)\n	c.records = append(c.records, logged{record: r})\n	c.buf = r.append(c.buf)\n",
 	}}},
 	{"batches live before their cut", false, []change{{
-		"index.go", "	x.staged = append(x.staged, r.entry)\n", "	x.add(r.entry, nil)\n",
+		"index.go", "	x.staged = append(x.staged, r.entry)\n", "	x.addLocked(r.entry, nil)\n",
 	}}},
 	{"know an id before its event is durable", false, []change{{
-		"journal.go", "		j.flight[m.mark] = own\n", "		j.dedupe.add(m.mark, time.Now().Unix())\n",
+		"journal.go", "		j.inFlight[m.hash] = own\n", "		j.dedupe.add(m.hash, time.Now().Unix())\n",
 	}}},
 	{"do not carry ids over a cut", false, []change{{
 		"cut.go", "if err := c.spool.ids.carry(c.upTo); err != nil {", "if err := error(nil); err != nil {",
@@ -89,7 +89,7 @@ var mutants = []mutant{
 		"requeue.go", "	s.batches.compaction.RLock()\n", "	for _, f := range files {\n\t\t_ = s.letters.remove(f.ID)\n\t}\n	s.batches.compaction.RLock()\n",
 	}}},
 	{"forget how many were requeued", false, []change{{
-		"batches.go", "n := b.index.requeued(); n > 0 {", "n := b.index.requeued(); n > 1<<60 {",
+		"batches.go", "n := b.index.requeueCount(); n > 0 {", "n := b.index.requeueCount(); n > 1<<60 {",
 	}, {
 		"requeued.go", "	x.requeues = max(x.requeues, uint64(r.entry.id.Position))\n", "",
 	}}},

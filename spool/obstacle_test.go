@@ -58,7 +58,7 @@ func TestWhatIsInTheWayIsNamed(t *testing.T) {
 		require.NoError(t, os.WriteFile(o.Dir+"/"+name, nil, 0o600))
 		_, _, err := Open(o)
 		require.ErrorIs(t, err, syscall.ENOTDIR)
-		assert.ErrorContains(t, err, fmt.Sprintf("%s/%s is a file where a directory has to be: move it away and start again", o.Dir, name))
+		assert.ErrorContains(t, err, fmt.Sprintf("%s/%s is a file and has to be a directory: move the file away and start again", o.Dir, name))
 	}
 	o := Options{Dir: t.TempDir()}
 	require.NoError(t, os.MkdirAll(o.Dir+"/batches/spare/kept", 0o700))

@@ -12,18 +12,18 @@ import (
 	"unicode/utf8"
 )
 
-// Original is a message that became no event, as it came. Its letter stands for 0 events, none of which was
-// ever accepted, and cannot be requeued: put right, it is published again.
+// Original is a message that was not a valid event, as it was received. Its letter counts 0 events, since none was accepted, and
+// cannot be requeued: a corrected message has to be published again.
 type Original struct {
 	Subject     string `json:"subject"`
 	ID          string `json:"id,omitempty"` // Nats-Msg-Id
 	ContentType string `json:"content_type,omitempty"`
 	Payload     string `json:"payload"`
-	Base64      bool   `json:"base64,omitempty"` // the payload is no text, and is encoded
-	Cut         int    `json:"cut,omitempty"`    // bytes of the payload that are missing at its end
+	Base64      bool   `json:"base64,omitempty"` // the payload is not text, and is encoded
+	Cut         int    `json:"cut,omitempty"`    // bytes missing at the end of the payload
 
-	// Rejected says that the message was never acknowledged to its sender: a bad plain publish. Its letter has a quota
-	// of its own (Options.RejectedBytes) and keeps the beginning of the payload only.
+	// Rejected says that the message was never acknowledged to its sender: an invalid plain publish. Its letter has a separate
+	// quota (Options.RejectedBytes) and keeps only the beginning of the payload.
 	Rejected bool `json:"rejected,omitempty"`
 }
 
@@ -34,9 +34,9 @@ const (
 	maxOriginal = 128 << 10
 )
 
-// Bury keeps a message that can never be taken as a dead letter, with its reason. It returns once the file is
-// durable, or with an error when there is no room or no way; then nothing is kept. origin tells messages
-// apart, such as STREAM-42: the same message with the same origin is the same letter.
+// Bury stores a message that can never be accepted as a dead letter, with the reason. It returns once the file is durable, or
+// with an error when there is no space or the write failed; then nothing is stored. origin distinguishes messages, such as
+// STREAM-42: the same payload with the same origin is the same letter.
 func (s *Spool) Bury(origin, serviceID string, o Original, payload []byte, why Reason) (id string, err error) {
 	prefix := originalPrefix
 	if o.Rejected {
@@ -60,20 +60,20 @@ func (s *Spool) Bury(origin, serviceID string, o Original, payload []byte, why R
 	return id, nil
 }
 
-// admitOriginal returns nil when there is room for the letter of a message. A letter of a rejected one takes none of
-// the quota, and has to leave the watermark of the disk.
+// admitOriginal returns nil when there is space for the letter of a message. A letter of a rejected message takes none of the
+// quota, but has to leave MinFreeBytes free on the disk.
 func (s *Spool) admitOriginal(o Original) error {
 	need, reserve := 2*int64(len(o.Payload))+4096, s.batches.log.SegmentBytes
 	if !o.Rejected {
 		return s.quota.Admit(need, reserve)
 	}
 	if left := s.quota.DiskLeft(); left < need+reserve {
-		return fmt.Errorf("spool: disk has %d bytes left above the watermark of %d", left, s.quota.MinFree)
+		return fmt.Errorf("spool: disk has %d bytes left above min_free_bytes of %d", left, s.quota.MinFree)
 	}
 	return s.letters.rejected.admit(need)
 }
 
-// originalID is a file name, whatever the origin.
+// originalID returns an id that is a valid file name for every origin.
 func originalID(prefix, origin string, payload []byte) string {
 	sum := sha256.Sum256(append([]byte(origin+"\x00"), payload...))
 	plain := strings.Map(func(r rune) rune {
@@ -85,7 +85,7 @@ func originalID(prefix, origin string, payload []byte) string {
 	return prefix + plain[:min(len(plain), 100)] + "-" + hex.EncodeToString(sum[:6])
 }
 
-// isOriginal reports whether a letter is that of a message, by its id.
+// isOriginal reports, by its id, whether a letter is that of a message.
 func isOriginal(id string) bool {
 	return strings.HasPrefix(id, originalPrefix) && id == filepath.Base(id)
 }
@@ -106,4 +106,4 @@ func (o *Original) put(payload []byte) {
 	o.Payload = string(payload)
 }
 
-var errOriginal = errors.New("a message that became no event: publish it again, put right")
+var errOriginal = errors.New("a message that was not a valid event cannot be requeued: publish it again, corrected")

@@ -14,22 +14,22 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// Pending is what was accepted and had no end at one moment: the live batches, and the events of the journal behind
-// the last cut. It is read beside everything else: appends, cuts and outcomes go on. Until Close the journal keeps
-// the segments that are still to be read. It is for one goroutine.
+// Pending is what was accepted and had not ended at one moment: the live batches, and the events of the journal behind the last
+// cut. Appends, cuts and outcomes continue while it is read. Until Close the journal keeps the segments that are still to be
+// read. It is for one goroutine.
 type Pending struct {
-	Batches []BatchInfo // live then; read them with Load
+	Batches []BatchInfo // live at that moment; read them with Load
 
 	spool      *Spool
-	next, last Position // of the journal: still to be read
+	next, last Position // of the journal: the range still to be read
 	follow     wal.Follower
 	group      Group
 }
 
-// Pending looks at what is pending now. It waits for nothing. Close it.
+// Pending returns what is pending now, without waiting. The caller closes it.
 func (s *Spool) Pending() *Pending {
 	p := &Pending{spool: s, follow: wal.NewFollower(s.journal.log)}
-	s.journal.retain(p, s.Committed()+1) // first: what a later cut releases stays
+	s.journal.retain(p, s.Committed()+1) // first, so that what a later cut releases stays
 	for tries := 0; ; tries++ {
 		cut := s.Committed()
 		p.Batches, p.next, p.last = s.Batches(), cut+1, s.Readable()
@@ -39,12 +39,11 @@ func (s *Spool) Pending() *Pending {
 	}
 }
 
-// maxCutTries bounds how often Pending looks again because a cut came between: cuts are seconds apart.
+// maxCutTries limits how often Pending retries because a cut was committed in between: cuts are seconds apart.
 const maxCutTries = 1000
 
-// Next returns the next events of the journal, and io.EOF behind the last. It does not wait for new ones. After another
-// error it can be called again, and goes on where it was. Bytes that do not hold are passed over:
-// the reader that cuts the journal books them as lost.
+// Next returns the next events of the journal, and io.EOF after the last. It does not wait for new ones. After another error it
+// can be called again and continues at the same place. Damaged bytes are skipped: the Tail counts them as lost.
 func (p *Pending) Next(ctx context.Context) (*Group, error) {
 	for p.next <= p.last {
 		if err := ctx.Err(); err != nil {
@@ -61,7 +60,7 @@ func (p *Pending) Next(ctx context.Context) (*Group, error) {
 	return nil, io.EOF
 }
 
-// Close lets the journal go, and releases the file that is open.
+// Close releases the journal, and closes the file that is open.
 func (p *Pending) Close() error {
 	err := p.follow.Close()
 	p.spool.journal.retain(p, 0)
@@ -75,17 +74,17 @@ func (p *Pending) step() (found bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case what == wal.AtEnd: // the disk lost the rest
+	case what == wal.AtEnd: // the rest is lost
 		p.next = p.last + 1
 	case what == wal.AtFrame:
 		return p.take(p.follow.Frame, p.follow.Payload), nil
-	case p.follow.UpTo > 0: // released, or damaged: the reader that cuts the journal books what is lost
+	case p.follow.UpTo > 0: // removed, or damaged: the Tail counts what is lost
 		p.next = max(p.next, Position(p.follow.UpTo))
 	}
 	return false, nil
 }
 
-// take makes the group of a frame, if it holds events that are still to be read.
+// take makes the group of a frame, if the frame contains events that are still to be read.
 func (p *Pending) take(f wal.Frame, payload []byte) bool {
 	if f.Next() <= uint64(p.next) || len(payload) < groupPrefix {
 		return false
@@ -115,8 +114,7 @@ func (j *journal) retain(p *Pending, from Position) {
 	j.retained[p] = from
 }
 
-// drop removes the segments with nothing behind upTo, but what is retained. What cannot be removed is tried again
-// after the next cut.
+// drop removes the segments with no event behind upTo and none that is retained. On an error the next cut retries.
 func (j *journal) drop(upTo Position) error {
 	keep := uint64(math.MaxUint64)
 	j.mu.Lock()

@@ -111,7 +111,7 @@ func TestDiskFilledByOthers(t *testing.T) {
 	appendAll(t, s, someEvents(1))
 }
 
-// The reserve is the spool's own: somebody else filling the disk to the last byte does not stop what was
+// The reserve is the spool's own: another program that fills the disk to the last byte does not stop what was
 // accepted from being cut, with its ids, and delivered.
 func TestDiskFilledByOthersToTheLastByte(t *testing.T) {
 	d := disktest.New(disktest.Options{Capacity: 64 << 20})

@@ -33,7 +33,7 @@ func lived(t *testing.T) (o Options, d *disktest.Disk, counts Counts) {
 	return o, d, counts
 }
 
-// Whatever keeps a running spool from reading, and for however long: it waits, and reads all of it afterwards.
+// For every kind and duration of read error: a running spool waits, and reads everything afterwards.
 func TestRunningReadersWaitForTheDisk(t *testing.T) {
 	for name, trouble := range map[string]struct {
 		on  string
@@ -200,7 +200,7 @@ func TestDamageThatCannotBeSetAsideStops(t *testing.T) {
 	assert.Len(t, kept, 2)
 }
 
-// A batch that turns out to be readable is not given up, whoever asks for it.
+// A batch that turns out to be readable is not lost, by any caller of Lose.
 func TestLoseKeepsWhatCanBeRead(t *testing.T) {
 	f := &failing{FS: disktest.New(disktest.Options{})}
 	s, id := oneBatch(t, Options{Dir: "data", FS: f}, 10)

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// ready are a lane's batches that may be tried, as a heap: the one whose oldest transaction is the
-// oldest first, since that is the first to become too old for the backend. The index's mu guards it.
+// ready contains a lane's batches that may be sent, as a heap: the batch with the oldest transaction comes first, since it is the
+// first to become too old for the backend. The index's mu guards it.
 type ready struct{ entries []*entry }
 
-// deadline orders batches: the timestamp of the oldest transaction, or when it was accepted if it has none.
+// deadline orders batches: the timestamp of the oldest transaction, or the time of acceptance if it has none.
 func (e *entry) deadline() int64 {
 	if e.oldest != 0 {
 		return e.oldest
@@ -52,25 +52,25 @@ func (r *ready) Pop() any {
 	return e
 }
 
-// put makes a batch ready, if it is not.
+// put makes a batch ready, unless it is.
 func (r *ready) put(e *entry) {
 	if e.queued == 0 {
 		heap.Push(r, e)
 	}
 }
 
-// take sets a batch aside, if it is not.
+// take sets a batch aside, unless it is.
 func (r *ready) take(e *entry) {
 	if e.queued > 0 {
 		heap.Remove(r, int(e.queued)-1)
 	}
 }
 
-// first returns at most limit batches, the earliest deadline first, without taking them. It looks at no
-// more than twice as many as it returns: below a batch there are none with an earlier deadline.
+// first returns at most limit batches, the earliest deadline first, without taking them. It visits at most twice as many as it
+// returns: no batch has an earlier deadline than its parent in the heap.
 func (r *ready) first(limit int) []*entry {
 	found := make([]*entry, 0, min(limit, len(r.entries)))
-	var next []*entry // those whose parent was found, in order
+	var next []*entry // batches whose parent is in found, in order
 	if len(r.entries) > 0 {
 		next = append(next, r.entries[0])
 	}
@@ -89,7 +89,7 @@ func (r *ready) first(limit int) []*entry {
 	return found
 }
 
-// newestLooked is how many of a lane's last batches Newest looks at.
+// newestLooked is how many of a lane's last batches Newest examines.
 const newestLooked = 64
 
 // newest returns at most limit ready batches, the last sealed first.
@@ -103,23 +103,23 @@ func (l *lane) newest(limit int) []*entry {
 	return found
 }
 
-// doubt sets how many attempts at a batch have an outcome that nobody knows and nobody decided about.
-func (l *lane) setUnresolved(e *entry, attempts uint32) {
+// setUnresolvedLocked sets how many attempts of a batch are unresolved, and heldBit if it is held.
+func (l *lane) setUnresolvedLocked(e *entry, attempts uint32) {
 	switch was, is := e.unresolved&heldBit != 0, attempts&heldBit != 0; {
 	case is && !was:
 		l.held++
-		l.inHeld += e.events
+		l.heldEvents += e.events
 	case was && !is:
 		l.held--
-		l.inHeld -= e.events
+		l.heldEvents -= e.events
 	}
 	switch {
 	case e.unresolved == 0 && attempts > 0:
-		l.doubtful++
-		l.inDoubt += e.events
+		l.unresolved++
+		l.unresolvedEvents += e.events
 	case e.unresolved > 0 && attempts == 0:
-		l.doubtful--
-		l.inDoubt -= e.events
+		l.unresolved--
+		l.unresolvedEvents -= e.events
 	}
 	e.unresolved = attempts
 }
@@ -127,15 +127,15 @@ func (l *lane) setUnresolved(e *entry, attempts uint32) {
 // Due returns at most limit live batches of a lane that are not set aside, the one whose oldest
 // transaction is the oldest first.
 func (s *Spool) Due(key LaneKey, limit int) []BatchInfo {
-	return s.look(key, func(l *lane) []*entry { return l.ready.first(limit) })
+	return s.laneBatches(key, func(l *lane) []*entry { return l.ready.first(limit) })
 }
 
 // Newest returns at most limit of the last batches of a lane that are not set aside, the last one first.
 func (s *Spool) Newest(key LaneKey, limit int) []BatchInfo {
-	return s.look(key, func(l *lane) []*entry { return l.newest(limit) })
+	return s.laneBatches(key, func(l *lane) []*entry { return l.newest(limit) })
 }
 
-func (s *Spool) look(key LaneKey, choose func(*lane) []*entry) []BatchInfo {
+func (s *Spool) laneBatches(key LaneKey, choose func(*lane) []*entry) []BatchInfo {
 	x := s.batches.index
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -153,14 +153,13 @@ func (s *Spool) look(key LaneKey, choose func(*lane) []*entry) []BatchInfo {
 	return infos
 }
 
-// SetAside keeps a live batch out of Due and Newest until Recall, or until the spool is opened again.
-// Nothing is written.
-func (s *Spool) SetAside(id BatchID) { s.arrange(id, (*ready).take) }
+// SetAside removes a live batch from Due and Newest until Recall, or until the spool is opened again. Nothing is written.
+func (s *Spool) SetAside(id BatchID) { s.updateReady(id, (*ready).take) }
 
-// Recall ends SetAside. Changed says nothing about either.
-func (s *Spool) Recall(id BatchID) { s.arrange(id, (*ready).put) }
+// Recall ends SetAside. Neither wakes those who wait on Changed.
+func (s *Spool) Recall(id BatchID) { s.updateReady(id, (*ready).put) }
 
-func (s *Spool) arrange(id BatchID, do func(*ready, *entry)) {
+func (s *Spool) updateReady(id BatchID, do func(*ready, *entry)) {
 	x := s.batches.index
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -169,7 +168,7 @@ func (s *Spool) arrange(id BatchID, do func(*ready, *entry)) {
 	}
 }
 
-// ClearUnresolved records that the doubts about a batch, if there are any, need not keep it from being sent. It
+// ClearUnresolved records that the unresolved attempts of a batch no longer keep it from being sent, and that it is not held. It
 // returns once that is durable.
 func (s *Spool) ClearUnresolved(id BatchID) error {
 	x := s.batches.index
@@ -183,7 +182,7 @@ func (s *Spool) ClearUnresolved(id BatchID) error {
 	return s.batches.note(r)
 }
 
-// LaneUnresolved returns how many live batches of a lane have doubts, and how many events are in them.
+// LaneUnresolved returns how many live batches of a lane have unresolved attempts or are held, and how many events are in them.
 func (s *Spool) LaneUnresolved(key LaneKey) (batches int, events uint64) {
 	x := s.batches.index
 	x.mu.Lock()
@@ -191,7 +190,7 @@ func (s *Spool) LaneUnresolved(key LaneKey) (batches int, events uint64) {
 	x.lanesMu.Lock()
 	defer x.lanesMu.Unlock()
 	if l := x.lanes[key]; l != nil {
-		return l.doubtful, l.inDoubt
+		return l.unresolved, l.unresolvedEvents
 	}
 	return 0, 0
 }
@@ -204,18 +203,18 @@ func (s *Spool) LaneHeld(key LaneKey) (batches int, events uint64) {
 	x.lanesMu.Lock()
 	defer x.lanesMu.Unlock()
 	if l := x.lanes[key]; l != nil {
-		return l.held, l.inHeld
+		return l.held, l.heldEvents
 	}
 	return 0, 0
 }
 
-// Held returns the live batches behind a batch that are not to be sent until an operator decides, at most
-// limit, in the order of their ids.
+// Held returns at most limit held live batches behind a batch, in the order of their ids.
 func (s *Spool) Held(behind BatchID, limit int) []BatchInfo {
 	return s.selected(behind, limit, func(e *entry) bool { return e.unresolved&heldBit != 0 })
 }
 
-// Unresolved returns the live batches with doubts behind a batch, at most limit, in the order of their ids.
+// Unresolved returns at most limit live batches behind a batch that have unresolved attempts or are held, in the order of their
+// ids.
 func (s *Spool) Unresolved(behind BatchID, limit int) []BatchInfo {
 	return s.selected(behind, limit, func(e *entry) bool { return e.unresolved > 0 })
 }

@@ -83,14 +83,14 @@ func TestDoubts(t *testing.T) {
 		doubtful := s.Unresolved(BatchID{}, 10)
 		require.Len(t, doubtful, 1)
 		assert.Equal(t, second, doubtful[0].ID)
-		assert.Equal(t, 1, doubtful[0].Doubts)
+		assert.Equal(t, 1, doubtful[0].Unresolved)
 		assert.True(t, at.Equal(doubtful[0].Attempted))
 		assert.Empty(t, s.Unresolved(second, 10))
 		require.NoError(t, s.Close())
 		s, _ = open(t, Options{Dir: dir})
 	}
 	require.NoError(t, s.Attempt(first, at))
-	require.NoError(t, s.Close()) // nobody saw the outcome
+	require.NoError(t, s.Close()) // the outcome is not recorded
 	s, found := open(t, Options{Dir: dir})
 	assert.Equal(t, 1, found.Unanswered)
 	assert.Len(t, s.Unresolved(BatchID{}, 10), 2)

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// MaxReceipt is the most bytes of a receipt.
+// MaxReceipt is the maximum size of a receipt in bytes.
 const MaxReceipt = 64
 
-// AttemptWithReceipt is Attempt for a report that carries a receipt: what has to be known to find out later what became of it.
-// Both are durable together, once it returns. A receipt stays with the batch, also when it is attempted again, until it has
-// an end, another one is recorded, or WithdrawReceipt.
+// AttemptWithReceipt is Attempt for a report with a receipt: the data by which its outcome can be determined later. Both are
+// durable once it returns. The receipt stays with the batch, also after further attempts, until the batch ends, another receipt is
+// recorded, or WithdrawReceipt.
 func (s *Spool) AttemptWithReceipt(id BatchID, at time.Time, receipt []byte) error {
 	if len(receipt) == 0 || len(receipt) > MaxReceipt {
 		return fmt.Errorf("spool: batch %s: a receipt of %d bytes, expected 1 to %d", id, len(receipt), MaxReceipt)
@@ -22,7 +22,7 @@ func (s *Spool) AttemptWithReceipt(id BatchID, at time.Time, receipt []byte) err
 	b := s.batches
 	b.compaction.RLock()
 	defer b.compaction.RUnlock()
-	if err := b.known(id); err != nil {
+	if err := b.checkLive(id); err != nil {
 		return err
 	}
 	attempt := &record{kind: recordAttempt, id: id, at: at.UnixNano()}
@@ -35,13 +35,13 @@ func (s *Spool) AttemptWithReceipt(id BatchID, at time.Time, receipt []byte) err
 	return nil
 }
 
-// Sent records that the backend took the report of the last attempt, and that whether it counted it is to be found out by
-// its receipt. The batch stays pending. It is written with the next record, and not waited for: after a crash the attempt
-// is one without an outcome.
+// Sent records that the backend accepted the report of the last attempt; the receipt will tell whether it counted the report. The
+// batch stays pending. It returns before that is durable: the record is written with the next one, and after a crash the attempt
+// has no outcome.
 func (s *Spool) Sent(id BatchID) error { return s.receiptState(id, true) }
 
 // WithdrawReceipt records that the last attempt had a definite answer, that the backend counted nothing, and that the batch has no
-// receipt any more. It is written with the next record, and not waited for.
+// receipt any more. It returns before that is durable: the record is written with the next one.
 func (s *Spool) WithdrawReceipt(id BatchID) error { return s.receiptState(id, false) }
 
 func (s *Spool) receiptState(id BatchID, sent bool) error {
@@ -63,18 +63,18 @@ func (s *Spool) receiptState(id BatchID, sent bool) error {
 	return nil
 }
 
-// applyReceipt takes what a record says of a batch's receipt.
+// applyReceipt applies a receipt record.
 func (e *entry) applyReceipt(r *record) {
 	e.receipt, e.sent = r.receipt, r.sent
 }
 
-// reservedName is the file of receipts that are kept for reports which have an end.
+// reservedName is the file of receipts of reports that have ended.
 const reservedName = "receipts"
 
-// maxReserved bounds that file.
+// maxReserved is the maximum size of that file in bytes.
 const maxReserved = 4 << 20
 
-// SaveReceipts replaces what LoadReceipts returns. It returns once that is durable. One call is made at a time.
+// SaveReceipts replaces the data that LoadReceipts returns. It returns once that is durable. It is for one goroutine at a time.
 func (s *Spool) SaveReceipts(data []byte) error {
 	made, err := replaceFile(s.fs, s.mode, filepath.Join(s.dir, reservedName), data)
 	if err == nil {
@@ -86,7 +86,7 @@ func (s *Spool) SaveReceipts(data []byte) error {
 	return nil
 }
 
-// LoadReceipts returns what SaveReceipts wrote last; nil when there is nothing.
+// LoadReceipts returns the data of the last SaveReceipts; nil if there is none.
 func (s *Spool) LoadReceipts() ([]byte, error) {
 	file, err := s.fs.OpenFile(filepath.Join(s.dir, reservedName), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,15 +8,15 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// recordHead is the length and CRC32C of what follows, 4 bytes each; the kind is the first byte of that.
+// recordHead is the size of a record's head: the length and CRC32C of the body, 4 bytes each. The body's first byte is the kind.
 const recordHead = 8
 
-// recordKind tells what a record of the batch log says.
+// recordKind is the kind of a record of the batch log.
 type recordKind uint8
 
 const (
-	recordTotals    recordKind = 1 // first in every frame: the figures before it
-	recordBatch     recordKind = 2 // a batch of a cut that has yet to be committed
+	recordTotals    recordKind = 1 // first in every frame: the totals before it
+	recordBatch     recordKind = 2 // a batch of a cut that is not yet committed
 	recordCut       recordKind = 3 // commit point of a cut
 	recordAttempt   recordKind = 4
 	recordAmbiguous recordKind = 5
@@ -25,17 +25,17 @@ const (
 	recordChild     recordKind = 8 // a batch, inside recordResolved
 	recordLost      recordKind = 9
 	recordMoved     recordKind = 10 // a live batch, copied forward
-	recordNote      recordKind = 11 // how many doubts are left about a batch, and when it was last attempted
+	recordNote      recordKind = 11 // how many unresolved attempts are left of a batch, and when the latest one was
 	recordRequeued  recordKind = 12 // a dead letter, live again as a batch
-	recordRequeues  recordKind = 13 // last in every frame since the first of those: how many there were
-	recordReceipt   recordKind = 15 // the receipt that a batch's report carries, and whether the backend took that report
-	recordAccount   recordKind = 14 // what a record about a batch does not say of its transactions; right before it, in the same frame
+	recordRequeues  recordKind = 13 // last in every frame since the first of kind 12: how many there were
+	recordReceipt   recordKind = 15 // the receipt of a batch's report, and whether the backend accepted that report
+	recordAccount   recordKind = 14 // details of transactions for the record about the same batch that follows in the same frame
 )
 
 // totalsBytes is the size of a totals record.
 const totalsBytes = recordHead + 1 + 7*8
 
-// record is one record of the batch log. Which fields are set depends on kind.
+// record is one record of the batch log. The kind determines which fields are set.
 type record struct {
 	kind recordKind
 	id   BatchID // attempt, ambiguous, answered, resolved, lost, note, account, receipt
@@ -62,7 +62,7 @@ type record struct {
 	children   []*entry // resolved
 }
 
-// openRecord leaves room for a record's head; closeRecord fills it in.
+// openRecord reserves a record's head; closeRecord fills it in.
 func openRecord(dst []byte, kind recordKind) []byte {
 	return append(append(dst, zeros[:recordHead]...), byte(kind))
 }
@@ -74,7 +74,7 @@ func closeRecord(dst []byte, start int) []byte {
 	return dst
 }
 
-// cutRecord takes the next record off data: its body, kind first, or nil when there is none that holds.
+// cutRecord takes the next record off data. body begins with the kind; it is nil if there is no record or it is damaged.
 func cutRecord(data []byte) (body, rest []byte) {
 	if len(data) < recordHead+1 {
 		return nil, nil
@@ -90,7 +90,7 @@ func cutRecord(data []byte) (body, rest []byte) {
 	return body, rest
 }
 
-// putTotals writes a totals record into dst, which is totalsBytes long.
+// putTotals writes a totals record into dst, which has totalsBytes.
 func putTotals(dst []byte, committed Position, c Counts) {
 	b := openRecord(dst[:0], recordTotals)
 	for _, v := range [...]uint64{uint64(committed), c.Accepted, c.Duplicates, c.Delivered, c.Dead, c.Ambiguous, c.Lost} {
@@ -109,7 +109,7 @@ func (d *decoder) id() BatchID {
 	return BatchID{Position: Position(d.uvarint()), Index: uint32(d.uvarint()), Path: d.uvarint()}
 }
 
-// append writes a record that holds no batch.
+// append writes a record that contains no batch.
 func (r *record) append(dst []byte) []byte {
 	start := len(dst)
 	dst = openRecord(dst, r.kind)
@@ -132,8 +132,8 @@ func (r *record) append(dst []byte) []byte {
 	return closeRecord(dst, start)
 }
 
-// parseRecord reads a record's body. offset is where its head stands in the frame's payload; entries
-// remember it, and where they are in their segment is for apply to say.
+// parseRecord reads a record's body. offset is the position of its head in the frame's payload; entries keep it until apply turns
+// it into an offset in the segment.
 func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 	r := &record{kind: recordKind(body[0])}
 	d := &decoder{data: body[1:]}
@@ -167,7 +167,7 @@ func (x *index) parseRecord(body []byte, offset int) (*record, error) {
 	return r, d.err
 }
 
-// parseResolved reads the counts, and the children behind them.
+// parseResolved reads the counts, and the children after them.
 func (x *index) parseResolved(d *decoder, r *record, body []byte, offset int) {
 	r.id, r.delivered, r.dead, r.letters = d.id(), d.uvarint(), d.uvarint(), d.uvarint()
 	for range d.number(recordHead) {
@@ -188,7 +188,7 @@ func (x *index) parseResolved(d *decoder, r *record, body []byte, offset int) {
 	}
 }
 
-// record reads a record of the batch log, without its head, in memory of its own. One that does not hold gives ErrDamaged.
+// record reads a record of the batch log, without its head, into its own memory. If it is damaged, the error is ErrDamaged.
 func (b *batches) record(s *wal.Segment, offset, length int64) ([]byte, error) {
 	return b.log.ReadChecked(s, offset, length, func(data []byte) []byte {
 		body, _ := cutRecord(data)

@@ -21,22 +21,22 @@ type Recovery struct {
 	Counts       Counts
 	Committed    Position
 	Batches      int       // live
-	wal.Findings           // what is wrong with files
-	Unanswered   int       // batches with an attempt whose outcome nobody saw
+	wal.Findings           // problems of the files
+	Unanswered   int       // batches with an attempt whose outcome is not recorded
 	Unknown      uint64    // events in them, counted as ambiguous
-	Lost         uint64    // events found lost by this recovery, also when an earlier one said so of the same damage
+	Lost         uint64    // events found lost by this recovery, even if an earlier one reported the same loss
 	Undone       uint64    // events that had been counted delivered or dead, and are pending again
-	Missing      []Missing // what was durable and is gone, as the manifest and the numbers tell
-	Exact        bool      // the manifest was current: Lost is all that was lost; otherwise it may be more
+	Missing      []Missing // what was durable and is gone, by the manifest and by gaps in the sequence numbers
+	Exact        bool      // the manifest was current: Lost is everything that was lost; otherwise it may be more
 	Rebuilt      bool      // the manifest or one of its two files was missing or damaged
 	Copied       bool      // the directory is a copy of the one that was used before
-	Restored     bool      // the operator said that it was restored
-	Held         uint64    // events that are kept until an operator decides, because of this recovery
-	Identity     string    // of the directory, in hexadecimal; empty: the disk keeps none
+	Restored     bool      // an operator declared that it was restored
+	Held         uint64    // events that are held until an operator decides
+	Identity     string    // of the directory, in hexadecimal; empty: the file system keeps none
 	Took         time.Duration
 }
 
-// Lines returns what an operator should read, one fact a line; the first is a summary.
+// Lines returns what an operator should read, one fact a line; the first line is a summary.
 func (r *Recovery) Lines() []string {
 	c := r.Counts
 	lines := []string{fmt.Sprintf(
@@ -44,12 +44,12 @@ func (r *Recovery) Lines() []string {
 		r.Took.Round(time.Microsecond), c.Accepted, c.Delivered, c.Dead, c.Pending, r.Batches, c.Lost)}
 	for _, t := range r.Torn {
 		if slices.ContainsFunc(r.Short, func(m wal.Range) bool { return m.File == t.File }) {
-			continue // what follows says more
+			continue // reported with Short
 		}
 		lines = append(lines, fmt.Sprintf("%s: torn end at offset %d cut: never acknowledged", t.File, t.Offset))
 	}
 	for _, m := range r.Short {
-		lines = append(lines, fmt.Sprintf("%s: ends at offset %d, %d bytes short: unless the disk failed before, somebody shortened it, and acknowledged events may be gone", m.File, m.Offset, m.Bytes))
+		lines = append(lines, fmt.Sprintf("%s: ends at offset %d, %d bytes short: unless a write failed before, the file was truncated, and acknowledged events may be lost", m.File, m.Offset, m.Bytes))
 	}
 	for _, d := range r.Damaged {
 		lines = append(lines, fmt.Sprintf("%s: %d bytes damaged at offset %d, kept in %s/", d.File, d.Bytes, d.Offset, wal.QuarantineDir))
@@ -59,10 +59,10 @@ func (r *Recovery) Lines() []string {
 		lines = append(lines, m.String())
 	}
 	if r.Rebuilt {
-		lines = append(lines, "the manifest is missing or damaged and is made anew: of what else is missing only the logs tell")
+		lines = append(lines, "the manifest is missing or damaged and is rebuilt: if the newest entries of a log are missing too, that cannot be detected")
 	}
 	if r.Lost > 0 && len(r.Missing) > 0 && !r.Exact {
-		lines = append(lines, fmt.Sprintf("at least %d events lost: what was written last before the machine stopped is not known", r.Lost))
+		lines = append(lines, fmt.Sprintf("at least %d events lost: what was written just before the machine stopped is unknown", r.Lost))
 	} else if r.Lost > 0 {
 		lines = append(lines, fmt.Sprintf("%d events lost to damage", r.Lost))
 	}
@@ -76,7 +76,7 @@ func (r *Recovery) Lines() []string {
 	return lines
 }
 
-// heldLines say what is kept until an operator decides, and why.
+// heldLines says which events are held until an operator decides, and why.
 func (r *Recovery) heldLines() (lines []string) {
 	switch {
 	case r.Copied:
@@ -90,23 +90,22 @@ func (r *Recovery) heldLines() (lines []string) {
 	return lines
 }
 
-// recover rebuilds everything in RAM from disk: batches, then ids, then what of the journal is behind the
-// last cut.
+// recover rebuilds everything in memory from disk: first batches, then ids, then the journal behind the last cut.
 func (s *Spool) recover() (*Recovery, *manifestFacts, error) {
-	known, err := s.manifest.load() // before the logs, which may grow while they are looked into
+	facts, err := s.manifest.load() // before the logs, which may grow while they are read
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.originOf(&known); err != nil {
+	if err := s.originOf(&facts); err != nil {
 		return nil, nil, err
 	}
-	found := &Recovery{Exact: known.exact, Copied: known.copied, Restored: known.restored != ""}
-	err = s.readLogs(&known, found)
-	return found, &known, err
+	found := &Recovery{Exact: facts.exact, Copied: facts.copied, Restored: facts.restored != ""}
+	err = s.readLogs(&facts, found)
+	return found, &facts, err
 }
 
-// readLogs reads the logs one after the other, and compares each with what the manifest remembers.
-func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
+// readLogs reads the logs one after the other, and compares each with the manifest.
+func (s *Spool) readLogs(facts *manifestFacts, found *Recovery) error {
 	for _, dir := range []string{"journal", "batches", "ids", lettersDir, wal.QuarantineDir} {
 		if err := makeDir(s.fs, filepath.Join(s.dir, dir)); err != nil {
 			return err
@@ -121,11 +120,11 @@ func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
 	if err := s.batches.log.Open(0, &found.Findings, s.batches.replay); err != nil {
 		return err
 	}
-	if err := s.compareBatches(known, found); err != nil {
+	if err := s.compareBatches(facts, found); err != nil {
 		return err
 	}
 	s.batches.index.dropStaged()
-	withdrawn, err := s.letters.stale(s.batches.index.isStale)
+	stale, err := s.letters.stale(s.batches.index.isStale)
 	if err != nil {
 		return fmt.Errorf("spool: dead letters: %w", err)
 	}
@@ -138,39 +137,39 @@ func (s *Spool) readLogs(known *manifestFacts, found *Recovery) error {
 	if err := s.replayJournal(found); err != nil {
 		return err
 	}
-	if err := s.compareJournal(known, found); err != nil {
+	if err := s.compareJournal(facts, found); err != nil {
 		return err
 	}
-	return s.repair(found, withdrawn)
+	return s.repair(found, stale)
 }
 
-// repair changes the directory to what was found in it. Everything was read before (I17).
-func (s *Spool) repair(found *Recovery, withdrawn []disk.Entry) error {
+// repair changes the directory according to what was found. Everything was read before (I17).
+func (s *Spool) repair(found *Recovery, stale []disk.Entry) error {
 	for _, log := range [...]*wal.Log{s.batches.log, s.ids.log, s.journal.log} {
 		if err := log.Repair(); err != nil {
 			return err
 		}
 	}
-	if err := s.letters.withdraw(withdrawn); err != nil {
+	if err := s.letters.removeFiles(stale); err != nil {
 		return fmt.Errorf("spool: dead letters: %w", err)
 	}
 	s.finishRecovery(found)
 	return nil
 }
 
-// makeDir makes a directory, or says what to do where it cannot.
+// makeDir makes a directory. If a file is in its place, the error says what to do.
 func makeDir(to disk.FS, dir string) error {
 	err := to.MkdirAll(dir, 0o700)
 	switch {
 	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("spool: data directory: %s is a file where a directory has to be: move it away and start again: %w", dir, err)
+		return fmt.Errorf("spool: data directory: %s is a file and has to be a directory: move the file away and start again: %w", dir, err)
 	case err != nil:
 		return fmt.Errorf("spool: data directory: %w", err)
 	}
 	return nil
 }
 
-// syncNames makes the names of the directories durable, and what an earlier life left undecided.
+// syncNames makes the names of the directories durable, and the changes that an earlier process did not sync.
 func (s *Spool) syncNames() error {
 	if s.mode == Never {
 		return nil
@@ -183,8 +182,8 @@ func (s *Spool) syncNames() error {
 	return s.syncAncestors()
 }
 
-// syncAncestors makes the name of the data directory durable, and those of the directories that were made
-// for it: a file whose directory has no name is gone. A directory that we may not read was not made by us.
+// syncAncestors makes the names of the data directory and of the directories above it durable: a file is lost if the name of its
+// directory is. A directory that we may not read was not made by us.
 func (s *Spool) syncAncestors() error {
 	for dir := filepath.Clean(s.dir); ; {
 		above := filepath.Dir(dir)
@@ -198,7 +197,7 @@ func (s *Spool) syncAncestors() error {
 	}
 }
 
-// replay applies the records of a frame. Of one that is damaged, those whose own checksum holds.
+// replay applies the records of a frame. Of a damaged frame, it applies the records whose own checksum holds.
 func (b *batches) replay(s *wal.Segment, _ wal.Frame, offset int64, payload []byte, _ bool) {
 	for rest := payload; len(rest) > 0; {
 		at := len(payload) - len(rest)
@@ -213,20 +212,20 @@ func (b *batches) replay(s *wal.Segment, _ wal.Frame, offset int64, payload []by
 	}
 }
 
-// settle forgets the batches of a cut whose record is not there, and those beside the live batch that they
-// were split from: the record of that split is damaged, and the next one will use their ids again.
+// dropStaged drops the batches of a cut whose record is missing, and the children of a batch that is live: the record of that
+// split is damaged, and the next split will reuse their ids.
 func (x *index) dropStaged() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.unstage()
+	x.unstageLocked()
 	for id, e := range x.live {
 		if x.descendsLocked(id) {
-			x.remove(e)
+			x.removeLocked(e)
 		}
 	}
 }
 
-// descends reports whether a batch that the given one was split from is live. mu is held.
+// descendsLocked reports whether a batch that the given one was split from is live.
 func (x *index) descendsLocked(id BatchID) bool {
 	for id.Path != 0 {
 		id.Path >>= 4
@@ -264,8 +263,7 @@ func (s *Spool) replayJournal(found *Recovery) error {
 	if err != nil {
 		return err
 	}
-	// I6: what was accepted is never numbered again, even if the journal's end is gone. As far as a cut has
-	// not taken it over, it is lost.
+	//	// I6: accepted positions are not used again, even if the journal's end is gone. Those that no cut contains are lost.
 	j.log.Raise(max(uint64(committed)+1, s.counters.snapshot().Accepted+1))
 	next := j.log.NextSequence()
 	if next > expected {
@@ -276,7 +274,7 @@ func (s *Spool) replayJournal(found *Recovery) error {
 	return nil
 }
 
-// replay takes over the ids of a group from a position on, and the count of duplicates.
+// replay takes over the ids of a frame's events from a position on, and the count of duplicates.
 func (j *journal) replay(f wal.Frame, payload []byte, from Position) {
 	accepted := time.Unix(0, int64(binary.LittleEndian.Uint64(payload))).Unix()
 	duplicates := binary.LittleEndian.Uint64(payload[8:])
@@ -291,12 +289,12 @@ func (j *journal) replay(f wal.Frame, payload []byte, from Position) {
 		}
 	}
 	for ; p < Position(f.Next()) && d.err == nil; p++ {
-		if m, marked := d.event(&v); marked && p >= from && d.err == nil {
+		if m, hasID := d.event(&v); hasID && p >= from && d.err == nil {
 			j.remember(m, accepted)
-			j.uncut = append(j.uncut, uncutHash{position: p, mark: m})
+			j.uncut = append(j.uncut, uncutHash{position: p, hash: m})
 		}
 	}
-	d.sources(d.source) // behind the last event
+	d.sources(d.source) // after the last event
 }
 
 // pending returns how many events are in live batches.
@@ -309,7 +307,7 @@ func (x *index) pending() (n uint64) {
 	return n
 }
 
-// settle does what can wait until everything is known: none of it has to succeed.
+// finishRecovery does what needs the result of recovery; none of it has to succeed.
 func (s *Spool) finishRecovery(found *Recovery) {
 	s.batches.log.RefillSpare()
 	s.ids.log.RefillSpare()
@@ -319,8 +317,8 @@ func (s *Spool) finishRecovery(found *Recovery) {
 	found.Batches = len(s.batches.index.live)
 }
 
-// answerOpen counts as ambiguous what was being reported when the last process ended. Where the record
-// of that cannot be written, the next start counts it instead.
+// answerOpen counts attempts without a recorded outcome as ambiguous: they were being reported when the last process ended. If
+// the record cannot be written, the next start retries.
 func (b *batches) answerOpen() (count int, events uint64) {
 	var data []byte
 	var records []logged

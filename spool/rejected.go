@@ -6,23 +6,23 @@ import (
 	"sync/atomic"
 )
 
-// The bounds of dead letters of rejected messages, where Options say nothing else.
+// The default limits of dead letters of rejected messages.
 const (
 	defaultRejectedBytes   = 64 << 20
 	defaultRejectedLetters = 10_000
 
-	// rejectedPart is which part of Options.MaxBytes these letters may take at most.
+	// rejectedPart is the fraction (1/16) of Options.MaxBytes that these letters may take at most.
 	rejectedPart = 16
 
-	// maxRejectedPayload is how much of such a message is kept, in bytes.
+	// maxRejectedPayload is how much of a rejected message is kept, in bytes.
 	maxRejectedPayload = 8 << 10
 )
 
 // rejectedPrefix begins the ids of letters of messages that were never acknowledged to their senders.
 const rejectedPrefix = originalPrefix + "rejected-"
 
-// rejectedQuota is the quota of dead letters of rejected messages. It is apart from that of the spool, so that a producer of
-// bad messages takes no room from events.
+// rejectedQuota is the quota of dead letters of rejected messages. It is separate from the quota of the spool, so that a producer
+// of invalid messages takes no space from events.
 type rejectedQuota struct {
 	maxBytes   int64
 	maxLetters int64
@@ -44,16 +44,16 @@ func newRejectedQuota(o Options) *rejectedQuota {
 	return s
 }
 
-// admit returns nil when one more letter of so many bytes fits.
+// admit returns nil when one more letter of need bytes fits.
 func (s *rejectedQuota) admit(need int64) error {
 	letters, bytes := s.letters.Load(), s.bytes.Load()
 	if letters >= s.maxLetters || bytes+need > s.maxBytes {
-		return fmt.Errorf("spool: %d dead letters of rejected messages take %d bytes: at most %d and %d are kept", letters, bytes, s.maxLetters, s.maxBytes)
+		return fmt.Errorf("spool: %d dead letters of rejected messages take %d bytes: the limits are %d letters and %d bytes", letters, bytes, s.maxLetters, s.maxBytes)
 	}
 	return nil
 }
 
-// charge counts a new letter's file, in that quota or in the room.
+// charge counts a new letter's file in its quota.
 func (l *letters) charge(id string, size int64) {
 	l.count.Add(1)
 	if !strings.HasPrefix(id, rejectedPrefix) {
@@ -64,7 +64,7 @@ func (l *letters) charge(id string, size int64) {
 	l.rejected.bytes.Add(size)
 }
 
-// refund takes that back.
+// refund reverses charge.
 func (l *letters) refund(id string, size int64) {
 	l.count.Add(-1)
 	if !strings.HasPrefix(id, rejectedPrefix) {

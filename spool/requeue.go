@@ -11,18 +11,17 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Requeued is a dead letter that is a live batch again.
+// Requeued is a dead letter that became a live batch again.
 type Requeued struct {
 	Letter DeadLetter
 	Batch  BatchID
 	Lane   LaneKey // with the credentials of the letter's file
 }
 
-// Requeue turns dead letters into live batches, one each, by an atomic record of the batch log: its events
-// leave Dead and are Pending. It returns once that is durable, with those that were requeued. err names those
-// that were not: ErrUnknownLetter when there is none, or no longer, of that id. A crash at any point leaves a
-// letter dead or live, never both and never neither. The transactions keep their timestamps, which the sender
-// judges again, unless restamp is a time. At most 1000 ids.
+// Requeue turns dead letters into live batches, one each, by an atomic record of the batch log: its events leave Dead and are
+// Pending. It returns once that is durable, with the letters that were requeued. err names those that were not: ErrUnknownLetter
+// if the id is not that of a dead letter. A crash at any point leaves a letter dead or live, never both and never neither. The
+// transactions keep their timestamps, which the sender checks again, unless restamp is a time. At most 1000 ids.
 func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err error) {
 	if len(ids) > maxLetters {
 		return nil, fmt.Errorf("spool: requeue: %d dead letters at once: at most %d", len(ids), maxLetters)
@@ -30,15 +29,15 @@ func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err e
 	s.removeRequeued()
 	var files []letterFile
 	for _, id := range ids {
-		letter, claimErr := s.letters.lock(id)
-		if claimErr == nil {
-			claimErr = letter.check()
-			if claimErr != nil {
+		letter, lockErr := s.letters.lock(id)
+		if lockErr == nil {
+			lockErr = letter.check()
+			if lockErr != nil {
 				s.letters.unlock(id)
 			}
 		}
-		if claimErr != nil {
-			err = errors.Join(err, fmt.Errorf("spool: requeue dead letter %s: %w", id, claimErr))
+		if lockErr != nil {
+			err = errors.Join(err, fmt.Errorf("spool: requeue dead letter %s: %w", id, lockErr))
 			continue
 		}
 		files = append(files, letter)
@@ -47,7 +46,7 @@ func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err e
 		return nil, err
 	}
 	for len(files) > 0 {
-		some, logErr := s.revive(files, restamp)
+		some, logErr := s.writeRequeues(files, restamp)
 		if logErr != nil {
 			for _, f := range files {
 				s.letters.unlock(f.ID)
@@ -61,8 +60,8 @@ func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err e
 	return done, err
 }
 
-// revive writes the records of the first letters: as many as go into one frame.
-func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error) {
+// writeRequeues writes the records of the first letters: as many as fit into one frame.
+func (s *Spool) writeRequeues(files []letterFile, restamp time.Time) ([]Requeued, error) {
 	x := s.batches.index
 	var data []byte
 	var records []logged
@@ -71,7 +70,7 @@ func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error
 		if len(data) >= maxGroup {
 			break
 		}
-		b := f.batch(BatchID{Position: Position(x.number()), Index: requeuedIndex}, restamp)
+		b := f.batch(BatchID{Position: Position(x.reserveNumber()), Index: requeuedIndex}, restamp)
 		e := x.describe(b)
 		if !restamp.IsZero() {
 			data, records = appendRestamped(data, records, b, f.Timestamp.Unix())
@@ -91,20 +90,20 @@ func (s *Spool) revive(files []letterFile, restamp time.Time) ([]Requeued, error
 	return done, s.batches.append(data, records)
 }
 
-// check says whether a letter can be sent again.
+// check reports why a letter cannot be sent again, or nil.
 func (f *letterFile) check() error {
 	switch {
 	case f.Original != nil:
 		return errOriginal
 	case f.ServiceID == "" && f.ProviderKey == "" || f.Events > math.MaxUint32 || f.Events == 0 && len(f.Usage) == 0:
-		return errors.New("its file names no service, or no sensible number of events") // a part of a divided one has none
+		return errors.New("its file has no service_id, or an impossible number of events") // a part of a transaction that was split by metric may have 0 events
 	case (f.AppID == "") == (f.UserKey == ""):
-		return errors.New("its file names no application")
+		return errors.New("its file has to have either app_id or user_key")
 	}
 	return nil
 }
 
-// batch makes a batch of a letter, whose only transaction stands for as many events as it did.
+// batch makes a batch of a letter. Its only transaction counts as many events as the letter.
 func (f *letterFile) batch(id BatchID, restamp time.Time) *Batch {
 	now := time.Now()
 	at := f.Timestamp
@@ -126,24 +125,24 @@ func (f *letterFile) batch(id BatchID, restamp time.Time) *Batch {
 	}
 }
 
-// Drop deletes dead letters. It returns once that is durable, with what they were: of a file that cannot be
-// read, the id. Their events remain counted in Dead. err names those that are not deleted, or may not stay so:
-// a crash can bring them back. At most 1000 ids.
+// Drop deletes dead letters. It returns once that is durable, with the deleted letters: of a file that cannot be read, only the
+// id. Their events stay counted in Dead. err names those that are not deleted, and those whose removal may not be durable: a
+// crash can bring them back. At most 1000 ids.
 func (s *Spool) Drop(ids []string) (dropped []DeadLetter, err error) {
 	if len(ids) > maxLetters {
 		return nil, fmt.Errorf("spool: drop: %d dead letters at once: at most %d", len(ids), maxLetters)
 	}
 	for _, id := range ids {
-		letter, claimErr := s.letters.lock(id)
-		if errors.Is(claimErr, errNoLetter) {
-			letter, claimErr = letterFile{DeadLetter: DeadLetter{ID: id}}, nil
+		letter, lockErr := s.letters.lock(id)
+		if errors.Is(lockErr, errNoLetter) {
+			letter, lockErr = letterFile{DeadLetter: DeadLetter{ID: id}}, nil
 		}
-		if claimErr == nil {
-			claimErr = s.letters.remove(id)
+		if lockErr == nil {
+			lockErr = s.letters.remove(id)
 			s.letters.unlock(id)
 		}
-		if claimErr != nil {
-			err = errors.Join(err, fmt.Errorf("spool: drop dead letter %s: %w", id, claimErr))
+		if lockErr != nil {
+			err = errors.Join(err, fmt.Errorf("spool: drop dead letter %s: %w", id, lockErr))
 			continue
 		}
 		dropped = append(dropped, letter.DeadLetter)
@@ -154,11 +153,11 @@ func (s *Spool) Drop(ids []string) (dropped []DeadLetter, err error) {
 	return dropped, err
 }
 
-// removeRequeued removes the files of letters that were requeued, and lets go of the segments that say so once
-// that is durable. What cannot be removed stays hidden, and is tried again by the next call and the next start.
+// removeRequeued removes the files of letters that were requeued. Once that is durable, it unpins the segments that record the
+// requeue. A file that cannot be removed stays hidden; the next call and the next start retry.
 //
-// Another frame goes first. Its figures count the letters as pending, so that what damage takes of the record
-// before it is lost, and counted; were that record the last one, its damage would leave them dead without files.
+// Another frame is written first. Its totals count the letters as pending, so if the record before it is damaged, its events are
+// counted as lost. Without that frame, damage to the record would leave them counted as dead, without files.
 func (s *Spool) removeRequeued() {
 	x := s.batches.index
 	requeued := x.requeuedLetters()

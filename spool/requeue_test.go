@@ -264,7 +264,7 @@ func TestRequeueOfMuchIsReadAgain(t *testing.T) {
 	assert.Equal(t, Counts{Accepted: 9, Pending: 9}, checkLaw(t, s, 0))
 }
 
-// Where a transaction was too large for a report its events count with one part of it. The others are usage all the same.
+// Where a transaction was too large for a report its events count with one part of it. The other parts are usage as well.
 func TestPartWithoutEventsIsRequeued(t *testing.T) {
 	s, _ := open(t, Options{Dir: t.TempDir()})
 	events := someEvents(1)

@@ -6,52 +6,52 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// pin keeps the segment whose record says that a dead letter was requeued, as long as the letter's file may
-// still be there: without the record it would be requeued again (I16).
+// pin keeps the segment that records the requeue of a dead letter as long as the letter's file may exist: without the record it
+// would be requeued again (I16).
 type pin struct {
 	letter  string
 	segment *wal.Segment
 }
 
-// number reserves a number for a requeued batch. It is not used again in this life, and once it was seen not
-// in another.
-func (x *index) number() uint64 {
+// reserveNumber reserves a number for a requeued batch. It is not used again by this process, and not by a later one if a record with it
+// was written.
+func (x *index) reserveNumber() uint64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.requeues++
 	return x.requeues
 }
 
-// requeued returns how many numbers were reserved.
-func (x *index) requeued() uint64 {
+// requeueCount returns how many numbers were reserved.
+func (x *index) requeueCount() uint64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.requeues
 }
 
-// applyRequeued makes a dead letter a live batch. mu is held.
-func (x *index) applyRequeued(r *record, s *wal.Segment, base int64) {
+// applyRequeuedLocked makes a dead letter a live batch.
+func (x *index) applyRequeuedLocked(r *record, s *wal.Segment, base int64) {
 	x.requeues = max(x.requeues, uint64(r.entry.id.Position))
 	r.entry.locate(s, base)
-	x.add(r.entry, nil)
+	x.addLocked(r.entry, nil)
 	if id, ok := batchOfLetter(r.letter + letterSuffix); ok {
 		s.Pins.Add(1)
 		x.requeuedBy[id] = append(x.requeuedBy[id], pin{letter: strings.Clone(r.letter), segment: s})
 	}
 	x.counters.requeued(r.entry.events)
-	x.signal()
+	x.signalLocked()
 }
 
-// forgetRequeued forgets that letters of a batch were requeued: the batch ended once more, after damage had made it
-// live again, and what letters it has now are others. mu is held.
-func (x *index) forgetRequeued(batch BatchID) {
+// forgetRequeuedLocked removes the pins of a batch: damage had made the batch live again, it ended once more, and its letters now
+// are not the ones that were requeued.
+func (x *index) forgetRequeuedLocked(batch BatchID) {
 	for _, p := range x.requeuedBy[batch] {
 		p.segment.Pins.Add(-1)
 	}
 	delete(x.requeuedBy, batch)
 }
 
-// requeuedLetters returns the letters that were requeued and whose files may still be there.
+// requeuedLetters returns the letters that were requeued and whose files may still exist.
 func (x *index) requeuedLetters() (letters []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -63,7 +63,7 @@ func (x *index) requeuedLetters() (letters []string) {
 	return letters
 }
 
-// unpin notes that a requeued letter's file is gone, durably.
+// unpin records that the removal of a requeued letter's file is durable.
 func (x *index) unpin(letter string) {
 	id, _ := batchOfLetter(letter + letterSuffix)
 	x.mu.Lock()
@@ -82,8 +82,8 @@ func (x *index) unpin(letter string) {
 	}
 }
 
-// isStale reports whether the letters of a batch found at start are not meant: it is live, or was split from one
-// that is, because the record that ended it did not get to the disk or was damaged.
+// isStale reports whether letters of a batch found at a start are to be removed: the batch is live, or was split from a live one,
+// because the record that ended it is missing or damaged.
 func (x *index) isStale(batch BatchID, _ string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -10,34 +10,34 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// Resolution says where each transaction of a batch ends: each index stands in exactly one of the three.
+// Resolution says how each transaction of a batch ends: each index is in exactly one of Delivered, Dead and Children.
 type Resolution struct {
-	// Slices divide transactions by metric. The nth of them counts as transaction number (transactions of
-	// the batch) + n, and the one it is a slice of is not named any more.
+	// Slices divide transactions by metric. The nth slice has the index (transactions of the batch) + n, and the divided
+	// transaction's own index is not used.
 	Slices    []Slice
-	Delivered []int        // taken by the backend
-	Dead      []DeadLetter // with Index, Reason, Answer; the rest is filled in
+	Delivered []int        // accepted by the backend
+	Dead      []DeadLetter // Index, Reason and Answer are read
 	Children  [][]int      // each becomes a live batch of its own; at most 15, 16 splits deep
 
-	// Restamped are those of the delivered ones that were sent with the time At instead of their own.
+	// Restamped are those of Delivered that were sent with the timestamp At instead of their own.
 	Restamped []int
 	At        time.Time
 }
 
-// Slice is a part of a transaction: some of its metrics, and how many of its events count for it. The
-// slices of a transaction have each of its metrics once, and all of its events.
+// Slice is a part of a transaction: some of its metrics, and how many of its events count for it. Together, the slices of a
+// transaction have each of its metrics once, and all of its events.
 type Slice struct {
 	Index   int
 	Metrics []string
 	Events  uint32
 }
 
-// Apply appends the slices to the transactions they are of. It says if they are not whole.
+// Apply appends the slices to the batch's transactions. The error says which slices are incomplete.
 func (r *Resolution) Apply(b *Batch) error {
 	metrics, events := make(map[int]int), make(map[int]uint32)
 	for _, s := range r.Slices {
 		if s.Index < 0 || s.Index >= len(b.Transactions) || len(s.Metrics) == 0 || s.Events == 0 {
-			return fmt.Errorf("spool: resolve batch %s: a slice of nothing", b.ID)
+			return fmt.Errorf("spool: resolve batch %s: a slice has an unknown index, no metrics or no events", b.ID)
 		}
 		t := b.Transactions[s.Index]
 		t.Events, t.Usage = s.Events, nil
@@ -52,26 +52,26 @@ func (r *Resolution) Apply(b *Batch) error {
 	}
 	for i, n := range metrics {
 		if n != len(b.Transactions[i].Usage) || events[i] != b.Transactions[i].Events {
-			return fmt.Errorf("spool: resolve batch %s: transaction %d is not whole in its slices", b.ID, i)
+			return fmt.Errorf("spool: resolve batch %s: the slices of transaction %d do not add up to it", b.ID, i)
 		}
 	}
 	return nil
 }
 
-// Resolve ends a batch in one atomic record. It returns once that is durable; the dead letter files are
-// written before. Resolving again after an error or a crash has the same effect. A batch that cannot be
-// read gives ErrDamaged, but only when some of its transactions are not delivered.
+// Resolve ends a batch in one atomic record. It returns once that is durable; the dead letter files are durable before it.
+// Calling it again after an error or a crash has the same effect. If the batch cannot be read, the error is ErrDamaged, but only
+// when some of its transactions are not delivered.
 func (s *Spool) Resolve(id BatchID, r Resolution) error {
 	b := s.batches
 	b.compaction.RLock()
-	e, err := b.hold(id)
+	e, err := b.startEnding(id)
 	if err == nil {
-		defer s.letters.end(id)()
-		earlier := e.lettered
+		defer s.letters.hideEnding(id)()
+		earlier := e.hasLetters
 		if err = s.end(e, r); err != nil {
-			b.release(e)
+			b.cancelEnding(e)
 		} else if earlier {
-			s.withdraw(e, r)
+			s.removeStaleLetters(e, r)
 		}
 	}
 	b.compaction.RUnlock()
@@ -106,7 +106,7 @@ func (s *Spool) end(e *entry, r Resolution) error {
 	}
 	rec.letters = uint64(len(r.Dead))
 	if len(r.Dead) > 0 {
-		e.lettered = true // from here on there may be files, whatever becomes of the record
+		e.hasLetters = true // from here on there may be files, even if the record fails
 	}
 	if err := s.letters.write(batch, e.info(), r.Dead); err != nil {
 		return err
@@ -114,20 +114,20 @@ func (s *Spool) end(e *entry, r Resolution) error {
 	return s.finishBatch(rec, batch, r)
 }
 
-// withdraw removes the letters that an earlier try at ending the batch left, and this one did not mean. It
-// comes after the record: until then, the earlier one may turn out to have landed.
-func (s *Spool) withdraw(e *entry, r Resolution) {
-	meant := make(map[string]bool, len(r.Dead))
+// removeStaleLetters removes letters that an earlier attempt to end the batch wrote, and this one did not. It runs after the record is
+// durable: until then, the earlier record may turn out to be durable.
+func (s *Spool) removeStaleLetters(e *entry, r Resolution) {
+	current := make(map[string]bool, len(r.Dead))
 	for i := range r.Dead {
-		meant[letterID(e.id, r.Dead[i].Index)] = true
+		current[letterID(e.id, r.Dead[i].Index)] = true
 	}
-	files, err := s.letters.stale(func(batch BatchID, letter string) bool { return batch == e.id && !meant[letter] })
+	files, err := s.letters.stale(func(batch BatchID, letter string) bool { return batch == e.id && !current[letter] })
 	if err == nil {
-		_ = s.letters.withdraw(files)
+		_ = s.letters.removeFiles(files)
 	}
 }
 
-// finishBatch writes the record, with the children in it, and before it what it does not say of the others.
+// finishBatch writes the record, with the children in it, and before it the account record.
 func (s *Spool) finishBatch(rec *record, batch *Batch, r Resolution) error {
 	buf, records := appendChange(nil, batch, r)
 	begin := len(buf)
@@ -157,7 +157,7 @@ func (s *Spool) finishBatch(rec *record, batch *Batch, r Resolution) error {
 	return nil
 }
 
-// check says whether each transaction ends in exactly one place.
+// check reports whether each transaction is in exactly one place.
 func (r *Resolution) check(e *entry) error {
 	seen := make([]bool, int(e.transactions)+len(r.Slices))
 	count := 0
@@ -187,7 +187,7 @@ func (r *Resolution) check(e *entry) error {
 	}
 	for _, child := range r.Children {
 		if len(child) == 0 {
-			return fmt.Errorf("spool: resolve batch %s: a child without transactions", e.id)
+			return fmt.Errorf("spool: resolve batch %s: a child has no transactions", e.id)
 		}
 		for _, i := range child {
 			if err := mark(i); err != nil {
@@ -196,31 +196,31 @@ func (r *Resolution) check(e *entry) error {
 		}
 	}
 	if count != len(seen) {
-		return fmt.Errorf("spool: resolve batch %s: %d of %d transactions have an end", e.id, count, len(seen))
+		return fmt.Errorf("spool: resolve batch %s: %d of %d transactions have an outcome", e.id, count, len(seen))
 	}
 	return nil
 }
 
-// Lose ends a batch that is damaged: its bytes go to quarantine/, its events are counted as lost. It returns once that
-// is durable. It reads the batch again first, and changes nothing when that works (ErrNotDamaged) or when the disk says
-// nothing (I17).
+// Lose ends a damaged batch: its bytes go to quarantine/, its events are counted as lost. It returns once that is durable. It
+// reads the batch again first. If that succeeds, nothing changes and the error is ErrNotDamaged; after a read error nothing
+// changes either (I17).
 func (s *Spool) Lose(id BatchID) error {
 	b := s.batches
 	b.compaction.RLock()
 	defer b.compaction.RUnlock()
-	e, err := b.hold(id)
+	e, err := b.startEnding(id)
 	if err != nil {
 		return err
 	}
-	if err = s.lost(e); err != nil {
-		b.release(e)
+	if err = s.quarantineBatch(e); err != nil {
+		b.cancelEnding(e)
 		return fmt.Errorf("spool: lose batch %s: %w", id, err)
 	}
 	return nil
 }
 
-// lost sets a damaged batch aside, then records that it is lost.
-func (s *Spool) lost(e *entry) error {
+// quarantineBatch copies a damaged batch to quarantine/, then records that it is lost.
+func (s *Spool) quarantineBatch(e *entry) error {
 	b := s.batches
 	switch _, err := b.batch(e); {
 	case err == nil:

@@ -11,23 +11,22 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// RestoredName is the file by which an operator says that the directory was restored from a copy. It is read
-// and removed by the next Open. "resend" in it sends what the copy has not delivered; anything else, or
-// nothing, has it kept until an operator decides.
+// RestoredName is the file by which an operator declares that the directory was restored from a copy. The next Open reads and
+// removes it. If it contains "resend", what the copy has not delivered is sent; with any other content it is held until an
+// operator decides.
 const RestoredName = "RESTORED"
 
-// heldBit in the doubts of a batch says that it is not sent, whatever the policy, until an operator decides.
+// heldBit in the unresolved attempts of a batch says that it is not sent, under any policy, until an operator decides.
 const heldBit = uint32(1) << 31
 
 const (
 	notesPerFrame      = 10_000
-	heldPerBatch       = 1000 // transactions, which is what one report takes
+	heldPerBatch       = 1000 // transactions: the maximum of one report
 	restoredParkWord   = "park"
 	restoredResendWord = "resend"
 )
 
-// MarkRestored writes the file that tells the next Open that the directory was restored from a copy, durably.
-// The directory must not be in use.
+// MarkRestored writes RestoredName, durably. The directory must not be in use.
 func MarkRestored(dir string, resend bool) error {
 	held, holder, err := InUse(dir)
 	if err != nil {
@@ -50,14 +49,14 @@ func MarkRestored(dir string, resend bool) error {
 	return nil
 }
 
-// adoption is what a start does about batches and events whose end may be known elsewhere.
+// adoption says which batches and events a start holds, because their outcome may be recorded elsewhere.
 type adoption struct {
 	hold bool
-	upTo Position // events up to here are held, sealed or not
+	upTo Position // events up to here are held, in batches or not
 }
 
-// adoption finds out whether what is unresolved here may have been resolved: the directory is a copy, or its
-// batch log lost records.
+// adoption determines whether what is unresolved here may have been resolved: the directory is a copy, or its batch log lost
+// records.
 func (s *Spool) adoption(r *manifestFacts, found *Recovery) (a adoption) {
 	switch {
 	case r.restored != "":
@@ -70,14 +69,14 @@ func (s *Spool) adoption(r *manifestFacts, found *Recovery) (a adoption) {
 		}
 		a.upTo = s.Committed()
 	}
-	if r.known && a.hold { // sealed once, in batches whose records are gone
+	if r.found && a.hold { // they were in batches whose records are gone
 		a.upTo = max(a.upTo, r.committed)
 	}
 	return a
 }
 
-// adopt makes the directory this one. Until the manifest is started each step is found to do again after a
-// crash, and doing it again changes nothing.
+// adopt takes over the directory. Until the manifest is started, the next start repeats each step after a crash, with the same
+// result.
 func (s *Spool) adopt(r *manifestFacts, found *Recovery) error {
 	if s.manifest == nil {
 		return nil
@@ -88,7 +87,7 @@ func (s *Spool) adopt(r *manifestFacts, found *Recovery) error {
 			return fmt.Errorf("spool: hold what is unresolved: %w", err)
 		}
 	} else if found.Lost > 0 || len(found.Missing) > 0 {
-		_ = s.batches.append(nil, nil) // the totals, in the log itself as well
+		_ = s.batches.append(nil, nil) // writes the totals to the log as well
 	}
 	found.Rebuilt = r.files < len(manifestNames) && id != ([16]byte{})
 	if id == ([16]byte{}) || r.copied || r.restored != "" {
@@ -109,8 +108,8 @@ func (s *Spool) adopt(r *manifestFacts, found *Recovery) error {
 	return nil
 }
 
-// hold keeps every live batch, and makes batches that are kept of the events up to a position. It returns
-// how many events that are, once it is durable.
+// hold holds every live batch, and makes held batches of the events up to a position. It returns how many events that are, once
+// it is durable.
 func (s *Spool) hold(upTo Position) (events uint64, err error) {
 	var records []logged
 	var data []byte
@@ -142,7 +141,7 @@ func (s *Spool) hold(upTo Position) (events uint64, err error) {
 	return events + sealed, err
 }
 
-// sealHeld cuts the journal up to a position into batches that are kept, each event a transaction of its own.
+// sealHeld cuts the journal up to a position into held batches, each event as its own transaction.
 func (s *Spool) sealHeld(upTo Position) (events uint64, err error) {
 	upTo = min(upTo, Position(s.journal.log.NextSequence()-1))
 	if upTo <= s.Committed() {
@@ -196,7 +195,7 @@ func cloneTransaction(t *threescale.Transaction) threescale.Transaction {
 	return c
 }
 
-// heldKey tells the batches apart that events are put into.
+// heldKey identifies the batch for an event.
 type heldKey struct {
 	lane LaneKey
 	flat bool
@@ -209,7 +208,7 @@ type heldBatches struct {
 	nothing uint64 // events without usage
 }
 
-// add puts an event into its batch, and seals that when it is full.
+// add puts an event into its batch, and adds the batch to the cut when it is full.
 func (h *heldBatches) add(e *event.Event, g *Group) error {
 	if len(e.Usage) == 0 {
 		h.nothing++

@@ -144,7 +144,7 @@ func TestManifestThatCannotBeWritten(t *testing.T) {
 }
 
 // A start that can leave no word in the manifest of an earlier life fails: that one was closed in good order, and would say
-// of whatever is missing later that it is all. A full disk is no such case: the files are written where they are.
+// of everything missing later that it is complete. A full disk is no such case: the files are written where they are.
 func TestStartBesideAManifestThatCannotBeWritten(t *testing.T) {
 	d := disktest.New(disktest.Options{})
 	o := Options{Dir: "data", FS: d}

@@ -17,25 +17,24 @@ type SegmentState string
 const (
 	SegmentActive     SegmentState = "active"     // the newest one, of a directory in use
 	SegmentClosed     SegmentState = "closed"     // in good order
-	SegmentOpen       SegmentState = "open"       // it ends without a footer: a crash, or an error of the disk
+	SegmentOpen       SegmentState = "open"       // ends without a footer, after a crash or a disk error
 	SegmentSuperseded SegmentState = "superseded" // a later one begins with the same number
-	SegmentGone       SegmentState = "gone"       // removed while this went on
+	SegmentGone       SegmentState = "gone"       // removed while the list was made
 )
 
 // Segment is a file of one of the logs.
 type Segment struct {
 	File   string // relative to the data directory
 	First  uint64 // the sequence number it begins with: a Position in the journal
-	Next   uint64 // the number behind its last entry
+	Next   uint64 // the number after its last entry
 	Frames int
 	Bytes  int64 // of head and frames
 	Size   int64 // allocated
 	State  SegmentState
 }
 
-// ListSegments calls each with every segment of the three logs, oldest first in each, as it goes. It reads
-// the heads of frames only; payloads are for Verify. It changes nothing and takes no lock. It ends early with
-// ctx's error, or with that of each.
+// ListSegments calls each with every segment of the three logs, oldest first in each, while it reads. It reads only the heads of
+// frames; Verify reads payloads. It changes nothing and takes no lock. It ends early with ctx's error, or with an error of each.
 func ListSegments(ctx context.Context, o InspectOptions, each func(Segment) error) error {
 	o, err := o.checked()
 	if err != nil {
@@ -45,7 +44,7 @@ func ListSegments(ctx context.Context, o InspectOptions, each func(Segment) erro
 	if err != nil {
 		return err
 	}
-	s, _ := lookingAt(ctx, o)
+	s, _ := openReadOnly(ctx, o)
 	for _, l := range s.logs() {
 		if err := l.List(&wal.Findings{}); err != nil {
 			return fmt.Errorf("spool: read %s: %w", l.Dir, err)
@@ -70,7 +69,7 @@ func ListSegments(ctx context.Context, o InspectOptions, each func(Segment) erro
 	return nil
 }
 
-// describe turns what is known of a segment into what is listed.
+// describe turns the outline of a segment into a Segment.
 func describe(l *wal.Log, s *wal.Segment) (Segment, error) {
 	o, err := l.Outline(s)
 	d := Segment{File: filepath.Join(l.Dir, s.Name()), First: s.First, Next: o.Next, Frames: o.Frames, Bytes: o.Bytes, Size: s.Size, State: SegmentOpen}

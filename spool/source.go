@@ -8,25 +8,25 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// bitSource is the first byte of a source record, which stands between the events of a journal frame: the events behind it,
-// up to the next one, are those of a message of a stream.
+// bitSource is the first byte of a source record in a journal frame: the events after it, up to the next source record, come
+// from one message of a stream.
 const bitSource = 1 << 6
 
 // maxPart bounds the index of the next part of a message that is taken in parts; see event.Source.Next.
 const maxPart = 1 << 24
 
-// sourceSet is the set of messages of streams that were taken. It has no limit of time: a message is remembered until the
-// stream's floor has passed it. Its owner's mutex guards it.
+// sourceSet is the set of messages of streams that were accepted. It has no time limit: a message is kept until the floor of its
+// stream passes it. Its owner's mutex guards it.
 type sourceSet struct{ streams map[uint64]*streamSet }
 
-// streamSet is the set of messages of one stream that were taken. It takes one bit for each sequence number above the floor.
+// streamSet is the set of messages of one stream that were accepted: one bit for each sequence number above the floor.
 type streamSet struct {
 	floor uint64            // all messages up to this one were acknowledged to the stream
 	taken map[uint64]uint64 // a bit for each sequence number, by number / 64
-	parts map[uint64]uint32 // of messages taken in part: the index of the first event that was not
+	parts map[uint64]uint32 // of messages accepted in part: the index of the first event that was not
 }
 
-// has reports whether a message, or the part of it that ends at s.Next, was taken.
+// has reports whether a message, or the part of it that ends at s.Next, was accepted.
 func (x *sourceSet) has(s event.Source) bool {
 	of := x.streams[s.Stream]
 	switch {
@@ -38,7 +38,7 @@ func (x *sourceSet) has(s event.Source) bool {
 	return s.Next != 0 && of.parts[s.Sequence] >= s.Next
 }
 
-// add notes that a message, or the part of it that ends at s.Next, was taken, and raises the floor of its stream.
+// add adds a message, or the part of it that ends at s.Next, and raises the floor of its stream.
 func (x *sourceSet) add(s event.Source) {
 	of := x.stream(s.Stream)
 	of.raise(s.Floor)
@@ -64,7 +64,7 @@ func (x *sourceSet) stream(id uint64) *streamSet {
 	return of
 }
 
-// raise forgets messages up to floor one by one: the floor stands for them.
+// raise sets the floor, and removes the messages up to it.
 func (of *streamSet) raise(floor uint64) {
 	if floor <= of.floor {
 		return
@@ -123,19 +123,19 @@ func (x *sourceSet) floors() (out []sourceRange) {
 
 // The kinds of a sourceRange, in the two highest bits of the sequence number.
 const (
-	rangeTaken = iota // count messages from first on were taken
+	rangeTaken = iota // count messages from first on were accepted
 	rangeFloor        // all messages up to first were acknowledged to the stream
-	rangePart         // of the message first, the events below index count were taken
+	rangePart         // of the message first, the events below index count were accepted
 )
 
 // sourceRange is an entry of the ids log about messages of a stream.
 type sourceRange struct {
 	stream, first uint64
-	count         uint32 // less than maxPart: an entry with more in its place is one of an event id
+	count         uint32 // less than maxPart: an entry with a larger number there is one of an event id
 	kind          uint8
 }
 
-// rangeOf is the entry of one message, or of a part of one.
+// rangeOf returns the entry of a message, or of a part of one.
 func rangeOf(s event.Source) sourceRange {
 	if s.Next != 0 {
 		return sourceRange{stream: s.Stream, first: s.Sequence, count: s.Next, kind: rangePart}
@@ -143,14 +143,14 @@ func rangeOf(s event.Source) sourceRange {
 	return sourceRange{stream: s.Stream, first: s.Sequence, count: 1}
 }
 
-// append writes an entry, which is as long as that of an id.
+// append writes an entry, which has the size of an id's entry.
 func (r sourceRange) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, r.count)
 	dst = binary.LittleEndian.AppendUint64(dst, r.stream)
 	return binary.LittleEndian.AppendUint64(dst, r.first|uint64(r.kind)<<62)
 }
 
-// addTo adds what an entry says to a set.
+// addTo adds the messages of an entry to a set.
 func (r sourceRange) addTo(x *sourceSet) {
 	switch r.kind {
 	case rangeFloor:
@@ -199,7 +199,7 @@ func appendSource(dst []byte, s *event.Source) []byte {
 	return binary.AppendUvarint(dst, uint64(s.Next))
 }
 
-// sources reads the source records in front of the next event, and calls found, unless nil, for each.
+// sources reads the source records before the next event, and calls found for each; found may be nil.
 func (d *decoder) sources(found func(event.Source)) {
 	for len(d.data) > 0 && d.data[0] == bitSource {
 		d.byte()
@@ -220,7 +220,7 @@ type sourceRun struct {
 	index      int // of the first event
 	count      int
 	start, end int  // in buf, the source record included
-	duplicate  bool // the message was taken before, or is being taken by another group
+	duplicate  bool // the message was accepted before, or is in another group in flight
 }
 
 // groupSource is a message at the place of its first event in a group.
@@ -229,32 +229,32 @@ type groupSource struct {
 	event  uint32
 }
 
-// uncutSource is a message that only the journal knows of durably.
+// uncutSource is a message whose only durable place is the journal.
 type uncutSource struct {
 	position Position
 	source   event.Source
 }
 
-// flightKey identifies a message, or a part of one, that is being taken.
+// flightKey identifies a message in flight, or a part of one.
 func flightKey(s event.Source) event.Source {
 	s.Floor = 0
 	return s
 }
 
-// siftSources finds the messages that were taken before, and the groups in flight that hold others. It claims the rest. The
-// journal's mutex is held.
-func (j *journal) siftSources(e *encoding) (waits []*group) {
+// siftSourcesLocked drops the messages that were accepted before or are in flight, and returns the groups of the latter. It
+// reserves the rest.
+func (j *journal) siftSourcesLocked(e *encoding) (waits []*group) {
 	for i := range e.runs {
 		r := &e.runs[i]
 		key := flightKey(r.source)
-		switch g := j.sourceFlight[key]; {
+		switch g := j.sourcesInFlight[key]; {
 		case j.sources.has(r.source), g == placing:
 			r.duplicate = true
 		case g != nil:
 			r.duplicate = true
 			waits = append(waits, g)
 		default:
-			j.sourceFlight[key] = placing // fill puts the group here before the lock is given back
+			j.sourcesInFlight[key] = placing // fillLocked replaces it by the group before the mutex is released
 		}
 		if r.duplicate {
 			e.drops = append(e.drops, drop{r.index, r.count, r.start, r.end})

@@ -32,7 +32,7 @@ func joined(messages ...[]event.Event) (all []event.Event) {
 }
 
 // TestRedeliveryIsKnownForEver: a message counts once although its events have no ids and dedupe.window is long over, before and
-// behind a cut, and across restarts. Another stream, and the same one made anew, are others.
+// behind a cut, and across restarts. Another stream, and the same one created again, are different streams.
 func TestRedeliveryIsKnownForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Dir: t.TempDir(), DedupeWindow: time.Minute}

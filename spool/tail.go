@@ -11,26 +11,25 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// Group is what became durable together.
+// Group is a number of events that became durable together.
 type Group struct {
-	First, Last Position // without a gap between them
+	First, Last Position // without a gap in between
 	Count       int      // Last-First+1
 	Accepted    time.Time
 
 	payload []byte
-	skip    int // events before First, which a cut has taken
+	skip    int // events before First, which are in a cut
 	spool   *Spool
 	scratch event.Event
 }
 
-// Events iterates over the group: for e := range group.Events. The event, its usage and its strings are
-// reused: they are valid until the next step, and must be copied to be kept. Event.ID is empty, since
-// only its hash is on disk.
+// Events iterates over the group: for e := range group.Events. The event, its usage and its strings are reused: they are valid
+// until the next step, and must be copied to be kept. Event.ID is empty, since only its hash is on disk.
 func (g *Group) Events(yield func(*event.Event) bool) {
 	d := decoder{data: g.payload}
 	for i := range g.skip + g.Count {
 		d.event(&g.scratch)
-		if d.err != nil { // the checksum holds, yet this is no event: nothing behind it can be read
+		if d.err != nil { // the checksum holds, but this does not decode: the rest of the group cannot be read
 			g.spool.lose(max(g.First, g.Last+1-Position(g.skip+g.Count-i)), g.Last)
 			return
 		}
@@ -40,23 +39,23 @@ func (g *Group) Events(yield func(*event.Event) bool) {
 	}
 }
 
-// Tail reads the journal behind the last committed cut, as it grows. It is for one goroutine.
+// Tail reads the journal behind the last committed cut, and waits for new events. It is for one goroutine.
 type Tail struct {
 	spool  *Spool
-	next   Position // the next one to hand out
+	next   Position // the next position to return
 	follow wal.Follower
 	group  Group
 }
 
-// Tail returns a reader that starts behind the last committed cut: the same way through the disk after a
-// restart and in normal running. There is one tail at a time.
+// Tail returns a reader that starts behind the last committed cut, both after a restart and in normal running. There is one tail
+// at a time.
 func (s *Spool) Tail() *Tail {
 	return &Tail{spool: s, next: s.Committed() + 1, follow: wal.NewFollower(s.journal.log)}
 }
 
-// Next returns the next group that is durable, waiting for one until ctx ends. The group is valid until
-// the next call. After an error of the disk it may be called again, and goes on where it was: nothing is passed over for
-// not being readable (I17). What was read and is damaged is set aside, booked as lost, and passed over.
+// Next returns the next durable group; it waits for one until ctx ends. The group is valid until the next call. After a read
+// error it may be called again and continues at the same place: an event that cannot be read now is not skipped (I17). What was
+// read and is damaged is quarantined, counted as lost, and skipped.
 func (t *Tail) Next(ctx context.Context) (*Group, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -77,10 +76,10 @@ func (t *Tail) Next(ctx context.Context) (*Group, error) {
 	}
 }
 
-// Close releases the file under the tail.
+// Close closes the file that is open.
 func (t *Tail) Close() error { return t.follow.Close() }
 
-// step finds the next group, or reports that everything durable was handed out.
+// step finds the next group, or returns false when everything durable was returned.
 func (t *Tail) step() (found bool, err error) {
 	for {
 		what, err := t.follow.Step(uint64(t.next))
@@ -102,7 +101,7 @@ func (t *Tail) step() (found bool, err error) {
 	}
 }
 
-// lose books what is missing before a position as lost.
+// lose counts the events that are missing before a position as lost.
 func (t *Tail) lose(before Position) {
 	if before > t.next {
 		t.spool.lose(t.next, before-1)

@@ -13,12 +13,12 @@ var (
 	groupBounds = []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000}
 )
 
-// Commits counts what became durable in the journal since start.
+// Commits counts what became durable in the journal since the start.
 type Commits struct {
 	Groups uint64
 	Events uint64
 	Bytes  uint64
-	Failed uint64 // groups that were refused because the disk failed
+	Failed uint64 // groups refused because of a disk failure
 
 	Sizes  histogram.Snapshot // events of a group
 	Waits  histogram.Snapshot // seconds from a group's first event until it was durable, or refused
@@ -55,7 +55,7 @@ func (t *timing) group(events uint32, bytes int, waited time.Duration, err error
 	t.sizes.Observe(float64(events))
 }
 
-// snapshot returns the figures, one after the other.
+// snapshot returns the figures, read one after the other.
 func (t *timing) snapshot() Commits {
 	return Commits{
 		Groups: t.groups.Load(), Events: t.events.Load(), Bytes: t.bytes.Load(), Failed: t.failed.Load(),

@@ -12,12 +12,12 @@ const (
 	bitUserKey             // the application is a user key, not an id
 	bitToken               // a service token follows
 	bitKey                 // a provider key follows
-	bitMark                // the 16 bytes of an id's mark follow
+	bitIDHash              // the 16 bytes of an id's hash follow
 	bitCode                // a response code follows
 	knownBits  = 1<<iota - 1
 )
 
-// flagsOf says which fields of a transaction are written.
+// flagsOf returns which fields of a transaction are written.
 func flagsOf(t *threescale.Transaction) (flags byte) {
 	if t.Application.UserKey != "" {
 		flags |= bitUserKey
@@ -28,7 +28,7 @@ func flagsOf(t *threescale.Transaction) (flags byte) {
 	return flags
 }
 
-// credentialBits says which credentials are written.
+// credentialBits returns which credentials are written.
 func credentialBits(c threescale.Credentials) (flags byte) {
 	if c.ServiceToken != "" {
 		flags |= bitToken
@@ -59,7 +59,7 @@ func (d *decoder) credentials(flags byte) (c threescale.Credentials) {
 	return c
 }
 
-// appendTransaction writes application, timestamp, code if there is one, and usage.
+// appendTransaction writes the application, the timestamp, the response code if there is one, and the usage.
 func appendTransaction(dst []byte, t *threescale.Transaction) []byte {
 	if t.Application.UserKey != "" {
 		dst = appendString(dst, t.Application.UserKey)

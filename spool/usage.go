@@ -2,11 +2,11 @@ package spool
 
 import "time"
 
-// Usage is what the spool takes on disk, and how its commits fare.
+// Usage describes the space that the spool takes on disk, and the performance of its commits.
 type Usage struct {
 	Bytes            int64         // allocated under the data directory
 	QuotaBytes       int64         // 0: none
-	FreeBytes        int64         // the smaller of quota left and disk left above the watermark, less what is kept for draining; never negative
+	FreeBytes        int64         // the smaller of quota left and disk left above MinFreeBytes, less the reserve for delivery; never negative
 	UncutBytes       int64         // of events in the journal behind the last cut
 	Batches          int           // live
 	OldestAge        time.Duration // of the oldest event in a live batch, since it was accepted; 0: none
@@ -15,11 +15,11 @@ type Usage struct {
 	IDs              int // event ids remembered
 	Segments         int // files of the three logs
 	Sync             SyncMode
-	Latest           int64 // the latest timestamp of an event kept since the start, Unix seconds; 0: none was
+	Latest           int64 // the latest timestamp of an event accepted since the start, Unix seconds; 0: none
 	Commits          Commits
 	ReadErrors       map[string]uint64 // files that could not be opened or read since the start, by log
-	Unreadable       error             // why something cannot be read at the moment; nil: all can, as far as is known
-	Replaced         bool              // the directory or its lock is not the one that was opened: nothing is accepted
+	Unreadable       error             // why something cannot be read now; nil: no read failure is known
+	Replaced         bool              // the directory or its lock is not the one that was opened: no event is accepted
 	ManifestFailing  bool              // the manifest cannot be written; nothing else is affected
 }
 
@@ -53,7 +53,7 @@ func (s *Spool) Usage() Usage {
 func (x *index) age(now time.Time) (batches int, oldest time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, l := range x.busyLanes() {
+	for _, l := range x.busyLanesLocked() {
 		oldest = max(oldest, now.Sub(time.Unix(0, l.first.accepted)))
 	}
 	return len(x.live), oldest

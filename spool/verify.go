@@ -13,48 +13,48 @@ import (
 	"github.com/reporterd/reporterd/spool/wal"
 )
 
-// FileState is what recovery would make of a file.
+// FileState is the verdict about a file: what a start would do with it.
 type FileState string
 
 // The states of a file.
 const (
 	StateFine       FileState = "fine"
-	StateInFlight   FileState = "in flight"  // its end is being written at this moment: no damage
-	StateTorn       FileState = "torn"       // its end would be cut: it was never acknowledged
-	StateDamaged    FileState = "damaged"    // ranges would be quarantined, what was in them be lost
-	StateShort      FileState = "short"      // it was made longer, and not closed: what was in the rest is unknown
-	StateSuperseded FileState = "superseded" // all of it was written again in a later file, and is ignored
-	StateForeign    FileState = "foreign"    // written by another version: would be set aside, unread
-	StateGone       FileState = "gone"       // removed while this went on: there was nothing left in it to keep
+	StateInFlight   FileState = "in flight"  // its end is being written: not damaged
+	StateTorn       FileState = "torn"       // its end would be truncated: it was never acknowledged
+	StateDamaged    FileState = "damaged"    // ranges would be quarantined and their content lost
+	StateShort      FileState = "short"      // it was longer, and was not closed: the content of the rest is unknown
+	StateSuperseded FileState = "superseded" // a later file contains all of it again; it is ignored
+	StateForeign    FileState = "foreign"    // written by another version; would be moved to quarantine/ unread
+	StateGone       FileState = "gone"       // removed in the meantime: all of it was delivered
 )
 
-// FileReport is what Verify says of a file.
+// FileReport is the result of Verify for a file.
 type FileReport struct {
 	File       string // relative to the data directory
 	State      FileState
 	Bytes      int64
 	First      uint64      // of a segment: the sequence numbers of its entries
-	Next       uint64      // of a segment: the number behind its last entry
+	Next       uint64      // of a segment: the number after its last entry
 	Frames     int         // of a segment: those that are sound
-	Superseded int64       // bytes at its end that a later file replaced
-	Missing    int64       // bytes that somebody cut off its end, or that a failed write never put there
+	Superseded int64       // bytes at its end that a later file contains again
+	Missing    int64       // bytes that were truncated from its end, or that a failed write did not write
 	Damaged    []wal.Range // what would be quarantined
-	Torn       []wal.Range // what would be cut
-	Detail     string      // in words, where there is something to say
+	Torn       []wal.Range // what would be truncated
+	Detail     string      // an explanation; may be empty
 }
 
-// Verdict sums a verification up.
+// Verdict is the sum of a verification.
 type Verdict struct {
 	Files       int
 	Frames      int
 	Bytes       int64
-	Letters     int // dead letters that can be read
-	Damaged     int // files that hold damage, or miss something before them
+	Letters     int // dead letters that are readable
+	Damaged     int // files that are damaged, or with something missing before them
 	Quarantined int // files in quarantine/ already
 	InUse       bool
 }
 
-// inFlightTries and inFlightPause bound how long a frame may seem unfinished before it is called torn.
+// inFlightTries and inFlightPause limit how long a frame may be incomplete before it is called torn.
 const (
 	inFlightTries = 5
 	inFlightPause = 20 * time.Millisecond
@@ -62,20 +62,19 @@ const (
 
 // verification is one run of Verify.
 type verification struct {
-	ctx     context.Context
-	options InspectOptions
-	spool   *Spool
-	each    func(FileReport) error
-	verdict Verdict
-	known   manifestFacts // what the manifest said before the logs were read
-	done    int64         // bytes of files that are finished
-	total   int64
+	ctx      context.Context
+	options  InspectOptions
+	spool    *Spool
+	each     func(FileReport) error
+	verdict  Verdict
+	manifest manifestFacts // the manifest, read before the logs
+	done     int64         // bytes of files that are finished
+	total    int64
 }
 
-// Verify reads every frame and checksum and every dead letter, and calls each with a report of every segment,
-// and of the dead letters that cannot be read, as it goes. It changes nothing, takes no lock, and needs no
-// more memory for a large directory than for a small one. Files that come up meanwhile are not read. It ends
-// early with ctx's error, or with that of each.
+// Verify reads every frame and checksum and every dead letter. While it reads, it calls each with a report of every segment, and
+// of the dead letters that cannot be read. It changes nothing and takes no lock, and its memory does not depend on the size of
+// the directory. Files created in the meantime are not read. It ends early with ctx's error, or with an error of each.
 func Verify(ctx context.Context, o InspectOptions, each func(FileReport) error) (Verdict, error) {
 	o, err := o.checked()
 	if err != nil {
@@ -85,7 +84,7 @@ func Verify(ctx context.Context, o InspectOptions, each func(FileReport) error) 
 	if v.verdict.InUse, _, err = inUse(o); err != nil {
 		return v.verdict, err
 	}
-	v.spool, _ = lookingAt(ctx, o)
+	v.spool, _ = openReadOnly(ctx, o)
 	err = v.run()
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -97,7 +96,7 @@ func (v *verification) run() error {
 	logs := v.spool.logs()
 	found := &wal.Findings{}
 	var err error
-	if v.known, err = v.spool.manifest.load(); err != nil {
+	if v.manifest, err = v.spool.manifest.load(); err != nil {
 		return err
 	}
 	for _, l := range logs {
@@ -125,7 +124,7 @@ func (v *verification) run() error {
 
 // log verifies the segments of a log, oldest first.
 func (v *verification) log(l *wal.Log) error {
-	reached := uint64(0) // the number behind the last segment; 0: none was read
+	reached := uint64(0) // the number after the last segment; 0: none was read
 	segments := l.All()
 	for i, s := range segments {
 		limit := wal.NoLimit
@@ -137,10 +136,10 @@ func (v *verification) log(l *wal.Log) error {
 			return err
 		}
 		if i == 0 {
-			v.begins(l, &r)
+			v.checkBeginning(l, &r)
 		}
 		if limit == wal.NoLimit {
-			v.completes(l, &r)
+			v.checkEnd(l, &r)
 		}
 		if reached > 0 && s.First > reached {
 			r.State, r.Detail = StateDamaged, fmt.Sprintf("entries %d to %d are missing before it", reached, s.First-1)
@@ -149,17 +148,17 @@ func (v *verification) log(l *wal.Log) error {
 			return err
 		}
 		if r.State == StateGone {
-			reached = 0 // nobody knows how far it went
+			reached = 0 // its end is unknown
 		} else {
 			reached = max(reached, r.Next)
 		}
 		v.progress(s.Size)
 		v.done += s.Size
 	}
-	return v.absent(l)
+	return v.checkAbsent(l)
 }
 
-// segment verifies one file. An end that seems unfinished while a daemon may be writing it is looked at again.
+// segment verifies one file. If its end is incomplete while a daemon may be writing it, it is read again.
 func (v *verification) segment(l *wal.Log, s *wal.Segment, limit uint64) (FileReport, error) {
 	for try := 1; ; try++ {
 		r, found, err := v.scan(l, s, limit)
@@ -179,7 +178,7 @@ func (v *verification) segment(l *wal.Log, s *wal.Segment, limit uint64) (FileRe
 	}
 }
 
-// scan runs recovery's own reader over a segment.
+// scan reads a segment with the reader of recovery.
 func (v *verification) scan(l *wal.Log, s *wal.Segment, limit uint64) (FileReport, *wal.Findings, error) {
 	report := FileReport{File: filepath.Join(l.Dir, s.Name()), State: StateFine, Bytes: s.Size, First: s.First, Next: s.First}
 	scanned, err := l.Scan(s, limit, func(_ *wal.Segment, f wal.Frame, offset int64, _ []byte, whole bool) {
@@ -193,21 +192,21 @@ func (v *verification) scan(l *wal.Log, s *wal.Segment, limit uint64) (FileRepor
 		return report, found, v.ctx.Err()
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		report.State, report.Detail = StateGone, "removed meanwhile: nothing in it was needed any more"
+		report.State, report.Detail = StateGone, "removed in the meantime: its entries were not needed any more"
 		return report, found, nil
 	}
 	if err != nil {
 		return report, found, fmt.Errorf("spool: read %s: %w", report.File, err)
 	}
 	report.Next, report.Torn, report.Damaged, report.Superseded = scanned.Next, found.Torn, found.Damaged, scanned.Superseded
-	if len(found.Short) > 0 && !v.verdict.InUse { // a daemon gives the rest back before it goes on elsewhere
+	if len(found.Short) > 0 && !v.verdict.InUse { // a daemon truncates the reserved rest before it continues in another file
 		report.Missing = found.Short[0].Bytes
 	}
 	report.judge()
 	return report, found, nil
 }
 
-// judge says in one word and one sentence what the ranges mean.
+// judge sets state and detail from the ranges.
 func (r *FileReport) judge() {
 	switch {
 	case len(r.Damaged) > 0:
@@ -248,7 +247,7 @@ func (v *verification) letters() error {
 		if err == nil {
 			v.verdict.Letters++
 		}
-		if err == nil || errors.Is(err, fs.ErrNotExist) { // requeued or dropped meanwhile
+		if err == nil || errors.Is(err, fs.ErrNotExist) { // requeued or dropped in the meantime
 			continue
 		}
 		r := FileReport{File: filepath.Join(lettersDir, e.Name), State: StateDamaged, Bytes: e.Size, Detail: err.Error()}

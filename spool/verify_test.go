@@ -81,7 +81,7 @@ func TestVerifyReadsDeadLetters(t *testing.T) {
 	assert.Equal(t, 1, verdict.Quarantined)
 }
 
-// An end that is being written is no damage while somebody has the lock, and torn when nobody has.
+// An end that is being written is no damage while a process has the lock, and torn when none has.
 func TestVerifyOfAnEndInFlight(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	s, _ := open(t, o)

@@ -6,7 +6,7 @@ func (s *Spool) Batches() []BatchInfo {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	infos := make([]BatchInfo, 0, len(x.live))
-	for _, l := range x.busyLanes() {
+	for _, l := range x.busyLanesLocked() {
 		for e := l.first; e != nil; e = e.next {
 			infos = append(infos, e.info())
 		}
@@ -20,14 +20,14 @@ func (s *Spool) Lanes() []LaneKey {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var keys []LaneKey
-	for _, l := range x.busyLanes() {
+	for _, l := range x.busyLanesLocked() {
 		keys = append(keys, l.key)
 	}
 	return keys
 }
 
-// Arrived returns the keys of the lanes that got a live batch since the call before, in no order; the first call returns
-// all that had some when the spool was opened, too. It is for one reader: the Sender.
+// Arrived returns the keys of the lanes that got a live batch since the last call, unordered. The first call also returns all
+// lanes with batches at Open. It is for one reader: the Sender.
 func (s *Spool) Arrived() []LaneKey {
 	x := s.batches.index
 	x.mu.Lock()
@@ -71,8 +71,8 @@ func (s *Spool) LaneFigures(key LaneKey) (batches int, events uint64) {
 	return 0, 0
 }
 
-// Changed returns a channel that is closed at the next change of the set of live batches: take it first,
-// then look, then wait. Any number of goroutines may wait.
+// Changed returns a channel that is closed at the next change of the set of live batches: take the channel first, then look, then
+// wait. Any number of goroutines may wait.
 func (s *Spool) Changed() <-chan struct{} {
 	x := s.batches.index
 	x.mu.Lock()
@@ -88,7 +88,7 @@ func (s *Spool) Committed() Position {
 	return x.committed
 }
 
-// Batch returns what the index knows of a live batch.
+// Batch returns the state of a live batch, from the index.
 func (s *Spool) Batch(id BatchID) (BatchInfo, bool) {
 	x := s.batches.index
 	x.mu.Lock()

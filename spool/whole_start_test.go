@@ -30,7 +30,7 @@ func TestTornEndThatCannotBeKeptEndsTheStart(t *testing.T) {
 	o.FS = d
 	d.Inject(disktest.Fault{On: disktest.Create, Name: "quarantine/", Times: -1})
 	_, _, err := Open(o)
-	require.ErrorContains(t, err, "cannot be set aside")
+	require.ErrorContains(t, err, "cannot be copied to quarantine")
 
 	d.Heal()
 	s, found := open(t, o)

@@ -9,7 +9,7 @@ import (
 type cache struct {
 	most int64
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	bytes  int64
 	recent *list.List // of kept, the latest first
 	bySeq  map[uint64]*list.Element

@@ -12,27 +12,27 @@ import (
 	"sync"
 )
 
-// node is a file, whatever its name.
+// node is a file, independent of its name.
 type node struct {
-	id uint64 // the sequence of its create
+	id uint64 // the sequence number of its create
 
-	syncing sync.Mutex // held by whoever writes a message, so that they come one after the other
+	syncing sync.Mutex // held while a message is written, so that messages are written one after the other
 
-	mu      sync.Mutex // guards what follows
-	last    uint64     // sequence of the subject's last message
+	mu      sync.Mutex // guards the fields below
+	last    uint64     // sequence number of the subject's last message
 	size    int64
-	sized   bool     // the size was changed since the last message
-	low     int64    // the least it was since then
-	extents []extent // sorted, without overlaps; between them all is zero
-	failed  error    // of a message: what the file holds is not known any more
+	resized bool     // the size was changed since the last message
+	low     int64    // the smallest size since then
+	extents []extent // sorted, without overlaps; bytes in between are zero
+	failed  error    // to write a message: the content is unknown from then on
 }
 
-// extent is a piece of a file: in a message, or not synced yet.
+// extent is a part of a file: in a message, or not synced yet.
 type extent struct {
 	off, end int64
 	data     []byte // not synced yet; else nil
-	seq      uint64 // of the message
-	at       int    // where in its body
+	seq      uint64 // sequence number of the message
+	at       int    // offset in its body
 }
 
 func (n *node) subject(d *Disk) string { return d.o.Prefix + ".f." + strconv.FormatUint(n.id, 10) }
@@ -43,8 +43,8 @@ func (n *node) length() int64 {
 	return n.size
 }
 
-// put lays an extent over what is there. mu is held.
-func (n *node) put(e extent) {
+// putLocked adds an extent, which replaces what it overlaps.
+func (n *node) putLocked(e extent) {
 	n.size = max(n.size, e.end)
 	if last := len(n.extents) - 1; last < 0 || n.extents[last].end <= e.off {
 		n.extents = append(n.extents, e)
@@ -67,7 +67,7 @@ func (n *node) put(e extent) {
 	n.extents = slices.Replace(n.extents, from, to, pieces...)
 }
 
-// cut is a part of an extent.
+// cut returns a part of an extent.
 func (e extent) cut(off, end int64) extent {
 	skip := int(off - e.off)
 	if e.data != nil {
@@ -79,8 +79,8 @@ func (e extent) cut(off, end int64) extent {
 	return e
 }
 
-// resize sets the size. mu is held.
-func (n *node) resize(size int64) {
+// resizeLocked sets the size.
+func (n *node) resizeLocked(size int64) {
 	if size < n.size {
 		for i := len(n.extents) - 1; i >= 0 && n.extents[i].end > size; i-- {
 			if n.extents[i].off >= size {
@@ -109,7 +109,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 		return 0, pathError("write", f.name, f.node.failed)
 	}
 	if len(p) > 0 {
-		f.node.put(extent{off: off, end: off + int64(len(p)), data: slices.Clone(p)})
+		f.node.putLocked(extent{off: off, end: off + int64(len(p)), data: slices.Clone(p)})
 	}
 	return len(p), nil
 }
@@ -118,21 +118,21 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 func (f *file) Truncate(size int64) error {
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
-	f.node.resize(size)
-	f.node.sized = true
+	f.node.resizeLocked(size)
+	f.node.resized = true
 	return nil
 }
 
-// Allocate implements disk.File. Nothing is set aside: the stream's limit is for all.
+// Allocate implements disk.File. It reserves nothing: the stream's limit is shared.
 func (f *file) Allocate(size int64) error { return f.Truncate(size) }
 
 // Size implements disk.File.
 func (f *file) Size() (int64, error) { return f.node.length(), nil }
 
-// Close implements disk.File. What is not synced stays where it is, as in a page cache.
+// Close implements disk.File. Unsynced data stays in memory, as in a page cache.
 func (f *file) Close() error { return nil }
 
-// Sync implements disk.File: one message, or several when there is more than fits.
+// Sync implements disk.File. It writes one message, or several if the data does not fit into one.
 func (f *file) Sync() error {
 	n := f.node
 	n.syncing.Lock()
@@ -151,7 +151,7 @@ func (f *file) Sync() error {
 		}
 		n.settle(seq, pieces, err)
 		if errors.Is(err, ErrFenced) {
-			f.disk.die(err)
+			f.disk.setDead(err)
 		}
 		if err != nil {
 			return pathError("sync", f.name, err)
@@ -160,7 +160,7 @@ func (f *file) Sync() error {
 	}
 }
 
-func (d *Disk) die(err error) {
+func (d *Disk) setDead(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dead == nil {
@@ -168,8 +168,8 @@ func (d *Disk) die(err error) {
 	}
 }
 
-// A message's body: the size of the file, the least it was since the message before, how many pieces, offset and length of each, then the pieces.
-// Numbers are uvarints.
+// A message's body: the size of the file, the smallest size since the previous message, the number of pieces, offset and length of
+// each, then the pieces. Numbers are uvarints.
 
 // piece is a part of a body.
 type piece struct {
@@ -177,7 +177,7 @@ type piece struct {
 	data []byte
 }
 
-// gather makes the body of the next message: as much of what is not synced as fits. A body of nil: everything is.
+// gather makes the body of the next message from as much unsynced data as fits. body is nil if everything is synced.
 func (n *node) gather(most int) (body []byte, pieces []piece, last uint64, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -197,12 +197,12 @@ func (n *node) gather(most int) (body []byte, pieces []piece, last uint64, err e
 		pieces = append(pieces, piece{e, e.data})
 		bytes += len(e.data)
 	}
-	if len(pieces) == 0 && !n.sized {
+	if len(pieces) == 0 && !n.resized {
 		return nil, nil, 0, nil
 	}
 	body = binary.AppendUvarint(nil, uint64(n.size))
 	body = binary.AppendUvarint(body, uint64(min(n.low, n.size)))
-	n.sized, n.low = false, n.size
+	n.resized, n.low = false, n.size
 	body = binary.AppendUvarint(body, uint64(len(pieces)))
 	for _, p := range pieces {
 		body = binary.AppendUvarint(binary.AppendUvarint(body, uint64(p.off)), uint64(len(p.data)))
@@ -214,7 +214,7 @@ func (n *node) gather(most int) (body []byte, pieces []piece, last uint64, err e
 	return body, pieces, n.last, nil
 }
 
-// settle notes where the pieces are, unless they were written over meanwhile; or that nobody knows.
+// settle records where the pieces are stored, unless they were overwritten in the meantime; or that the file failed.
 func (n *node) settle(seq uint64, pieces []piece, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -237,8 +237,8 @@ func (n *node) settle(seq uint64, pieces []piece, err error) {
 
 var errBody = errors.New("a message that is none of a file")
 
-// load takes in a message that was read. mu is held, or nobody else has the node.
-func (n *node) load(seq uint64, body []byte) error {
+// loadLocked applies a message that was read. Only a takeover, before the disk is in use, calls it without mu.
+func (n *node) loadLocked(seq uint64, body []byte) error {
 	var head [3]uint64
 	at := 0
 	for i := range head {
@@ -262,11 +262,11 @@ func (n *node) load(seq uint64, body []byte) error {
 		at += a + b
 		pieces[i] = extent{off: int64(off), end: int64(off + length), seq: seq}
 	}
-	n.resize(int64(low))
+	n.resizeLocked(int64(low))
 	for _, e := range pieces {
 		e.at = at
 		at += int(e.end - e.off)
-		n.put(e)
+		n.putLocked(e)
 	}
 	n.size, n.low, n.last = int64(size), int64(size), seq
 	if at != len(body) {
@@ -310,7 +310,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return length, nil
 }
 
-// message returns the body of a message, from memory or from the stream.
+// message returns the body of a message, from the cache or from the stream.
 func (d *Disk) message(seq uint64) ([]byte, error) {
 	if body := d.cache.get(seq); body != nil {
 		return body, nil

@@ -1,14 +1,14 @@
-// Package jetdisk is a file system in a JetStream stream, for a spool without a local disk: what the spool makes
-// of a disk (package disk), made of messages that the stream's servers replicate.
+// Package jetdisk is a file system in a JetStream stream, for a spool without a local disk. It implements disk.FS with messages
+// that the stream's servers replicate.
 //
-// The directory is the messages of one subject, each a record: created, renamed, removed. A file is the messages
-// of another: each holds what was written since the one before, and where. A Sync is one message, acknowledged by
-// the stream; so is each change of a name. What was not synced is not there.
+// The directory consists of the messages of one subject, one for each change: created, renamed, removed. A file consists of the
+// messages of another subject: each contains what was written since the previous one, and where. A Sync is one message,
+// acknowledged by the stream; so is each change of a name. What was not synced is not stored.
 //
-// One process owns a disk at a time, and whoever opens it takes it over. Every message names the last one of its
-// subject that its writer knows of, and the stream refuses it when that is not the last (the fence). Opening
-// writes to the directory and to every file, so the owner before can neither write nor create anything from then
-// on: its disk is dead, and says ErrFenced. Who owns a disk by right is not decided here.
+// One process owns a disk at a time; a process that opens the disk takes it over. Every message names the last message of its
+// subject that its writer knows, and the stream refuses it if that is not the last one (the fence). Opening writes to the
+// directory and to every file, so from then on the former owner can neither write nor create files: its disk is dead, and returns
+// ErrFenced. Which process should own a disk is not decided here.
 package jetdisk
 
 import (
@@ -30,45 +30,45 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// ErrFenced is wrapped by every error after another process took the disk over.
-var ErrFenced = errors.New("another process has taken this disk over")
+// ErrFenced is wrapped by every error after another process has taken over the disk.
+var ErrFenced = errors.New("another process has taken over this disk")
 
-// Options are what a Disk is made of.
+// Options of Open.
 type Options struct {
 	JetStream jetstream.JetStream
-	Stream    string        // it exists, and takes Prefix.>
+	Stream    string        // must exist, and have the subjects Prefix.>
 	Prefix    string        // of the disk's subjects
-	MaxBytes  int64         // what the stream may hold, all disks of it together; 0: no limit
-	Message   int           // bytes of a message at most; 0: 512 KiB
-	Patience  time.Duration // how long a write is tried again while the servers are away; 0: 10 s
+	MaxBytes  int64         // limit of the stream, which all its disks share; 0: no limit
+	Message   int           // most bytes of a message; 0: 512 KiB
+	Patience  time.Duration // how long a write is retried while the servers do not answer; 0: 10 s
 	CacheSize int64         // bytes of messages kept in memory for reading; 0: 16 MiB
-	Reading   func()        // called for each message that is read, concurrently; nil: nobody listens
+	Reading   func()        // called for each message that is read, concurrently; may be nil
 }
 
 // Disk is a disk.FS. All methods may be called concurrently.
 type Disk struct {
 	o       Options
 	stream  jetstream.Stream
-	life    string // names this owner in the ids of its messages
+	ownerID string // identifies this owner in the ids of its messages
 	counter atomic.Uint64
 	cache   *cache
-	ctx     context.Context    // ends with Close
+	ctx     context.Context    // cancelled by Close
 	end     context.CancelFunc // ends ctx
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	names   map[string]*node
-	epoch   uint64 // sequence of the takeover
-	last    uint64 // sequence of the directory's last message
+	epoch   uint64 // sequence number of the takeover
+	last    uint64 // sequence number of the directory's last message
 	records int    // messages of the directory since its last snapshot
-	dead    error  // why nothing can be written any more
+	dead    error  // why the disk cannot be written to; nil: it can
 	free    int64
-	asked   time.Time // when free was
+	asked   time.Time // when free was requested
 }
 
 var _ disk.FS = (*Disk)(nil)
 
-// Open takes a disk over, and returns once it is whole: nobody else can write to it then. What the owner before
-// had synced is there.
+// Open takes over a disk, and returns once it is complete: from then on no other process can write to it. Everything that the
+// former owner had synced is there.
 func Open(ctx context.Context, o Options) (*Disk, error) {
 	if o.Patience == 0 {
 		o.Patience = 10 * time.Second
@@ -84,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Disk, error) {
 	}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
-	d := &Disk{o: o, life: hex.EncodeToString(id[:]), cache: newCache(o.CacheSize), names: map[string]*node{}}
+	d := &Disk{o: o, ownerID: hex.EncodeToString(id[:]), cache: newCache(o.CacheSize), names: map[string]*node{}}
 	d.ctx, d.end = context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, d.end)()
 	var err error
@@ -98,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Disk, error) {
 	return d, nil
 }
 
-// Close ends every call that is under way. What is synced stays.
+// Close cancels all calls. Synced data stays.
 func (d *Disk) Close() { d.end() }
 
 // Dead returns why the disk cannot be written to any more, or nil.
@@ -108,7 +108,7 @@ func (d *Disk) Dead() error {
 	return d.dead
 }
 
-// Epoch names this ownership: it is greater than that of every owner before.
+// Epoch identifies this ownership: it is greater than that of every former owner.
 func (d *Disk) Epoch() uint64 { return d.epoch }
 
 func (d *Disk) directory() string { return d.o.Prefix + ".names" }
@@ -120,10 +120,10 @@ func pathError(op, name string, err error) error {
 	return &os.PathError{Op: op, Path: name, Err: err}
 }
 
-// MkdirAll implements disk.FS. Directories are parts of names.
+// MkdirAll implements disk.FS. Directories exist only as parts of names.
 func (d *Disk) MkdirAll(string, os.FileMode) error { return nil }
 
-// SyncDir implements disk.FS. A change of a name is durable when it is made.
+// SyncDir implements disk.FS. A change of a name is durable when the call that made it returns.
 func (d *Disk) SyncDir(name string) error { return pathError("sync", name, d.Dead()) }
 
 // OpenFile implements disk.FS.
@@ -138,7 +138,7 @@ func (d *Disk) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error)
 	case n != nil && flag&os.O_CREATE != 0 && flag&os.O_EXCL != 0:
 		return nil, pathError("open", name, os.ErrExist)
 	case n == nil, flag&os.O_TRUNC != 0:
-		made, err := d.create(name)
+		made, err := d.createLocked(name)
 		if err != nil {
 			return nil, pathError("open", name, err)
 		}
@@ -147,16 +147,16 @@ func (d *Disk) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error)
 	return &file{disk: d, node: n, name: name}, nil
 }
 
-// create makes a new file of a name, in place of the one that has it. The mutex is held.
-func (d *Disk) create(name string) (*node, error) {
-	seq, err := d.record(record{Op: opCreate, Name: name})
+// createLocked makes a new file, which replaces an existing one of that name.
+func (d *Disk) createLocked(name string) (*node, error) {
+	seq, err := d.recordLocked(record{Op: opCreate, Name: name})
 	if err != nil {
 		return nil, err
 	}
 	old := d.names[name]
 	n := &node{id: seq}
 	d.names[name] = n
-	d.discard(old)
+	d.discardLocked(old)
 	return n, nil
 }
 
@@ -184,14 +184,14 @@ func (d *Disk) Rename(oldName, newName string) error {
 	if n == nil {
 		return pathError("rename", oldName, os.ErrNotExist)
 	}
-	if _, err := d.record(record{Op: opRename, Name: oldName, To: newName}); err != nil {
+	if _, err := d.recordLocked(record{Op: opRename, Name: oldName, To: newName}); err != nil {
 		return pathError("rename", oldName, err)
 	}
 	old := d.names[newName]
 	delete(d.names, oldName)
 	d.names[newName] = n
 	if old != n {
-		d.discard(old)
+		d.discardLocked(old)
 	}
 	return nil
 }
@@ -205,18 +205,18 @@ func (d *Disk) Remove(name string) error {
 	if n == nil {
 		return pathError("remove", name, os.ErrNotExist)
 	}
-	if _, err := d.record(record{Op: opRemove, Name: name}); err != nil {
+	if _, err := d.recordLocked(record{Op: opRemove, Name: name}); err != nil {
 		return pathError("remove", name, err)
 	}
 	delete(d.names, name)
-	d.discard(n)
+	d.discardLocked(n)
 	return nil
 }
 
-// freeLife is how old the stream's word about its free space may be.
+// freeLife is how long the stream's answer about its free space is used.
 const freeLife = time.Second
 
-// Free implements disk.FS: what the stream may still take, for all disks in it.
+// Free implements disk.FS. It returns the free space of the stream, which all its disks share.
 func (d *Disk) Free(string) (free, total int64, err error) {
 	if d.o.MaxBytes <= 0 {
 		return 1 << 60, 1 << 60, nil
@@ -235,28 +235,29 @@ func (d *Disk) Free(string) (free, total int64, err error) {
 	return d.free, d.o.MaxBytes, nil
 }
 
-// nothing is a lock, or a name: who owns a disk has it all, and the fence refuses everybody else's changes.
-type nothing struct{}
+// noLock implements a lock or a held name without effect: the owner of a disk owns all of it, and the fence rejects writes of
+// other processes.
+type noLock struct{}
 
-func (nothing) Close() error { return nil }
+func (noLock) Close() error { return nil }
 
-func (nothing) Same() error { return nil }
+func (noLock) Same() error { return nil }
 
-func (nothing) Identity() (disk.Identity, error) { return disk.Identity{}, nil }
+func (noLock) Identity() (disk.Identity, error) { return disk.Identity{}, nil }
 
-// Lock implements disk.FS. Opening the disk was the lock.
-func (d *Disk) Lock(string) (disk.Held, error) { return nothing{}, nil }
+// Lock implements disk.FS. Opening the disk is the lock.
+func (d *Disk) Lock(string) (disk.Held, error) { return noLock{}, nil }
 
-// Hold implements disk.FS. No name can be taken by another while the disk is owned.
-func (d *Disk) Hold(string) (disk.Held, error) { return nothing{}, nil }
+// Hold implements disk.FS. No other process can replace a file while the disk is owned.
+func (d *Disk) Hold(string) (disk.Held, error) { return noLock{}, nil }
 
-// Boot implements disk.FS. What is not synced ends with the process.
+// Boot implements disk.FS. Unsynced data is lost with the process.
 func (d *Disk) Boot() string { return "" }
 
 // Locked implements disk.FS.
 func (d *Disk) Locked(string) (bool, error) { return false, nil }
 
-// errno makes what a stream says an error of a disk.
+// errno wraps an error of the stream with the errno of a disk.
 func errno(err error) error {
 	var api *jetstream.APIError
 	if errors.As(err, &api) && (api.ErrorCode == codeInsufficientResources || strings.Contains(api.Description, "maximum")) {

@@ -131,7 +131,7 @@ func TestNames(t *testing.T) {
 	assert.Less(t, stream.CachedInfo().State.Msgs, uint64(1100), "what is over is let go")
 }
 
-// TestOwnerBefore: whoever was taken over writes and creates nothing any more, and the new owner sees all that was
+// TestOwnerBefore: an owner whose disk was taken over can neither write nor create files, and the new owner sees all that was
 // acknowledged to him.
 func TestOwnerBefore(t *testing.T) {
 	js := connect(t)

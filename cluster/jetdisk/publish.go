@@ -12,27 +12,27 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The stream's error codes that are looked at.
+// The stream's error codes that are distinguished.
 const (
 	codeWrongLastSequence     = 10071
-	codeWrongLastSequenceSame = 10164 // the same, while one to the subject is on its way
+	codeWrongLastSequenceSame = 10164 // the same, while another message to the subject is being processed
 	codeInsufficientResources = 10023
 )
 
-// tryTimeout and tryAgain are how long one attempt to publish may take, and the pause behind it.
+// attemptTimeout is how long one attempt to publish may take, retryPause the pause after it.
 const (
-	tryTimeout = 2 * time.Second
-	tryAgain   = 50 * time.Millisecond
+	attemptTimeout = 2 * time.Second
+	retryPause     = 50 * time.Millisecond
 )
 
-// anyLast stands for the last message of a subject, whatever it is.
+// anyLast stands for every last message of a subject.
 const anyLast = ^uint64(0)
 
-// publish appends a message to a subject whose last message is known, and returns its sequence once the stream
-// has it. A message whose acknowledgement was lost is found again by its id. When the servers stay away for
-// longer than patience, the error says so, and the message may be there all the same.
+// publish appends a message to a subject whose last message is known, and returns its sequence number once the stream has stored
+// it. A message whose acknowledgement was lost is recognized by its id. If the servers do not answer for Patience, publish
+// returns an error, and the message may have been stored.
 func (d *Disk) publish(subject string, last uint64, data []byte) (uint64, error) {
-	id := d.life + "-" + strconv.FormatUint(d.counter.Add(1), 36)
+	id := d.ownerID + "-" + strconv.FormatUint(d.counter.Add(1), 36)
 	var failure error
 	for begun := time.Now(); time.Since(begun) < d.o.Patience && d.ctx.Err() == nil; {
 		seq, done, err := d.attempt(subject, id, last, data)
@@ -41,7 +41,7 @@ func (d *Disk) publish(subject string, last uint64, data []byte) (uint64, error)
 		}
 		failure = err
 		select {
-		case <-time.After(tryAgain):
+		case <-time.After(retryPause):
 		case <-d.ctx.Done():
 		}
 	}
@@ -51,9 +51,9 @@ func (d *Disk) publish(subject string, last uint64, data []byte) (uint64, error)
 	return 0, errno(fmt.Errorf("jetdisk: publish to %s: %w", subject, failure))
 }
 
-// attempt publishes once. It is done when the message is there, or never can be.
+// attempt publishes once. done is true when the message is stored, or never will be.
 func (d *Disk) attempt(subject, id string, last uint64, data []byte) (seq uint64, done bool, err error) {
-	ctx, cancel := context.WithTimeout(d.ctx, tryTimeout)
+	ctx, cancel := context.WithTimeout(d.ctx, attemptTimeout)
 	defer cancel()
 	options := []jetstream.PublishOpt{jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0)}
 	if last != anyLast {
@@ -78,7 +78,7 @@ func (d *Disk) attempt(subject, id string, last uint64, data []byte) (seq uint64
 	case lookErr == nil && found.Header.Get(nats.MsgIdHdr) == id:
 		return found.Sequence, true, nil
 	case lookErr == nil && found.Sequence == last, lookErr != nil && last == 0:
-		return 0, false, err // ours is on its way
+		return 0, false, err // our message is being processed
 	}
 	return 0, true, fmt.Errorf("jetdisk: %s: %w", subject, ErrFenced)
 }
@@ -92,7 +92,7 @@ const (
 	opSnapshot = "snapshot"
 )
 
-// record is one message of the directory. The sequence of a create is the file's id.
+// record is one message of the directory. The sequence number of a create is the file's id.
 type record struct {
 	Op    string            `json:"op"`
 	Name  string            `json:"name,omitempty"`
@@ -100,13 +100,13 @@ type record struct {
 	Files map[string]uint64 `json:"files,omitempty"` // of a snapshot: ids by name
 }
 
-// recordsKept is how many messages the directory may have before it is written anew.
+// recordsKept is how many messages the directory may have before a snapshot replaces them.
 const recordsKept = 512
 
-// record appends to the directory, and returns the message's sequence. The mutex is held.
-func (d *Disk) record(r record) (uint64, error) {
+// recordLocked appends to the directory, and returns the message's sequence number.
+func (d *Disk) recordLocked(r record) (uint64, error) {
 	if d.records > recordsKept && r.Op != opSnapshot {
-		d.compact()
+		d.compactLocked()
 	}
 	if d.dead != nil {
 		return 0, d.dead
@@ -117,7 +117,7 @@ func (d *Disk) record(r record) (uint64, error) {
 	}
 	seq, err := d.publish(d.directory(), d.last, data)
 	if err != nil {
-		d.dead = err // what the directory is now, nobody here knows
+		d.dead = err // the state of the directory is unknown now
 		return 0, err
 	}
 	d.last = seq
@@ -125,29 +125,28 @@ func (d *Disk) record(r record) (uint64, error) {
 	return seq, nil
 }
 
-// compact writes the directory as one message, and lets go of those before. The mutex is held, and every record
-// is in names.
-func (d *Disk) compact() {
+// compactLocked writes the directory as one message, and removes the older ones. Every record has to be applied to names.
+func (d *Disk) compactLocked() {
 	d.records = 0
 	files := make(map[string]uint64, len(d.names))
 	for name, n := range d.names {
 		files[name] = n.id
 	}
-	if seq, err := d.record(record{Op: opSnapshot, Files: files}); err == nil { // else it is in dead
+	if seq, err := d.recordLocked(record{Op: opSnapshot, Files: files}); err == nil { // otherwise dead is set
 		go d.purge(d.directory(), seq) // ends with Close at the latest
 	}
 }
 
-// discard lets go of a file that has no name any more. The mutex is held.
-func (d *Disk) discard(n *node) {
+// discardLocked removes the messages of a file without a name.
+func (d *Disk) discardLocked(n *node) {
 	if n == nil {
 		return
 	}
 	subject := n.subject(d)
-	go d.purge(subject, 0) // ends with Close at the latest; what it leaves, the next owner lets go
+	go d.purge(subject, 0) // ends with Close at the latest; the next owner removes the rest
 }
 
-// purge removes the messages of a subject below a sequence, or all.
+// purge removes the messages of a subject below a sequence number, or all of them if it is 0.
 func (d *Disk) purge(subject string, below uint64) {
 	ctx, cancel := context.WithTimeout(d.ctx, d.o.Patience)
 	defer cancel()

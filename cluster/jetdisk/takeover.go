@@ -12,10 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// takeOver shuts the owner before out, and reads what there is. Its messages are taken as they come, whatever
-// stands before them: behind them, nobody who does not know them can write.
+// takeOver fences the former owner, and reads the disk. Its own messages are written after any last message; from then on a
+// process that does not know them cannot write.
 func (d *Disk) takeOver(ctx context.Context) (err error) {
-	if d.last, err = d.claim(d.directory(), []byte(`{"op":"`+opEpoch+`"}`)); err != nil {
+	if d.last, err = d.publishUnfenced(d.directory(), []byte(`{"op":"`+opEpoch+`"}`)); err != nil {
 		return err
 	}
 	d.epoch = d.last
@@ -27,7 +27,7 @@ func (d *Disk) takeOver(ctx context.Context) (err error) {
 	for name, id := range names {
 		n := &node{id: id}
 		d.names[name], nodes[id] = n, n
-		seq, err := d.claim(n.subject(d), nil)
+		seq, err := d.publishUnfenced(n.subject(d), nil)
 		if err != nil {
 			return err
 		}
@@ -43,28 +43,28 @@ func (d *Disk) takeOver(ctx context.Context) (err error) {
 		delete(nodes, n.id)
 	}
 	for _, n := range nodes { // without a name: their removal was not finished
-		d.discard(n)
+		d.discardLocked(n)
 	}
 	return nil
 }
 
-// claim publishes to a subject, whatever its last message is.
-func (d *Disk) claim(subject string, body []byte) (uint64, error) {
+// publishUnfenced publishes to a subject without a fence.
+func (d *Disk) publishUnfenced(subject string, body []byte) (uint64, error) {
 	return d.publish(subject, anyLast, body)
 }
 
-// readerLife is how long the servers keep a reader that is not heard of.
+// readerLife is how long the servers keep an inactive consumer.
 const readerLife = 10 * time.Second
 
-// readerHeartbeat is how often they say that nothing has come. A reader lives on one server; after two heartbeats that
-// did not come it is made anew on another. nats.go's own default would let half a minute pass.
+// readerHeartbeat is the interval at which an idle server sends heartbeats. A consumer exists on one server; after two missing
+// heartbeats it is created again on another one. The default of nats.go takes half a minute.
 const readerHeartbeat = time.Second
 
-// readerBytes is what they may send ahead: a server cuts off a client that leaves 64 MiB waiting, and a replica may take
-// over all partitions at once.
+// readerBytes is how much the servers may send ahead: a server disconnects a client with 64 MiB of unread data, and a replica may
+// take over all partitions at once.
 const readerBytes = 1 << 20
 
-// readTo reads the messages of some subjects, in the order of the stream, up to one of them.
+// readTo reads the messages of some subjects, in the order of the stream, up to a sequence number.
 func (d *Disk) readTo(ctx context.Context, subjects string, last uint64, nodes map[uint64]*node, names map[string]uint64) error {
 	consumer, err := d.o.JetStream.OrderedConsumer(ctx, d.o.Stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{subjects}, DeliverPolicy: jetstream.DeliverAllPolicy, InactiveThreshold: readerLife,
@@ -72,7 +72,7 @@ func (d *Disk) readTo(ctx context.Context, subjects string, last uint64, nodes m
 	if err != nil {
 		return err
 	}
-	defer func() { // else it stays for readerLife
+	defer func() { // otherwise the consumer stays for readerLife
 		if info := consumer.CachedInfo(); info != nil {
 			_ = d.stream.DeleteConsumer(ctx, info.Name)
 		}
@@ -102,7 +102,7 @@ func (d *Disk) readTo(ctx context.Context, subjects string, last uint64, nodes m
 	}
 }
 
-// read takes in one message.
+// read applies one message.
 func (d *Disk) read(subject string, seq uint64, body []byte, nodes map[uint64]*node, names map[string]uint64) error {
 	if subject == d.directory() {
 		var r record
@@ -127,10 +127,10 @@ func (d *Disk) read(subject string, seq uint64, body []byte, nodes map[uint64]*n
 		return nil
 	}
 	d.cache.put(seq, body)
-	return n.load(seq, body)
+	return n.loadLocked(seq, body)
 }
 
-// apply makes a change of the directory.
+// apply applies a change to the directory.
 func (r *record) apply(seq uint64, names map[string]uint64) {
 	switch r.Op {
 	case opCreate:

@@ -252,7 +252,7 @@ func (r *Replica) Ready() error {
 		return errUnjoined
 	}
 	if missing := node.Unowned(); missing > 0 {
-		return fmt.Errorf("cluster: %d of %d partitions have no owner at the moment", missing, r.options.Cluster.Partitions)
+		return fmt.Errorf("cluster: %d of %d partitions have no owner now", missing, r.options.Cluster.Partitions)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package nats
 
 import (
+	"errors"
 	"math"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -20,6 +22,7 @@ func (b *Bridge) confirm(taken []*message, duplicates int) {
 	for _, m := range taken {
 		if m.reply != "" { // a request is appended alone, so all duplicates are its own
 			body := `{"accepted":` + strconv.Itoa(m.events-duplicates) + `,"duplicates":` + strconv.Itoa(duplicates) + `}`
+			m.endpoint.answered(m.arrived)
 			b.reply(&nats.Msg{Subject: m.reply, Data: []byte(body), Header: nats.Header{"Content-Type": {"application/json"}}})
 		}
 	}
@@ -32,6 +35,9 @@ func (b *Bridge) refuse(m *message, r *ingest.Refusal) {
 	switch {
 	case m.reply != "":
 		b.replyError(m, r)
+	case r.Later(), r.Status == http.StatusUnauthorized: // no dead letter: its sender may not fill the disk
+		b.counters.dropped.Add(1)
+		b.logLimited("plain publishes are dropped", errors.New(r.Detail))
 	case !b.rejected.offer(rejectedPublish{m, r}):
 		b.counters.unkept.Add(1)
 	}
@@ -56,6 +62,8 @@ func (b *Bridge) replyError(m *message, r *ingest.Refusal) {
 	if r.Later() {
 		h.Set("Retry-After", seconds(r.RetryAfter))
 	}
+	m.endpoint.failed(r.Status, r.Detail)
+	m.endpoint.answered(m.arrived)
 	b.reply(&nats.Msg{Subject: m.reply, Data: r.Problem, Header: h})
 }
 

@@ -28,6 +28,8 @@ type memory struct {
 	gate    chan struct{} // when not nil, Append waits until it is closed
 }
 
+func newMemory() *memory { return &memory{seen: map[string]bool{}, taken: map[event.Source]bool{}} }
+
 func (m *memory) Append(_ context.Context, events []event.Event) (duplicates int, err error) {
 	if m.gate != nil {
 		<-m.gate
@@ -111,7 +113,7 @@ func stopServer(t *testing.T, s *embedded.Server) {
 
 func newRig(t *testing.T, stream string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), memory: &memory{seen: map[string]bool{}, taken: map[event.Source]bool{}}}
+	r := &rig{t: t, dir: t.TempDir(), memory: newMemory()}
 	r.server = serverAt(t, r.dir, "127.0.0.1:0")
 	var err error
 	r.client, err = nats.Connect("nats://"+r.server.Address(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/ingest"
 	"go.uber.org/zap"
 )
@@ -29,6 +30,7 @@ type Options struct {
 	InboxPrefixes []string    // answers go to subjects below these only; none: DefaultInboxPrefixes
 	Version       string      // of this program, as nats micro ls shows it
 	Handler       *ingest.Handler
+	Sender        Sender // nil: the server has authenticated all senders, and their rates are not bounded here
 	DeadLetters   DeadLetters
 	Log           *zap.Logger   // nil: none
 	ReplyTimeout  time.Duration // how long the server may take to answer about the stream; 0: 5 s
@@ -57,6 +59,10 @@ type DeadLetter struct {
 	Code      string // why: invalid_message, malformed_message, message_too_large, message_type
 	Detail    string
 }
+
+// Sender returns the grant of the client that has sent a message, by what the server has written into its headers. An error means
+// that the client may not send. A nil grant has no bounds.
+type Sender func(h nats.Header) (*access.Grant, error)
 
 // How a server is reached.
 const (

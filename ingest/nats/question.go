@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/ingest"
 	"go.uber.org/zap"
 )
@@ -32,8 +34,7 @@ func (b *Bridge) addQuestion(q Question) error {
 	if err != nil {
 		return fmt.Errorf("nats: %s: %w", q.Name, err)
 	}
-	err = b.service.AddEndpoint(q.Name, micro.HandlerFunc(func(r micro.Request) { b.handleQuestion(q, subject, r) }),
-		micro.WithEndpointSubject(subject.pattern), micro.WithEndpointPendingLimits(-1, maxWaiting))
+	err = b.service.addEndpoint(q.Name, subject.pattern, func(e *endpoint, r *nats.Msg) { b.handleQuestion(q, subject, e, r) })
 	if err != nil {
 		return fmt.Errorf("nats: subscribe to %s: %w", subject, err)
 	}
@@ -41,13 +42,17 @@ func (b *Bridge) addQuestion(q Question) error {
 }
 
 // handleQuestion answers one question in a goroutine of its own, which ends with the answer; Stop waits for it.
-func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
-	m := &message{subject: r.Subject(), reply: r.Reply()}
+func (b *Bridge) handleQuestion(q Question, subject Subject, e *endpoint, r *nats.Msg) {
+	m := &message{subject: r.Subject, reply: r.Reply, endpoint: e, arrived: time.Now()}
 	if m.reply == "" {
 		return // there is no reply subject to send the answer to
 	}
 	if !b.answerable(m.reply) {
 		b.refuseReply(m)
+		return
+	}
+	if err := b.authorize(m, r.Header); err != nil {
+		b.replyError(m, ingest.NewRefusal(http.StatusUnauthorized, err.Error()))
 		return
 	}
 	select {
@@ -58,12 +63,12 @@ func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
 	}
 	go func() {
 		defer func() { <-b.questionSlots }()
-		body, ok := withServiceID(r.Data(), subject.service(m.subject))
+		body, ok := withServiceID(r.Data, subject.service(m.subject))
 		if !ok {
 			b.replyError(m, wrongService)
 			return
 		}
-		b.callHandler(q, m.reply, body)
+		b.callHandler(q, m, body)
 	}()
 }
 
@@ -82,8 +87,12 @@ func (b *Bridge) drainQuestions(ctx context.Context) error {
 var wrongService = ingest.NewRefusal(http.StatusUnprocessableEntity, "service_id is not the service that the subject names")
 
 // callHandler makes the HTTP call and publishes its answer.
-func (b *Bridge) callHandler(q Question, reply string, body []byte) {
-	request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, q.Path, bytes.NewReader(body))
+func (b *Bridge) callHandler(q Question, m *message, body []byte) {
+	ctx := b.ctx
+	if m.Grant != nil {
+		ctx = access.With(ctx, m.Grant)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, q.Path, bytes.NewReader(body))
 	if err != nil {
 		b.log.Error("a question cannot be asked", zap.String("path", q.Path), zap.Error(err)) // never: the path is a constant
 		return
@@ -97,8 +106,10 @@ func (b *Bridge) callHandler(q Question, reply string, body []byte) {
 	if w.status != http.StatusOK {
 		h.Set(micro.ErrorCodeHeader, strconv.Itoa(w.status))
 		h.Set(micro.ErrorHeader, http.StatusText(w.status))
+		m.endpoint.failed(w.status, http.StatusText(w.status))
 	}
-	b.reply(&nats.Msg{Subject: reply, Data: w.body.Bytes(), Header: h})
+	m.endpoint.answered(m.arrived)
+	b.reply(&nats.Msg{Subject: m.reply, Data: w.body.Bytes(), Header: h})
 }
 
 // recorder is a ResponseWriter that keeps the response.

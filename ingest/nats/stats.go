@@ -38,7 +38,7 @@ type counters struct {
 
 	divided, badEvents atomic.Uint64
 
-	malformed, large, typed, invalid, unanswerable atomic.Uint64
+	malformed, large, typed, invalid, unanswerable, overRate, unauthorized atomic.Uint64
 }
 
 func (c *counters) refused(status int) {
@@ -49,6 +49,10 @@ func (c *counters) refused(status int) {
 		c.large.Add(1)
 	case http.StatusUnsupportedMediaType:
 		c.typed.Add(1)
+	case http.StatusTooManyRequests:
+		c.overRate.Add(1)
+	case http.StatusUnauthorized:
+		c.unauthorized.Add(1)
 	default:
 		c.invalid.Add(1)
 	}
@@ -63,7 +67,7 @@ func (b *Bridge) Stats() Stats {
 		Refused: map[string]uint64{
 			"malformed_message": c.malformed.Load(), "message_too_large": c.large.Load(),
 			"message_type": c.typed.Load(), "invalid_message": c.invalid.Load(),
-			"reply_subject": c.unanswerable.Load(),
+			"reply_subject": c.unanswerable.Load(), "rate": c.overRate.Load(), "unauthorized": c.unauthorized.Load(),
 		},
 		Stream: StreamStats{
 			Acknowledged: c.acknowledged.Load(), Unconfirmed: c.unconfirmed.Load(), Postponed: c.postponed.Load(),

@@ -1,5 +1,5 @@
-// Package backoff spaces out attempts after failures in a row: the delay doubles up to a maximum, and a part of it may be left
-// to chance, so that many clients of a server that comes back do not all call at once.
+// Package backoff computes the pause after failures in a row: it doubles up to a maximum, and a part of it can be random, so that
+// the clients of a server that comes back do not all retry at once.
 package backoff
 
 import (
@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// Policy is how long to wait. It has no state and is safe for concurrent use.
+// Policy determines the pause. It has no state and is safe for concurrent use.
 type Policy struct {
-	Base time.Duration // the most to wait after the first failure
-	Max  time.Duration // the most to wait after many; less than Base counts as Base
+	Base time.Duration // the longest pause after the first failure
+	Max  time.Duration // the longest pause; less than Base counts as Base
 
-	// Jitter is the part of a delay that is drawn at random, from 0 (none: each delay is the ceiling) to 1 (full: from nothing
-	// to the ceiling).
+	// Jitter is the random fraction of a pause, from 0 (none: each pause is the ceiling) to 1 (full: from zero to the ceiling).
 	Jitter float64
 
-	// MaxFloor is the longest Retry-After that is obeyed; 0: any.
+	// MaxFloor is the longest Retry-After that is respected; 0: no limit.
 	MaxFloor time.Duration
 
-	// Random draws a duration from 0 to d, d included, d positive; nil: uniformly.
+	// Random returns a duration from 0 to d inclusive, for positive d; nil: uniformly distributed.
 	Random func(d time.Duration) time.Duration
 }
 
-// Ceiling is the most to wait after the nth failure in a row, n from 1.
+// Ceiling returns the longest pause after the nth failure in a row, n from 1.
 func (p Policy) Ceiling(n int) time.Duration {
 	most := max(p.Base, p.Max)
 	d := p.Base
@@ -37,8 +36,8 @@ func (p Policy) Ceiling(n int) time.Duration {
 	return min(d, most)
 }
 
-// Delay draws how long to wait after the nth failure in a row, n from 1. It is never less than floor, a server's Retry-After,
-// as far as MaxFloor allows; 0: none was sent. With jitter, a delay that the floor sets is a tenth or Base longer at most.
+// Delay returns the pause after the nth failure in a row, n from 1. It is never less than floor, a server's Retry-After, as far
+// as MaxFloor allows; 0: none was sent. With jitter, a pause that is set by floor is longer by at most a tenth or Base.
 func (p Policy) Delay(n int, floor time.Duration) time.Duration {
 	d := p.Ceiling(n)
 	d -= p.draw(time.Duration(min(max(p.Jitter, 0), 1) * float64(d)))
@@ -69,19 +68,19 @@ type Backoff struct {
 	failures int
 }
 
-// Failures is how many there were in a row.
+// Failures returns the number of failures in a row.
 func (b *Backoff) Failures() int { return b.failures }
 
-// Next counts a failure and returns how long to wait before the next attempt.
+// Next counts a failure and returns the pause before the next attempt.
 func (b *Backoff) Next(floor time.Duration) time.Duration {
 	b.failures++
 	return b.Delay(b.failures, floor)
 }
 
-// Reset is for an attempt that succeeded.
+// Reset ends the row of failures, after a success.
 func (b *Backoff) Reset() { b.failures = 0 }
 
-// Wait counts a failure and waits until the next attempt may be made. It returns false if ctx ended first.
+// Wait counts a failure and waits until the next attempt. It returns false if ctx ended first.
 func (b *Backoff) Wait(ctx context.Context, floor time.Duration) bool {
 	return Sleep(ctx, b.Next(floor))
 }

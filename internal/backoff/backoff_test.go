@@ -38,7 +38,7 @@ func TestDelay(t *testing.T) {
 	assert.Equal(t, 3*time.Second, p.Delay(3, 0))
 }
 
-// TestBounds: whatever the policy, a delay is between the floor and the larger of ceiling and floor with its jitter.
+// TestBounds: for every policy, a delay is between the floor and the larger of ceiling and floor with its jitter.
 func TestBounds(t *testing.T) {
 	require.NoError(t, quick.Check(func(base, top, floor uint32, n uint16, jitter uint8) bool {
 		p := Policy{Base: time.Duration(base), Max: time.Duration(top), Jitter: float64(jitter) / 255}

@@ -1,5 +1,5 @@
-// Package durable replaces files whole. After a crash at any moment the name leads to the old content or to the new one, never to
-// a part of either.
+// Package durable replaces files atomically. After a crash at any moment the name refers to the old content or to the new one,
+// never to a part of either.
 package durable
 
 import (
@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 )
 
-// unfinished ends the name of a file that is being written. A crash may leave one; the next write of the same file replaces it.
+// unfinished is the suffix of a file that is being written. A crash may leave one; the next write of the same file replaces it.
 const unfinished = ".tmp"
 
 // WriteFile replaces a file by one with this content and these permissions. It returns nil once that is durable. After an error
-// the old file is in place, or the new one where only the last step failed. One process writes a file at a time.
+// the old file is in place, or the new one if only the last step failed. A file must not be written concurrently.
 func WriteFile(name string, data []byte, mode os.FileMode) error {
 	return Write(name, mode, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -22,7 +22,7 @@ func WriteFile(name string, data []byte, mode os.FileMode) error {
 	})
 }
 
-// Write is WriteFile for content that is written piece by piece. The writer is buffered.
+// Write is WriteFile for content that is written in pieces. The writer is buffered.
 func Write(name string, mode os.FileMode, content func(io.Writer) error) error {
 	next := name + unfinished
 	if err := write(next, mode, content); err != nil {
@@ -49,13 +49,13 @@ func write(name string, mode os.FileMode, content func(io.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// Rename gives a file another name in the same directory, and replaces what had it. It returns nil once that is durable. The
-// content is durable only if it was before.
+// Rename renames a file within a directory, and replaces an existing file. It returns nil once that is durable. The content is
+// durable only if it was before.
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	// A crash here may undo the renaming: the directory is not on the disk yet.
+	// A crash here may undo the rename: the directory is not synced yet.
 	dir, err := os.Open(filepath.Dir(to))
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package histogram counts values by how large they are, cheaply enough for where usage comes in: one
-// uncontended lock and a search through a dozen bounds for each.
+// Package histogram counts values in buckets. It is cheap enough for the path of incoming usage: one uncontended lock and a
+// search through a dozen bounds for each value.
 package histogram
 
 import (
@@ -7,13 +7,12 @@ import (
 	"sync"
 )
 
-// Histogram counts values. Make one with New. Its methods may be called concurrently; a nil one counts
-// nothing.
+// Histogram counts values. New creates one. Its methods may be called concurrently; a nil one counts nothing.
 type Histogram struct {
 	bounds []float64
 
-	mu     sync.Mutex // guards what follows
-	counts []uint64   // values that are at most the bound, and above the one before
+	mu     sync.Mutex // guards the fields below
+	counts []uint64   // values that are at most the bound, and above the previous one
 	count  uint64
 	sum    float64
 }
@@ -38,15 +37,15 @@ func (h *Histogram) Observe(value float64) {
 	}
 }
 
-// Snapshot is what was counted until some moment.
+// Snapshot is the state of a Histogram at one moment.
 type Snapshot struct {
-	Bounds []float64 // upper bounds, rising; shared, therefore never changed
-	Counts []uint64  // for each bound, how many values were at most that
-	Count  uint64    // of all, also those above the last bound
+	Bounds []float64 // upper bounds, ascending; shared, never changed
+	Counts []uint64  // for each bound, how many values were at most the bound
+	Count  uint64    // of all values, including those above the last bound
 	Sum    float64
 }
 
-// Snapshot returns the figures so far, which belong together.
+// Snapshot returns one consistent snapshot.
 func (h *Histogram) Snapshot() Snapshot {
 	if h == nil {
 		return Snapshot{}
@@ -62,7 +61,7 @@ func (h *Histogram) Snapshot() Snapshot {
 	return s
 }
 
-// Plus adds what another histogram with the same bounds counted. Either may be empty.
+// Plus adds the counts of another histogram with the same bounds. Either may be empty.
 func (s Snapshot) Plus(o Snapshot) Snapshot {
 	if len(s.Counts) != len(o.Counts) {
 		if len(s.Counts) == 0 {

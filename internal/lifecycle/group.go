@@ -1,5 +1,5 @@
-// Package lifecycle runs the parts of a program: it starts them in order, ends them in the reverse order, and says when one of
-// them has failed.
+// Package lifecycle runs the parts of a program: it starts them in order, stops them in the reverse order, and reports when one
+// of them has failed.
 package lifecycle
 
 import (
@@ -34,7 +34,7 @@ func (g *Group) Go(name string, run func(ctx context.Context) error) {
 	g.parts = append(g.parts, p)
 }
 
-// Failed receives the first error of a part that ended by itself.
+// Failed returns a channel that receives the error of the first part that ended by itself.
 func (g *Group) Failed() <-chan error { return g.failure() }
 
 func (g *Group) failure() chan error {
@@ -46,8 +46,9 @@ func (g *Group) failure() chan error {
 	return g.failed
 }
 
-// Stop ends the parts one by one, the last one started first, and returns once all have returned. When ctx ends earlier, the
-// remaining parts are told to end, and are not waited for. The errors are those of the parts, and that of ctx.
+// Stop stops the parts one by one, the last one started first, and returns once all have returned. When ctx ends earlier, the
+// contexts of the remaining parts are cancelled, and Stop does not wait for them. The errors are those of the parts, and that of
+// ctx.
 func (g *Group) Stop(ctx context.Context) error {
 	g.mu.Lock()
 	parts := g.parts
@@ -63,26 +64,26 @@ func (g *Group) Stop(ctx context.Context) error {
 // Part is one running function.
 type Part struct {
 	end  context.CancelFunc
-	done chan error // holds what it returned
+	done chan error // receives the result of the function
 }
 
 // Start runs a function in a goroutine, until End or Stop.
 func Start(run func(ctx context.Context) error) *Part {
 	ctx, end := context.WithCancel(context.Background())
 	p := &Part{end: end, done: make(chan error, 1)}
-	go func() { p.done <- run(ctx) }() // ends once its context has ended
+	go func() { p.done <- run(ctx) }() // ends after its context has ended
 	return p
 }
 
-// End tells the part to end, and does not wait. A nil part is none.
+// End cancels the part's context, and does not wait. On a nil part it does nothing.
 func (p *Part) End() {
 	if p != nil {
 		p.end()
 	}
 }
 
-// Stop tells the part to end, and returns what it returned, or ctx's error when that ends first. It may be called once. A nil
-// part is none.
+// Stop cancels the part's context, and returns the function's error, or ctx's error if ctx ends first. It may be called once. On
+// a nil part it does nothing.
 func (p *Part) Stop(ctx context.Context) error {
 	if p == nil {
 		return nil

@@ -51,7 +51,7 @@ func TestFirstFailure(t *testing.T) {
 	})
 }
 
-// A part that does not end within the time it is given is left behind, and the others are told to end all the same.
+// A part that does not end within the time it is given is left behind, and the other parts are cancelled nevertheless.
 func TestStopIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group

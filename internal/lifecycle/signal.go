@@ -12,8 +12,8 @@ import (
 // service managers signal the process and then its group.
 const repeat = time.Second
 
-// UntilSignal returns a context that ends with the first SIGTERM or SIGINT. A signal that comes more than a second later has
-// its usual effect and ends the process at once. release ends the goroutine and all of this.
+// UntilSignal returns a context that ends with the first SIGTERM or SIGINT. A signal more than a second later has its default
+// effect and ends the process at once. release ends the goroutine and restores the default handling.
 func UntilSignal(parent context.Context) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 1)
@@ -29,7 +29,7 @@ func UntilSignal(parent context.Context) (ctx context.Context, release func()) {
 	return ctx, cancel
 }
 
-// OnHangup calls f at every SIGHUP. The returned function ends that.
+// OnHangup calls f at every SIGHUP, until the caller calls end.
 func OnHangup(f func()) (end func()) {
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)

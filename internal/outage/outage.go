@@ -14,26 +14,26 @@ import (
 // Options of New.
 type Options struct {
 	Log   *zap.Logger
-	Begin string // the message of the first failure, which carries the error. It says what follows for the user
-	End   string // the message of the first success after it, with the fields after and failures
+	Begin string // the message of the first failure, logged with the error. It states the consequence for the user
+	End   string // the message of the first success after it, logged with the duration and the number of failures
 
 	BeginLevel zapcore.Level // zap.ErrorLevel and zap.WarnLevel are usual. The zero value is zap.InfoLevel
 	EndLevel   zapcore.Level // the zero value is zap.InfoLevel
 
-	// Calm is how long nothing may have failed before a success ends the outage. An operation that fails and succeeds by turns
-	// is then one outage, so that at most two lines are logged per Calm. 0: the first success ends it.
+	// Calm is how long no failure may have occurred before a success ends the outage. Failures and successes in turn are one
+	// outage then, so that at most two lines are logged per Calm. 0: the first success ends it.
 	Calm time.Duration
 
 	// Count is the name of the field with the number of failures; empty: "failures".
 	Count string
 }
 
-// Outage follows one operation. It is safe for concurrent use. A success while nothing fails takes no lock.
+// Outage tracks one operation. It is safe for concurrent use. A success without an outage takes no lock.
 type Outage struct {
 	options Options
 	active  atomic.Bool // whether an outage is in progress; written with mu held
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	since    time.Time  // of the first failure
 	latest   time.Time  // of the latest failure
 	failures int        // since then
@@ -51,7 +51,7 @@ func New(o Options) *Outage {
 	return &Outage{options: o}
 }
 
-// Report calls Failed where err is not nil, and Worked where it is. It reports whether an outage began or ended.
+// Report calls Failed if err is not nil, and Worked otherwise. It reports whether an outage began or ended.
 func (o *Outage) Report(err error) (changed bool) {
 	if err != nil {
 		return o.Failed(err)
@@ -59,7 +59,7 @@ func (o *Outage) Report(err error) (changed bool) {
 	return o.Worked()
 }
 
-// Failed counts a failure, and logs it with fields if it is the first of an outage, which it reports.
+// Failed counts a failure. If it begins an outage, it logs it with fields and returns true.
 func (o *Outage) Failed(err error, fields ...zap.Field) (began bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,8 +73,7 @@ func (o *Outage) Failed(err error, fields ...zap.Field) (began bool) {
 	return true
 }
 
-// Worked notes a success. It logs the end of an outage, if there is one and nothing has failed for Options.Calm, and reports
-// whether it did.
+// Worked records a success. If it ends an outage, because no failure occurred for Options.Calm, it logs that and returns true.
 func (o *Outage) Worked(fields ...zap.Field) (ended bool) {
 	if !o.active.Load() {
 		return false
@@ -93,7 +92,7 @@ func (o *Outage) Worked(fields ...zap.Field) (ended bool) {
 	return true
 }
 
-// Err is the latest failure of the outage in progress; nil: there is none.
+// Err returns the latest failure of the outage in progress; nil: no outage.
 func (o *Outage) Err() error {
 	if !o.active.Load() {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IsJournal reports whether what is written to f goes to the journal, which takes a priority at the beginning of each
-// line: the manager says in JOURNAL_STREAM which file that is.
+// IsJournal reports whether f is connected to the systemd journal, which accepts a priority at the beginning of each line. The
+// service manager names the file in JOURNAL_STREAM.
 func IsJournal(f *os.File) bool {
 	stream := os.Getenv("JOURNAL_STREAM")
 	if stream == "" {

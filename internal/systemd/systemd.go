@@ -1,5 +1,5 @@
-// Package systemd tells the service manager how the daemon is, in the words of sd_notify(3): ready, reloading, stopping,
-// a line of status, and that it is alive.
+// Package systemd reports the daemon's state to the service manager, in the terms of sd_notify(3): ready, reloading, stopping, a
+// status line, and watchdog signals.
 package systemd
 
 import (
@@ -14,17 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Notifier tells the manager. It is safe for concurrent use. A nil one has nobody to tell, and all its methods do nothing.
+// Notifier sends notifications to the service manager. It is safe for concurrent use. All methods of a nil Notifier do nothing.
 type Notifier struct {
-	every time.Duration // between two signs of life; 0: none are asked for
+	every time.Duration // interval of watchdog signals; 0: none requested
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	conn   *net.UnixConn
 	status string // the last
 }
 
-// New returns who tells the manager that started this process, or nil where none asks to be told. It takes the variables
-// out of the environment, so that no child of the process speaks for it.
+// New returns a Notifier for the manager that started this process, or nil if none wants notifications. It removes the variables
+// from the environment, so that no child process sends notifications in its place.
 func New() (*Notifier, error) {
 	address := os.Getenv("NOTIFY_SOCKET")
 	watchdog, pid := os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID")
@@ -48,7 +48,7 @@ func New() (*Notifier, error) {
 	return n, nil
 }
 
-// Every is how often the manager wants a sign of life; 0: never.
+// Every returns the interval at which the manager expects watchdog signals; 0: none.
 func (n *Notifier) Every() time.Duration {
 	if n == nil {
 		return 0
@@ -56,10 +56,10 @@ func (n *Notifier) Every() time.Duration {
 	return n.every
 }
 
-// Ready says that the daemon does its work, or does it again after a reload.
+// Ready reports that the daemon is working, also after a reload.
 func (n *Notifier) Ready() { n.tell("READY=1") }
 
-// Reloading says that a reload begins; Ready ends it.
+// Reloading reports that a reload begins; Ready ends it.
 func (n *Notifier) Reloading() {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) == nil {
@@ -67,13 +67,13 @@ func (n *Notifier) Reloading() {
 	}
 }
 
-// Stopping says that the daemon ends.
+// Stopping reports that the daemon stops.
 func (n *Notifier) Stopping() { n.tell("STOPPING=1") }
 
-// Alive is a sign of life.
+// Alive sends a watchdog signal.
 func (n *Notifier) Alive() { n.tell("WATCHDOG=1") }
 
-// Status is a line for people, sent when it is another than before.
+// Status sends a status line, if it differs from the last one.
 func (n *Notifier) Status(line string) {
 	if n == nil {
 		return
@@ -87,7 +87,7 @@ func (n *Notifier) Status(line string) {
 	}
 }
 
-// tell sends a message. What the manager does not take is nobody's loss.
+// tell sends a message. An error is ignored: the daemon works without the manager.
 func (n *Notifier) tell(message string) {
 	if n == nil {
 		return

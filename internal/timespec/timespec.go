@@ -1,13 +1,13 @@
-// Package timespec reads durations and points in time as people write them: on the command line, in a query and in the
-// configuration, all by one grammar.
+// Package timespec parses durations and points in time as people write them: on the command line, in a query and in the
+// configuration, all with one grammar.
 //
 //	duration   90m, 12h, 7d, 4w, 1d12h, 1.5h, 500ms. A day has 24 hours, a week 7 days, a year 365
 //	point      2026-02-01T10:00:00Z   RFC 3339
 //	           2026-02-01             the beginning of a day of the zone
 //	           1769940000             Unix seconds; milliseconds are refused
-//	           90m, 7d                so long ago. Days and weeks are calendar days of the zone
-//	           now, now-30d, now-7d/d a day's beginning seven days ago; units: /h, /d, /w (Monday), /M (month)
-//	           today, yesterday       their beginning
+//	           90m, 7d                so long before now. Days and weeks are calendar days of the zone
+//	           now, now-30d, now-7d/d the beginning of the day seven days ago; units: /h, /d, /w (Monday), /M (month)
+//	           today, yesterday       the beginning of that day
 //	           month                  the beginning of the calendar month
 package timespec
 
@@ -22,16 +22,16 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Expected names the forms of a point in time, for messages.
+// Expected lists the forms of a point in time, for messages.
 const Expected = "expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month"
 
 const (
 	day = 24 * time.Hour
 
-	// firstMillisecond is the smallest number that is taken for Unix milliseconds: as seconds it is the year 5138.
+	// firstMillisecond is the smallest number that counts as Unix milliseconds: as seconds it is the year 5138.
 	firstMillisecond = 100_000_000_000
 
-	// firstSecond is the smallest positive number that is taken for Unix seconds, in 1973: a smaller one lacks its unit.
+	// firstSecond is the smallest positive number that counts as Unix seconds, in 1973: a smaller one lacks its unit.
 	firstSecond = 100_000_000
 )
 
@@ -40,7 +40,8 @@ var (
 	errNoUnit       = errors.New("expected a unit, such as 7d or 90m, or Unix seconds")
 )
 
-// Duration reads a duration: all that time.ParseDuration reads, and days, weeks and years. It may be negative only without these.
+// Duration parses a duration: everything that time.ParseDuration parses, and days, weeks and years. It may be negative only
+// without these.
 func Duration(text string) (time.Duration, error) {
 	if d, err := time.ParseDuration(text); err == nil {
 		return d, nil
@@ -52,7 +53,7 @@ func Duration(text string) (time.Duration, error) {
 	return time.Duration(d), nil
 }
 
-// At reads a point in time; zone says where days begin. The result is in zone, except for RFC 3339, which keeps its own.
+// At parses a point in time; zone determines where days begin. The result is in zone, except for RFC 3339, which keeps its own.
 func At(text string, now time.Time, zone *time.Location) (time.Time, error) {
 	now = now.In(zone)
 	switch text {
@@ -87,7 +88,7 @@ func At(text string, now time.Time, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("timespec: %q: %s", text, Expected)
 }
 
-// IsRelative reports whether a point in time that At reads is counted from now, and so changes from moment to moment.
+// IsRelative reports whether a point in time in a form of At depends on the current time.
 func IsRelative(text string) bool {
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return false
@@ -96,7 +97,7 @@ func IsRelative(text string) bool {
 	return err == nil || strings.HasPrefix(text, "now")
 }
 
-// relative reads what follows now: -30d, /d, or both.
+// relative parses the part after now: -30d, /d, or both.
 func relative(text, rest string, now time.Time) (time.Time, error) {
 	rest, unit, rounded := strings.Cut(rest, "/")
 	at := now
@@ -117,8 +118,8 @@ func relative(text, rest string, now time.Time) (time.Time, error) {
 	return begin(at, unit[0]), nil
 }
 
-// ago is now less a duration. Its whole days are days of the calendar where it is written in days: seven days before noon are at
-// noon, also when the clock was changed in between.
+// ago returns now minus a duration. Whole days are calendar days if they are written in days: seven days before noon is noon,
+// also when the clock was changed in between.
 func ago(text string, now time.Time) (time.Time, bool) {
 	d, err := Duration(text)
 	if err != nil || d < 0 || d == math.MaxInt64 {
@@ -131,11 +132,11 @@ func ago(text string, now time.Time) (time.Time, bool) {
 	return now.Add(-d), true
 }
 
-// begin is the beginning of the hour, day, week or month of a time, in its zone.
+// begin returns the beginning of the hour, day, week or month of a time, in its zone.
 func begin(t time.Time, unit byte) time.Time {
 	year, month, dayOfMonth := t.Date()
 	switch unit {
-	case 'h': // not by the wall clock, which may show an hour twice
+	case 'h': // not by the wall clock, which shows an hour twice when it is set back
 		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
 	case 'w':
 		dayOfMonth -= (int(t.Weekday()) + 6) % 7
@@ -145,18 +146,18 @@ func begin(t time.Time, unit byte) time.Time {
 	return startOfDay(year, month, dayOfMonth, t.Location())
 }
 
-// mostAhead is more than the clocks of any zone were ever ahead of UTC, a day that was left out included.
+// mostAhead is more than the clocks of any zone were ever ahead of UTC, including a day that was skipped.
 const mostAhead = 26 * time.Hour
 
-// startOfDay is the first moment of a day. That is not midnight where the clock is put forward then. It looks through the two or
-// three spans around it in which the offset from UTC is constant.
+// startOfDay returns the first moment of a day. That is not midnight if the clock is set forward at midnight. It examines the two
+// or three spans around midnight in which the offset from UTC is constant.
 func startOfDay(year int, month time.Month, dayOfMonth int, zone *time.Location) time.Time {
 	midnight := time.Date(year, month, dayOfMonth, 0, 0, 0, 0, time.UTC) // as the clocks of the zone show it
 	for at := midnight.Add(-mostAhead).In(zone); ; {
 		_, offset := at.Zone()
 		first := midnight.Add(-time.Duration(offset) * time.Second).In(zone)
 		if first.Before(at) {
-			first = at // the clocks were put forward across midnight
+			first = at // the clocks were set forward across midnight
 		}
 		_, end := at.ZoneBounds()
 		if end.IsZero() || first.Before(end) {

@@ -1,11 +1,10 @@
-// Package disk is the seam between the spool and the file system. Two things stand behind it: the
-// operating system (OS), and a simulated disk for tests that forgets what was not synced, writes short,
-// runs full and flips bits (package disktest).
+// Package disk is the interface between the spool and the file system. It has two implementations: the operating system (OS), and
+// a simulated disk for tests that loses what was not synced, writes short, runs full and flips bits (package disktest).
 //
-// Durability, as the spool relies on it: the bytes of a file are durable once Sync returned nil after
-// they were written; a name (create, rename, remove) is durable once SyncDir of its directory returned
-// nil. After a failed Sync nothing may be assumed about what was written since the last good one, and
-// the same file must not be synced again: the kernel may have dropped the pages and report success.
+// Durability, as the spool relies on it: the bytes of a file are durable once Sync returned nil after they were written; a name
+// (create, rename, remove) is durable once SyncDir of its directory returned nil. After a failed Sync nothing is known about what
+// was written since the last successful one, and the same file must not be synced again: the kernel may have dropped the pages
+// and report success.
 package disk
 
 import (
@@ -17,7 +16,7 @@ import (
 var (
 	// ErrLocked is wrapped by the error of FS.Lock when another process has the lock.
 	ErrLocked = errors.New("locked by another process")
-	// ErrReplaced is wrapped by the error of Held.Same when the name is gone or stands for another file.
+	// ErrReplaced is wrapped by the error of Held.Same when the name is gone or refers to another file.
 	ErrReplaced = errors.New("removed or replaced")
 )
 
@@ -38,30 +37,29 @@ type FS interface {
 	SyncDir(name string) error
 	// Free returns the bytes available to this process and the size of the file system holding name.
 	Free(name string) (free, total int64, err error)
-	// Lock takes an exclusive lock that ends with the process or with Close. When another process has
-	// it, the error wraps ErrLocked. A directory that exists is locked itself; any other name is made a file.
+	// Lock takes an exclusive lock that ends with the process or with Close. When another process has it, the error wraps
+	// ErrLocked. If name is a directory, the directory is locked; otherwise a file is created if necessary.
 	Lock(name string) (Held, error)
-	// Locked reports whether a process has the lock, without taking it and without making the file.
+	// Locked reports whether a process has the lock. It neither takes the lock nor creates the file.
 	Locked(name string) (bool, error)
-	// Hold keeps a file or directory identified until Close, so that another one that takes its name later
-	// can be told from it.
+	// Hold opens a file or directory until Close, so that Same can tell whether its name later refers to another one.
 	Hold(name string) (Held, error)
-	// Boot names the run of the machine since it was started: while the name is the same, what was written
-	// and not synced is still there. It is empty where nothing outlives the process without Sync.
+	// Boot identifies the boot of the machine: while it is the same, what was written and not synced is still there. It is empty
+	// if nothing survives the process without Sync.
 	Boot() string
 }
 
-// Held is a file or directory that was found under a name. Its methods may be called concurrently.
+// Held is a file or directory that was opened by its name. Its methods may be called concurrently.
 type Held interface {
 	io.Closer
-	// Same returns nil while the name stands for what is held. When the name is gone or stands for
-	// something else the error wraps ErrReplaced; after any other error it is not known.
+	// Same returns nil while the name refers to the held file. When the name is gone or refers to another file, the error wraps
+	// ErrReplaced; after any other error it is unknown.
 	Same() error
-	// Identity returns what a copy of the file would not share.
+	// Identity returns properties that a copy of the file does not share.
 	Identity() (Identity, error)
 }
 
-// Identity tells a file from a copy of it. The zero value is unknown.
+// Identity distinguishes a file from a copy of it. The zero value is unknown.
 type Identity struct {
 	Inode   uint64
 	Changed int64 // when the file's contents, name or owner last changed, Unix nanoseconds
@@ -73,7 +71,7 @@ type Entry struct {
 	Size int64
 }
 
-// File is an open file. ReadAt may run beside anything; the other methods are for one goroutine.
+// File is an open file. ReadAt may be called concurrently with any method; the other methods are for one goroutine.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
@@ -82,8 +80,8 @@ type File interface {
 	Sync() error
 	// Truncate sets the size.
 	Truncate(size int64) error
-	// Allocate reserves space up to size bytes and sets the size; the new bytes read as zero. A file
-	// system that cannot reserve makes it a Truncate.
+	// Allocate reserves space up to size bytes and sets the size; the new bytes read as zero. Where the file system cannot
+	// reserve space, it works like Truncate.
 	Allocate(size int64) error
 	// Size returns the current size.
 	Size() (int64, error)

@@ -11,8 +11,8 @@ import (
 // OS is the operating system's file system. Its zero value is ready for use.
 type OS struct{}
 
-// MkdirAll creates a directory and its parents. One that was there loses the permissions beyond perm, if
-// it is ours to change.
+// MkdirAll creates a directory and its parents. An existing directory loses the permissions beyond perm, if the process may
+// change them.
 func (OS) MkdirAll(name string, perm os.FileMode) error {
 	if err := os.MkdirAll(name, perm); err != nil {
 		return err
@@ -67,8 +67,8 @@ func (OS) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Lock opens the file, making it if need be, or the directory, and takes an advisory lock on it. The lock
-// ends with the process, however it ends.
+// Lock opens the file or directory, creating the file if necessary, and takes an advisory lock on it. The lock ends with the
+// process, also after a kill.
 func (OS) Lock(name string) (Held, error) {
 	f, err := os.OpenFile(filepath.Clean(name), os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, syscall.EISDIR) {
@@ -84,7 +84,7 @@ func (OS) Lock(name string) (Held, error) {
 	return &held{f}, nil
 }
 
-// Hold opens a file or directory: while it is open its inode is not given to another.
+// Hold opens a file or directory: while it is open its inode is not reused.
 func (OS) Hold(name string) (Held, error) {
 	f, err := os.Open(filepath.Clean(name))
 	if err != nil {
@@ -96,7 +96,7 @@ func (OS) Hold(name string) (Held, error) {
 // held is an open file or directory.
 type held struct{ *os.File }
 
-// Same compares the inode of the open file with the one that the name leads to.
+// Same compares the inode of the open file with the one that the name refers to.
 func (h *held) Same() error {
 	now, err := os.Stat(h.Name())
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -110,12 +110,12 @@ func (h *held) Same() error {
 		return err
 	}
 	if !os.SameFile(now, opened) {
-		return fmt.Errorf("%s: %w: the name stands for another one now", h.Name(), ErrReplaced)
+		return fmt.Errorf("%s: %w: the name refers to another file now", h.Name(), ErrReplaced)
 	}
 	return nil
 }
 
-// Identity asks fstat.
+// Identity returns the result of fstat.
 func (h *held) Identity() (Identity, error) {
 	info, err := h.Stat()
 	if err != nil {
@@ -124,8 +124,8 @@ func (h *held) Identity() (Identity, error) {
 	return identityOf(info), nil
 }
 
-// Locked asks for a shared lock and gives it back at once: a process that wants the lock at that moment may
-// find it taken, and has to try twice.
+// Locked takes a shared lock and releases it immediately: a process that wants the lock at that moment may find it taken, and has
+// to retry.
 func (OS) Locked(name string) (bool, error) {
 	f, err := os.Open(filepath.Clean(name))
 	if errors.Is(err, os.ErrNotExist) {
@@ -142,7 +142,7 @@ func (OS) Locked(name string) (bool, error) {
 	return false, err
 }
 
-// file is an *os.File whose Sync is fdatasync where there is one.
+// file is an *os.File whose Sync is fdatasync, if the system has it.
 type file struct{ *os.File }
 
 func (f *file) Sync() error {

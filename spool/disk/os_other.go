@@ -7,12 +7,12 @@ import (
 	"sync"
 )
 
-// identityOf tells no copy from its original here.
+// identityOf returns an unknown identity: here a copy cannot be detected.
 func identityOf(os.FileInfo) Identity { return Identity{} }
 
 var bootID = sync.OnceValue(unknownBoot)
 
-// Boot returns another name in each process: what was written and not synced may be gone.
+// Boot returns another value in each process: what was written and not synced may be gone.
 func (OS) Boot() string { return bootID() }
 
 // datasync is fsync.

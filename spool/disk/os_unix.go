@@ -24,10 +24,10 @@ func flock(f *os.File, how int) error {
 	return err
 }
 
-// unknownBoot is a name that no other process has.
+// unknownBoot returns a value that no other process gets.
 func unknownBoot() string { return "unknown-" + rand.Text() }
 
-// Free asks statfs; what is kept for root does not count as free.
+// Free calls statfs; space reserved for root does not count as free.
 func (OS) Free(name string) (free, total int64, err error) {
 	var s syscall.Statfs_t
 	if err := retry(func() error { return syscall.Statfs(name, &s) }); err != nil {
@@ -36,7 +36,7 @@ func (OS) Free(name string) (free, total int64, err error) {
 	return bytes(uint64(s.Bavail), int64(s.Bsize)), bytes(s.Blocks, int64(s.Bsize)), nil
 }
 
-// bytes multiplies without overflow: a network file system may claim anything.
+// bytes multiplies without overflow: a network file system may return any number.
 func bytes(blocks uint64, size int64) int64 {
 	if size <= 0 || blocks > uint64(math.MaxInt64)/uint64(size) {
 		return math.MaxInt64

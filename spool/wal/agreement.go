@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// HeadSum is the checksum of a frame's head. The head holds the payload's checksum, so that two frames with the same sum have
+// HeadSum returns the checksum of a frame's head. The head contains the payload's checksum, so two frames with the same sum have
 // the same sequence numbers and the same records.
 func (f Frame) HeadSum() uint32 {
 	var head [FrameHead]byte
@@ -14,21 +14,21 @@ func (f Frame) HeadSum() uint32 {
 	return binary.LittleEndian.Uint32(head[28:])
 }
 
-// Agreement is what a log says of a place that a reader remembers.
+// Agreement is the result of Agrees.
 type Agreement uint8
 
-// What a log says of a place.
+// The results of Agrees.
 const (
 	PlaceHolds   Agreement = iota // the log has the same frame there
-	PlaceUnknown                  // the frame was removed meanwhile, or cannot be told: nothing speaks against the place
-	PlaceDiffers                  // the log ends before it, or has other records there: it lost its end, or is another one
-	PlaceMissing                  // the log lost the frame, and its numbers are not used again: reading can go on there
+	PlaceUnknown                  // the frame was removed in the meantime, or is damaged: nothing contradicts the place
+	PlaceDiffers                  // the log ends before it, or has other records there: it lost its end, or is another log
+	PlaceMissing                  // the log lost the frame, and its numbers are not used again: a reader can continue there
 )
 
-// Agrees holds a place that a reader was told, the number behind the last entry of a frame and the checksum of its head,
-// against the log as it is now. Records behind a
-// lost end get the numbers of those that were lost, so the number alone does not tell. It reads the heads of one segment's
-// frames. An error is the disk's: nothing follows from it, and the call can be repeated.
+// Agrees compares a place that a reader remembers (the number after the last entry of a frame, and the checksum of its head) with
+// the log as it is now. Records written after the end of the log was lost reuse the numbers of the lost ones, so the number alone
+// does not tell. It reads the heads of one segment's frames. An error is one of reading: nothing follows from it, and the call
+// can be repeated.
 func (log *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
 	if next <= 1 {
 		return PlaceHolds, nil
@@ -48,7 +48,7 @@ func (log *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
 	}
 	end, reach, following := log.extent(segment)
 	if reach < next && following == nil {
-		return PlaceMissing, nil // the manifest knows of records behind the last one that is here
+		return PlaceMissing, nil // the manifest knows records after the last one that is left
 	}
 	file, err := log.openSegment(segment)
 	if errors.Is(err, ErrReleased) {
@@ -65,7 +65,7 @@ func (log *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
 		}
 		f, ok := ParseFrame(head)
 		if !ok {
-			return PlaceUnknown, nil // damage; the follower tells it
+			return PlaceUnknown, nil // damage; the follower reports it
 		}
 		off += f.Size()
 		if f.kind != FrameData || f.Next() < next {

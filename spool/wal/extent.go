@@ -1,25 +1,25 @@
 package wal
 
-// Extent is how far one log goes.
+// Extent describes how far a log goes.
 type Extent struct {
 	First, Last       uint64 // first sequence number of its oldest and newest segment
 	FirstTry, LastTry uint32
 	Segments          uint32
-	Next              uint64 // the sequence number behind the last durable one
+	Next              uint64 // the sequence number after the last durable one
 	End               int64  // bytes of frames in the newest segment
 }
 
-// Numbers is a range of sequence numbers, first to last. One whose last is below its first is empty.
+// Numbers is a range of sequence numbers, first to last. It is empty if Last is less than First.
 type Numbers struct{ First, Last uint64 }
 
-// Extent says how far the log goes, as the manifest keeps it.
+// Extent returns how far the log goes, in the form that the manifest stores.
 func (l *Log) Extent() Extent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.extentOfLocked(l.segments)
 }
 
-// extentOfLocked describes segments.
+// extentOfLocked returns the extent of some segments.
 func (l *Log) extentOfLocked(segments []*Segment) Extent {
 	e := Extent{Next: l.next, Segments: uint32(len(segments))}
 	if n := len(segments); n > 0 {
@@ -29,7 +29,7 @@ func (l *Log) extentOfLocked(segments []*Segment) Extent {
 	return e
 }
 
-// Holes returns what is missing between the segments of a log, and behind the last one.
+// Holes returns the ranges that are missing between the segments of a log, and after the last one.
 func (l *Log) Holes() (found []Numbers) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,7 +46,7 @@ func (l *Log) Holes() (found []Numbers) {
 	return found
 }
 
-// Ranges returns what each segment holds, oldest first.
+// Ranges returns the range of each segment, oldest first.
 func (l *Log) Ranges() (held []Numbers) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,11 +1,11 @@
 package wal
 
-// Findings are what reading a log found to be wrong with its files.
+// Findings are the problems that were found in the files of a log.
 type Findings struct {
-	Torn    []Range  // ends that were never acknowledged, passed over
-	Short   []Range  // what is missing of files that were made longer: what was in it is unknown
-	Damaged []Range  // set aside in quarantine/
-	Refused []string // files of another format, set aside, one line each
+	Torn    []Range  // ends that were never acknowledged, skipped
+	Short   []Range  // ranges missing from files that were longer: their content is unknown
+	Damaged []Range  // ranges copied to quarantine/
+	Refused []string // files of another format, moved to quarantine/, one line each
 }
 
 // Range is a part of a file.
@@ -13,5 +13,5 @@ type Range struct {
 	File   string // relative to the data directory
 	Offset int64
 	Bytes  int64
-	Events uint64 // where what is left of the frame says so: events of the journal, records of the others
+	Events uint64 // of a damaged frame whose head holds: events in the journal, records in the other logs
 }

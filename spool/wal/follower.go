@@ -2,19 +2,18 @@ package wal
 
 import "errors"
 
-// step is what a follower came upon.
+// step is the result of Follower.Step.
 type step uint8
 
 const (
 	AtEnd      step = iota // everything durable was read
-	AtFrame                // frame, payload and at say which
-	AtSegment              // it entered the next segment
-	AtReleased             // the next segment was removed: nothing in it was needed
-	AtDamage               // damage, which is set aside: what was in it is lost
+	AtFrame                // Frame, Payload and At are set
+	AtSegment              // the follower entered the next segment
+	AtReleased             // the next segment was removed: its entries were not needed any more
+	AtDamage               // damage, which is quarantined: its content is lost
 )
 
-// Follower reads the frames of a log in their order, as the log grows, from segment to segment. It is for one
-// goroutine.
+// Follower reads the frames of a log in order, from segment to segment, as the log grows. It is for one goroutine.
 type Follower struct {
 	reader
 	follows *Log
@@ -23,14 +22,14 @@ type Follower struct {
 	Frame   Frame
 	Payload []byte // valid until the next step
 	At      int64  // offset of the frame
-	UpTo    uint64 // after atDamage or atReleased: what is below this sequence number is not to be had; 0: the next frame tells
+	UpTo    uint64 // after AtDamage or AtReleased: entries below this sequence number are not available; 0: the next frame tells
 }
 
 // NewFollower returns a follower of a log.
 func NewFollower(l *Log) Follower { return Follower{follows: l} }
 
-// Step takes the next step. low is the least sequence number that is still wanted. After an error nothing has changed,
-// and it may be called again.
+// Step takes the next step. low is the least sequence number that is still needed. After an error nothing has changed, and Step
+// may be called again.
 func (w *Follower) Step(low uint64) (step, error) {
 	for {
 		if w.Segment == nil {
@@ -57,13 +56,13 @@ func (w *Follower) Step(low uint64) (step, error) {
 		}
 		w.Frame, w.Payload, w.At = f, payload, w.off
 		w.off += f.Size()
-		if f.kind == FrameData && (following == nil || f.First < following.First) { // else a footer, or superseded (I6)
+		if f.kind == FrameData && (following == nil || f.First < following.First) { // otherwise a footer, or superseded (I6)
 			return AtFrame, nil
 		}
 	}
 }
 
-// enter goes on with a segment.
+// enter continues with a segment.
 func (w *Follower) enter(s *Segment) (step, error) {
 	end, reach, _ := w.follows.extent(s)
 	err := w.open(w.follows, s, end)
@@ -78,8 +77,8 @@ func (w *Follower) enter(s *Segment) (step, error) {
 	return AtReleased, nil
 }
 
-// pass goes on behind damage that appeared after recovery, to the next sound frame or the end of what is durable in the
-// segment, once what lies between is set aside.
+// pass moves past damage that appeared after recovery, to the next valid frame or to the end of what is durable in the segment.
+// The bytes in between are quarantined first.
 func (w *Follower) pass(low uint64, end int64, reach uint64) (step, error) {
 	to, _, err := w.resync(w.off+1, low, reach)
 	if err != nil {
@@ -96,7 +95,7 @@ func (w *Follower) pass(low uint64, end int64, reach uint64) (step, error) {
 	return AtDamage, nil
 }
 
-// Close releases the file. The next step opens it again, at the beginning of its segment.
+// Close closes the file. The next step opens it again, at the beginning of its segment.
 func (w *Follower) Close() error {
 	w.Segment = nil
 	return w.reader.close()

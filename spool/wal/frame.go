@@ -8,10 +8,10 @@ import (
 const (
 	frameMagic uint32 = 0x31465052 // "RPF1", little-endian
 	FrameHead         = 32         // bytes
-	MaxFrame          = 64 << 20   // payload bytes; what a reader allocates at most
+	MaxFrame          = 64 << 20   // bytes of a payload; a reader allocates no more
 )
 
-// frameKind tells what a frame is for.
+// frameKind is the kind of a frame.
 type frameKind uint8
 
 const (
@@ -21,7 +21,7 @@ const (
 
 var checksums = crc32.MakeTable(crc32.Castagnoli)
 
-// Frame is the head of a frame; see the package comment for the table.
+// Frame is the head of a frame. The documentation of package spool has the table.
 type Frame struct {
 	kind   frameKind
 	First  uint64 // sequence number of the first entry
@@ -33,10 +33,10 @@ type Frame struct {
 // Size returns the bytes of head and payload.
 func (f Frame) Size() int64 { return FrameHead + int64(f.length) }
 
-// Next returns the sequence number behind the frame.
+// Next returns the sequence number after the frame.
 func (f Frame) Next() uint64 { return f.First + uint64(f.count) }
 
-// NewFrame describes a payload.
+// NewFrame returns the head for a payload.
 func NewFrame(kind frameKind, first uint64, count uint32, payload []byte) Frame {
 	return Frame{kind: kind, First: first, count: count, length: uint32(len(payload)), sum: crc32.Checksum(payload, checksums)}
 }
@@ -53,7 +53,7 @@ func (f Frame) Put(dst []byte) {
 	le.PutUint32(dst[28:], crc32.Checksum(dst[:28], checksums))
 }
 
-// ParseFrame reads a head. I3: a head is believed only when its own checksum holds.
+// ParseFrame reads a head. It returns false if the head's checksum does not hold (I3).
 func ParseFrame(src []byte) (Frame, bool) {
 	le := binary.LittleEndian
 	if le.Uint32(src) != frameMagic || le.Uint32(src[28:]) != crc32.Checksum(src[:28], checksums) {
@@ -67,5 +67,5 @@ func ParseFrame(src []byte) (Frame, bool) {
 	return f, known && f.length <= MaxFrame
 }
 
-// holds reports whether payload is what was written.
+// holds reports whether payload is what was written, by its checksum.
 func (f Frame) holds(payload []byte) bool { return crc32.Checksum(payload, checksums) == f.sum }

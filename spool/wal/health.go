@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// How long to wait until a read that failed is tried again to find out whether the disk is well, doubled up to the
-// maximum.
+// The pause before a failed read is repeated, to find out whether the disk works again; doubled up to the maximum.
 const (
 	retestBase = 100 * time.Millisecond
 	retestMax  = 5 * time.Second
 )
 
-// health is whether a log can be read. All methods may be called concurrently.
+// health records whether a log can be read. All methods may be called concurrently.
 type health struct {
 	errors atomic.Uint64 // since the start
 
@@ -23,8 +22,8 @@ type health struct {
 	failing *failedRead
 }
 
-// failedRead is a read that failed and has not worked since. The first one stands for all that follow: it is
-// repeated until it works.
+// failedRead is a read that failed and has not succeeded since. The first one stands for all later ones: it is repeated until it
+// succeeds.
 type failedRead struct {
 	segment *Segment
 	at      span // empty: the file could not be opened
@@ -33,7 +32,7 @@ type failedRead struct {
 	wait    time.Duration
 }
 
-// failed notes a read that failed.
+// failed records a failed read.
 func (h *health) failed(s *Segment, at span, err error) {
 	h.errors.Add(1)
 	h.mu.Lock()
@@ -43,9 +42,9 @@ func (h *health) failed(s *Segment, at span, err error) {
 	}
 }
 
-// Unreadable returns why the log cannot be read at the moment; nil: it can, as far as is known. A read that failed is
-// repeated, with growing pauses, so that this is true again soon after the disk is well, whether or not anything
-// else reads there. It takes as long as that read.
+// Unreadable returns why the log cannot be read now; nil: no read failure is known. It repeats the failed read, with growing
+// pauses, so that it returns nil soon after the disk works again, even if no other goroutine reads there. It takes as long as
+// that read.
 func (l *Log) Unreadable() error {
 	h := &l.health
 	h.mu.Lock()
@@ -72,7 +71,7 @@ func (l *Log) Unreadable() error {
 	return nil
 }
 
-// readsAgain repeats a read that failed. It works as well when nothing in the segment is needed any more.
+// readsAgain repeats a failed read. It also succeeds if the segment is not needed any more.
 func (l *Log) readsAgain(f *failedRead) bool {
 	if l.wasReleased(f.segment) {
 		return true

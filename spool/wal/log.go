@@ -11,7 +11,7 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// Options say where a log is and whom it asks and tells.
+// Options of New: the place of the log, and the functions it calls.
 type Options struct {
 	FS           disk.FS
 	Root         string // the data directory; names in errors and findings are relative to it
@@ -19,35 +19,34 @@ type Options struct {
 	Kind         Kind
 	SegmentBytes int64
 	NoSync       bool // durability is left to the kernel
-	LookOnly     bool // nothing is repaired or set aside, whatever is found
-	KeepSpare    bool // a preallocated file waits to become the next segment
+	ReadOnly     bool // Repair and KeepRange change nothing
+	KeepSpare    bool // a preallocated file is kept as the next segment
 	Quota        *Quota
 	Quarantine   *Quarantine
 	Presence     *Presence           // nil: the directory is not watched
-	Synced       func(time.Duration) // is told how long each fdatasync took; nil: nobody counts
-	Noted        func(Extent)        // is told how far the log goes, behind the fdatasync of a frame and before its writer is told, and before a segment is removed; nil: nobody asks
+	Synced       func(time.Duration) // called with the duration of each fdatasync; may be nil
+	Noted        func(Extent)        // called with the extent of the log after the fdatasync of a frame, before Commit returns, and before a segment is removed; may be nil
 }
 
-// New returns a log of which nothing was read: Open does that, or List.
+// New returns a log that has read nothing: call Open, or List.
 func New(o Options) *Log { return &Log{Options: o} }
 
-// Log is a log of frames in segment files. The journal, the batch log and the ids are one each.
+// Log is a log of frames in segment files. The journal, the batch log and the ids each have one.
 //
-// One goroutine at a time commits (the owners' group commit sees to that); everything else may run
-// beside it.
+// One goroutine at a time commits (the group commit of the owners ensures that); all other methods may run concurrently.
 type Log struct {
 	Options
 	health health
 
-	repairs []func() error // what a start changes in this log, once it has read everything: see repair
+	repairs []func() error // the changes that Repair makes
 
-	// file and off are owned by whoever commits: the active segment, nil when there is none, and where
-	// its next frame goes.
+	// file and off are owned by the goroutine that commits: the active segment's file, nil if there is none, and the offset of
+	// its next frame.
 	file disk.File
 	off  int64
 
-	dropping sync.Mutex // held by the one goroutine that removes segments
-	filling  sync.Mutex // held by the one goroutine that makes the spare file
+	removal sync.Mutex // held by the one goroutine that removes segments
+	spareMu sync.Mutex // held by the one goroutine that makes the spare file
 
 	mu       sync.Mutex // guards the fields below, and end, next and size of the segments
 	segments []*Segment // oldest first; the last one is active when file is not nil
@@ -55,7 +54,7 @@ type Log struct {
 	spare    int64      // size of the spare file; 0: there is none
 }
 
-// Place is where a frame ended up.
+// Place says where a frame was written.
 type Place struct {
 	Segment *Segment
 	Offset  int64
@@ -64,15 +63,15 @@ type Place struct {
 
 func (l *Log) path(name string) string { return filepath.Join(l.Root, l.Dir, name) }
 
-// Commit writes one frame and returns once it is durable. buf begins with FrameHead bytes of room for
-// the head. durable is called before any reader can see the frame. After an error nothing of the frame
-// will be seen, unless the process ends before the next commit: then it may have landed.
+// Commit writes one frame and returns once it is durable. buf begins with FrameHead unused bytes for the head. durable is called
+// before a reader can see the frame. After an error no part of the frame becomes visible, unless the process ends before the next
+// commit: then the frame may have been written.
 //
-// I4: a file whose write or sync failed is never written or synced again; the frame goes to a new
-// segment that begins with the same sequence number, which supersedes what may have landed.
+// I4: a file whose write or sync failed is never written or synced again; the frame goes to a new segment that begins with the
+// same sequence number, which supersedes what may have been written.
 func (l *Log) Commit(buf []byte, count uint32, durable func(Place)) error {
 	if len(buf) > FrameHead+MaxFrame {
-		return fmt.Errorf("spool: commit to %s: a frame of %d bytes, which nobody would read", l.Dir, len(buf))
+		return fmt.Errorf("spool: commit to %s: a frame of %d bytes: the maximum is %d", l.Dir, len(buf), FrameHead+MaxFrame)
 	}
 	if err := l.Presence.Err(); err != nil {
 		return fmt.Errorf("spool: commit to %s: %w", l.Dir, err)
@@ -91,7 +90,7 @@ func (l *Log) Commit(buf []byte, count uint32, durable func(Place)) error {
 	at.Segment.end, at.Segment.next = l.off, l.next // I2: readable only now
 	extent := l.extentOfLocked(l.segments)
 	l.mu.Unlock()
-	l.note(extent) // behind the fdatasync and before anybody is told
+	l.note(extent) // after the fdatasync and before the answer to the producer
 	return nil
 }
 
@@ -101,7 +100,7 @@ func (l *Log) note(e Extent) {
 	}
 }
 
-// put writes and syncs, into a new segment where there is no room.
+// put writes and syncs a frame, to a new segment if it does not fit.
 func (l *Log) put(buf []byte, count uint32) (Place, error) {
 	if err := l.makeRoom(int64(len(buf))); err != nil {
 		return Place{}, err
@@ -120,14 +119,14 @@ func (l *Log) put(buf []byte, count uint32) (Place, error) {
 	return at, nil
 }
 
-// active returns the segment under file. Only whoever commits may rely on it.
+// active returns the segment of file. Only the goroutine that commits may call it.
 func (l *Log) active() *Segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.segments[len(l.segments)-1]
 }
 
-// syncFile makes a file's bytes durable, unless the mode leaves that to the kernel, and times it.
+// syncFile makes a file's bytes durable, unless NoSync is set, and measures the duration.
 func (l *Log) syncFile(f disk.File) error {
 	if l.NoSync {
 		return nil
@@ -147,7 +146,7 @@ func (l *Log) syncDir() error {
 	return l.FS.SyncDir(filepath.Join(l.Root, l.Dir))
 }
 
-// makeRoom sees to it that a frame of n bytes fits into the active segment, with a footer behind it.
+// makeRoom starts a new segment unless a frame of n bytes, and a footer, fit into the active one.
 func (l *Log) makeRoom(n int64) error {
 	if l.file != nil && l.off+n+FrameHead <= l.active().Size {
 		return nil
@@ -158,7 +157,7 @@ func (l *Log) makeRoom(n int64) error {
 
 // create makes a new active segment. Its name and head are durable before anything is written to it.
 func (l *Log) create(size int64) error {
-	if err := l.Presence.Look(); err != nil { // never a file in a directory that took the name
+	if err := l.Presence.Look(); err != nil { // never create a file in another directory that has the name now (I19)
 		return err
 	}
 	s := &Segment{First: l.NextSequence(), Size: size, end: SegmentHead}
@@ -178,7 +177,7 @@ func (l *Log) create(size int64) error {
 	return nil
 }
 
-// createFile makes the file of a segment, out of the spare one if that is large enough.
+// createFile makes the file of a segment; it renames the spare file if that is large enough.
 func (l *Log) createFile(s *Segment) (_ disk.File, err error) {
 	flag := os.O_RDWR | os.O_CREATE | os.O_TRUNC
 	if spare := l.takeSpare(s.Size); spare > 0 {
@@ -217,8 +216,8 @@ func (l *Log) createFile(s *Segment) (_ disk.File, err error) {
 	return file, l.syncDir() // I5
 }
 
-// seal closes the active segment in good order: a footer says where it ends, and the rest of its
-// reservation is given back. All of this is a courtesy to whoever reads the file next.
+// seal closes the active segment in good order: it writes a footer, and truncates the reserved rest. On an error the segment is
+// still valid; recovery then finds its end without the footer.
 func (l *Log) seal() {
 	if l.file == nil {
 		return
@@ -232,10 +231,10 @@ func (l *Log) seal() {
 	l.shrink(end)
 }
 
-// abandon closes the active segment after a failure: I4.
+// abandon closes the active segment after a failure (I4).
 func (l *Log) abandon() { l.shrink(l.off) }
 
-// shrink gives back what the active segment reserved behind end, and closes it.
+// shrink truncates the active segment at end, and closes it.
 func (l *Log) shrink(end int64) {
 	s := l.active()
 	if err := l.file.Truncate(end); err == nil {
@@ -252,7 +251,7 @@ func (l *Log) resize(s *Segment, size int64) {
 	s.Size = size
 }
 
-// Close seals the active segment and makes that durable. Only whoever commits may call it.
+// Close seals the active segment and makes that durable. Only the goroutine that commits may call it.
 func (l *Log) Close() error {
 	if l.file == nil {
 		return nil

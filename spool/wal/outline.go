@@ -2,18 +2,18 @@ package wal
 
 import "math"
 
-// NoLimit is the limit of a segment behind which there is no other.
+// NoLimit is the limit for the last segment.
 const NoLimit = uint64(math.MaxUint64)
 
-// outline is what the heads of a segment's frames say.
+// outline is the result of Outline.
 type outline struct {
-	Next   uint64 // the number behind its last entry
+	Next   uint64 // the number after its last entry
 	Frames int
 	Bytes  int64 // of head and frames
-	Closed bool  // in good order, with a footer
+	Closed bool  // with a footer
 }
 
-// Outline walks over the heads of a segment's frames, and reads no payload.
+// Outline reads the heads of a segment's frames, and no payloads.
 func (l *Log) Outline(s *Segment) (o outline, err error) {
 	o.Next = s.First
 	file, err := l.openSegment(s)
@@ -40,15 +40,14 @@ func (l *Log) Outline(s *Segment) (o outline, err error) {
 	return o, nil
 }
 
-// scanned is what recovery would make of one segment.
+// scanned is the result of Scan.
 type scanned struct {
 	Found      Findings
-	Next       uint64 // the number behind its last entry
-	Superseded int64  // bytes of frames at its end that a later segment replaced
+	Next       uint64 // the number after its last entry
+	Superseded int64  // bytes of frames at its end that a later segment contains again
 }
 
-// Scan reads a segment as a start does, and changes nothing. limit is the first sequence number of the segment behind it, or
-// NoLimit.
+// Scan reads a segment as a start does, and changes nothing. limit is the first sequence number of the next segment, or NoLimit.
 func (l *Log) Scan(s *Segment, limit uint64, visit visit) (r scanned, err error) {
 	copied := &Segment{First: s.First, Try: s.Try, Size: s.Size, end: SegmentHead, next: s.First}
 	reading := l.replay(copied, limit, &r.Found, visit)
@@ -61,7 +60,7 @@ func (l *Log) Scan(s *Segment, limit uint64, visit visit) (r scanned, err error)
 	return r, err
 }
 
-// superseded returns how many bytes of frames lie behind an offset that a later segment replaced.
+// superseded returns how many bytes of frames from an offset on a later segment contains again.
 func (l *Log) superseded(s *Segment, off int64) (bytes int64, err error) {
 	var r reader
 	if err := r.open(l, s, s.Size); err != nil {

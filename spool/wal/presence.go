@@ -8,22 +8,22 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// ErrReplaced is wrapped by the error of Append, Ready and of every record while the data directory, a
-// directory in it or its lock file is gone or is not the one that was opened. Nothing is accepted and nothing
-// is sent until the same ones are back.
+// ErrReplaced is wrapped by the error of Append, Ready and of every record while the data directory, a directory in it or its
+// lock file is missing or is not the one that was opened. Until the same ones are back, no event is accepted and no report is
+// sent.
 var ErrReplaced = errors.New("the data directory is not the one that was opened")
 
-// Presence holds the directories and the lock file that were opened at the start and compares them with what
-// their names stand for. All methods may be called concurrently; a nil one finds nothing wrong.
+// Presence holds the directories and the lock file that were opened at the start, and checks that their names still refer to
+// them. All methods may be called concurrently; a nil Presence finds no problem.
 type Presence struct {
-	held []disk.Held
-	gone atomic.Pointer[error] // what the last look found; nil: nothing wrong
+	held    []disk.Held
+	problem atomic.Pointer[error] // result of the last Look; nil: no problem
 }
 
-// NewPresence returns a presence that holds what was locked.
+// NewPresence returns a Presence that holds the locked files.
 func NewPresence(held []disk.Held) *Presence { return &Presence{held: held} }
 
-// Watch adds a name to what is looked at. It is for Open, before anything else runs.
+// Watch adds names to check. It is for Open, before other goroutines run.
 func (p *Presence) Watch(files disk.FS, names ...string) error {
 	for _, name := range names {
 		held, err := files.Hold(name)
@@ -35,19 +35,19 @@ func (p *Presence) Watch(files disk.FS, names ...string) error {
 	return nil
 }
 
-// Err returns what the last look found: nil when everything was in its place.
+// Err returns the result of the last Look; nil: no problem.
 func (p *Presence) Err() error {
 	if p == nil {
 		return nil
 	}
-	if gone := p.gone.Load(); gone != nil {
+	if gone := p.problem.Load(); gone != nil {
 		return *gone
 	}
 	return nil
 }
 
-// Look compares now. It takes some microseconds. What cannot be compared counts as gone until it can: an
-// event is rather refused than accepted into a directory that may not be there.
+// Look checks all names now. It takes some microseconds. A name that cannot be checked counts as missing: it is better to refuse
+// an event than to accept it into a directory that may be gone.
 func (p *Presence) Look() error {
 	if p == nil {
 		return nil
@@ -62,14 +62,14 @@ func (p *Presence) Look() error {
 		} else {
 			err = fmt.Errorf("spool: cannot check the data directory: %w", err)
 		}
-		p.gone.Store(&err)
+		p.problem.Store(&err)
 		return err
 	}
-	p.gone.Store(nil)
+	p.problem.Store(nil)
 	return nil
 }
 
-// Close gives the descriptors up, and with them the locks.
+// Close closes the descriptors, which releases the locks.
 func (p *Presence) Close() (err error) {
 	for _, held := range p.held {
 		err = errors.Join(err, held.Close())

@@ -20,40 +20,39 @@ const (
 	unfinishedSuffix = ".tmp"
 )
 
-// Quarantine keeps what could not be read: nothing is deleted for being damaged. All methods may be called
-// concurrently.
+// Quarantine keeps copies of damaged ranges: damaged data is never deleted. All methods may be called concurrently.
 type Quarantine struct {
 	fs      disk.FS
 	root    string
 	quota   *Quota
 	Bytes   atomic.Int64
-	keeping sync.Mutex // held while one range is copied: two readers may come upon the same damage
+	copying sync.Mutex // held while a range is copied: two readers may find the same damage
 }
 
-// NewQuarantine returns the quarantine of a data directory. What it keeps counts into the quota.
+// NewQuarantine returns the quarantine of a data directory. Its files count into the quota.
 func NewQuarantine(files disk.FS, root string, quota *Quota) *Quarantine {
 	return &Quarantine{fs: files, root: root, quota: quota}
 }
 
 func (q *Quarantine) path(name string) string { return filepath.Join(q.root, QuarantineDir, name) }
 
-// keepRange copies a range of a segment to a file that says where it comes from. It returns once that is durable: until
-// then nothing may move past the range (I17). Finding the same damage at every start makes one file of it.
+// keepRange copies a range of a segment to a file that is named by the range's place. It returns once that is durable: until then
+// no reader may move past the range (I17). If every start finds the same damage, that is one file.
 func (q *Quarantine) keepRange(l *Log, s *Segment, from, to int64) error {
 	name := fmt.Sprintf("%s-%s-%d.bin", l.Dir, strings.TrimSuffix(s.Name(), SegmentSuffix), from)
-	q.keeping.Lock()
-	defer q.keeping.Unlock()
+	q.copying.Lock()
+	defer q.copying.Unlock()
 	err := q.keep(name, l, s, from, to)
 	if err == nil {
 		err = q.fs.SyncDir(filepath.Join(q.root, QuarantineDir))
 	}
 	if err != nil {
-		return fmt.Errorf("%d damaged bytes of %s cannot be set aside in %s/: %w", to-from, filepath.Join(l.Dir, s.Name()), QuarantineDir, err)
+		return fmt.Errorf("%d damaged bytes of %s cannot be copied to %s/: %w", to-from, filepath.Join(l.Dir, s.Name()), QuarantineDir, err)
 	}
 	return nil
 }
 
-// keep writes the copy under another name first: a file with the right one is whole.
+// keep writes the copy under a temporary name first: a file with the final name is complete.
 func (q *Quarantine) keep(name string, l *Log, s *Segment, from, to int64) error {
 	switch kept, err := q.has(name, to-from); {
 	case err != nil:
@@ -88,7 +87,7 @@ func (q *Quarantine) add(n int64) {
 	q.quota.Take(n)
 }
 
-// copyRange copies bytes that were read before. Where that does not work now, nothing is made up for them.
+// copyRange copies bytes that were read before. If they cannot be read now, it fails; it does not fill in zeros.
 func copyRange(target, source disk.File, from, to int64) error {
 	buf := make([]byte, min(quarantineChunk, to-from))
 	for at := from; at < to; at += int64(len(buf)) {
@@ -103,15 +102,15 @@ func copyRange(target, source disk.File, from, to int64) error {
 	return nil
 }
 
-// KeepRange sets a range of a segment aside in quarantine/. It returns once that is durable.
+// KeepRange copies a range of a segment to quarantine/. It returns once that is durable.
 func (l *Log) KeepRange(s *Segment, from, to int64) error {
-	if l.LookOnly || to <= from {
+	if l.ReadOnly || to <= from {
 		return nil
 	}
 	return l.Quarantine.keepRange(l, s, from, to)
 }
 
-// keepFile moves a whole file here, under a name relative to the data directory. It returns once that is durable.
+// keepFile moves a whole file to quarantine/, to a name relative to the data directory. It returns once that is durable.
 func (q *Quarantine) keepFile(l *Log, s *Segment, kept string) error {
 	err := q.fs.Rename(l.path(s.Name()), filepath.Join(q.root, kept))
 	if err == nil {
@@ -124,7 +123,7 @@ func (q *Quarantine) keepFile(l *Log, s *Segment, kept string) error {
 	return nil
 }
 
-// has reports whether a file of that size is here.
+// has reports whether a file of that size is in quarantine.
 func (q *Quarantine) has(name string, size int64) (bool, error) {
 	f, err := q.fs.OpenFile(q.path(name), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -137,7 +136,7 @@ func (q *Quarantine) has(name string, size int64) (bool, error) {
 	return n == size, errors.Join(err, f.Close())
 }
 
-// Measure counts what is here from before, and removes what was not finished.
+// Measure counts the existing files, and removes unfinished ones.
 func (q *Quarantine) Measure() error {
 	entries, err := q.fs.ReadDir(filepath.Join(q.root, QuarantineDir))
 	for _, e := range entries {

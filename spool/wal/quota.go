@@ -11,11 +11,10 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// freeInterval is how old the answer of the file system about its free space may be.
+// freeInterval is how long the answer of the file system about its free space is used.
 const freeInterval = 100 * time.Millisecond
 
-// Quota knows how much space is left: of the quota, and of the disk above the watermark. All methods may
-// be called concurrently.
+// Quota says how much space is left: of the quota, and of the disk above MinFree. All methods may be called concurrently.
 type Quota struct {
 	fs      disk.FS
 	dir     string
@@ -27,54 +26,54 @@ type Quota struct {
 	mu    sync.Mutex // guards the fields below
 	disk  int64      // free bytes at asked
 	asked time.Time
-	since int64 // used at asked: what we took since then is gone from disk
+	since int64 // used at asked: what was allocated since then is not in disk
 }
 
-// NewQuota returns the quota of a directory: most bytes (0: no bound) below it, and minFree bytes left on its disk.
+// NewQuota returns the quota of a directory: at most so many bytes (0: no limit) below it, and minFree bytes left on its disk.
 func NewQuota(files disk.FS, dir string, most, minFree int64) *Quota {
 	return &Quota{fs: files, dir: dir, Max: most, MinFree: minFree}
 }
 
 // InUse returns the bytes allocated.
-func (r *Quota) InUse() int64 { return r.used.Load() }
+func (q *Quota) InUse() int64 { return q.used.Load() }
 
-func (r *Quota) Take(n int64) { r.used.Add(n) }
-func (r *Quota) Free(n int64) { r.used.Add(-n) }
+func (q *Quota) Take(n int64) { q.used.Add(n) }
+func (q *Quota) Free(n int64) { q.used.Add(-n) }
 
-// AskAgain forgets what the file system said about its free space: the next question asks it.
-func (r *Quota) AskAgain() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.asked = time.Time{}
+// AskAgain makes the next call ask the file system about its free space.
+func (q *Quota) AskAgain() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asked = time.Time{}
 }
 
-// Left returns the bytes that may still be allocated: the smaller of quota and disk. It is negative
-// when a limit has been passed.
-func (r *Quota) Left() int64 {
-	left := r.DiskLeft()
-	if r.Max > 0 {
-		left = min(left, r.Max-r.used.Load())
+// Left returns the bytes that may still be allocated: the smaller of quota and disk. It is negative when a limit is exceeded.
+func (q *Quota) Left() int64 {
+	left := q.DiskLeft()
+	if q.Max > 0 {
+		left = min(left, q.Max-q.used.Load())
 	}
 	return left
 }
 
-// DiskLeft asks the file system now and then; one that cannot say is taken to have room.
-func (r *Quota) DiskLeft() int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.asked.IsZero() || time.Since(r.asked) >= freeInterval {
-		free, _, err := r.fs.Free(r.dir)
+// DiskLeft returns the free bytes of the disk above MinFree. It asks the file system at most every freeInterval; without an
+// answer, the disk counts as empty.
+func (q *Quota) DiskLeft() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.asked.IsZero() || time.Since(q.asked) >= freeInterval {
+		free, _, err := q.fs.Free(q.dir)
 		if err != nil {
 			free = math.MaxInt64 / 2
 		}
-		r.disk, r.asked = free, time.Now()
-		r.since = r.used.Load()
+		q.disk, q.asked = free, time.Now()
+		q.since = q.used.Load()
 	}
-	return r.disk - (r.used.Load() - r.since) - r.MinFree
+	return q.disk - (q.used.Load() - q.since) - q.MinFree
 }
 
-// noSpace is the error of what would fit if there were more room. Delivering makes some, and so does whoever looks after
-// the disk; every other error is trouble with the disk itself.
+// noSpace is the error of a write that fails for lack of space. Delivery frees space, and so can the operator; all other errors
+// are disk failures.
 type noSpace struct{ error }
 
 // Unwrap returns the cause.
@@ -85,13 +84,13 @@ func IsNoSpace(err error) bool {
 	return errors.As(err, &full)
 }
 
-// Admit returns nil when need bytes can be allocated and as much as reserve is left for draining.
-func (r *Quota) Admit(need, reserve int64) error {
-	if left := r.Left(); left < need+reserve {
-		if r.Max > 0 && r.Max-r.used.Load() < need+reserve {
-			return noSpace{fmt.Errorf("spool: quota of %d bytes is used up (%d in use, %d kept for draining)", r.Max, r.used.Load(), reserve)}
+// Admit returns nil when need bytes can be allocated and reserve bytes are left for delivery.
+func (q *Quota) Admit(need, reserve int64) error {
+	if left := q.Left(); left < need+reserve {
+		if q.Max > 0 && q.Max-q.used.Load() < need+reserve {
+			return noSpace{fmt.Errorf("spool: quota of %d bytes is used up (%d in use, %d reserved for delivery)", q.Max, q.used.Load(), reserve)}
 		}
-		return noSpace{fmt.Errorf("spool: disk has %d bytes left above the watermark of %d (%d kept for draining)", left, r.MinFree, reserve)}
+		return noSpace{fmt.Errorf("spool: disk has %d bytes left above min_free_bytes of %d (%d reserved for delivery)", left, q.MinFree, reserve)}
 	}
 	return nil
 }

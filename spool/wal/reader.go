@@ -11,14 +11,14 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// ReadError says that a file of the spool could not be opened or read. It says nothing about what is in the file, and
-// nothing is concluded from it (I17): not that an end was torn, not that bytes are damaged, not that events are lost.
+// ReadError says that a file of the spool could not be opened or read. It says nothing about the file's content, and no
+// conclusion is drawn from it (I17): not that an end is torn, that bytes are damaged, or that events are lost.
 type ReadError struct {
 	File string // relative to the data directory
 	Err  error
 }
 
-// Error names the file once: the error of the system names it again, with the directory.
+// Error contains the name of the file once: the system's error contains it again, with the directory.
 func (e *ReadError) Error() string {
 	cause := e.Err
 	var system *os.PathError
@@ -31,10 +31,10 @@ func (e *ReadError) Error() string {
 // Unwrap returns the cause.
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// ErrReleased is returned for a segment whose file was removed because nothing in it is needed any more.
-var ErrReleased = errors.New("removed: nothing in it was needed any more")
+// ErrReleased is returned for a segment whose file was removed because its entries are not needed any more.
+var ErrReleased = errors.New("removed: its entries were not needed any more")
 
-// openSegment opens a segment for reading. A missing file is trouble like any other, unless this log removed it.
+// openSegment opens a segment for reading. A missing file is a read error, unless this log removed it.
 func (l *Log) openSegment(s *Segment) (disk.File, error) {
 	file, err := l.FS.OpenFile(l.path(s.Name()), os.O_RDONLY, 0)
 	if err == nil {
@@ -44,21 +44,21 @@ func (l *Log) openSegment(s *Segment) (disk.File, error) {
 		if l.wasReleased(s) {
 			return nil, ErrReleased
 		}
-		if away := l.Presence.Look(); away != nil { // the directory is gone: appending ends now, not with the next look (I19)
+		if away := l.Presence.Look(); away != nil { // the directory is gone: refuse events from now on, not from the next check on (I19)
 			err = fmt.Errorf("%w (%w)", away, err)
 		}
 	}
 	return nil, l.trouble(s, span{}, err)
 }
 
-// trouble notes that a part of a segment could not be read, and returns the error that says so.
+// trouble records that a part of a segment could not be read, and returns a *ReadError.
 func (l *Log) trouble(s *Segment, at span, err error) error {
 	err = &ReadError{File: filepath.Join(l.Dir, s.Name()), Err: err}
 	l.health.failed(s, at, err)
 	return err
 }
 
-// readAt fills data from a segment, through a descriptor of its own.
+// readAt fills data from a segment, through its own descriptor.
 func (l *Log) readAt(s *Segment, data []byte, offset int64) error {
 	file, err := l.openSegment(s)
 	if err != nil {
@@ -71,28 +71,27 @@ func (l *Log) readAt(s *Segment, data []byte, offset int64) error {
 	return nil
 }
 
-// readFull fills data, or says why it cannot. A file that ends too early is an error like any other: its bytes were
-// there, and may be again.
+// readFull fills data, or returns an error. A file that ends too early is a read error: its bytes were there, and may be again.
 func readFull(file io.ReaderAt, data []byte, offset int64) error {
 	n, err := file.ReadAt(data, offset)
 	switch {
 	case n == len(data):
 		return nil
 	case err == nil || errors.Is(err, io.EOF):
-		return fmt.Errorf("it ends %d bytes too early: %w", len(data)-n, io.EOF)
+		return fmt.Errorf("the file ends %d bytes too early: %w", len(data)-n, io.EOF)
 	}
 	return err
 }
 
-// ErrDamaged says that bytes were read, twice, and are not what was written. An error of reading is a *ReadError instead, as
-// often as it happens.
+// ErrDamaged says that bytes were read twice, and their checksum does not hold. A failure to read is a *ReadError instead,
+// however often it occurs.
 var ErrDamaged = errors.New("damaged on disk")
 
-// Readings is how often bytes are read, each time through another descriptor, before they are called damaged.
+// Readings is how often bytes are read, each time through another descriptor, before they count as damaged.
 const Readings = 2
 
-// ReadChecked reads a range of a segment into memory of its own, and returns what sound makes of it. A range that is not sound
-// in any of the readings, of which sound returns nil, gives ErrDamaged.
+// ReadChecked reads a range of a segment into its own memory, and returns the result of sound. If sound returns nil for all
+// readings, the error is ErrDamaged.
 func (l *Log) ReadChecked(s *Segment, offset, length int64, sound func(data []byte) []byte) ([]byte, error) {
 	for range Readings {
 		data := make([]byte, length)
@@ -106,16 +105,16 @@ func (l *Log) ReadChecked(s *Segment, offset, length int64, sound func(data []by
 	return nil, ErrDamaged
 }
 
-// reader reads the frames of one segment. Recovery, the readers of a running log, verification and inspection all read
-// through it, and it alone tells what may be concluded (I17): an error that is not errNoFrame, errBadFrame or
-// errBadBody is trouble; those three say what is in the file, after it was read twice. It is for one goroutine.
+// reader reads the frames of one segment. Recovery, the readers of a running log, verification and inspection all use it. It
+// alone decides what an error means (I17): errNoFrame, errBadFrame and errBadBody describe what is in the file, after it was read
+// twice; all other errors are read errors. It is for one goroutine.
 type reader struct {
 	log     *Log
 	Segment *Segment
 	scan    scanner
 }
 
-// open begins to read a segment, up to a size. After an error the reader is where it was.
+// open begins to read a segment, up to a size. After an error the reader is unchanged.
 func (r *reader) open(l *Log, s *Segment, size int64) error {
 	file, err := l.openSegment(s)
 	if err != nil {
@@ -127,10 +126,10 @@ func (r *reader) open(l *Log, s *Segment, size int64) error {
 	return nil
 }
 
-// again opens the same segment through another descriptor, and forgets what was read ahead.
+// again opens the same segment through another descriptor, and drops what was read ahead.
 func (r *reader) again() error { return r.open(r.log, r.Segment, r.scan.size) }
 
-// close releases the file.
+// close closes the file.
 func (r *reader) close() error {
 	if r.scan.file == nil {
 		return nil
@@ -140,12 +139,12 @@ func (r *reader) close() error {
 	return err
 }
 
-// inFile reports whether an error of the scanner says what is in the file.
+// inFile reports whether an error of the scanner describes the content of the file.
 func inFile(err error) bool {
 	return errors.Is(err, errNoFrame) || errors.Is(err, errBadFrame) || errors.Is(err, errBadBody)
 }
 
-// read returns the frame at an offset. Where none holds, it is read again before that is said.
+// read returns the frame at an offset. If there is no valid frame, it reads a second time.
 func (r *reader) read(off int64) (Frame, []byte, error) {
 	f, payload, err := r.scan.read(off)
 	if inFile(err) && off+FrameHead <= r.scan.size {
@@ -157,7 +156,7 @@ func (r *reader) read(off int64) (Frame, []byte, error) {
 	return f, payload, r.judge(err)
 }
 
-// judge makes trouble of an error that says nothing of what is in the file.
+// judge turns an error that does not describe the file's content into a *ReadError.
 func (r *reader) judge(err error) error {
 	if err == nil || inFile(err) {
 		return err
@@ -165,8 +164,9 @@ func (r *reader) judge(err error) error {
 	return r.log.trouble(r.Segment, r.scan.failed, err)
 }
 
-// resync looks for the next sound frame at or behind an offset whose sequence numbers lie in [low, high]: its offset,
-// or -1, and whether there is anything but zeros before. It looks twice, so that no frame is missed for one bad reading.
+// resync finds the next valid frame at or after an offset whose sequence numbers lie in [low, high]. It returns the frame's
+// offset, or -1, and whether there are bytes other than zeros before it. It reads twice, so that one bad reading does not miss a
+// frame.
 func (r *reader) resync(off int64, low, high uint64) (at int64, written bool, err error) {
 	at = -1
 	for range Readings {
@@ -185,7 +185,7 @@ func (r *reader) resync(off int64, low, high uint64) (at int64, written bool, er
 	return at, written, nil
 }
 
-// head returns what the head of the segment says of the file, and how many bytes the file was made with; 0: unknown.
+// head returns what the head of the segment says about the file, and the size with which the file was made; 0: unknown.
 func (r *reader) head(kind Kind) (state headState, made int64, err error) {
 	if r.scan.size < SegmentHead {
 		return headDamaged, 0, nil

@@ -15,11 +15,11 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// ReadOnlyFS is a file system to look through: what is behind it cannot be touched. Recovery run over it finds
-// what it would find, and changes nothing: removing and renaming seem to work, making and writing do not.
+// ReadOnlyFS is a read-only view of a file system. Recovery run over it finds what a start would find, and changes nothing:
+// removing and syncing succeed without effect, creating, renaming and writing fail.
 //
-// A pinned directory stays as it was when it was first looked at, with what came since, however much is
-// removed meanwhile: its files are held open. All methods may be called concurrently.
+// A pinned directory keeps the files that it had when it was first listed, even if they are removed later: they are held open.
+// New files are listed as well. All methods may be called concurrently.
 type ReadOnlyFS struct {
 	disk.FS
 	ctx    context.Context // ends all reading
@@ -29,18 +29,18 @@ type ReadOnlyFS struct {
 	files map[string]disk.File
 }
 
-// NewReadOnlyFS returns a view of a file system. Reading ends with ctx; the directories named are pinned.
+// NewReadOnlyFS returns a view of a file system. All reading ends with ctx; the named directories are pinned.
 func NewReadOnlyFS(ctx context.Context, behind disk.FS, pinned ...string) *ReadOnlyFS {
 	return &ReadOnlyFS{FS: behind, ctx: ctx, pinned: pinned, files: make(map[string]disk.File)}
 }
 
-// Close gives the pinned files up.
-func (g *ReadOnlyFS) Close() (err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for name, file := range g.files {
+// Close closes the pinned files.
+func (r *ReadOnlyFS) Close() (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, file := range r.files {
 		err = errors.Join(err, file.Close())
-		delete(g.files, name)
+		delete(r.files, name)
 	}
 	return err
 }
@@ -48,65 +48,65 @@ func (g *ReadOnlyFS) Close() (err error) {
 func readOnly(op, name string) error { return &os.PathError{Op: op, Path: name, Err: syscall.EROFS} }
 
 // MkdirAll implements disk.FS.
-func (g *ReadOnlyFS) MkdirAll(string, os.FileMode) error { return nil }
+func (r *ReadOnlyFS) MkdirAll(string, os.FileMode) error { return nil }
 
 // Remove implements disk.FS.
-func (g *ReadOnlyFS) Remove(string) error { return nil }
+func (r *ReadOnlyFS) Remove(string) error { return nil }
 
 // SyncDir implements disk.FS.
-func (g *ReadOnlyFS) SyncDir(string) error { return nil }
+func (r *ReadOnlyFS) SyncDir(string) error { return nil }
 
 // Rename implements disk.FS.
-func (g *ReadOnlyFS) Rename(oldName, _ string) error { return readOnly("rename", oldName) }
+func (r *ReadOnlyFS) Rename(oldName, _ string) error { return readOnly("rename", oldName) }
 
 // OpenFile implements disk.FS.
-func (g *ReadOnlyFS) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
+func (r *ReadOnlyFS) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
 	if flag&os.O_CREATE != 0 {
 		return nil, readOnly("open", name)
 	}
-	if err := g.ctx.Err(); err != nil {
+	if err := r.ctx.Err(); err != nil {
 		return nil, err
 	}
-	g.mu.Lock()
-	file, held := g.files[name]
-	g.mu.Unlock()
+	r.mu.Lock()
+	file, held := r.files[name]
+	r.mu.Unlock()
 	if held {
-		return &readOnlyFile{File: file, ctx: g.ctx, name: name, held: true}, nil
+		return &readOnlyFile{File: file, ctx: r.ctx, name: name, held: true}, nil
 	}
-	file, err := g.FS.OpenFile(name, os.O_RDONLY, 0)
+	file, err := r.FS.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &readOnlyFile{File: file, ctx: g.ctx, name: name}, nil
+	return &readOnlyFile{File: file, ctx: r.ctx, name: name}, nil
 }
 
-// ReadDir implements disk.FS. A directory that is not there is empty.
-func (g *ReadOnlyFS) ReadDir(name string) ([]disk.Entry, error) {
-	if err := g.ctx.Err(); err != nil {
+// ReadDir implements disk.FS. A missing directory is empty.
+func (r *ReadOnlyFS) ReadDir(name string) ([]disk.Entry, error) {
+	if err := r.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if slices.Contains(g.pinned, name) {
-		return g.pin(name)
+	if slices.Contains(r.pinned, name) {
+		return r.pin(name)
 	}
-	entries, err := g.FS.ReadDir(name)
+	entries, err := r.FS.ReadDir(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return entries, err
 }
 
-// pinTries is how often a directory is listed until nothing goes between listing and opening.
+// pinTries is how often a directory is listed until no file is removed between listing and opening.
 const pinTries = 10
 
-// pin opens every segment of a directory, so that all that were there at one moment stay.
-func (g *ReadOnlyFS) pin(dir string) (entries []disk.Entry, err error) {
+// pin opens all segments of a directory, so that those that existed at one moment stay readable.
+func (r *ReadOnlyFS) pin(dir string) (entries []disk.Entry, err error) {
 	for range pinTries {
-		entries, err = g.FS.ReadDir(dir)
+		entries, err = r.FS.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
 		if err == nil {
-			err = g.holdAll(dir, entries)
+			err = r.holdAll(dir, entries)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
@@ -115,36 +115,36 @@ func (g *ReadOnlyFS) pin(dir string) (entries []disk.Entry, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.withHeld(dir, entries)
+	return r.withHeld(dir, entries)
 }
 
-// holdAll opens what is not open yet.
-func (g *ReadOnlyFS) holdAll(dir string, entries []disk.Entry) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// holdAll opens the segments that are not open yet.
+func (r *ReadOnlyFS) holdAll(dir string, entries []disk.Entry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name)
-		if _, _, segment := ParseSegmentName(e.Name); !segment || g.files[name] != nil {
+		if _, _, segment := ParseSegmentName(e.Name); !segment || r.files[name] != nil {
 			continue
 		}
-		file, err := g.FS.OpenFile(name, os.O_RDONLY, 0)
+		file, err := r.FS.OpenFile(name, os.O_RDONLY, 0)
 		if err != nil {
 			return err
 		}
-		g.files[name] = file
+		r.files[name] = file
 	}
 	return nil
 }
 
-// withHeld adds the files that are held and have lost their name.
-func (g *ReadOnlyFS) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error) {
+// withHeld adds the held files that have been removed from the directory.
+func (r *ReadOnlyFS) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, error) {
 	listed := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		listed[e.Name] = true
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for name, file := range g.files {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, file := range r.files {
 		if base := filepath.Base(name); filepath.Dir(name) == filepath.Clean(dir) && !listed[base] {
 			size, err := file.Size()
 			if err != nil {
@@ -157,7 +157,7 @@ func (g *ReadOnlyFS) withHeld(dir string, entries []disk.Entry) ([]disk.Entry, e
 	return entries, nil
 }
 
-// readOnlyFile is a file seen through the ReadOnlyFS.
+// readOnlyFile is a file of a ReadOnlyFS.
 type readOnlyFile struct {
 	disk.File
 	ctx  context.Context
@@ -165,14 +165,14 @@ type readOnlyFile struct {
 	held bool // closed with the ReadOnlyFS
 }
 
-// ReadAt implements io.ReaderAt. A daemon gives back what it reserved of a segment, which is read as zeros, when it goes
-// on to the next one: a segment that is shorter than when it was listed goes on with zeros.
-func (p *readOnlyFile) ReadAt(data []byte, off int64) (int, error) {
-	if err := p.ctx.Err(); err != nil {
+// ReadAt implements io.ReaderAt. When a daemon continues in the next segment, it truncates the reserved rest of this one, which
+// reads as zeros: a segment that is shorter than when it was listed is filled with zeros.
+func (f *readOnlyFile) ReadAt(data []byte, off int64) (int, error) {
+	if err := f.ctx.Err(); err != nil {
 		return 0, err
 	}
-	n, err := p.File.ReadAt(data, off)
-	if _, _, segment := ParseSegmentName(filepath.Base(p.name)); segment && errors.Is(err, io.EOF) {
+	n, err := f.File.ReadAt(data, off)
+	if _, _, segment := ParseSegmentName(filepath.Base(f.name)); segment && errors.Is(err, io.EOF) {
 		clear(data[n:])
 		return len(data), nil
 	}
@@ -180,21 +180,21 @@ func (p *readOnlyFile) ReadAt(data []byte, off int64) (int, error) {
 }
 
 // WriteAt implements io.WriterAt.
-func (p *readOnlyFile) WriteAt([]byte, int64) (int, error) { return 0, syscall.EROFS }
+func (f *readOnlyFile) WriteAt([]byte, int64) (int, error) { return 0, syscall.EROFS }
 
 // Sync implements disk.File.
-func (p *readOnlyFile) Sync() error { return nil }
+func (f *readOnlyFile) Sync() error { return nil }
 
 // Truncate implements disk.File.
-func (p *readOnlyFile) Truncate(int64) error { return syscall.EROFS }
+func (f *readOnlyFile) Truncate(int64) error { return syscall.EROFS }
 
 // Allocate implements disk.File.
-func (p *readOnlyFile) Allocate(int64) error { return syscall.EROFS }
+func (f *readOnlyFile) Allocate(int64) error { return syscall.EROFS }
 
 // Close implements io.Closer.
-func (p *readOnlyFile) Close() error {
-	if p.held {
+func (f *readOnlyFile) Close() error {
+	if f.held {
 		return nil
 	}
-	return p.File.Close()
+	return f.File.Close()
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// tornBytes is what a disk writes whole or not at all.
+// tornBytes is the size of a sector: a disk writes it completely or not at all.
 const tornBytes = 512
 
-// visit is called for every frame in order. whole is false when the payload's checksum does not hold, and
-// it stands before something that was acknowledged: then only records with checksums of their own count.
+// visit is called for every frame in order. whole is false when the payload's checksum does not hold although an acknowledged
+// frame follows: then only records with their own checksums count.
 type visit func(s *Segment, f Frame, offset int64, payload []byte, whole bool)
 
-// Open lists the segments of a log and replays them: every frame that was acknowledged, and none that was
-// superseded (I6). It streams, and fails when something cannot be read or set aside (I17): then nothing is known of what
-// comes after, and a log that went on from here would supersede it.
+// Open lists the segments of a log and replays them: every frame that was acknowledged, and none that was superseded (I6). It
+// reads one frame at a time. It fails when something cannot be read or quarantined (I17): the entries after that are unknown
+// then, and a log that continued here would supersede them.
 func (l *Log) Open(from uint64, found *Findings, visit visit) error {
 	if err := l.List(found); err != nil {
 		return fmt.Errorf("spool: read %s: %w", l.Dir, err)
@@ -36,7 +36,7 @@ func (l *Log) Open(from uint64, found *Findings, visit visit) error {
 			l.next = s.First
 		}
 		if i+1 < len(l.segments) && limit <= from {
-			s.end, s.next = s.Size, limit // wholly behind: it is about to be removed
+			s.end, s.next = s.Size, limit // all of it is in a cut: it is about to be removed
 			continue
 		}
 		r := l.replay(s, limit, found, visit)
@@ -48,8 +48,8 @@ func (l *Log) Open(from uint64, found *Findings, visit visit) error {
 	return nil
 }
 
-// List finds the segments, in order. Files of another format are set aside; what is not ours is left
-// alone.
+// List finds the segments, in order. Files of another format are left out and quarantined by Repair; files with other names are
+// ignored.
 func (l *Log) List(found *Findings) error {
 	entries, err := l.FS.ReadDir(filepath.Join(l.Root, l.Dir))
 	if err != nil {
@@ -59,7 +59,7 @@ func (l *Log) List(found *Findings) error {
 		first, try, ok := ParseSegmentName(e.Name)
 		if !ok {
 			if e.Name == SpareName {
-				_ = l.FS.Remove(l.path(SpareName)) // made anew: what is in it is unknown
+				_ = l.FS.Remove(l.path(SpareName)) // recreated later: its content is unknown
 			}
 			continue
 		}
@@ -93,17 +93,17 @@ func (l *Log) foreign(s *Segment) (bool, error) {
 	return checkHead(head, l.Kind) == headForeign || s.misnamed(head, l.Kind), nil
 }
 
-// setAside leaves a file of another format out of the log. repair moves it to quarantine/.
+// setAside leaves a file of another format out of the log. Repair moves it to quarantine/.
 func (l *Log) setAside(s *Segment, found *Findings) {
 	kept := filepath.Join(QuarantineDir, l.Dir+"-"+s.Name())
 	found.Refused = append(found.Refused, fmt.Sprintf("%s: %s, not read, kept %s", filepath.Join(l.Dir, s.Name()), l.whyForeign(s), kept))
 	l.repairs = append(l.repairs, func() error { return l.Quarantine.keepFile(l, s, kept) })
 }
 
-// Repair makes the changes that reading the log called for. It is called once everything of the directory was read: a start
-// that fails before has changed nothing (I17). A crash between two of them leaves what the next start finds again.
+// Repair makes the changes that Open found necessary. It is called after the whole directory was read: a start that fails before
+// has changed nothing (I17). After a crash between two changes the next start finds the rest again.
 func (l *Log) Repair() error {
-	if l.LookOnly {
+	if l.ReadOnly {
 		return nil
 	}
 	for _, change := range l.repairs {
@@ -115,10 +115,10 @@ func (l *Log) Repair() error {
 	return nil
 }
 
-// replay reads one segment at start.
+// replay reads one segment at a start.
 type replay struct {
 	reader
-	limit uint64 // the next segment's first: what is here from there on was superseded
+	limit uint64 // the next segment's first number: entries from there on are superseded
 	found *Findings
 	visit visit
 
@@ -132,8 +132,8 @@ func (l *Log) replay(s *Segment, limit uint64, found *Findings, visit visit) *re
 	return &replay{reader: reader{log: l, Segment: s}, limit: limit, found: found, visit: visit}
 }
 
-// run reads the segment. Until all of it was read, and what is damaged set aside, nothing of the file or of what is
-// known of it is changed: an error ends the start, and the next one finds the same (I17).
+// run reads the segment. Until all of it was read, and damage quarantined, neither the file nor the segment's figures are
+// changed: an error ends the start, and the next one finds the same (I17).
 func (r *replay) run() error {
 	s := r.Segment
 	if err := r.open(r.log, s, s.Size); err != nil {
@@ -153,7 +153,7 @@ func (r *replay) run() error {
 	}
 	s.end, s.next = max(r.off, SegmentHead), r.next
 	if r.limit == NoLimit {
-		if !r.closed && s.Size < made { // unless a write failed just before the process ended, it was shortened
+		if !r.closed && s.Size < made { // unless a write failed just before the process ended, the file was truncated
 			r.found.Short = append(r.found.Short, r.span(s.Size, made))
 		}
 		r.log.repairs = append(r.log.repairs, r.closeNewest)
@@ -161,8 +161,8 @@ func (r *replay) run() error {
 	return nil
 }
 
-// checkHead reports a damaged head of a segment that holds something. It costs nothing but is worth
-// knowing. made is how many bytes the file was made with; 0: unknown.
+// checkHead reports a damaged head of a segment with entries. No data depends on the head, but an operator should know. made is
+// the size with which the file was made; 0: unknown.
 func (r *replay) checkHead() (made int64, err error) {
 	state, made, err := r.head(r.log.Kind)
 	if err == nil && state != headFine && r.next > r.Segment.First {
@@ -171,21 +171,21 @@ func (r *replay) checkHead() (made int64, err error) {
 	return made, err
 }
 
-// closeNewest ends the newest segment, and makes it durable.
+// closeNewest closes the newest segment and makes it durable.
 func (r *replay) closeNewest() error {
 	file, err := r.log.FS.OpenFile(r.log.path(r.Segment.Name()), os.O_RDWR, 0)
 	if err != nil {
 		return r.log.trouble(r.Segment, span{}, err)
 	}
 	r.finish(file)
-	// A process that was killed leaves in the page cache what it did not live to sync. From here on it
-	// counts as accepted, so it has to be as durable as what was acknowledged (I2).
+	// After a kill, the page cache contains writes that the process did not sync. From here on they count as accepted, so they
+	// have to be as durable as what was acknowledged (I2).
 	err = r.log.syncFile(file)
 	return errors.Join(err, file.Close())
 }
 
-// finish closes the newest segment, whose process may have been killed: with a footer, so that the next start knows its
-// end, and without the rest of its reservation.
+// finish closes the newest segment, whose process may have been killed: it writes a footer, so that the next start knows the end,
+// and truncates the reserved rest.
 func (r *replay) finish(file disk.File) {
 	s := r.Segment
 	if r.closed || s.torn {
@@ -198,7 +198,7 @@ func (r *replay) finish(file disk.File) {
 	}
 }
 
-// step takes one frame, or passes over damage. It returns false at the end.
+// step takes one frame, or moves past damage. It returns false at the end.
 func (r *replay) step() (more bool, err error) {
 	f, payload, err := r.read(r.off)
 	if err == nil && f.First == r.next {
@@ -207,7 +207,7 @@ func (r *replay) step() (more bool, err error) {
 	if err == nil && (f.First >= r.limit || f.kind == frameFooter && f.First > r.next) {
 		return r.gap(f), nil
 	}
-	if err == nil && f.First > r.next { // a frame before it is gone without a trace
+	if err == nil && f.First > r.next { // a frame before it is missing
 		return r.take(f, payload), nil
 	}
 	if err != nil && !inFile(err) {
@@ -220,8 +220,8 @@ func (r *replay) step() (more bool, err error) {
 	return r.pass(bad, slices.Clone(payload), errors.Is(err, errNoFrame))
 }
 
-// pass judges what is no frame, by what is behind it. bad is the head of a frame whose payload does not hold, if there
-// is one; empty says that there was nothing at all.
+// pass decides what invalid bytes are, by what follows them. bad is the head of a frame whose payload does not hold, if there is
+// one; empty says that the bytes are zeros.
 func (r *replay) pass(bad Frame, payload []byte, empty bool) (more bool, err error) {
 	at, written, err := r.resync(r.off+1, r.next, r.limit)
 	if err != nil {
@@ -247,12 +247,12 @@ func (r *replay) pass(bad Frame, payload []byte, empty bool) (more bool, err err
 	return more, err
 }
 
-// torn reports whether a payload at an offset of its file has a sector that was never written: reserved
-// space reads as zero. A last frame that is all there and yet does not hold was flipped after it was
-// written, so that its events may have been acknowledged, and are counted as lost.
+// torn reports whether a payload at an offset of its file contains a sector that was never written: reserved space reads as
+// zeros. If all sectors of the last frame are written and its checksum does not hold, bits changed after the write: its events
+// may have been acknowledged, and are counted as lost.
 func torn(payload []byte, offset int64) bool {
 	if len(payload) > 0 && payload[len(payload)-1] == 0 {
-		return true // a short write stops anywhere, not only between sectors
+		return true // a short write may stop within a sector
 	}
 	for len(payload) > 0 {
 		n := min(tornBytes-offset%tornBytes, int64(len(payload)))
@@ -264,7 +264,7 @@ func torn(payload []byte, offset int64) bool {
 	return false
 }
 
-// take hands a sound frame on.
+// take passes a valid frame to visit.
 func (r *replay) take(f Frame, payload []byte) bool {
 	at := r.off
 	r.next, r.off = f.Next(), r.off+f.Size()
@@ -276,7 +276,7 @@ func (r *replay) take(f Frame, payload []byte) bool {
 	return true
 }
 
-// gap handles a footer or a superseded frame behind a hole in the numbers.
+// gap handles a footer or a superseded frame after a hole in the numbers.
 func (r *replay) gap(f Frame) bool {
 	if f.kind == frameFooter && f.First <= r.limit {
 		r.next, r.off, r.closed = f.First, r.off+f.Size(), true
@@ -284,7 +284,7 @@ func (r *replay) gap(f Frame) bool {
 	return false
 }
 
-// damage sets a range aside that held something that was acknowledged, then books it.
+// damage quarantines a range that contained acknowledged entries, then records it.
 func (r *replay) damage(from, to int64, bad Frame, payload []byte) error {
 	if err := r.log.KeepRange(r.Segment, from, to); err != nil {
 		return err
@@ -302,7 +302,7 @@ func (r *replay) span(from, to int64) Range {
 	return Range{File: filepath.Join(r.log.Dir, r.Segment.Name()), Offset: from, Bytes: to - from}
 }
 
-// whyForeign says why a file that was set aside is none of this log's.
+// whyForeign returns why a file does not belong to this log.
 func (l *Log) whyForeign(s *Segment) string {
 	head := make([]byte, SegmentHead)
 	if l.readAt(s, head, 0) == nil && s.misnamed(head, l.Kind) {

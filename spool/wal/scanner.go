@@ -9,25 +9,25 @@ import (
 )
 
 const (
-	windowBytes   = 256 << 10 // what a scanner reads ahead
-	resyncEffort  = 8         // times the file's size, in bytes checksummed while looking for a frame
+	windowBytes   = 256 << 10 // bytes that a scanner reads ahead
+	resyncEffort  = 8         // limit for the bytes checksummed while looking for a frame, in multiples of the file's size
 	maxEmptyBytes = 16 << 10
 )
 
 // Why there is no frame at an offset.
 var (
-	errNoFrame  = errors.New("no frame")           // zeros or the end: nothing was written here
-	errBadFrame = errors.New("damaged or torn")    // something was
-	errBadBody  = errors.New("payload is damaged") // the head holds, so what is missing is known
+	errNoFrame  = errors.New("no frame")           // zeros or the end: not written
+	errBadFrame = errors.New("damaged or torn")    // written, and not valid
+	errBadBody  = errors.New("payload is damaged") // the head holds, so the missing entries are known
 )
 
 // scanner reads the frames of one segment file through a window. It is for one goroutine.
 type scanner struct {
 	file   disk.File
-	size   int64 // nothing is read at or behind this offset
+	size   int64 // nothing is read from this offset on
 	window []byte
 	at     int64 // offset of the window
-	failed span  // what could not be read, after an error
+	failed span  // the range of the last read error
 }
 
 // span is a part of a file.
@@ -47,7 +47,7 @@ func (s *scanner) view(off, n int64) ([]byte, error) {
 	}
 	s.window, s.at = s.window[:want], off
 	err := readFull(s.file, s.window, off)
-	if err != nil && want > n { // what cannot be read may lie behind what is asked for
+	if err != nil && want > n { // the unreadable part may lie behind the n bytes
 		s.window = s.window[:n]
 		err = readFull(s.file, s.window, off)
 	}
@@ -58,7 +58,7 @@ func (s *scanner) view(off, n int64) ([]byte, error) {
 	return s.window[:n], nil
 }
 
-// read returns the frame at off. I3: nothing is handed out whose checksum does not hold.
+// read returns the frame at off, if its checksum holds (I3).
 func (s *scanner) read(off int64) (Frame, []byte, error) {
 	head, err := s.view(off, FrameHead)
 	if err != nil {
@@ -84,9 +84,9 @@ func (s *scanner) read(off int64) (Frame, []byte, error) {
 	return f, whole[FrameHead:], errBadBody
 }
 
-// resync looks for the next sound frame at or behind off whose sequence numbers lie in [low, high]. It returns
-// its offset, or -1, and whether there is anything but zeros between. The effort is bounded, since a
-// producer chooses the bytes of its events. An error says that some of it could not be read.
+// resync finds the next valid frame at or after off whose sequence numbers lie in [low, high]. It returns its offset, or -1, and
+// whether there are bytes other than zeros in between. The effort is limited, since a producer chooses the bytes of its events.
+// An error says that a part could not be read.
 func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool, err error) {
 	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
 	effort := resyncEffort * s.size
@@ -112,8 +112,8 @@ func (s *scanner) resync(off int64, low, high uint64) (at int64, written bool, e
 	return -1, written, nil
 }
 
-// fits reports whether a sound frame with numbers in [low, high] is at off, and how many bytes it took to
-// see. The numbers are looked at first: a forger has to know them.
+// fits reports whether a valid frame with numbers in [low, high] is at off, and how many bytes the check read. The numbers are
+// checked first: a forger has to know them.
 func (s *scanner) fits(off int64, low, high uint64) (ok bool, cost int64, err error) {
 	head, err := s.view(off, FrameHead)
 	if errors.Is(err, errNoFrame) {
@@ -133,8 +133,8 @@ func (s *scanner) fits(off int64, low, high uint64) (ok bool, cost int64, err er
 	return err == nil, f.Size(), err
 }
 
-// peek returns what is at hand from off on, at least a head, reading ahead only when there is less: looking
-// for a frame at every other byte must not read the file at every other byte.
+// peek returns the bytes in the window from off on, at least a head. It reads only when fewer are left: the search for a frame at
+// every byte must not cause a read at every byte.
 func (s *scanner) peek(off int64) ([]byte, error) {
 	if left := s.at + int64(len(s.window)) - off; off >= s.at && left >= FrameHead {
 		return s.window[off-s.at:], nil

@@ -17,7 +17,7 @@ const (
 	SpareName      = "spare"
 )
 
-// Kind tells the three logs apart, also inside their files.
+// Kind identifies one of the three logs, also inside their files.
 type Kind uint8
 
 const (
@@ -26,27 +26,27 @@ const (
 	IDs     Kind = 3
 )
 
-// Segment is one file of a log. size, end, next, released and removed are guarded by Log.mu.
+// Segment is one file of a log. Size, end, next, released and removed are guarded by Log.mu.
 type Segment struct {
 	First uint64 // sequence number it begins with
-	Try   uint32 // how many segments before it began with the same one
+	Try   uint32 // how many earlier segments begin with the same number
 
 	Size int64  // bytes allocated
 	end  int64  // frames up to here are durable and may be read
 	next uint64 // sequence number behind those frames
-	torn bool   // bytes behind end are not zero: they are left alone
+	torn bool   // bytes after end are not zero; they are kept
 
-	released bool // nothing in it is needed any more, and its file may be gone
+	released bool // its entries are not needed any more, and its file may be gone
 	removed  bool // this process removed its file, or tried to
 
-	Pins atomic.Int32 // how many entries in it the log's owner still needs
-	Mark atomic.Int64 // the owner's own: what it has to know to let the segment go
+	Pins         atomic.Int32 // how many of its entries the log's owner still needs
+	ReleaseAfter atomic.Int64 // belongs to the owner, who decides by it when the segment can be removed
 }
 
-// Name returns the file's name: it says all that the head says, so that a damaged head costs nothing.
+// Name returns the file's name. It contains everything that the head contains, so no data is lost with a damaged head.
 func (s *Segment) Name() string { return fmt.Sprintf("%020d-%04d%s", s.First, s.Try, SegmentSuffix) }
 
-// ParseSegmentName reads what name wrote.
+// ParseSegmentName parses the result of Name.
 func ParseSegmentName(name string) (first uint64, try uint32, ok bool) {
 	if !strings.HasSuffix(name, SegmentSuffix) {
 		return 0, 0, false
@@ -69,7 +69,7 @@ func (s *Segment) PutHead(dst []byte, kind Kind) {
 	binary.LittleEndian.PutUint32(dst[28:], crc32.Checksum(dst[:28], checksums))
 }
 
-// reserved reads from a sound head how many bytes the file was made with; 0: unknown.
+// reserved returns, from a valid head, the size with which the file was made; 0: unknown.
 func reserved(head []byte) int64 { return int64(binary.LittleEndian.Uint32(head[24:])) }
 
 // headState is what a segment's head says about the file.
@@ -77,12 +77,11 @@ type headState uint8
 
 const (
 	headFine    headState = iota
-	headDamaged           // frames are still looked for: the name says what the head said
-	headForeign           // of another version or another log: not ours to read
+	headDamaged           // frames are read anyway: the name contains what the head contained
+	headForeign           // of another version or another log: not read
 )
 
-// checkHead judges a head by its checksum first, and only then by what it says: a version we do not know
-// is not damage.
+// checkHead checks a head's checksum first, and only then its content: an unknown version is not damage.
 func checkHead(src []byte, kind Kind) headState {
 	if string(src[:8]) != segmentMagic || binary.LittleEndian.Uint32(src[28:]) != crc32.Checksum(src[:28], checksums) {
 		return headDamaged
@@ -93,7 +92,7 @@ func checkHead(src []byte, kind Kind) headState {
 	return headFine
 }
 
-// misnamed reports whether a sound head says another number than the name: the file is a copy of another one.
+// misnamed reports whether a valid head contains another number than the name: the file is a copy of another one.
 func (s *Segment) misnamed(head []byte, kind Kind) bool {
 	return checkHead(head, kind) == headFine &&
 		(binary.LittleEndian.Uint64(head[16:]) != s.First || binary.LittleEndian.Uint32(head[12:]) != s.Try)

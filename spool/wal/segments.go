@@ -17,7 +17,7 @@ func (l *Log) All() []*Segment {
 	return slices.Clone(l.segments)
 }
 
-// Raise sees to it that no sequence number below next is used from here on. It is for a start, before anything is committed.
+// Raise ensures that no sequence number below next is used from now on. It is for a start, before the first commit.
 func (l *Log) Raise(next uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,7 +51,7 @@ func (l *Log) Last() *Segment {
 	return l.segments[len(l.segments)-1]
 }
 
-// oldestFirst returns the first sequence number of the oldest segment; 0: there is none.
+// oldestFirst returns the first sequence number of the oldest segment; 0: no segment.
 func (l *Log) oldestFirst() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,8 +61,8 @@ func (l *Log) oldestFirst() uint64 {
 	return l.segments[0].First
 }
 
-// extent returns how far a segment may be read, the sequence number behind what is there, and the segment behind it, if
-// there is one. When there is, nothing more will come to the first.
+// extent returns up to which offset a segment may be read, the sequence number after its last entry, and the next segment, if
+// there is one. If there is, the first one does not grow any more.
 func (l *Log) extent(s *Segment) (end int64, reach uint64, following *Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +79,7 @@ func (l *Log) extent(s *Segment) (end int64, reach uint64, following *Segment) {
 	return s.end, s.next, following
 }
 
-// wasReleased reports whether nothing in a segment is needed any more: then its file may be missing.
+// wasReleased reports whether a segment's entries are not needed any more: then its file may be missing.
 func (l *Log) wasReleased(s *Segment) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +96,7 @@ func (l *Log) Remaining() int64 {
 	return 0
 }
 
-// holding returns the segment that holds a sequence number, or the first one behind it, or nil.
+// holding returns the segment that contains a sequence number, or the first one after it, or nil.
 func (l *Log) holding(sequence uint64) *Segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,16 +108,16 @@ func (l *Log) holding(sequence uint64) *Segment {
 	return nil
 }
 
-// DropWhile removes segments from the oldest on, as long as done says so, but never the last one that has a frame: it keeps the
-// sequence numbers from starting over (I6), and the figures of the batch log (I11). Each removal is durable before the next
-// begins, so that a record never outlives the one that ended it (I7). done is told the number behind the segment's last entry
-// and that of the next frame, and must not call the log.
+// DropWhile removes segments from the oldest on, as long as done returns true, but never the last one that has a frame: it keeps
+// the sequence numbers from starting over (I6), and the totals of the batch log (I11). Each removal is durable before the next
+// begins, so that a record never outlives the one that ended it (I7). done gets the number after the segment's last entry and
+// that of the next frame, and must not call the log.
 func (l *Log) DropWhile(done func(oldest *Segment, reach, next uint64) bool) error {
-	l.dropping.Lock()
-	defer l.dropping.Unlock()
+	l.removal.Lock()
+	defer l.removal.Unlock()
 	for {
 		l.mu.Lock()
-		if !l.succeeded() || !done(l.segments[0], l.segments[0].next, l.next) {
+		if !l.succeededLocked() || !done(l.segments[0], l.segments[0].next, l.next) {
 			l.mu.Unlock()
 			return nil
 		}
@@ -130,7 +130,7 @@ func (l *Log) DropWhile(done func(oldest *Segment, reach, next uint64) bool) err
 		l.mu.Lock()
 		oldest.released = true
 		l.mu.Unlock()
-		l.note(left) // before it goes, so that it is not missed
+		l.note(left) // before the removal, so that a start does not report it as missing
 		if err := l.remove(oldest); err != nil {
 			return err
 		}
@@ -144,16 +144,16 @@ func (l *Log) DropWhile(done func(oldest *Segment, reach, next uint64) bool) err
 	}
 }
 
-// remove deletes the file of a segment. A file that is missing although this process did not remove it is trouble (I17): it may
-// come back, and then it must not have outlived the segments behind it (I7).
+// remove deletes the file of a segment. If the file is missing although this process did not remove it, that is a read error
+// (I17): it may come back, and must not have outlived the segments after it (I7).
 func (l *Log) remove(s *Segment) error {
 	err := l.FS.Remove(l.path(s.Name()))
 	l.mu.Lock()
-	s.removed = s.removed || err == nil || errors.Is(err, syscall.EIO) // of these errors only EIO may have landed
+	s.removed = s.removed || err == nil || errors.Is(err, syscall.EIO) // of these errors, only after EIO may the removal have happened
 	removed := s.removed
 	s.released = removed
 	l.mu.Unlock()
-	if removed && errors.Is(err, fs.ErrNotExist) { // an earlier attempt
+	if removed && errors.Is(err, fs.ErrNotExist) { // by an earlier attempt
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -162,8 +162,8 @@ func (l *Log) remove(s *Segment) error {
 	return err
 }
 
-// succeeded reports whether a segment behind the oldest one has a frame. mu is held.
-func (l *Log) succeeded() bool {
+// succeededLocked reports whether a segment after the oldest one has a frame.
+func (l *Log) succeededLocked() bool {
 	for _, s := range l.segments[min(1, len(l.segments)):] {
 		if s.next > s.First {
 			return true
@@ -176,10 +176,10 @@ func (l *Log) succeeded() bool {
 func (l *Log) Droppable(done func(*Segment) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.succeeded() && done(l.segments[0])
+	return l.succeededLocked() && done(l.segments[0])
 }
 
-// takeSpare gives up the spare file when it is large enough, and returns its size.
+// takeSpare takes the spare file if it is large enough, and returns its size.
 func (l *Log) takeSpare(size int64) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -191,14 +191,14 @@ func (l *Log) takeSpare(size int64) int64 {
 	return spare
 }
 
-// RefillSpare makes the spare file when there is none: the reserve that lets draining go on when the
-// disk is full. Where it cannot be made, it is tried again later, and meanwhile no event is taken.
+// RefillSpare makes the spare file if there is none: the reserve that lets delivery go on when the disk is full. If it cannot be
+// made, later calls retry, and no event is accepted in the meantime.
 func (l *Log) RefillSpare() error {
-	if !l.KeepSpare || l.hasSpare() { // by far the usual case
+	if !l.KeepSpare || l.hasSpare() { // the usual case
 		return nil
 	}
-	l.filling.Lock()
-	defer l.filling.Unlock()
+	l.spareMu.Lock()
+	defer l.spareMu.Unlock()
 	if l.hasSpare() {
 		return nil
 	}
@@ -227,16 +227,16 @@ func (l *Log) RefillSpare() error {
 	return nil
 }
 
-// noSpare says why the spare file cannot be made: only some of the reasons are that the disk is full.
+// noSpare returns why the spare file cannot be made: the reason may be another one than a full disk.
 func (l *Log) noSpare(err error) error {
 	name := filepath.Join(l.Dir, SpareName)
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return noSpace{fmt.Errorf("spool: disk is full: no reserve for draining: %w", err)}
+		return noSpace{fmt.Errorf("spool: disk is full: no reserve for delivery: %w", err)}
 	case errors.Is(err, syscall.EISDIR):
 		return fmt.Errorf("spool: %s: is a directory: move it away: %w", name, err)
 	}
-	return fmt.Errorf("spool: %s, the reserve for draining, cannot be made: %w", name, err)
+	return fmt.Errorf("spool: %s, the reserve for delivery, cannot be created: %w", name, err)
 }
 
 func (l *Log) hasSpare() bool {

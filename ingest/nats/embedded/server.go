@@ -1,7 +1,8 @@
 // Package embedded runs a NATS server inside the daemon, for a machine that has none. Publishers connect to it; JetStream's store
 // is in the data directory.
 //
-// It has no accounts and no passwords, so it belongs on a loopback address. For publishers on other machines, run nats-server.
+// With Options.Authenticate each client shows a token, and may do nothing but publish to its subjects and wait for answers.
+// Without it every client may do everything, so the server belongs on a loopback address.
 package embedded
 
 import (
@@ -20,6 +21,13 @@ import (
 // maxPayload is the largest message it takes, in bytes: a request of as many events as HTTP takes.
 const maxPayload = 8 << 20
 
+// What one client can make the server keep in memory.
+const (
+	maxPending       = 16 << 20 // bytes that a client has not read yet; then it is disconnected
+	maxSubscriptions = 1024     // of a client
+	maxStreamMemory  = 64 << 20 // bytes of streams that are not on disk, all together
+)
+
 // startTimeout bounds the start of the server, which reads its streams first.
 const startTimeout = 30 * time.Second
 
@@ -33,6 +41,12 @@ type Options struct {
 	Lazy bool
 	Log  *zap.Logger // nil: none
 
+	// Authenticate returns what a client may do that shows a token, or an error for one that is refused. It is called
+	// concurrently. nil: no token is needed, and every client may do everything.
+	Authenticate func(token string) (Client, error)
+	// Services are the subjects that the daemon answers, for clients that show tokens.
+	Services []string
+
 	// MaxConnections bounds the connected clients, the daemon included; 0: nats-server's default.
 	MaxConnections int
 }
@@ -40,6 +54,7 @@ type Options struct {
 // Server is a running server.
 type Server struct {
 	server  *server.Server
+	clients *clients // nil without Options.Authenticate
 	address string
 	lazy    bool
 }
@@ -53,13 +68,25 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	s, err := server.NewServer(&server.Options{
+	with := &server.Options{
 		ServerName: "reporterd", Host: host, Port: port, MaxPayload: maxPayload, MaxConn: o.MaxConnections,
+		MaxPending: maxPending, MaxSubs: maxSubscriptions, JetStreamMaxMemory: maxStreamMemory,
 		JetStream: true, StoreDir: o.StoreDir, JetStreamMaxStore: o.MaxStore, SyncAlways: !o.Lazy,
 		NoSigs: true, DisableJetStreamBanner: true,
-	})
+	}
+	var admitted *clients
+	if o.Authenticate != nil {
+		admitted = newClients(o)
+		with.CustomClientAuthentication = admitted
+	}
+	s, err := server.NewServer(with)
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS server: %w", err)
+	}
+	if admitted != nil {
+		if err := admitted.open(s); err != nil {
+			return nil, err
+		}
 	}
 	log := &logger{log: o.Log.Sugar()}
 	s.SetLoggerV2(log, false, false, false)
@@ -68,7 +95,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s.Shutdown()
 		return nil, fmt.Errorf("embedded NATS server: %s: %w", o.Address, log.fatal())
 	}
-	return &Server{server: s, address: s.Addr().String(), lazy: o.Lazy}, nil
+	return &Server{server: s, clients: admitted, address: s.Addr().String(), lazy: o.Lazy}, nil
 }
 
 // ready returns true once the server takes connections; false when it has failed, startTimeout is over or ctx ends.
@@ -97,6 +124,14 @@ func split(ctx context.Context, address string) (host string, port int, err erro
 	}
 	port, err = strconv.Atoi(text)
 	return host, port, err
+}
+
+// Login is the name and the password of the daemon's own connections; empty where no token is needed.
+func (s *Server) Login() (user, password string) {
+	if s.clients == nil {
+		return "", ""
+	}
+	return daemonUser, s.clients.password
 }
 
 // Address is where it listens: host:port.

@@ -7,17 +7,16 @@ import (
 	"strings"
 )
 
-// shelf is what MoveAway took off the disk.
+// shelf contains the entries that MoveAway removed.
 type shelf struct {
 	names   map[string]*inode
 	durable map[string]*inode
 	pending []naming
 }
 
-// MoveAway takes a file, or a directory with everything in it, out of this life's sight, as mv or umount do:
-// its names do not exist, and another file or directory can be made in their place. Open files stay usable and
-// locks stay held. It ends with MoveBack, Heal and with the disk's life, and reports whether there was such a
-// name.
+// MoveAway hides a file, or a directory with its content, from this life, as mv or umount do: its names do not exist, and another
+// file or directory can be created under them. Open files stay usable and locks stay held. It ends with MoveBack, Heal and the
+// end of the disk's life. It reports whether the name existed.
 func (d *Disk) MoveAway(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -26,45 +25,45 @@ func (d *Disk) MoveAway(name string) bool {
 		return false
 	}
 	d.trace.add(Rename, name, "moved away")
-	d.away[name] = d.shelve(name)
+	d.away[name] = d.shelveLocked(name)
 	return true
 }
 
-// MoveBack undoes MoveAway. What was made in the same place meanwhile is gone, as what was written below a
-// mount point is while the file system is mounted.
+// MoveBack undoes MoveAway. What was created under the same name in the meantime is gone, as files below a mount point are hidden
+// while the file system is mounted.
 func (d *Disk) MoveBack(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.bringOneBack(path.Clean(name))
+	d.bringOneBackLocked(path.Clean(name))
 }
 
-// bringBack undoes every MoveAway, a directory before what was taken out of it. The caller holds mu.
-func (d *Disk) bringBack() {
+// bringBackLocked undoes every MoveAway, a directory before what was moved out of it.
+func (d *Disk) bringBackLocked() {
 	for _, name := range slices.Sorted(maps.Keys(d.away)) {
-		d.bringOneBack(name)
+		d.bringOneBackLocked(name)
 	}
 }
 
-// bringOneBack undoes one MoveAway. The caller holds mu.
-func (d *Disk) bringOneBack(name string) {
+// bringOneBackLocked undoes one MoveAway.
+func (d *Disk) bringOneBackLocked(name string) {
 	s := d.away[name]
 	if s == nil {
 		return
 	}
 	d.trace.add(Rename, name, "moved back")
 	delete(d.away, name)
-	if above := d.shelfAbove(name); above != nil { // it comes back with the directory that it was taken out of
+	if above := d.shelfAboveLocked(name); above != nil { // it returns to the directory that it was moved out of
 		above.take(s)
 		return
 	}
-	d.shelve(name)
+	d.shelveLocked(name)
 	maps.Copy(d.names, s.names)
 	maps.Copy(d.durable, s.durable)
 	d.pending = append(d.pending, s.pending...)
 }
 
-// shelfAbove is what holds the nearest directory above a name that is away itself, or nil. The caller holds mu.
-func (d *Disk) shelfAbove(name string) *shelf {
+// shelfAboveLocked returns the shelf with the nearest directory above a name that was moved away itself, or nil.
+func (d *Disk) shelfAboveLocked(name string) *shelf {
 	for dir := path.Dir(name); dir != path.Dir(dir); dir = path.Dir(dir) {
 		if s := d.away[dir]; s != nil {
 			return s
@@ -73,15 +72,15 @@ func (d *Disk) shelfAbove(name string) *shelf {
 	return nil
 }
 
-// take adds what another shelf holds.
+// take adds the entries of another shelf.
 func (s *shelf) take(o *shelf) {
 	maps.Copy(s.names, o.names)
 	maps.Copy(s.durable, o.durable)
 	s.pending = append(s.pending, o.pending...)
 }
 
-// shelve removes a name, all names below it and what is to become durable of them. The caller holds mu.
-func (d *Disk) shelve(name string) *shelf {
+// shelveLocked removes a name, all names below it and their pending changes.
+func (d *Disk) shelveLocked(name string) *shelf {
 	within := func(n string) bool { return n == name || strings.HasPrefix(n, name+"/") }
 	s := &shelf{names: extract(d.names, within), durable: extract(d.durable, within)}
 	var left []naming
@@ -96,7 +95,7 @@ func (d *Disk) shelve(name string) *shelf {
 	return s
 }
 
-// extract moves the entries with some names into a map of their own.
+// extract moves the entries with some names into a new map.
 func extract(names map[string]*inode, which func(string) bool) map[string]*inode {
 	taken := map[string]*inode{}
 	for name, i := range names {

@@ -7,14 +7,13 @@ import (
 	"slices"
 )
 
-// Crash cuts the power and returns the disk that the next life finds: what was durable, and of the rest
-// some outcome that the hardware is allowed. d is stopped. Called again, it draws another outcome of
-// the same crash; the disks share nothing.
+// Crash cuts the power and returns the disk of the next life: what was durable, and of the rest an outcome that the hardware may
+// produce. d is stopped. Each call draws another outcome of the same crash; the disks share no data.
 func (d *Disk) Crash() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stopped = true
-	d.bringBack()
+	d.bringBackLocked()
 	l := drawLuck(d.rng)
 	names := maps.Clone(d.durable)
 	for _, n := range d.pending {
@@ -24,7 +23,7 @@ func (d *Disk) Crash() *Disk {
 	}
 	orphan(names)
 	copies := map[*inode]*inode{}
-	for _, name := range slices.Sorted(maps.Keys(names)) { // in a fixed order, because each draws
+	for _, name := range slices.Sorted(maps.Keys(names)) { // in a fixed order, since each iteration draws random numbers
 		i := names[name]
 		if copies[i] == nil {
 			m := i.torn(d.rng, l, len(i.pending))
@@ -32,18 +31,18 @@ func (d *Disk) Crash() *Disk {
 		}
 		names[name] = copies[i]
 	}
-	n := d.next(names, maps.Clone(names), nil)
+	n := d.nextLocked(names, maps.Clone(names), nil)
 	n.boots++
 	return n
 }
 
-// Kill ends the process but not the machine, as kill -9 does: the next life sees everything that was
-// written, and what was not durable still is not. d is stopped.
+// Kill ends the process but not the machine, as kill -9 does: the next life sees everything that was written, and what was not
+// synced is still not durable. d is stopped.
 func (d *Disk) Kill() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stopped = true
-	d.bringBack()
+	d.bringBackLocked()
 	copies := map[*inode]*inode{}
 	copied := func(i *inode) *inode {
 		if i != nil && copies[i] == nil {
@@ -64,11 +63,11 @@ func (d *Disk) Kill() *Disk {
 			pending[k] = append(pending[k], entry{e.name, copied(e.node)})
 		}
 	}
-	return d.next(names, durable, pending)
+	return d.nextLocked(names, durable, pending)
 }
 
-// next returns the disk of the next life. The caller holds mu.
-func (d *Disk) next(names, durable map[string]*inode, pending []naming) *Disk {
+// nextLocked returns the disk of the next life.
+func (d *Disk) nextLocked(names, durable map[string]*inode, pending []naming) *Disk {
 	return &Disk{
 		rng:      rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64())),
 		capacity: d.capacity,
@@ -82,7 +81,7 @@ func (d *Disk) next(names, durable map[string]*inode, pending []naming) *Disk {
 	}
 }
 
-// orphan takes away every name whose directory did not survive.
+// orphan removes every name whose directory was lost.
 func orphan(names map[string]*inode) {
 	for _, name := range slices.Sorted(maps.Keys(names)) { // parents sort before their children
 		if dir := names[path.Dir(name)]; dir == nil || !dir.dir {

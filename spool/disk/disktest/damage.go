@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Files returns the paths of all files that a crash would certainly leave a name for, sorted.
+// Files returns the paths of all files whose name a crash cannot remove, sorted.
 func (d *Disk) Files() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -16,8 +16,8 @@ func (d *Disk) Files() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Durable returns a copy of the bytes of a file that a crash certainly leaves, nil when there is no
-// such file. Trailing bytes that were never written are zero.
+// Durable returns a copy of the bytes of a file that a crash cannot remove, nil if there is no such file. Trailing bytes that
+// were never written are zero.
 func (d *Disk) Durable(name string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -30,14 +30,12 @@ func (d *Disk) Durable(name string) []byte {
 	return b
 }
 
-// Flip inverts one bit of a durable byte, on the platter and in the page cache, and reports whether
-// there is such a byte.
+// Flip inverts one bit of a durable byte, on the platter and in the page cache. It reports whether the byte exists.
 func (d *Disk) Flip(name string, offset int64, bit uint) bool {
 	return d.alter(name, offset, 1, func(b []byte) { b[0] ^= 1 << (bit % 8) })
 }
 
-// Zero makes n durable bytes zero, as a drive does that lost a sector, and reports whether there are
-// that many.
+// Zero makes n durable bytes zero, like a drive that lost a sector. It reports whether there are so many.
 func (d *Disk) Zero(name string, offset, n int64) bool {
 	return d.alter(name, offset, n, func(b []byte) { clear(b) })
 }

@@ -1,27 +1,26 @@
-// Package disktest is a disk.FS in memory that behaves as badly as kernels and drives may.
+// Package disktest is a disk.FS in memory that fails in all ways in which kernels and drives may fail.
 //
-// What it promises is what package disk promises, and not a byte more:
+// It guarantees what package disk guarantees, and no more:
 //
-//   - Bytes written and not synced are lost at a crash, or torn: of every sector of 512 bytes any of
-//     the versions since the last good Sync may be what the crash leaves, whatever its neighbours do.
-//     The size of a file is such a thing too: old, new or in between.
-//   - A name that was created, renamed or removed is as it was, or as it is, until SyncDir of its
-//     directory returned nil. Changes of different names reach the disk in any order. A directory's
-//     own name is no exception: Sync and SyncDir inside it do not save it.
-//   - A Sync that fails drops the dirty pages: what they held may stay readable or not, it is not
-//     durable, and later Syncs of the file report success all the same (PostgreSQL met this as
-//     "fsyncgate", 2018).
+//   - Bytes written and not synced are lost at a crash, or torn: of each sector of 512 bytes, any of the
+//     versions since the last successful Sync may be what the crash leaves, independent of its neighbours.
+//     The size of a file may be the old one, the new one or one in between.
+//   - A name that was created, renamed or removed may be in its old or new state until SyncDir of its
+//     directory returned nil. Changes of different names reach the disk in any order. This includes the
+//     directory's own name: Sync and SyncDir inside it do not make it durable.
+//   - A Sync that fails drops the dirty pages: their content may stay readable or not, it is not durable,
+//     and later Syncs of the file report success (PostgreSQL met this as "fsyncgate", 2018).
 //   - Writes may be short, space may run out (by Options.Capacity, or injected), any operation may fail
-//     without effect or although it took effect (Inject), and durable bits may flip (Flip).
+//     without effect or after it took effect (Inject), and durable bits may flip (Flip).
 //   - Opens, reads and listings may fail for a while (Inject), a range may be unreadable until it is
-//     written again (Latent), a file or a directory may be away for a while (MoveAway). These faults lie
-//     over data that stays as it was: once they are lifted (Heal), every byte is there.
-//   - A drive may lie: report a write that it did not do or did elsewhere, or return a bit that is wrong
-//     only this time (Lie).
+//     written again (Latent), a file or a directory may be missing for a while (MoveAway). These faults do
+//     not change the data: after Heal every byte is there.
+//   - A drive may report success for a write that it did not do or did elsewhere, or return a wrong bit
+//     once (Lie).
 //
-// A disk has one life. Crash and Kill end it and return the next one's disk; every handle and every
-// call of the ended life fails with ErrStopped from then on, so a goroutine left over from a dead
-// process cannot touch what its successor does.
+// A disk has one life, that of a process. Crash and Kill end it and return the disk of the next life; from
+// then on every handle and every call of the ended life fails with ErrStopped, so a goroutine that is left
+// over from the ended life cannot change the disk of the next one.
 //
 // The same seed and the same sequence of calls give the same disk.
 package disktest
@@ -38,15 +37,15 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// ErrStopped is what every operation returns, wrapped, once the disk's life has ended.
+// ErrStopped is wrapped by the error of every operation after the disk's life has ended.
 var ErrStopped = errors.New("disk stopped")
 
-// plenty is what Free reports of a disk without a capacity, in bytes.
+// plenty is the free space that a disk without a capacity reports, in bytes.
 const plenty = 1 << 40
 
-// Options shape a disk. The zero value is one without a limit, seeded with zero.
+// Options of a disk. The zero value has no limit and seed zero.
 type Options struct {
-	Seed     uint64 // of everything random: what a crash leaves, which chance faults strike
+	Seed     uint64 // of all random choices: what a crash leaves, which operations a Fault with a Chance hits
 	Capacity int64  // bytes of file content it holds; 0: without limit
 }
 
@@ -55,14 +54,14 @@ type Disk struct {
 	mu       sync.Mutex // guards the fields below, and every inode and handle of this disk
 	rng      *rand.Rand
 	capacity int64
-	names    map[string]*inode // what this life sees, by clean path
-	durable  map[string]*inode // what a crash certainly leaves
+	names    map[string]*inode // the names of this life, by clean path
+	durable  map[string]*inode // the names that a crash cannot remove
 	pending  []naming          // name changes that no SyncDir has made durable, in order
-	open     map[*inode]int    // handles per file: an unlinked file keeps its space until they close
+	open     map[*inode]int    // handles per file: a removed file takes space until they are closed
 	locks    map[*inode]bool
-	away     map[string]*shelf // what MoveAway took, by name
+	away     map[string]*shelf // the entries that MoveAway removed, by name
 	faults   []*Fault
-	lies     []string // what lying operations did
+	lies     []string // effects of operations with a Lie
 	changes  int      // operations so far that could change the disk
 	stopAt   int      // the value of changes at which the power fails; 0: never
 	stopped  bool
@@ -93,8 +92,8 @@ func (d *Disk) SetCapacity(n int64) {
 	d.capacity = n
 }
 
-// Changes counts the operations so far that could have changed the disk: it is what StopAfter counts,
-// so a test can run a workload once and then again for every point at which the power may fail.
+// Changes counts the operations so far that could have changed the disk. StopAfter counts the same ones, so a test can run a
+// workload once and then again for every point at which the power may fail.
 func (d *Disk) Changes() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,14 +104,14 @@ func (d *Disk) Changes() int {
 func (d *Disk) Free(name string) (free, total int64, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f, err := d.start(Free, name)
+	f, err := d.startLocked(Free, name)
 	if err != nil {
 		return 0, 0, err
 	}
 	err = f.run(func() error {
 		free, total = plenty, plenty
 		if d.capacity > 0 {
-			free, total = max(0, d.capacity-d.used()), d.capacity
+			free, total = max(0, d.capacity-d.usedLocked()), d.capacity
 		}
 		return nil
 	})
@@ -124,7 +123,7 @@ func (d *Disk) Lock(name string) (disk.Held, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
-	f, err := d.start(Lock, name)
+	f, err := d.startLocked(Lock, name)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +132,7 @@ func (d *Disk) Lock(name string) (disk.Held, error) {
 			return pathError("lock", name, disk.ErrLocked)
 		}
 		if d.names[name] == nil {
-			if _, err := d.create(name); err != nil {
+			if _, err := d.createLocked(name); err != nil {
 				return err
 			}
 		}
@@ -151,7 +150,7 @@ func (d *Disk) Hold(name string) (disk.Held, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
-	f, err := d.start(Open, name)
+	f, err := d.startLocked(Open, name)
 	if err == nil {
 		err = f.err
 	}
@@ -164,10 +163,10 @@ func (d *Disk) Hold(name string) (disk.Held, error) {
 	return &held{d: d, name: name, node: d.names[name]}, nil
 }
 
-// Boot implements disk.FS: Crash begins another one, Kill does not.
+// Boot implements disk.FS: after Crash it is another one, after Kill the same.
 func (d *Disk) Boot() string { return "boot " + strconv.Itoa(d.boots) }
 
-// held is a file or directory that was found under a name.
+// held is a file or directory that was opened by its name.
 type held struct {
 	d    *Disk
 	name string
@@ -178,7 +177,7 @@ type held struct {
 func (h *held) Same() error {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.d.start(Stat, h.name)
+	f, err := h.d.startLocked(Stat, h.name)
 	switch {
 	case err != nil:
 		return err
@@ -190,7 +189,7 @@ func (h *held) Same() error {
 	return nil
 }
 
-// Identity implements disk.Held. A simulated disk does not tell.
+// Identity implements disk.Held. A simulated disk returns an unknown identity.
 func (h *held) Identity() (disk.Identity, error) { return disk.Identity{}, nil }
 
 // Close implements io.Closer.
@@ -201,14 +200,14 @@ func (d *Disk) Locked(name string) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
-	f, err := d.start(Lock, name)
+	f, err := d.startLocked(Lock, name)
 	if err != nil {
 		return false, err
 	}
 	return d.locks[d.names[name]], f.run(func() error { return nil })
 }
 
-// lock is a held lock: on a file, whatever names the file has meanwhile.
+// lock is a held lock on a file, also after the file was renamed.
 type lock struct{ held }
 
 // Close releases the lock.
@@ -219,19 +218,17 @@ func (l *lock) Close() error {
 	return nil
 }
 
-// used returns the bytes that the files of this life occupy, open ones without a name included. The
-// caller holds mu.
-func (d *Disk) used() int64 {
+// usedLocked returns the bytes that the files of this life occupy, including open files without a name.
+func (d *Disk) usedLocked() int64 {
 	var sum int64
-	for _, i := range d.inodes() {
+	for _, i := range d.inodesLocked() {
 		sum += i.occupied()
 	}
 	return sum
 }
 
-// inodes returns every file that has a name in this life, was moved away or is open, in no order. The caller
-// holds mu.
-func (d *Disk) inodes() []*inode {
+// inodesLocked returns every file that has a name in this life, was moved away or is open, unordered.
+func (d *Disk) inodesLocked() []*inode {
 	all := make([]*inode, 0, len(d.names))
 	seen := make(map[*inode]bool, len(d.names))
 	add := func(i *inode) {
@@ -254,18 +251,18 @@ func (d *Disk) inodes() []*inode {
 	return all
 }
 
-// room returns how many bytes a file may grow by. The caller holds mu.
-func (d *Disk) room() int64 {
+// freeLocked returns how many bytes a file may grow by.
+func (d *Disk) freeLocked() int64 {
 	if d.capacity <= 0 {
 		return plenty
 	}
-	return max(0, d.capacity-d.used())
+	return max(0, d.capacity-d.usedLocked())
 }
 
-// pathError is how package os reports an errno.
+// pathError returns an errno in the form of package os.
 func pathError(op, name string, err error) error {
 	return &os.PathError{Op: op, Path: name, Err: err}
 }
 
-// noSpace is the error of an operation that found the disk full.
+// noSpace is the error of an operation on a full disk.
 func noSpace(op, name string) error { return pathError(op, name, syscall.ENOSPC) }

@@ -26,7 +26,7 @@ const (
 	Lock
 	Stat
 
-	// Changing are those that may change the disk.
+	// Changing is the set of operations that may change the disk.
 	Changing = Create | Write | Sync | Truncate | Allocate | Rename | Remove | Mkdir | SyncDir
 )
 
@@ -47,34 +47,34 @@ func (o Op) String() string {
 	return strings.Join(names, "|")
 }
 
-// Extent is how much of a failed operation happened all the same.
+// Extent is the part of a failed operation that took effect.
 type Extent uint8
 
-// The extents. Some is drawn from the disk's seed: a prefix of a write or a read, a subset of what a Sync
-// or a SyncDir was to make durable; what cannot be done by halves is done or not.
+// The extents. Some is drawn at random: a prefix of a write or a read, a subset of what a Sync or a SyncDir was to make durable;
+// an operation that is atomic takes effect or does not.
 const (
 	Nothing Extent = iota
 	Some
 	All
 )
 
-// Fault makes operations fail, or lie. It is not written into the files: once it is lifted, every byte reads
-// as if it had never been there, except for what a failed or lying operation did.
+// Fault makes operations fail, or report success falsely. It does not change files: once it is removed, every byte reads as
+// before, except for the effects of operations that failed or lied.
 type Fault struct {
 	On     Op      // which operations
-	Name   string  // only on paths that contain this; empty: on any
-	From   int64   // reads and writes: only those that touch a byte of the file in [From, To)
-	To     int64   // 0: anywhere in the file
+	Name   string  // only paths that contain this; empty: all
+	From   int64   // reads and writes: only those of a byte of the file in [From, To)
+	To     int64   // 0: the whole file
 	Err    error   // what they return, in an *os.PathError; nil: EIO
-	Landed Extent  // what happens although the error is returned
+	Landed Extent  // the effect in spite of the error
 	Lie    Lie     // they return success instead of Err
-	Skip   int     // so many matching operations pass first
-	Times  int     // so many fail then; 0: one; negative: all, until Heal
-	Chance float64 // each of those fails with this probability only; 0: surely
+	Skip   int     // so many matching operations succeed first
+	Times  int     // so many fail after that; 0: one; negative: all, until Heal
+	Chance float64 // each of those fails with this probability; 0: always
 }
 
-// Inject adds a fault, and returns the function that lifts it. Faults are asked in the order they were added;
-// the first that strikes decides. They end with the life of the disk.
+// Inject adds a fault, and returns the function that removes it. Faults are checked in the order in which they were added; the
+// first match decides. They end with the life of the disk.
 func (d *Disk) Inject(f Fault) (lift func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -92,19 +92,19 @@ func (d *Disk) Inject(f Fault) (lift func()) {
 	}
 }
 
-// Heal makes the disk well: it takes all faults away, mends latent sectors and brings back what was moved
-// away. Pages that a failed Sync dropped stay dropped, and what a lie wrote stays written.
+// Heal repairs the disk: it removes all faults, mends latent sectors and undoes MoveAway. Pages that a failed Sync dropped stay
+// dropped, and the effects of lies stay.
 func (d *Disk) Heal() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.faults = nil
-	d.bringBack()
-	for _, i := range d.inodes() {
+	d.bringBackLocked()
+	for _, i := range d.inodesLocked() {
 		i.latent = nil
 	}
 }
 
-// StopAfter lets n more changing operations happen; the next one finds the power gone.
+// StopAfter lets n more changing operations succeed; at the next one the power fails.
 func (d *Disk) StopAfter(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,30 +125,31 @@ func (d *Disk) Stopped() bool {
 	return d.stopped
 }
 
-// failure is what start decided about one operation: the zero value lets it happen.
+// failure is the result of start for one operation; the zero value lets it succeed.
 type failure struct {
 	err    error
 	extent Extent
 	lie    Lie
 }
 
-// run does an operation that cannot be done by halves, or not, or reports an error for it either way.
+// run executes an atomic operation, or does not, and returns f.err in both cases.
 func (f failure) run(do func() error) error {
 	if f.err == nil {
 		return do()
 	}
 	if f.extent == All {
-		_ = do() // the caller is told of f.err, whatever happened
+		_ = do() // the caller gets f.err in any case
 	}
 	return f.err
 }
 
-// start is how every operation begins: it says whether the disk still lives and which fault strikes.
-// The caller holds mu.
-func (d *Disk) start(op Op, name string) (failure, error) { return d.startAt(op, name, 0, 0) }
+// startLocked begins every operation: it returns an error after the disk's life, and otherwise the fault that applies.
+func (d *Disk) startLocked(op Op, name string) (failure, error) {
+	return d.startAtLocked(op, name, 0, 0)
+}
 
-// startAt is start of a read or write of the bytes in [from, to). The caller holds mu.
-func (d *Disk) startAt(op Op, name string, from, to int64) (failure, error) {
+// startAtLocked is startLocked for a read or write of the bytes in [from, to).
+func (d *Disk) startAtLocked(op Op, name string, from, to int64) (failure, error) {
 	if op&Changing != 0 && !d.stopped {
 		d.changes++
 		d.stopped = d.stopAt > 0 && d.changes >= d.stopAt
@@ -156,7 +157,7 @@ func (d *Disk) startAt(op Op, name string, from, to int64) (failure, error) {
 	if d.stopped {
 		return failure{}, pathError(op.String(), name, ErrStopped)
 	}
-	f := d.strike(op, name, from, to)
+	f := d.strikeLocked(op, name, from, to)
 	if f == nil {
 		d.trace.add(op, name, "")
 		return failure{}, nil
@@ -176,8 +177,8 @@ func (d *Disk) startAt(op Op, name string, from, to int64) (failure, error) {
 	return failure{err: pathError(op.String(), name, f.Err), extent: extent}, nil
 }
 
-// strike returns the first fault that hits the operation, or nil. The caller holds mu.
-func (d *Disk) strike(op Op, name string, from, to int64) *Fault {
+// strikeLocked returns the first fault that matches the operation, or nil.
+func (d *Disk) strikeLocked(op Op, name string, from, to int64) *Fault {
 	for _, f := range d.faults {
 		if f.On&op == 0 || !strings.Contains(name, f.Name) || f.Times == 0 {
 			continue

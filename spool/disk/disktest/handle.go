@@ -10,12 +10,11 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// syncYields is how often a Sync lets other goroutines run between its beginning and its end, at most:
-// a crash, a write or a premature acknowledgement fits in between, as it does on a real disk.
+// syncYields is the maximum number of times a Sync yields to other goroutines between its beginning and its end: a crash, a write
+// or a premature acknowledgement can happen in between, as on a real disk.
 const syncYields = 4
 
-// OpenFile implements disk.FS. It knows O_CREATE, O_EXCL, O_TRUNC and the access mode; permissions are
-// ignored.
+// OpenFile implements disk.FS. It supports O_CREATE, O_EXCL, O_TRUNC and the access mode; permissions are ignored.
 func (d *Disk) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -24,13 +23,13 @@ func (d *Disk) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error)
 	if flag&os.O_CREATE != 0 && d.names[name] == nil {
 		op = Create
 	}
-	f, err := d.start(op, name)
+	f, err := d.startLocked(op, name)
 	if err != nil {
 		return nil, err
 	}
 	var i *inode
 	err = f.run(func() (err error) {
-		i, err = d.openFile(name, flag)
+		i, err = d.openFileLocked(name, flag)
 		return err
 	})
 	if err != nil {
@@ -40,17 +39,17 @@ func (d *Disk) OpenFile(name string, flag int, _ os.FileMode) (disk.File, error)
 	return &handle{d: d, name: name, node: i, writable: flag&(os.O_WRONLY|os.O_RDWR) != 0}, nil
 }
 
-// openFile finds or makes the file. The caller holds mu.
-func (d *Disk) openFile(name string, flag int) (*inode, error) {
+// openFileLocked finds or creates the file.
+func (d *Disk) openFileLocked(name string, flag int) (*inode, error) {
 	if flag&os.O_CREATE != 0 {
 		if d.names[name] == nil {
-			return d.create(name)
+			return d.createLocked(name)
 		}
 		if flag&os.O_EXCL != 0 {
 			return nil, pathError("open", name, syscall.EEXIST)
 		}
 	}
-	i, err := d.file("open", name)
+	i, err := d.fileLocked("open", name)
 	if err == nil && flag&os.O_TRUNC != 0 {
 		i.resize(0)
 	}
@@ -66,12 +65,14 @@ type handle struct {
 	closed   bool
 }
 
-// begin is how every operation on an open file begins. The caller holds mu.
-func (h *handle) begin(op Op, writes bool) (failure, error) { return h.beginAt(op, writes, 0, 0) }
+// beginLocked begins every operation on an open file.
+func (h *handle) beginLocked(op Op, writes bool) (failure, error) {
+	return h.beginAtLocked(op, writes, 0, 0)
+}
 
-// beginAt is begin of a read or write of the bytes in [from, to). The caller holds mu.
-func (h *handle) beginAt(op Op, writes bool, from, to int64) (failure, error) {
-	f, err := h.d.startAt(op, h.name, from, to)
+// beginAtLocked is beginLocked for a read or write of the bytes in [from, to).
+func (h *handle) beginAtLocked(op Op, writes bool, from, to int64) (failure, error) {
+	f, err := h.d.startAtLocked(op, h.name, from, to)
 	switch {
 	case err != nil:
 		return f, err
@@ -87,7 +88,7 @@ func (h *handle) beginAt(op Op, writes bool, from, to int64) (failure, error) {
 func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.beginAt(Read, false, off, off+int64(len(p)))
+	f, err := h.beginAtLocked(Read, false, off, off+int64(len(p)))
 	if err != nil {
 		return 0, err
 	}
@@ -96,7 +97,7 @@ func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 		h.d.trace.add(Read, h.name, "latent sector error")
 	}
 	if f.err != nil {
-		return h.readFailing(p, off, f)
+		return h.readFailingLocked(p, off, f)
 	}
 	n := h.node.now.read(p, off)
 	if f.lie == Garbled && n > 0 {
@@ -108,26 +109,26 @@ func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// readFailing reads what a failing read reads: nothing, or a prefix. The caller holds mu.
-func (h *handle) readFailing(p []byte, off int64, f failure) (int, error) {
+// readFailingLocked reads what a failing read returns: no bytes, or a prefix.
+func (h *handle) readFailingLocked(p []byte, off int64, f failure) (int, error) {
 	if f.extent != Some || len(p) == 0 {
 		return 0, f.err
 	}
 	return h.node.now.read(p[:h.d.rng.IntN(len(p))], off), f.err
 }
 
-// WriteAt implements io.WriterAt. A full disk takes what fits.
+// WriteAt implements io.WriterAt. On a full disk it writes what fits.
 func (h *handle) WriteAt(p []byte, off int64) (int, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.beginAt(Write, true, off, off+int64(len(p)))
+	f, err := h.beginAtLocked(Write, true, off, off+int64(len(p)))
 	if err != nil {
 		return 0, err
 	}
 	if f.err != nil {
-		return h.writeFailing(p, off, f)
+		return h.writeFailingLocked(p, off, f)
 	}
-	fits := h.fits(p, off)
+	fits := h.fitsLocked(p, off)
 	if fits > 0 {
 		h.node.write(off, p[:fits])
 	}
@@ -137,21 +138,21 @@ func (h *handle) WriteAt(p []byte, off int64) (int, error) {
 	return fits, nil
 }
 
-// fits returns how many bytes of p the disk has room for. The caller holds mu.
-func (h *handle) fits(p []byte, off int64) int {
+// fitsLocked returns how many bytes of p fit on the disk.
+func (h *handle) fitsLocked(p []byte, off int64) int {
 	end := off + int64(len(p))
-	over := h.node.growth(end) - h.d.room()
+	over := h.node.growth(end) - h.d.freeLocked()
 	if over <= 0 {
 		return len(p)
 	}
 	return int(max(0, (roundUp(end)-over)/sector*sector-off))
 }
 
-// writeFailing writes what a failing write writes. All of it with an error is the answer that got lost:
-// the caller is told that nothing was written. The caller holds mu.
-func (h *handle) writeFailing(p []byte, off int64, f failure) (int, error) {
+// writeFailingLocked writes what a failing write writes. If that is everything, the answer got lost: the caller gets an error
+// although the bytes are written.
+func (h *handle) writeFailingLocked(p []byte, off int64, f failure) (int, error) {
 	n := 0
-	switch fits := h.fits(p, off); {
+	switch fits := h.fitsLocked(p, off); {
 	case f.extent == All && fits > 0:
 		h.node.write(off, p[:fits])
 	case f.extent == Some && fits > 0:
@@ -174,15 +175,15 @@ func (h *handle) Sync() error {
 	return h.endSync(upTo, f)
 }
 
-// beginSync notes what is to become durable.
+// beginSync returns what the Sync is to make durable.
 func (h *handle) beginSync() (upTo uint64, yields int, f failure, err error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err = h.begin(Sync, false)
+	f, err = h.beginLocked(Sync, false)
 	return h.node.synced + uint64(len(h.node.pending)), h.d.rng.IntN(syncYields + 1), f, err
 }
 
-// endSync makes it durable, or drops it.
+// endSync makes that durable, or drops it.
 func (h *handle) endSync(upTo uint64, f failure) error {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
@@ -190,14 +191,14 @@ func (h *handle) endSync(upTo uint64, f failure) error {
 		return pathError("sync", h.name, ErrStopped)
 	}
 	n := 0
-	if upTo > h.node.synced { // another Sync may have done the work meanwhile
+	if upTo > h.node.synced { // another Sync may have done it in the meantime
 		n = int(upTo - h.node.synced)
 	}
 	switch {
 	case f.lie == Phantom:
-		h.d.phantom(h.name, h.node, n)
+		h.d.phantomLocked(h.name, h.node, n)
 	case f.lie == Misdirected:
-		h.d.misdirect(h.name, h.node, n)
+		h.d.misdirectLocked(h.name, h.node, n)
 	case f.err == nil || f.extent == All:
 		h.node.settle(n)
 	case f.extent == Some:
@@ -212,7 +213,7 @@ func (h *handle) endSync(upTo uint64, f failure) error {
 func (h *handle) Truncate(size int64) error {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.begin(Truncate, true)
+	f, err := h.beginLocked(Truncate, true)
 	if err != nil {
 		return err
 	}
@@ -222,16 +223,16 @@ func (h *handle) Truncate(size int64) error {
 	})
 }
 
-// Allocate implements disk.File. Writes into what it reserved cannot run out of space.
+// Allocate implements disk.File. Writes into the reserved range do not fail for lack of space.
 func (h *handle) Allocate(size int64) error {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.begin(Allocate, true)
+	f, err := h.beginLocked(Allocate, true)
 	if err != nil {
 		return err
 	}
 	return f.run(func() error {
-		if h.node.growth(size) > h.d.room() {
+		if h.node.growth(size) > h.d.freeLocked() {
 			return noSpace("allocate", h.name)
 		}
 		h.node.resize(size)
@@ -244,7 +245,7 @@ func (h *handle) Allocate(size int64) error {
 func (h *handle) Size() (int64, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
-	f, err := h.begin(Stat, false)
+	f, err := h.beginLocked(Stat, false)
 	if err == nil {
 		err = f.err
 	}
@@ -254,7 +255,7 @@ func (h *handle) Size() (int64, error) {
 	return h.node.now.size, nil
 }
 
-// Close implements io.Closer. It makes nothing durable.
+// Close implements io.Closer. It does not sync.
 func (h *handle) Close() error {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()

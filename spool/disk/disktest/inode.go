@@ -5,10 +5,10 @@ import (
 	"math"
 )
 
-// sector is what a drive writes wholly or not at all, in bytes.
+// sector is the size of a sector in bytes: a drive writes it completely or not at all.
 const sector = 512
 
-// roundUp returns the end of the sector that the n-th byte lies in.
+// roundUp returns the end of the sector that contains the n-th byte.
 func roundUp(n int64) int64 { return (n + sector - 1) / sector * sector }
 
 // image is the content of a file: size bytes, of which those beyond data read as zero.
@@ -17,12 +17,12 @@ type image struct {
 	size int64
 }
 
-// clone returns a copy that shares nothing.
+// clone returns a deep copy.
 func (m image) clone() image {
 	return image{data: append([]byte(nil), m.data...), size: m.size}
 }
 
-// write puts p at off and does not touch the size.
+// write copies p to off and does not change the size.
 func (m *image) write(off int64, p []byte) {
 	if need := off + int64(len(p)); need > int64(len(m.data)) {
 		m.data = append(m.data, make([]byte, need-int64(len(m.data)))...)
@@ -30,7 +30,7 @@ func (m *image) write(off int64, p []byte) {
 	copy(m.data[off:], p)
 }
 
-// cut makes every byte from n on zero and does not touch the size.
+// cut makes every byte from n on zero and does not change the size.
 func (m *image) cut(n int64) {
 	if n < int64(len(m.data)) {
 		m.data = m.data[:n:n]
@@ -68,7 +68,7 @@ func (c *change) sectors(length int64) (from, to int64) {
 	return c.off / sector, roundUp(end) / sector
 }
 
-// applySector does the part of the change that lies in one sector.
+// applySector applies the part of the change that lies in one sector.
 func (c *change) applySector(m *image, s int64) {
 	from, to := s*sector, (s+1)*sector
 	if c.data == nil {
@@ -82,14 +82,14 @@ func (c *change) applySector(m *image, s int64) {
 	m.write(from, c.data[from-c.off:to-c.off])
 }
 
-// inode is a file or a directory, whatever its names are. A directory has no content.
+// inode is a file or a directory, without its names. A directory has no content.
 type inode struct {
 	dir      bool
-	now      image    // what reads see: the page cache
-	safe     image    // what a crash certainly leaves
-	pending  []change // what leads from safe to now, unless a failed Sync dropped some of it
+	now      image    // what reads return: the page cache
+	safe     image    // what a crash cannot remove
+	pending  []change // the changes from safe to now, unless a failed Sync dropped some of them
 	synced   uint64   // how many changes were taken from pending since the file was made
-	reserved int64    // bytes that Allocate made sure of
+	reserved int64    // bytes reserved by Allocate
 
 	latent map[int64]bool // sectors that cannot be read until they are written again
 }
@@ -104,7 +104,7 @@ func (i *inode) growth(end int64) int64 {
 	return max(0, roundUp(end)-i.occupied())
 }
 
-// write puts p at off, in the page cache only.
+// write writes p at off, in the page cache only.
 func (i *inode) write(off int64, p []byte) {
 	i.now.write(off, p)
 	i.rewrite(off, off+int64(len(p)))
@@ -112,7 +112,7 @@ func (i *inode) write(off int64, p []byte) {
 	i.pending = append(i.pending, change{off: off, data: append([]byte{}, p...), size: i.now.size})
 }
 
-// resize sets the size, in the page cache only. What it cuts off reads as zero when it grows again.
+// resize sets the size, in the page cache only. Bytes that it removes read as zero when the file grows again.
 func (i *inode) resize(n int64) {
 	if n < i.now.size {
 		i.reserved = min(i.reserved, n)
@@ -136,13 +136,13 @@ func (i *inode) settle(n int) {
 	i.forget(n)
 }
 
-// forget takes the first n changes from pending, durable or not.
+// forget removes the first n changes from pending, durable or not.
 func (i *inode) forget(n int) {
 	i.pending = append([]change(nil), i.pending[n:]...)
 	i.synced += uint64(n)
 }
 
-// clone returns a copy that shares nothing that is ever written.
+// clone returns a copy that shares only data that is never written.
 func (i *inode) clone() *inode {
 	c := *i
 	c.now, c.safe = i.now.clone(), i.safe.clone()

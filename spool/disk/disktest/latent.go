@@ -2,9 +2,9 @@ package disktest
 
 import "path"
 
-// Latent makes the sectors under n bytes of a file unreadable, as a drive does that lost them and does not
-// know yet: reading them gives EIO until they are written again, or Mend or Heal. It reports whether the file has
-// those bytes. The sectors stay unreadable in the lives that follow.
+// Latent makes the sectors under n bytes of a file unreadable, like a drive with latent sector errors: reading them returns EIO
+// until they are written again, or Mend or Heal. It reports whether the file has those bytes. The sectors stay unreadable in
+// later lives.
 func (d *Disk) Latent(name string, offset, n int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -21,7 +21,7 @@ func (d *Disk) Latent(name string, offset, n int64) bool {
 	return true
 }
 
-// Mend undoes Latent for a file: its data is as it was.
+// Mend undoes Latent for a file: its data is unchanged.
 func (d *Disk) Mend(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -30,7 +30,7 @@ func (d *Disk) Mend(name string) {
 	}
 }
 
-// unreadable reports whether a read of the bytes in [from, to) meets a latent sector error.
+// unreadable reports whether a read of the bytes in [from, to) hits a latent sector error.
 func (i *inode) unreadable(from, to int64) bool {
 	if len(i.latent) == 0 {
 		return false

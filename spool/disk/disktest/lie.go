@@ -6,36 +6,36 @@ import (
 	"slices"
 )
 
-// Lie is how an operation that reports success did something else.
+// Lie is the false effect of an operation that reports success.
 type Lie uint8
 
-// The lies. What an operation cannot lie about it does.
+// The lies. On other operations they have no effect.
 const (
 	Honest      Lie = iota
-	Phantom         // of Sync and SyncDir: not everything they were to make durable is durable
-	Misdirected     // of Sync: one sector went to another place of the disk, over what stands there
-	Garbled         // of Read: one bit of the answer is wrong, and right in the next one
+	Phantom         // of Sync and SyncDir: not everything that they report as durable is durable
+	Misdirected     // of Sync: one sector was written to another place of the disk
+	Garbled         // of Read: one bit of the answer is wrong; the next answer is right
 )
 
 // String names the lie, for the trace.
 func (l Lie) String() string { return [...]string{"honest", "phantom", "misdirected", "garbled"}[l] }
 
-// Lies returns what the lying operations of this life did that the disk cannot undo, one line each.
+// Lies returns the permanent effects of lying operations of this life, one line each.
 func (d *Disk) Lies() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.lies)
 }
 
-// phantom settles the first n pending changes of a file, but for sectors drawn by luck. The caller holds mu.
-func (d *Disk) phantom(name string, i *inode, n int) {
+// phantomLocked makes the first n pending changes of a file durable, except for sectors drawn at random.
+func (d *Disk) phantomLocked(name string, i *inode, n int) {
 	d.lies = append(d.lies, fmt.Sprintf("%s: sync of %d writes not done", name, n))
 	i.drop(d.rng, drawLuck(d.rng), n)
 }
 
-// misdirect settles the first n pending changes of a file, but for one sector, whose new content replaces
-// another sector of the disk. The caller holds mu.
-func (d *Disk) misdirect(name string, i *inode, n int) {
+// misdirectLocked makes the first n pending changes of a file durable, except for one sector, whose new content replaces another
+// sector of the disk.
+func (d *Disk) misdirectLocked(name string, i *inode, n int) {
 	var dirty []int64
 	for s, count := range i.versions(n) {
 		if count > 0 {
@@ -44,13 +44,13 @@ func (d *Disk) misdirect(name string, i *inode, n int) {
 	}
 	before := i.safe.clone()
 	i.settle(n)
-	target, at := d.anySector()
+	target, at := d.anySectorLocked()
 	if len(dirty) == 0 || target == nil {
 		return
 	}
 	from := dirty[d.rng.IntN(len(dirty))]
 	if target == i && at == from {
-		return // as it should be
+		return // the right place by chance
 	}
 	landed, was := i.safe.sector(from), before.sector(from)
 	i.safe.write(from*sector, was)
@@ -61,16 +61,16 @@ func (d *Disk) misdirect(name string, i *inode, n int) {
 	for _, lost := range []struct {
 		of *inode
 		s  int64
-	}{{i, from}, {target, at}} { // the cache may still hold what was to be written
+	}{{i, from}, {target, at}} { // the cache may still contain the right bytes
 		if len(lost.of.pending) == 0 && d.rng.IntN(2) == 0 {
 			lost.of.evict(lost.s)
 		}
 	}
 }
 
-// anySector draws a sector that a file holds durably. The caller holds mu.
-func (d *Disk) anySector() (*inode, int64) {
-	names := slices.Sorted(maps.Keys(d.durable)) // in a fixed order, because it draws
+// anySectorLocked draws a sector of a durable file.
+func (d *Disk) anySectorLocked() (*inode, int64) {
+	names := slices.Sorted(maps.Keys(d.durable)) // in a fixed order, since it draws a random number
 	names = slices.DeleteFunc(names, func(name string) bool { return d.durable[name].dir || len(d.durable[name].safe.data) == 0 })
 	if len(names) == 0 {
 		return nil, 0

@@ -10,10 +10,10 @@ import (
 	"github.com/reporterd/reporterd/spool/disk"
 )
 
-// naming is one change of names that no SyncDir has made durable: it happens wholly or not at all.
+// naming is one change of names that no SyncDir has made durable: it is atomic.
 type naming []entry
 
-// entry is what a name stands for after a change; nil: nothing.
+// entry is what a name refers to after a change; nil: nothing.
 type entry struct {
 	name string
 	node *inode
@@ -24,7 +24,7 @@ func (n naming) touches(dir string) bool {
 	return slices.ContainsFunc(n, func(e entry) bool { return path.Dir(e.name) == dir })
 }
 
-// apply does the change in a set of names.
+// apply makes the change in a set of names.
 func (n naming) apply(names map[string]*inode) {
 	for _, e := range n {
 		if e.node == nil {
@@ -35,14 +35,14 @@ func (n naming) apply(names map[string]*inode) {
 	}
 }
 
-// rename does a change of names in this life; it is durable later. The caller holds mu.
-func (d *Disk) rename(n naming) {
+// renameLocked makes a change of names in this life; SyncDir makes it durable.
+func (d *Disk) renameLocked(n naming) {
 	n.apply(d.names)
 	d.pending = append(d.pending, n)
 }
 
-// directory returns an error unless the name's directory exists. The caller holds mu.
-func (d *Disk) directory(op, name string) error {
+// directoryLocked returns an error unless the name's directory exists.
+func (d *Disk) directoryLocked(op, name string) error {
 	if dir := d.names[path.Dir(name)]; dir == nil {
 		return pathError(op, name, syscall.ENOENT)
 	} else if !dir.dir {
@@ -51,8 +51,8 @@ func (d *Disk) directory(op, name string) error {
 	return nil
 }
 
-// file returns the file of that name. The caller holds mu.
-func (d *Disk) file(op, name string) (*inode, error) {
+// fileLocked returns the file of that name.
+func (d *Disk) fileLocked(op, name string) (*inode, error) {
 	i := d.names[name]
 	if i == nil {
 		return nil, pathError(op, name, syscall.ENOENT)
@@ -63,13 +63,13 @@ func (d *Disk) file(op, name string) (*inode, error) {
 	return i, nil
 }
 
-// create makes an empty file. The caller holds mu and knows that there is none.
-func (d *Disk) create(name string) (*inode, error) {
-	if err := d.directory("open", name); err != nil {
+// createLocked makes an empty file, which must not exist.
+func (d *Disk) createLocked(name string) (*inode, error) {
+	if err := d.directoryLocked("open", name); err != nil {
 		return nil, err
 	}
 	i := &inode{}
-	d.rename(naming{{name, i}})
+	d.renameLocked(naming{{name, i}})
 	return i, nil
 }
 
@@ -84,15 +84,15 @@ func (d *Disk) MkdirAll(name string, _ os.FileMode) error {
 	}
 	slices.Reverse(missing)
 	for _, dir := range missing {
-		f, err := d.start(Mkdir, dir)
+		f, err := d.startLocked(Mkdir, dir)
 		if err != nil {
 			return err
 		}
 		err = f.run(func() error {
-			if err := d.directory("mkdir", dir); err != nil {
+			if err := d.directoryLocked("mkdir", dir); err != nil {
 				return err
 			}
-			d.rename(naming{{dir, &inode{dir: true}}})
+			d.renameLocked(naming{{dir, &inode{dir: true}}})
 			return nil
 		})
 		if err != nil {
@@ -108,21 +108,21 @@ func (d *Disk) MkdirAll(name string, _ os.FileMode) error {
 	return nil
 }
 
-// ReadDir implements disk.FS: what this life sees, durable or not.
+// ReadDir implements disk.FS. It returns the names of this life, durable or not.
 func (d *Disk) ReadDir(name string) ([]disk.Entry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
-	f, err := d.start(ReadDir, name)
+	f, err := d.startLocked(ReadDir, name)
 	if err != nil {
 		return nil, err
 	}
 	var entries []disk.Entry
 	err = f.run(func() error {
-		if err := d.directory("readdir", path.Join(name, "x")); err != nil {
+		if err := d.directoryLocked("readdir", path.Join(name, "x")); err != nil {
 			return err
 		}
-		entries = d.list(name)
+		entries = d.listLocked(name)
 		return nil
 	})
 	if err != nil {
@@ -131,8 +131,8 @@ func (d *Disk) ReadDir(name string) ([]disk.Entry, error) {
 	return entries, nil
 }
 
-// list returns the files in a directory, sorted. The caller holds mu.
-func (d *Disk) list(dir string) []disk.Entry {
+// listLocked returns the files in a directory, sorted.
+func (d *Disk) listLocked(dir string) []disk.Entry {
 	var entries []disk.Entry
 	for name, i := range d.names {
 		if path.Dir(name) == dir && !i.dir {
@@ -148,23 +148,23 @@ func (d *Disk) Rename(oldName, newName string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	oldName, newName = path.Clean(oldName), path.Clean(newName)
-	f, err := d.start(Rename, newName)
+	f, err := d.startLocked(Rename, newName)
 	if err != nil {
 		return err
 	}
 	return f.run(func() error {
-		i, err := d.file("rename", oldName)
+		i, err := d.fileLocked("rename", oldName)
 		if err != nil {
 			return err
 		}
-		if err := d.directory("rename", newName); err != nil {
+		if err := d.directoryLocked("rename", newName); err != nil {
 			return err
 		}
 		if old := d.names[newName]; old != nil && old.dir {
 			return pathError("rename", newName, syscall.EISDIR)
 		}
 		if oldName != newName {
-			d.rename(naming{{oldName, nil}, {newName, i}})
+			d.renameLocked(naming{{oldName, nil}, {newName, i}})
 		}
 		return nil
 	})
@@ -175,15 +175,15 @@ func (d *Disk) Remove(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
-	f, err := d.start(Remove, name)
+	f, err := d.startLocked(Remove, name)
 	if err != nil {
 		return err
 	}
 	return f.run(func() error {
-		if _, err := d.file("remove", name); err != nil {
+		if _, err := d.fileLocked("remove", name); err != nil {
 			return err
 		}
-		d.rename(naming{{name, nil}})
+		d.renameLocked(naming{{name, nil}})
 		return nil
 	})
 }
@@ -193,7 +193,7 @@ func (d *Disk) SyncDir(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name = path.Clean(name)
-	f, err := d.start(SyncDir, name)
+	f, err := d.startLocked(SyncDir, name)
 	if err != nil {
 		return err
 	}

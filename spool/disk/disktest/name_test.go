@@ -32,7 +32,7 @@ func TestNamesLastOnceTheirDirectoryIsSynced(t *testing.T) {
 			require.Equal(t, "synced", string(got))
 		}
 	}
-	assert.Len(t, seen, 8, "created, renamed and removed or not, each without regard to the others: %v", seen)
+	assert.Len(t, seen, 8, "created, renamed and removed or not, independently of each other: %v", seen)
 	for listing := range seen {
 		assert.NotEqual(t, strings.Contains(listing, "old"), strings.Contains(listing, "new"),
 			"a rename is atomic: %s", listing)

@@ -2,11 +2,11 @@ package disktest
 
 import "math/rand/v2"
 
-// luck is how much of what was not synced a crash leaves. One is drawn for every crash and every failed
-// Sync, because fair coins alone would never leave everything, or nothing, of a long list of writes.
+// luck is the probability that an unsynced change survives a crash. One is drawn for every crash and every failed Sync, since
+// with a fixed probability all or none of a long list of writes would never survive.
 type luck float64
 
-// drawLuck returns nothing, everything or anything between.
+// drawLuck returns 0, 1 or a random value in between.
 func drawLuck(rng *rand.Rand) luck {
 	switch rng.IntN(4) {
 	case 0:
@@ -18,10 +18,10 @@ func drawLuck(rng *rand.Rand) luck {
 	}
 }
 
-// keeps says whether one thing reached the disk.
+// keeps reports whether one change reached the disk.
 func (l luck) keeps(rng *rand.Rand) bool { return rng.Float64() < float64(l) }
 
-// versions returns how many of n successive versions of one thing reached the disk.
+// versions returns how many of n successive versions reached the disk.
 func (l luck) versions(rng *rand.Rand, n int) int {
 	k := 0
 	for k < n && l.keeps(rng) {
@@ -30,9 +30,9 @@ func (l luck) versions(rng *rand.Rand, n int) int {
 	return k
 }
 
-// torn returns what may be on the platter when the first n pending changes were on their way there: of
-// each sector some version between the durable one and the newest, and some size that the file had.
-// A sector's later version includes its earlier ones, because both lived in the same page.
+// torn returns a possible content of the platter after a crash during the first n pending changes: of each sector some version
+// between the durable one and the newest, and some size that the file had. A later version of a sector includes the earlier ones,
+// since all were in the same page.
 func (i *inode) torn(rng *rand.Rand, l luck, n int) image {
 	m := i.safe.clone()
 	left := map[int64]int{} // sector: versions that still reach the disk
@@ -57,8 +57,8 @@ func (i *inode) torn(rng *rand.Rand, l luck, n int) image {
 	return m
 }
 
-// versions counts, by sector, how often the first n pending changes touched it. It is a slice, so that
-// what is drawn per sector is drawn in a fixed order.
+// versions counts, by sector, how often the first n pending changes wrote it. It is a slice, so that random numbers are drawn per
+// sector in a fixed order.
 func (i *inode) versions(n int) []int {
 	length := i.span(n)
 	counts := make([]int, roundUp(length)/sector)
@@ -71,8 +71,7 @@ func (i *inode) versions(n int) []int {
 	return counts
 }
 
-// span returns the offset behind the last byte that the file held at any time from its durable state
-// to the n-th pending change.
+// span returns the largest size that the file had from its durable state to the n-th pending change.
 func (i *inode) span(n int) int64 {
 	length := int64(len(i.safe.data))
 	for _, c := range i.pending[:n] {
@@ -81,15 +80,14 @@ func (i *inode) span(n int) int64 {
 	return length
 }
 
-// drop is what a failed Sync does to the first n pending changes: of the dirty sectors a subset drawn
-// by luck becomes durable, all of them are clean from now on, and some are evicted, so that the next
-// read brings the platter's version back.
+// drop applies a failed Sync to the first n pending changes: a random subset of the dirty sectors becomes durable, all are clean
+// from now on, and some are evicted, so that the next read returns the platter's version.
 func (i *inode) drop(rng *rand.Rand, l luck, n int) {
 	counts := i.versions(n)
 	i.safe = i.torn(rng, l, n)
 	i.forget(n)
 	if len(i.pending) > 0 {
-		return // the pages are dirty again, and stay
+		return // a later change made the pages dirty again: they stay
 	}
 	for s, count := range counts {
 		if count > 0 && rng.IntN(2) == 0 {
@@ -98,8 +96,8 @@ func (i *inode) drop(rng *rand.Rand, l luck, n int) {
 	}
 }
 
-// evict replaces one sector of the page cache by the platter's version. The size stays: it lives in the
-// inode, which does not leave memory while the file is open.
+// evict replaces one sector of the page cache by the platter's version. The size stays: it is in the inode, which stays in memory
+// while the file is open.
 func (i *inode) evict(s int64) {
 	from, to := s*sector, min((s+1)*sector, int64(len(i.now.data)))
 	if from >= to {

@@ -5,10 +5,10 @@ import (
 	"path"
 )
 
-// traced is how many operations a disk remembers.
+// traced is how many operations a disk keeps.
 const traced = 64
 
-// trace is the last operations of a disk, for the message of a test that failed.
+// trace contains the last operations of a disk, for the message of a failed test.
 type trace struct {
 	ring [traced]step
 	n    int
@@ -21,7 +21,7 @@ type step struct {
 	err  string
 }
 
-// add remembers an operation; reads are left out.
+// add adds an operation, except reads.
 func (t *trace) add(op Op, name, err string) {
 	if op&(Read|Free|Stat) != 0 && err == "" {
 		return
@@ -30,8 +30,8 @@ func (t *trace) add(op Op, name, err string) {
 	t.n++
 }
 
-// Trace returns the last operations, oldest first, as "write journal/00000000000000000001.seg" and,
-// when a fault struck, its error.
+// Trace returns the last operations, oldest first, as "write journal/00000000000000000001.seg", followed by the error if a fault
+// applied.
 func (d *Disk) Trace() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

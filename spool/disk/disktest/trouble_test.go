@@ -195,7 +195,7 @@ func TestPhantomSyncDir(t *testing.T) {
 	assert.Len(t, seen, 2)
 }
 
-// TestNestedAwayComesBack moves a file away and then its directory. Whichever comes back first, both are there in the end.
+// TestNestedAwayComesBack moves a file away and then its directory. In either order of moving back, both exist in the end.
 func TestNestedAwayComesBack(t *testing.T) {
 	for _, order := range [][]string{{"dir/log", "dir"}, {"dir", "dir/log"}} {
 		d, name := filled(t, 4)
