@@ -137,6 +137,11 @@ type Admin struct {
 	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
 	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
 	CORSOrigins string `key:"cors_origins" kind:"origins"`
+	// Names under which the admin listener may be asked where no tokens are needed, separated by commas, such as
+	// reporterd.example.com. Addresses, names without a dot, and those that end in .internal, .local, .svc, .cluster.local
+	// or .home.arpa need not be named, but on a loopback address: there only localhost and addresses are taken. Any other
+	// name may be of a web page that was led to this listener to use it from a browser.
+	Hosts string `key:"hosts" kind:"hosts"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`
 	// HTTPS on the admin listener.

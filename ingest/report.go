@@ -27,6 +27,10 @@ const codeUnavailable = "service_unavailable"
 // failing.
 func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 	options := threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
+	if crossSite(r) {
+		h.refuseReport(w, r, &threescale.Error{Status: http.StatusForbidden, Code: threescale.CodeBadRequest, Text: "a page of another site may not report"}, options)
+		return
+	}
 	body := h.newReportBody(w, r)
 	defer body.account.Release()
 	events, err := h.decodeReport(r, options.FlatUsage)
