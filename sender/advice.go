@@ -1,6 +1,10 @@
 package sender
 
-import "github.com/reporterd/reporterd/threescale"
+import (
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/threescale"
+)
 
 // advice says what an operator can do about a held lane, by the verdict's code.
 func advice(code string) string {
@@ -18,8 +22,18 @@ func advice(code string) string {
 		return "something between here and the backend strips parts of the call: look at the proxies on the way"
 	case "not_found", "redirect", "unexpected_answer":
 		return "this is not a 3scale backend's answer: look at backend.url and the proxies on the way"
+	case "connection", "no_answer", "timeout":
+		return "look at backend.url, at the network, and at name servers, firewalls and proxies on the way"
 	case "forbidden":
 		return "something in front of the backend forbids the call: look at firewalls and proxies on the way"
 	}
 	return ""
+}
+
+// adviceField is the advice as a field of a log line; none where there is no advice.
+func adviceField(code string) zap.Field {
+	if text := advice(code); text != "" {
+		return zap.String("advice", text)
+	}
+	return zap.Skip()
 }

@@ -1,6 +1,8 @@
 package sender
 
 import (
+	"errors"
+	"net"
 	"time"
 
 	"go.uber.org/zap"
@@ -201,8 +203,12 @@ func (s *Sender) probeFailingLocked(l *lane, now time.Time, f *proof.Failure) ti
 	b.notBefore = now.Add(s.backoff.delay(b.failures, v.Wait))
 	if b.failures == 2 && !b.logged {
 		b.logged = true
-		s.log.Warn("the backend does not say which applications it knows: what is not proven waits, then travels alone",
-			zap.String("service_id", l.key.ServiceID), zap.String("code", v.Code), zap.Time("since", b.since), zap.Error(f.Err))
+		what := "cannot ask 3scale which applications exist: usage stays on disk, and what is unconfirmed is reported separately"
+		if dialled := (*net.OpError)(nil); errors.As(f.Err, &dialled) && dialled.Op == "dial" { // reports go the same way
+			what = "cannot reach 3scale: usage stays on disk and is retried"
+		}
+		s.log.Warn(what, zap.String("service_id", l.key.ServiceID), zap.String("url", s.client.URL()), zap.String("code", v.Code),
+			zap.Time("since", b.since), adviceField(v.Code), zap.Error(f.Err))
 	}
 	if b.lasting() && !l.trouble.exists() {
 		return now // reports get through: it travels alone

@@ -182,7 +182,7 @@ func TestQuestionsThatAreNotAnswered(t *testing.T) {
 		c.wait(minute)
 		assert.EqualValues(t, 82, c.spool.Counts().Delivered)
 		assert.EqualValues(t, 40, c.sender.Stats().Alone)
-		assert.Equal(t, 1, c.log.FilterMessageSnippet("does not say which applications").Len(), "said once")
+		assert.Equal(t, 1, c.log.FilterMessageSnippet("cannot ask 3scale which applications exist").Len(), "said once")
 		c.behave(nil)
 		c.sealAll("1001", all...)
 		c.wait(2 * minute)

@@ -107,13 +107,9 @@ func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 		return
 	}
 	t.logged = true
-	what := zap.Skip()
-	if text := advice(v.Code); text != "" {
-		what = zap.String("advice", text)
-	}
 	s.log.Warn("reports are not delivered", zap.String("service_id", l.key.ServiceID),
 		zap.String("state", string(l.state())), zap.String("verdict", v.Kind.String()), zap.String("code", v.Code),
-		zap.Time("since", t.since), what, zap.Error(cause))
+		zap.Time("since", t.since), zap.String("url", s.client.URL()), adviceField(v.Code), zap.Error(cause))
 }
 
 // recovered books an attempt that the backend answered, and ends the lane's trouble.

@@ -116,6 +116,9 @@ func (c *Client) CloseIdle() {
 	}
 }
 
+// URL is the address of the backend, without a password that may be in it.
+func (c *Client) URL() string { return c.base.Redacted() }
+
 // TransportError says that there is no answer, and whether the backend may have counted all the same.
 type TransportError struct {
 	// Written: the request, or part of it, may have reached the backend. False is certain: nothing did

@@ -104,6 +104,43 @@ func TestFindPinsTheCertificate(t *testing.T) {
 	assert.ErrorContains(t, ask(), "no such file")
 }
 
+// Where the file cannot be read, a call that gets no answer says so: the daemon may well run, for another user.
+func TestFindWhereTheFileCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, File), 0o700)) // a directory cannot be read as a file, not even by root
+	found, err := Find(dir, "127.0.0.1:1", "")
+	require.NoError(t, err)
+	_, err = found.Health(t.Context(), "/readyz")
+	assert.ErrorContains(t, err, "cannot reach the daemon at http://127.0.0.1:1: connect: connection refused")
+	assert.ErrorContains(t, err, "is a directory")
+	assert.ErrorContains(t, err, "run this as the user of the daemon")
+
+	s, _ := answering(t, http.StatusOK, "ok")
+	s.Start()
+	found, err = Find(dir, s.Listener.Addr().String(), "")
+	require.NoError(t, err)
+	_, err = found.Health(t.Context(), "/readyz")
+	assert.NoError(t, err, "the address of the configuration is tried all the same")
+}
+
+// The traffic listener is announced beside the admin listener.
+func TestFindTraffic(t *testing.T) {
+	s, last := answering(t, http.StatusAccepted, `{"accepted":2,"duplicates":1}`)
+	s.Start()
+	dir := t.TempDir()
+	require.NoError(t, Announce(dir, Announcement{Address: "127.0.0.1:1", Token: "operator", Traffic: s.Listener.Addr().String()}))
+	for _, token := range []string{"", "producer"} {
+		found, err := FindTraffic(dir, "127.0.0.1:1", token)
+		require.NoError(t, err)
+		came, err := found.SendEvents(t.Context(), []byte("{}\n"))
+		require.NoError(t, err)
+		assert.Equal(t, Accepted{2, 1}, came)
+		assert.Equal(t, "POST /v1/events", last.line)
+		assert.NotContains(t, last.token, "operator")
+		assert.Equal(t, token != "", last.token == "Bearer producer")
+	}
+}
+
 func TestNewRefusesWhatIsNoAddress(t *testing.T) {
 	for _, address := range []string{"ftp://127.0.0.1", "http://", "://"} {
 		_, err := New(address, "")

@@ -22,6 +22,7 @@ func (b *Bridge) confirm(taken []*message, duplicates int) {
 	for _, m := range taken {
 		if m.reply != "" { // a request is appended alone, so all duplicates are its own
 			body := `{"accepted":` + strconv.Itoa(m.events-duplicates) + `,"duplicates":` + strconv.Itoa(duplicates) + `}`
+			m.endpoint.answered(m.arrived)
 			b.reply(&nats.Msg{Subject: m.reply, Data: []byte(body), Header: nats.Header{"Content-Type": {"application/json"}}})
 		}
 	}
@@ -61,6 +62,8 @@ func (b *Bridge) replyError(m *message, r *ingest.Refusal) {
 	if r.Later() {
 		h.Set("Retry-After", seconds(r.RetryAfter))
 	}
+	m.endpoint.failed(r.Status, r.Detail)
+	m.endpoint.answered(m.arrived)
 	b.reply(&nats.Msg{Subject: m.reply, Data: r.Problem, Header: h})
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/internal/outage"
@@ -24,7 +23,7 @@ type Bridge struct {
 	counters counters
 	state    connState
 
-	service       micro.Service
+	service       *discovery
 	requests      *queue // their senders wait for an answer
 	publishes     *queue // plain ones: their senders do not wait
 	stream        *queue // messages of the stream
@@ -137,7 +136,7 @@ func (b *Bridge) unsubscribe(ctx context.Context) {
 	if b.service == nil || !b.conn.IsConnected() {
 		return
 	}
-	if err := b.service.Stop(); err != nil {
+	if err := b.service.stop(); err != nil {
 		b.log.Debug("leaving the queue group", zap.Error(err)) // closing the connection ends the membership, too
 	}
 	_ = b.conn.FlushWithContext(ctx)

@@ -21,12 +21,14 @@ type message struct {
 	arrived time.Time
 	msgID   string // Nats-Msg-Id, as sent
 	events  int    // set when it is in a bundle
+
+	endpoint *endpoint // that it came by, for its counts; nil: by the stream
 }
 
 // cost is about how many bytes the message takes in memory.
 func (m *message) cost() int { return len(m.Body) + messageCost }
 
-// readHeaders takes id, type and encoding out of the headers. nats.Header and micro's are the same map.
+// readHeaders takes id, type and encoding out of the headers.
 func (m *message) readHeaders(h nats.Header) {
 	m.arrived = time.Now()
 	if len(h) == 0 {
@@ -35,6 +37,9 @@ func (m *message) readHeaders(h nats.Header) {
 	m.msgID = h.Get(nats.MsgIdHdr)
 	m.ID = m.msgID
 	m.ContentType, m.Encoding = h.Get("Content-Type"), h.Get("Content-Encoding")
+	if h.Get("ce-specversion") != "" {
+		m.Header = h.Get
+	}
 }
 
 // fromSubscription makes a message of what a plain subscription received.

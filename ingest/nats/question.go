@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -33,8 +34,7 @@ func (b *Bridge) addQuestion(q Question) error {
 	if err != nil {
 		return fmt.Errorf("nats: %s: %w", q.Name, err)
 	}
-	err = b.service.AddEndpoint(q.Name, micro.HandlerFunc(func(r micro.Request) { b.handleQuestion(q, subject, r) }),
-		micro.WithEndpointSubject(subject.pattern), micro.WithEndpointPendingLimits(-1, maxWaiting))
+	err = b.service.addEndpoint(q.Name, subject.pattern, func(e *endpoint, r *nats.Msg) { b.handleQuestion(q, subject, e, r) })
 	if err != nil {
 		return fmt.Errorf("nats: subscribe to %s: %w", subject, err)
 	}
@@ -42,8 +42,8 @@ func (b *Bridge) addQuestion(q Question) error {
 }
 
 // handleQuestion answers one question in a goroutine of its own, which ends with the answer; Stop waits for it.
-func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
-	m := &message{subject: r.Subject(), reply: r.Reply()}
+func (b *Bridge) handleQuestion(q Question, subject Subject, e *endpoint, r *nats.Msg) {
+	m := &message{subject: r.Subject, reply: r.Reply, endpoint: e, arrived: time.Now()}
 	if m.reply == "" {
 		return // there is no reply subject to send the answer to
 	}
@@ -51,7 +51,7 @@ func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
 		b.refuseReply(m)
 		return
 	}
-	if err := b.authorize(m, nats.Header(r.Headers())); err != nil {
+	if err := b.authorize(m, r.Header); err != nil {
 		b.replyError(m, ingest.NewRefusal(http.StatusUnauthorized, err.Error()))
 		return
 	}
@@ -63,7 +63,7 @@ func (b *Bridge) handleQuestion(q Question, subject Subject, r micro.Request) {
 	}
 	go func() {
 		defer func() { <-b.questionSlots }()
-		body, ok := withServiceID(r.Data(), subject.service(m.subject))
+		body, ok := withServiceID(r.Data, subject.service(m.subject))
 		if !ok {
 			b.replyError(m, wrongService)
 			return
@@ -106,7 +106,9 @@ func (b *Bridge) callHandler(q Question, m *message, body []byte) {
 	if w.status != http.StatusOK {
 		h.Set(micro.ErrorCodeHeader, strconv.Itoa(w.status))
 		h.Set(micro.ErrorHeader, http.StatusText(w.status))
+		m.endpoint.failed(w.status, http.StatusText(w.status))
 	}
+	m.endpoint.answered(m.arrived)
 	b.reply(&nats.Msg{Subject: m.reply, Data: w.body.Bytes(), Header: h})
 }
 

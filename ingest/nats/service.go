@@ -5,21 +5,16 @@ import (
 	"net/http"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 	"github.com/reporterd/reporterd/ingest"
 )
 
 // group is the queue group of all daemons: the server gives each message to one of them.
 const group = "reporterd"
 
-// startService subscribes as a micro service, so that `nats micro` shows it. The counts of the micro framework are of
-// messages received; the endpoint's data holds what became of them.
+// startService subscribes as a micro service, so that `nats micro` shows it. The endpoint's data holds what became of messages.
 func (b *Bridge) startService() (err error) {
-	b.service, err = micro.AddService(b.conn, micro.Config{
-		Name: "reporterd", Version: b.options.semanticVersion(), QueueGroup: group,
-		Description:  "Takes usage for 3scale: events as POST /v1/events has them; the last part of the subject is the service id.",
-		StatsHandler: func(*micro.Endpoint) any { return b.Stats() },
-	})
+	b.service, err = newDiscovery(b.conn, b.options.semanticVersion(),
+		"Takes usage for 3scale: events as POST /v1/events has them; the last part of the subject is the service id.", func() any { return b.Stats() })
 	if err != nil {
 		return fmt.Errorf("nats: micro service: %w", err)
 	}
@@ -29,8 +24,7 @@ func (b *Bridge) startService() (err error) {
 		}
 	}
 	if b.options.Stream == "" { // else the same messages would be counted from the stream and from the subject
-		err = b.service.AddEndpoint("usage", micro.HandlerFunc(b.handleMessage),
-			micro.WithEndpointSubject(b.subject.pattern), micro.WithEndpointPendingLimits(-1, maxWaiting))
+		err = b.service.addEndpoint("usage", b.subject.pattern, b.handleMessage)
 	}
 	if err != nil {
 		return fmt.Errorf("nats: subscribe to %s: %w", b.subject, err)
@@ -51,9 +45,10 @@ func (b *Bridge) authorize(m *message, h nats.Header) (err error) {
 }
 
 // handleMessage puts a message into its queue and returns at once: nats.go calls it for one message after the other.
-func (b *Bridge) handleMessage(r micro.Request) {
-	m := b.fromSubscription(r.Subject(), r.Reply(), nats.Header(r.Headers()), r.Data())
-	if err := b.authorize(m, nats.Header(r.Headers())); err != nil {
+func (b *Bridge) handleMessage(e *endpoint, r *nats.Msg) {
+	m := b.fromSubscription(r.Subject, r.Reply, r.Header, r.Data)
+	m.endpoint = e
+	if err := b.authorize(m, r.Header); err != nil {
 		b.refuse(m, ingest.NewRefusal(http.StatusUnauthorized, err.Error()))
 		return
 	}

@@ -135,6 +135,43 @@ func TestMicroService(t *testing.T) {
 	assert.Contains(t, string(stats.Endpoints[0].Data), `"connected":true`)
 }
 
+// nats micro stats counts requests that are refused, each as an error with what was answered last.
+func TestMicroServiceCountsErrors(t *testing.T) {
+	r := newRig(t, "")
+	r.ask("usage.1001", "", one)
+	r.ask("usage.9", "", one)
+	r.ask("usage.1001", "", "{")
+	var stats micro.Stats
+	answer, err := r.client.Request("$SRV.STATS", nil, 5*time.Second)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(answer.Data, &stats))
+	assert.Equal(t, micro.StatsResponseType, stats.Type)
+	require.Len(t, stats.Endpoints, 1)
+	assert.Equal(t, 3, stats.Endpoints[0].NumRequests)
+	assert.Equal(t, 2, stats.Endpoints[0].NumErrors)
+	assert.Regexp(t, "^400: .+", stats.Endpoints[0].LastError)
+	assert.Positive(t, stats.Endpoints[0].ProcessingTime)
+}
+
+// What finds services finds this one, by each of its names.
+func TestMicroServiceIsFound(t *testing.T) {
+	r := newRig(t, "")
+	var ping micro.Ping
+	answer, err := r.client.Request("$SRV.PING", nil, 5*time.Second)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(answer.Data, &ping))
+	assert.Equal(t, micro.PingResponseType, ping.Type)
+	assert.Equal(t, "reporterd", ping.Name)
+	var info micro.Info
+	answer, err = r.client.Request("$SRV.INFO.reporterd."+ping.ID, nil, 5*time.Second)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(answer.Data, &info))
+	assert.Equal(t, micro.InfoResponseType, info.Type)
+	assert.Contains(t, info.Description, "Takes usage for 3scale")
+	require.Len(t, info.Endpoints, 1)
+	assert.Equal(t, []string{"usage", "usage.>", "reporterd"}, []string{info.Endpoints[0].Name, info.Endpoints[0].Subject, info.Endpoints[0].QueueGroup})
+}
+
 func TestSubjects(t *testing.T) {
 	for _, pattern := range []string{"usage.>", "usage.*", "a.*.usage.>"} {
 		_, err := ingestnats.ParseSubject(pattern)
