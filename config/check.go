@@ -128,6 +128,8 @@ func (f field) checkKind(found *problems, text string) {
 		checkServers(found, f.key, text)
 	case "origins":
 		checkOrigins(found, f.key, text)
+	case "hosts":
+		checkHosts(found, f.key, text)
 	case "monitors":
 		for address := range strings.SplitSeq(text, ",") {
 			checkURL(found, f.key, strings.TrimSpace(address))

@@ -137,6 +137,11 @@ type Admin struct {
 	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
 	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
 	CORSOrigins string `key:"cors_origins" kind:"origins"`
+	// Names under which the admin listener may be asked where no tokens are needed, separated by commas, such as
+	// reporterd.example.com. Addresses, names without a dot, and those that end in .internal, .local, .svc, .cluster.local
+	// or .home.arpa need not be named, but on a loopback address: there only localhost and addresses are taken. Any other
+	// name may be of a web page that was led to this listener to use it from a browser.
+	Hosts string `key:"hosts" kind:"hosts"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`
 	// HTTPS on the admin listener.
@@ -179,6 +184,9 @@ type Service struct {
 	// System names of the service's metrics and methods. When given, usage of any other is refused at the
 	// door, which protects its neighbours: the backend drops a whole report for one unknown metric.
 	Metrics []string `key:"metrics"`
+	// Receipts, which make `delivered` mean counted instead of accepted. Off unless `first`, `last` and `metrics` are given;
+	// see docs/receipts.md. A change needs a restart.
+	Receipts Receipts `key:"receipts"`
 }
 
 // Batch is how events become reports.

@@ -65,7 +65,7 @@ func TestManual(t *testing.T) {
 func comments(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, name := range []string{"config.go", "accounting.go"} {
+	for _, name := range []string{"config.go", "accounting.go", "receipts.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		commentsIn(parsed, out)
@@ -177,7 +177,7 @@ func TestTagsCanBeRead(t *testing.T) {
 			assert.NotEmpty(t, low, "%s: a number without bounds", f.key)
 			assert.True(t, f.within(), "%s: its default is out of bounds", f.key)
 		}
-		assert.Contains(t, []string{"", "address", "url", "file", "servers", "monitors", "subject", "inboxes", "name", "origins"}, f.tag.Get("kind"), f.key)
+		assert.Contains(t, []string{"", "address", "url", "file", "servers", "monitors", "subject", "inboxes", "name", "origins", "hosts"}, f.tag.Get("kind"), f.key)
 	}
 	for _, f := range flags {
 		assert.Equal(t, f.name, Flag(f.key))

@@ -15,6 +15,26 @@ func (a Admin) Origins() (all []string) {
 	return all
 }
 
+// HostNames are the names in Hosts, one by one.
+func (a Admin) HostNames() (all []string) {
+	for host := range strings.SplitSeq(a.Hosts, ",") {
+		if host = strings.TrimSpace(host); host != "" {
+			all = append(all, host)
+		}
+	}
+	return all
+}
+
+// checkHosts refuses what is never the name in a request: with a scheme, a port or a wildcard it would match nothing.
+func checkHosts(found *problems, key, text string) {
+	for _, host := range (Admin{Hosts: text}).HostNames() {
+		if strings.ContainsAny(host, ":/*@ ") {
+			found.add(key, text, "expected names without scheme and port, such as reporterd.example.com, separated by commas")
+			return
+		}
+	}
+}
+
 // checkOrigins refuses what no browser would ever send as an origin: it would let nobody in, in silence.
 func checkOrigins(found *problems, key, text string) {
 	for _, origin := range (Admin{CORSOrigins: text}).Origins() {

@@ -65,6 +65,7 @@ func TestProblems(t *testing.T) {
 		"backend: {url: su1.3scale.net}":                 at + `backend.url: "su1.3scale.net": expected an address such as https://su1.3scale.net, without user, query or fragment`,
 		"backend: {ca_file: none.pem}":                   at + `backend.ca_file: "none.pem": expected a readable file: no such file or directory`,
 		"tls: {cert_file: reporterd.yaml}":               at + "tls: expected cert_file and key_file together",
+		"admin: {hosts: 'https://a.example'}":            at + `admin.hosts: "https://a.example": expected names without scheme and port, such as reporterd.example.com, separated by commas`,
 		"admin: {cors_origins: https://a/b}":             at + `admin.cors_origins: "https://a/b": expected origins such as https://dashboards.example.com, separated by commas, or *`,
 		"admin: {listen: 127.0.0.1:7070}":                at + `admin.listen: "127.0.0.1:7070": expected an address of its own: listen has this one`,
 		"backend: {passthrough: false}":                  "services: expected at least one, since backend.passthrough is off",

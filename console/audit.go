@@ -15,13 +15,22 @@ func (c *Console) audit(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(access.RequestHeader, id)
 	answer := &heard{ResponseWriter: w, status: http.StatusOK}
 	c.routes.ServeHTTP(answer, r)
-	c.options.Log.Info("order", zap.String("request_id", id), zap.String("order", r.Pattern), zap.Int("status", answer.status), zap.String("from", r.RemoteAddr))
+	c.options.Log.Info("order", zap.String("request_id", id), zap.String("order", r.Pattern), zap.Int("status", answer.status),
+		zap.String("token", answer.caller), zap.String("from", r.RemoteAddr))
 }
 
 // heard remembers an answer's status.
 type heard struct {
 	http.ResponseWriter
 	status int
+	caller string // the name of the token; empty: none was needed, or it is unknown
+}
+
+// noteCaller tells audit the name of the token, where w is its writer.
+func noteCaller(w http.ResponseWriter, name string) {
+	if answer, ok := w.(*heard); ok {
+		answer.caller = name
+	}
 }
 
 // WriteHeader implements http.ResponseWriter.

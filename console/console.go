@@ -47,6 +47,8 @@ type Options struct {
 	Names func(ctx context.Context) (Names, error)
 	// Tokens are asked for, each for what it is good for; nil: none are.
 	Tokens *access.Tokens
+	// Hosts are names under which the listener may be asked without a token, beside those that cannot be another site's.
+	Hosts []string
 	// Routes are served beside the console's own.
 	Routes []Route
 
@@ -137,7 +139,7 @@ func profiles() []Route {
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	if c.rebound(r) {
-		writeProblem(w, http.StatusMisdirectedRequest, "this listener is for this machine: call it localhost, or by its address")
+		writeProblem(w, http.StatusMisdirectedRequest, "this name may be one of another site: use an address, localhost, or a name in admin.hosts")
 		return
 	}
 	if err := crossOrigin.Check(r); err != nil {

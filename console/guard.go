@@ -30,6 +30,7 @@ func (c *Console) handle(r Route) {
 				return
 			}
 			if g != nil {
+				noteCaller(w, g.Name)
 				req = req.WithContext(access.With(req.Context(), g))
 			}
 		}
@@ -52,6 +53,7 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, scope string) (*
 		}
 		writeProblem(w, http.StatusUnauthorized, err.Error())
 	case !g.May(scope):
+		noteCaller(w, g.Name)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="reporterd", error="insufficient_scope", scope="`+scope+`"`)
 		writeProblem(w, http.StatusForbidden, "the token "+g.Name+" lacks the scope "+scope)
 	default:
@@ -79,15 +81,18 @@ func protect(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 }
 
-// rebound reports whether a request came to this machine under a name that is not this machine's. A page
-// of another site can have its own name lead here, and then nothing tells its requests from our page's.
-// Where a token is asked for such a page has none, and a proxy may use any name.
+// rebound reports whether a request came under a name that may be one of another site. A page of that site can have its own name
+// lead here, and then nothing tells its requests from our page's. Where a token is needed such a page has none, and a proxy may use
+// any name. On a loopback address only names of this machine are taken; elsewhere also those that cannot be another site's.
 func (c *Console) rebound(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok || !local.IP.IsLoopback() || c.options.Tokens != nil || isHealthCheck(r) {
+	switch {
+	case !ok || c.options.Tokens != nil || isHealthCheck(r):
 		return false
+	case local.IP.IsLoopback():
+		return !access.Loopback(r.Host) && !access.NamedHost(r.Host, c.options.Hosts)
 	}
-	return !access.Loopback(r.Host)
+	return !access.TrustedHost(r.Host, c.options.Hosts)
 }
 
 // isHealthCheck reports whether a load balancer or a supervisor asks for /livez or /readyz. Such checks often

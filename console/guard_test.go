@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/console"
@@ -141,6 +143,18 @@ func TestHealthIsToldUnderAnyName(t *testing.T) {
 	}
 }
 
+// The log line of an order has the name of its token, also of one that may not; an unknown token has none.
+func TestOrdersNameTheirToken(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	o := guarded(t)
+	o.Log = zap.New(core)
+	for token, want := range map[string]string{"write": "write", "read": "read", "unknown": ""} {
+		ask(t, o, http.MethodPost, "/-/flush", "Authorization", "Bearer "+token)
+		require.Equal(t, 1, logs.Len())
+		assert.Equal(t, want, logs.TakeAll()[0].ContextMap()["token"], token)
+	}
+}
+
 // A page of another site can have its own name lead to 127.0.0.1, and is then its own origin.
 func TestAnotherNameForThisMachineIsRefused(t *testing.T) {
 	get := func(o console.Options, local, host string) int {
@@ -158,6 +172,14 @@ func TestAnotherNameForThisMachineIsRefused(t *testing.T) {
 	for _, host := range []string{"127.0.0.1:7071", "localhost:7071", "[::1]:7071"} {
 		assert.Equal(t, http.StatusOK, get(options(), "127.0.0.1:7071", host), host)
 	}
-	assert.Equal(t, http.StatusOK, get(options(), "10.0.0.1:7071", "reporterd.example"), "who listens elsewhere has said how")
+	for _, local := range []string{"10.0.0.1:7071", "127.0.0.1:7071"} {
+		assert.Equal(t, http.StatusMisdirectedRequest, get(options(), local, "evil.example"), "in a container, too")
+		named := options()
+		named.Hosts = []string{"reporterd.example"}
+		assert.Equal(t, http.StatusOK, get(named, local, "reporterd.example:443"), "it is in admin.hosts")
+	}
+	for _, host := range []string{"10.0.0.1:7071", "reporterd:7071", "reporterd.metering.svc"} {
+		assert.Equal(t, http.StatusOK, get(options(), "10.0.0.1:7071", host), "%s is no other site's", host)
+	}
 	assert.Equal(t, http.StatusOK, get(guarded(t), "127.0.0.1:7071", "reporterd.example"), "such a page has no token")
 }

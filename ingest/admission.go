@@ -25,14 +25,15 @@ func (h *Handler) authenticate(r *http.Request) (g *access.Grant, p *problem) {
 
 // crossSite reports whether a browser sends the request for a page that is not of this machine. Without tokens, a
 // program on this machine may call, and a browser on it would let every page that it shows do the same. A browser
-// names the page's origin with every POST; programs do not.
+// names the page's origin with every POST, and recent ones say where it stands; programs do neither.
 func crossSite(r *http.Request) bool {
-	origins := r.Header["Origin"]
-	if len(origins) == 0 {
-		return false
+	switch site := r.Header.Get("Sec-Fetch-Site"); {
+	case r.Header["Origin"] != nil:
+		u, err := url.Parse(r.Header.Get("Origin"))
+		return err != nil || !access.Loopback(u.Host)
+	default:
+		return site == "cross-site" || site == "same-site"
 	}
-	u, err := url.Parse(origins[0])
-	return err != nil || !access.Loopback(u.Host)
 }
 
 // refuseCaller answers a call that its sender may not make.

@@ -17,14 +17,15 @@ import (
 
 // Message is the payload of POST /v1/events that arrived through NATS, with the data of its subject and headers.
 type Message struct {
-	ServiceID   string        // named by its subject: its events may leave it out, and must not name another one
-	ID          string        // of the message; empty: none
-	ContentType string        // empty: JSON
-	Encoding    string        // Content-Encoding; none but identity is understood
-	Sent        time.Time     // when the stream took it: the time of events without one; zero: now
-	Grant       *access.Grant // of the sender; nil: it may send for any service, at any rate
-	Source      *event.Source // the place in its stream; nil: it is not of a stream. Kept until the Bundle's next Reset
-	Body        []byte        // not changed, and not touched until the Bundle's next Reset
+	ServiceID   string                   // named by its subject: its events may leave it out, and must not name another one
+	ID          string                   // of the message; empty: none
+	ContentType string                   // empty: JSON
+	Header      func(name string) string // returns a header, for CloudEvents in binary mode; nil: it has none
+	Encoding    string                   // Content-Encoding; none but identity is understood
+	Sent        time.Time                // when the stream took it: the time of events without one; zero: now
+	Grant       *access.Grant            // of the sender; nil: it may send for any service, at any rate
+	Source      *event.Source            // the place in its stream; nil: it is not of a stream. Kept until the Bundle's next Reset
+	Body        []byte                   // not changed, and not touched until the Bundle's next Reset
 }
 
 // Refusal is why messages were not taken.
@@ -120,9 +121,9 @@ func (b *Bundle) stampOf(sent time.Time) int64 {
 
 // read decodes the body of m.
 func (b *Bundle) read(m Message) (p problem, ok bool) {
-	lines, p := b.framing(m)
+	lines, p := b.framing(&m)
 	var err error
-	switch {
+	switch b.body = m.Body; {
 	case p.Status != 0:
 		return p, false
 	case int64(len(m.Body)) > b.handler.maxBody:
@@ -138,19 +139,24 @@ func (b *Bundle) read(m Message) (p problem, ok bool) {
 	return b.verdict()
 }
 
-// framing returns whether m has one event a line. A problem with a status is one of the message as a whole.
-func (b *Bundle) framing(m Message) (lines bool, p problem) {
-	lines, err := format(m.ContentType)
+// framing returns whether m has one event a line, and makes its body one that the decoder reads. A problem with a status is one of
+// the message as a whole.
+func (b *Bundle) framing(m *Message) (lines bool, p problem) {
+	f, err := format(m.ContentType)
 	if err == nil && m.Encoding != "" && !strings.EqualFold(m.Encoding, "identity") {
 		err = errors.New("the Content-Encoding must be none")
 	}
 	switch {
 	case err != nil:
-		p = problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}
+		return false, problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}
 	case threescale.TooLong(m.ID):
-		p = problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the message's id must have at most %d characters", threescale.MaxName)}
+		return false, problem{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the message's id must have at most %d characters", threescale.MaxName)}
 	}
-	return lines, p
+	body, p := prepare(m.Body, f, m.Header)
+	if p.Status == 0 {
+		m.Body = body
+	}
+	return f == formatLines, p
 }
 
 // verdict returns ok when no event of the body has a fault, else the problem to answer with.

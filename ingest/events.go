@@ -3,10 +3,8 @@ package ingest
 import (
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/reporterd/reporterd/access"
@@ -56,7 +54,7 @@ func overRate(g *access.Grant) problem {
 
 // decodeEvents reads the request into job.events. If it cannot, p says why.
 func (h *Handler) decodeEvents(job *buffers, r *http.Request) (p problem, ok bool) {
-	lines, err := format(r.Header.Get("Content-Type"))
+	f, err := format(r.Header.Get("Content-Type"))
 	if err != nil {
 		return problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}, false
 	}
@@ -64,7 +62,14 @@ func (h *Handler) decodeEvents(job *buffers, r *http.Request) (p problem, ok boo
 		return problemOf(err), false
 	}
 	job.reset(h.services.Load(), time.Now(), h.maxEvents)
-	if lines {
+	var header func(name string) string
+	if r.Header["Ce-Specversion"] != nil {
+		header = r.Header.Get
+	}
+	if job.body, p = prepare(job.body, f, header); p.Status != 0 {
+		return p, false
+	}
+	if f == formatLines {
 		err = job.lines()
 	} else {
 		err = job.decode()
@@ -73,27 +78,6 @@ func (h *Handler) decodeEvents(job *buffers, r *http.Request) (p problem, ok boo
 		return problemOf(err), false
 	}
 	return job.verdict()
-}
-
-// format reports whether a content type means one event a line. No content type means JSON.
-func format(contentType string) (lines bool, err error) {
-	switch contentType {
-	case "application/json", "":
-		return false, nil
-	case "application/x-ndjson":
-		return true, nil
-	}
-	media, params, err := mime.ParseMediaType(contentType)
-	if charset := params["charset"]; err == nil && charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return false, errors.New("the charset must be UTF-8")
-	}
-	switch media {
-	case "application/json":
-		return false, nil
-	case "application/x-ndjson", "application/ndjson", "application/jsonl":
-		return true, nil
-	}
-	return false, errors.New("the Content-Type must be application/json or application/x-ndjson")
 }
 
 func problemOf(err error) problem {

@@ -92,7 +92,7 @@ func TestEventsRefused(t *testing.T) {
 		status     int
 		detail     string
 	}{
-		"a form, as curl sends":  {form, small, 415, "the Content-Type must be application/json or application/x-ndjson"},
+		"a form, as curl sends":  {form, "service_id=1001", 415, "the Content-Type must be application/json or application/x-ndjson, or one of CloudEvents in JSON"},
 		"another charset":        {"\nContent-Type: application/json; charset=latin1", small, 415, "the charset must be UTF-8"},
 		"another encoding":       {"\nContent-Encoding: br", small, 415, "the Content-Encoding must be gzip or none"},
 		"no JSON":                {"", `{"service_id"`, 400, "byte 13: the JSON ends early"},

@@ -137,6 +137,10 @@ func (d *decoder) readUsage(f *fieldReader, raw json.RawMessage) {
 			f.fault("usage", "too large for a report")
 			return false
 		}
+		if halfPair(name, raw) {
+			f.fault("usage", "a metric's name has half of a surrogate pair")
+			return true
+		}
 		metric := strings.Trim(name, white)
 		field := "usage." + metric
 		switch {
@@ -174,10 +178,15 @@ func (f *fieldReader) text(name string, raw json.RawMessage) string {
 		f.fault(name, "must be a string, not "+kind(raw))
 		return ""
 	}
-	if strings.ContainsRune(s, utf8.RuneError) && bytes.Contains(bytes.ToLower(raw), []byte(`\ud`)) {
+	if halfPair(s, raw) {
 		f.fault(name, "has half of a surrogate pair")
 	}
 	return s
+}
+
+// halfPair reports whether a string was decoded from one with half of a surrogate pair in it, which encoding/json replaces.
+func halfPair(s string, raw json.RawMessage) bool {
+	return strings.ContainsRune(s, utf8.RuneError) && bytes.Contains(bytes.ToLower(raw), []byte(`\ud`))
 }
 
 // number reads a usage value.

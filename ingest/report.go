@@ -27,6 +27,10 @@ const codeUnavailable = "service_unavailable"
 // failing.
 func (h *Handler) serveReport(w http.ResponseWriter, r *http.Request) {
 	options := threescale.ParseOptions(r.Header.Get(threescale.OptionsHeader))
+	if crossSite(r) {
+		h.refuseReport(w, r, &threescale.Error{Status: http.StatusForbidden, Code: threescale.CodeBadRequest, Text: "a page of another site may not report"}, options)
+		return
+	}
 	body := h.newReportBody(w, r)
 	defer body.account.Release()
 	events, err := h.decodeReport(r, options.FlatUsage)
@@ -56,7 +60,7 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 	if err != nil {
 		return nil, err
 	}
-	caller, err := services.admit(serviceID, credentials, h.passthrough)
+	caller, err := services.admit(serviceID, credentials, h.passthrough, h.vouch != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +84,7 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 			return nil, late
 		}
 	}
-	if caller.service == unconfigured && h.vouch != nil {
+	if !caller.credentials.IsZero() && h.vouch != nil {
 		if refused := h.vouch(r.Context(), caller.serviceID, caller.credentials, events[0].Application); refused != nil {
 			return nil, refused
 		}

@@ -51,11 +51,11 @@ type Splitter struct {
 func (b *Bundle) Split(m Message) *Splitter {
 	s := &Splitter{bundle: b, message: m, services: b.handler.services.Load(), at: time.Now()}
 	var p problem
-	if s.lines, p = b.framing(m); p.Status != 0 {
+	if s.lines, p = b.framing(&s.message); p.Status != 0 {
 		s.useless = &p
-	} else if !s.lines && !json.Valid(m.Body) {
+	} else if !s.lines && !json.Valid(s.message.Body) {
 		b.reset(s.services, s.at, b.handler.maxEvents)
-		b.body, b.named = m.Body, m.ServiceID
+		b.body, b.named = s.message.Body, m.ServiceID
 		err := b.decode() // its error holds the position, unless there are too many events in front of it
 		s.useless = &problem{Status: http.StatusBadRequest, Detail: "the message is not valid JSON"}
 		if wrong, ok := err.(*malformed); ok {

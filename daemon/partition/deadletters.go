@@ -36,7 +36,7 @@ type deadLetterOperations struct {
 
 // ApplyOrder does what an order says, and returns once that is durable. done are the letters it was done to, as they were, but
 // with the time that they are sent with now; their ids are in the outcome as well.
-func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, done []spool.DeadLetter, err error) {
+func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, done []spool.Requeued, err error) {
 	out.DryRun = o.DryRun
 	ids := o.IDs
 	if len(ids) == 0 {
@@ -50,17 +50,17 @@ func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out conso
 		out.Next = next
 	}
 	done, failures := applyTo(s, do, ids, o)
-	for _, d := range done {
-		out.IDs = append(out.IDs, d.ID)
+	for i := range done {
+		out.IDs = append(out.IDs, done[i].Letter.ID)
 		out.Letters++
-		out.Events += d.Events
+		out.Events += done[i].Letter.Events
 	}
 	out.Errors = sentences(failures)
 	return out, done, nil
 }
 
 // applyTo does it to the letters named.
-func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder) (done []spool.DeadLetter, err error) {
+func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder) (done []spool.Requeued, err error) {
 	switch {
 	case o.DryRun:
 		for _, id := range ids {
@@ -69,39 +69,40 @@ func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder)
 				err = errors.Join(err, failure)
 				continue
 			}
-			done = append(done, d)
+			done = append(done, spool.Requeued{Letter: d})
 		}
 		return done, err
 	case do == Drop:
-		return s.Drop(ids)
+		dropped, err := s.Drop(ids)
+		for i := range dropped {
+			done = append(done, spool.Requeued{Letter: dropped[i]})
+		}
+		return done, err
 	}
 	restamp := time.Time{}
 	if o.Restamp {
 		restamp = time.Now()
 	}
-	requeued, err := s.Requeue(ids, restamp)
-	for i := range requeued {
-		d := requeued[i].Letter
+	done, err = s.Requeue(ids, restamp)
+	for i := range done {
 		if o.Restamp {
-			d.Timestamp = restamp
+			done[i].Letter.Timestamp = restamp
 		}
-		done = append(done, d)
 	}
 	return done, err
 }
 
-// requeuedUsage is the usage of requeued letters. Their credentials are in their files alone; an application of a
-// service that has an id is found without.
-func requeuedUsage(letters []spool.DeadLetter) (all []quota.Usage) {
+// requeuedUsage is the usage of requeued letters.
+func requeuedUsage(letters []spool.Requeued) (all []quota.Usage) {
 	for i := range letters {
-		d := &letters[i]
+		d, lane := &letters[i].Letter, letters[i].Lane
 		t := threescale.Transaction{
 			Application: threescale.Application{ID: d.AppID, UserKey: d.UserKey}, Timestamp: d.Timestamp.Unix(),
 		}
 		for metric, value := range d.Usage {
 			t.Usage = append(t.Usage, threescale.Increment{Metric: metric, Value: value})
 		}
-		all = append(all, quota.Usage{Lane: quota.Lane{ServiceID: d.ServiceID, FlatUsage: d.FlatUsage}, Transaction: &t})
+		all = append(all, quota.Usage{Lane: quota.Lane{ServiceID: lane.ServiceID, Credentials: lane.Credentials, FlatUsage: d.FlatUsage}, Transaction: &t})
 	}
 	return all
 }
@@ -157,7 +158,7 @@ func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
 
 // apply does what an order says, logs a line for each letter, and has requeued usage count against limits again.
 func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
-	var done []spool.DeadLetter
+	var done []spool.Requeued
 	d.quota.Requeue(func() []quota.Usage {
 		out, done, err = ApplyOrder(d.spool, do, o)
 		if do != Requeue || o.DryRun {
@@ -170,7 +171,7 @@ func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out 
 	}
 	line := map[Action]string{Requeue: "dead letter requeued", Drop: "dead letter dropped"}[do]
 	for i := range done {
-		letter := &done[i]
+		letter := &done[i].Letter
 		d.log.Info(line, zap.String("id", letter.ID), zap.String("service_id", letter.ServiceID), zap.String("app_id", letter.AppID),
 			zap.String("reason", letter.Reason.Code), zap.Uint64("events", letter.Events), zap.Time("created_at", letter.CreatedAt))
 	}

@@ -37,6 +37,9 @@ func (m *message) readHeaders(h nats.Header) {
 	m.msgID = h.Get(nats.MsgIdHdr)
 	m.ID = m.msgID
 	m.ContentType, m.Encoding = h.Get("Content-Type"), h.Get("Content-Encoding")
+	if h.Get("ce-specversion") != "" {
+		m.Header = h.Get
+	}
 }
 
 // fromSubscription makes a message of what a plain subscription received.
