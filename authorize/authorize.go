@@ -12,9 +12,12 @@
 // that is. Usage that the backend dropped after its 202 counts until it can no longer be counted, for 26 to 52 hours, or until
 // the limit's period is over: that errs on the side of denying.
 //
-// Two cases cost exactness for a while: usage of one application by id here and by user key there counts apart until it is
-// delivered; and where a metric without a limit lies between two that have one, what the lower uses counts for the upper from the
-// second answer on (hierarchyprobe.go).
+// A service and an application have one account under all their names, once the backend has told what a name means: with the first
+// answer about the application (quota/names.go). What counted under another name until then is moved. An application id whose user
+// key was never seen cannot be resolved: the backend does not tell user keys.
+//
+// One case costs exactness for a while: where a metric without a limit lies between two that have one, what the lower uses counts
+// for the upper from the second answer on (hierarchyprobe.go).
 //
 // Until all usage that was pending before the first authorization is counted, calls wait, for 10 s at most; then the Mode
 // answers, and only Allow grants.

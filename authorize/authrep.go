@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -54,7 +55,7 @@ func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Ref
 // allow it is yes, unbilled, and counted in a metric. If it is unknown whether the journal kept it, the usage stays counted.
 func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
 	r.events[0] = event.Event{
-		ServiceID: r.door.serviceID, Credentials: r.door.passed, FlatUsage: r.options.FlatUsage,
+		ServiceID: a.quota.ResolveService(quota.ServiceName{ID: r.door.serviceID, Credentials: r.door.passed}).ID, Credentials: r.door.passed, FlatUsage: r.options.FlatUsage,
 		Transaction: threescale.Transaction{
 			Application: r.application, Usage: r.weighing.Usage, Timestamp: r.now.Unix(), Code: r.call.code,
 		},

@@ -80,6 +80,9 @@ func (a *Authorizer) decide(r *reply) bool {
 // undecided lets the mode decide.
 func (a *Authorizer) undecided(r *reply) {
 	r.plan = unknownPlan
+	if r.err = r.door.refusal; r.err != nil {
+		return
+	}
 	if a.options.Mode != Allow {
 		r.deny(codeUnavailable, reasonUnavailable)
 		return

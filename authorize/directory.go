@@ -34,30 +34,43 @@ type door struct {
 	credentials threescale.Credentials // to ask the backend with
 	passed      threescale.Credentials // to report with; zero: those configured when it is delivered
 	metrics     []string               // that may be named; empty: any
+
+	// refusal is the answer while the backend cannot judge credentials that are not those of a configured service; nil: the Mode
+	// decides.
+	refusal *threescale.Error
 }
 
-// open decides whether credentials open a service: its own where it is configured, else any, for the
-// backend to judge, if passthrough allows. The error is worded as the backend's (recordings
+// open decides whether credentials open a service: its own where it is configured, or any, for the backend to judge, if
+// passthrough allows: a service may have several tokens beside its provider's key. The error is worded as the backend's (recordings
 // auth-bad-token, auth-bad-provider-key-with-service, auth-provider-key-other-tenants-service).
 func (d *directory) open(id string, c threescale.Credentials, passthrough bool) (door, error) {
 	s := d.named(id, c)
 	switch {
 	case s != nil && opens(s.Credentials, c):
 		return door{serviceID: s.ID, credentials: s.Credentials, metrics: s.Metrics}, nil
-	case s == nil && passthrough:
+	case passthrough:
 		if _, bytes := threescale.HeadCost(id, c); bytes <= threescale.CredentialsRoom && !threescale.TooLong(id) {
-			return door{serviceID: id, credentials: c, passed: c}, nil
+			passed := door{serviceID: id, credentials: c, passed: c}
+			if s != nil {
+				passed.serviceID, passed.metrics, passed.refusal = s.ID, s.Metrics, d.refusal(id, c, s)
+			}
+			return passed, nil
 		}
 	}
+	return door{}, d.refusal(id, c, s)
+}
+
+// refusal is the backend's error for credentials that do not open a service.
+func (d *directory) refusal(id string, c threescale.Credentials, s *Service) *threescale.Error {
 	switch {
 	case c.ProviderKey == "":
-		return door{}, threescale.ServiceTokenInvalid(c.ServiceToken, id)
+		return threescale.ServiceTokenInvalid(c.ServiceToken, id)
 	case id == "":
-		return door{}, threescale.ProviderKeyInvalidOrServiceMissing(c.ProviderKey)
+		return threescale.ProviderKeyInvalidOrServiceMissing(c.ProviderKey)
 	case s == nil || d.keys[c.ProviderKey]:
-		return door{}, threescale.ServiceIDInvalid(id)
+		return threescale.ServiceIDInvalid(id)
 	}
-	return door{}, threescale.ProviderKeyInvalid(c.ProviderKey)
+	return threescale.ProviderKeyInvalid(c.ProviderKey)
 }
 
 // native opens a configured service for a call that shows no credentials of its own.

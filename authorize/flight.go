@@ -63,6 +63,9 @@ func (a *Authorizer) ask(c *call, alone bool) *flight {
 	i.call.asked = nil
 	i.metrics = i.unsettled(c, i.begun)
 	i.question = i.call.question(i.metrics)
+	if a.quota.Unresolved(c.name()) {
+		i.question.Options.ListAppKeys = true
+	}
 	switch {
 	case len(i.question.AppendQuery(nil)) > threescale.MaxQuery:
 		fl.refused = tooLong()

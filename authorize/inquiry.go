@@ -203,13 +203,23 @@ func (i *inquiry) deny(text string, now time.Time) {
 // verdict reads a <status>.
 func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Authorization, now time.Time) {
 	st := answer.Verdict
+	moved := false
+	if k := st.AppKeys; k != nil {
+		moved = i.quota.LearnNames(i.call.name(), k.ServiceID, k.ApplicationID)
+		i.service = i.quota.Service(i.call.service())
+	}
 	e.application = i.quota.Refer(i.call.name(), i.service)
+	if moved { // what was counted under another name when the backend was asked is here now
+		i.before = e.application.Snapshot()
+	}
 	i.service = e.application.Service() // where its metrics are looked for, should there be no room for services
 	first := !e.application.Learned()
 	learned := e.application.Learn(st, i.begun, now, i.before)
 	raise(&i.counters.unseen, learned.Others)
 	raise(&i.counters.behind, learned.Unseen)
-	e.oauth, e.keys = st.Application, st.AppKeys
+	if e.oauth = st.Application; i.call.options.ListAppKeys {
+		e.keys = st.AppKeys
+	}
 	if answer.Status == http.StatusConflict {
 		e.code = rejection(answer)
 		e.denied = e.code != threescale.CodeLimitsExceeded

@@ -130,7 +130,9 @@ func (a *Authorizer) vouch(c *call, key digest, v *vouched) {
 		return
 	}
 	began := time.Now()
-	answer, err := a.options.Client.Authorize(ctx, c.question(nil))
+	q := c.question(nil)
+	q.Options.ListAppKeys = a.quota.Unresolved(c.name())
+	answer, err := a.options.Client.Authorize(ctx, q)
 	a.counters.asked(time.Since(began))
 	now := time.Now()
 	if err != nil || !isAnswer(answer) {
@@ -139,7 +141,14 @@ func (a *Authorizer) vouch(c *call, key digest, v *vouched) {
 		return
 	}
 	a.voucher.breaker.report(true, now)
-	if v.until = now.Add(vouchLife); answer.Status == http.StatusForbidden && CredentialsRefused(answer.Code) {
+	if answer.Verdict != nil && answer.Verdict.AppKeys != nil {
+		a.quota.LearnNames(c.name(), answer.Verdict.AppKeys.ServiceID, answer.Verdict.AppKeys.ApplicationID)
+	}
+	v.until = now.Add(vouchLife)
+	if a.quota.ResolveService(c.service()).Aliased() { // the application is unknown: the next one may tell what the service is
+		v.until = now.Add(a.options.DenyTTL)
+	}
+	if answer.Status == http.StatusForbidden && CredentialsRefused(answer.Code) {
 		v.status, v.code, v.text, v.until = answer.Status, answer.Code, answer.Text, now.Add(a.options.DenyTTL)
 	}
 }

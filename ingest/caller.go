@@ -16,13 +16,16 @@ type caller struct {
 
 var unconfigured = new(service)
 
-// admit checks the credentials of a report. Those of a configured service must be its own; those of any other service are
-// left to the backend, if passthrough is on. The error is a *threescale.Error of status 403, worded as the backend's.
-func (s *services) admit(id string, c threescale.Credentials, passthrough bool) (caller, error) {
+// admit checks the credentials of a report. Those of a configured service must be its own, or, with vouched, some that the
+// backend accepts, which the caller has to ask for; those of any other service are left to the backend, if passthrough is on. The
+// error is a *threescale.Error of status 403, worded as the backend's.
+func (s *services) admit(id string, c threescale.Credentials, passthrough, vouched bool) (caller, error) {
 	service := s.byName(id, c)
 	switch {
 	case service != nil && service.accepts(c):
 		return caller{serviceID: service.id, service: service}, nil
+	case service != nil && passthrough && vouched && fits(id, c):
+		return caller{serviceID: service.id, credentials: c, service: service}, nil
 	case service != nil || !passthrough || !fits(id, c):
 		return caller{}, s.refusal(id, c, service != nil)
 	}

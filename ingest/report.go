@@ -60,7 +60,7 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 	if err != nil {
 		return nil, err
 	}
-	caller, err := services.admit(serviceID, credentials, h.passthrough)
+	caller, err := services.admit(serviceID, credentials, h.passthrough, h.vouch != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 			return nil, late
 		}
 	}
-	if caller.service == unconfigured && h.vouch != nil {
+	if !caller.credentials.IsZero() && h.vouch != nil {
 		if refused := h.vouch(r.Context(), caller.serviceID, caller.credentials, events[0].Application); refused != nil {
 			return nil, refused
 		}

@@ -31,8 +31,8 @@ func (h *Handler) newReportBody(w http.ResponseWriter, r *http.Request) *reportB
 	b := &reportBody{bodyReader: bodyReader{ReadCloser: r.Body, writer: w}, account: memory.Account{Budget: h.memory}, context: r.Context()}
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		form := *r
-		services, passthrough := h.services.Load(), h.passthrough
-		b.check = func(begin string) error { return services.checkCredentials(&form, begin, passthrough) }
+		services, passthrough, vouched := h.services.Load(), h.passthrough, h.vouch != nil
+		b.check = func(begin string) error { return services.checkCredentials(&form, begin, passthrough, vouched) }
 	}
 	r.Body = b
 	return b
@@ -78,7 +78,7 @@ func credentialsLate() error {
 
 // checkCredentials refuses a report by the credentials in its query and in the first part of its form. They are read as those of
 // a whole report are.
-func (s *services) checkCredentials(r *http.Request, begin string, passthrough bool) error {
+func (s *services) checkCredentials(r *http.Request, begin string, passthrough, vouched bool) error {
 	var known []string
 	whole := begin[:strings.LastIndexByte(begin, '&')+1]
 	for pair := range strings.SplitSeq(whole, "&") {
@@ -99,6 +99,6 @@ func (s *services) checkCredentials(r *http.Request, begin string, passthrough b
 	case err != nil:
 		return err
 	}
-	_, err = s.admit(id, credentials, passthrough)
+	_, err = s.admit(id, credentials, passthrough, vouched)
 	return err
 }

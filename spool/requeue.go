@@ -15,6 +15,7 @@ import (
 type Requeued struct {
 	Letter DeadLetter
 	Batch  BatchID
+	Lane   LaneKey // with the credentials of the letter's file
 }
 
 // Requeue turns dead letters into live batches, one each, by an atomic record of the batch log: its events leave Dead and are
@@ -79,7 +80,7 @@ func (s *Spool) writeRequeues(files []letterFile, restamp time.Time) ([]Requeued
 		data = closeRecord(appendBody(data, recordRequeued, 0, e, b.Transactions), start)
 		e.offset, e.length = int64(start), uint32(len(data)-start)
 		records = append(records, logged{record: &record{kind: recordRequeued, letter: f.ID, entry: e}})
-		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID})
+		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID, Lane: b.Lane})
 	}
 	if err := s.quota.Admit(int64(len(data)), s.batches.log.SegmentBytes); err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func (f *letterFile) check() error {
 	switch {
 	case f.Original != nil:
 		return errOriginal
-	case f.ServiceID == "" || f.Events > math.MaxUint32 || f.Events == 0 && len(f.Usage) == 0:
+	case f.ServiceID == "" && f.ProviderKey == "" || f.Events > math.MaxUint32 || f.Events == 0 && len(f.Usage) == 0:
 		return errors.New("its file has no service_id, or an impossible number of events") // a part of a transaction that was split by metric may have 0 events
 	case (f.AppID == "") == (f.UserKey == ""):
 		return errors.New("its file has to have either app_id or user_key")

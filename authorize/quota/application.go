@@ -14,10 +14,13 @@ import (
 // Application is one application of a service: its plan and limits as the backend last told them, and what was accepted for
 // it here. All remembered answers about it share it, whichever key they were given for.
 type Application struct {
-	service     *Service
-	clock       *clock
-	fingerprint Fingerprint
-	references  atomic.Int64 // remembered answers that point here, and questions on their way
+	service *Service
+	clock   *clock
+
+	part                         ID // of its ID, without its service
+	partFingerprint, fingerprint Fingerprint
+
+	references atomic.Int64 // remembered answers that point here, and questions on their way
 
 	mu       sync.Mutex // guards what follows; held for a decision, never while waiting
 	usages   []metricUsage

@@ -99,6 +99,7 @@ func (m *Metric) DeniedSince(t time.Time) bool { return m.denied.Load() >= t.Uni
 
 // Service is what answers told about the metrics of one service.
 type Service struct {
+	id          ID
 	fingerprint Fingerprint
 
 	rest *Metric     // stands for those beyond maxUnproven
@@ -229,6 +230,7 @@ func (s *services) clearLocked() {
 // Service returns the service of a name, a new one if there is none. Beyond MaxServices the new one is not kept: each
 // application learns about metrics for itself then.
 func (t *Tracker) Service(n ServiceName) *Service {
+	n = t.ResolveService(n)
 	s, id := &t.services, n.Key()
 	s.mu.RLock()
 	found := s.byID[id]
@@ -245,7 +247,7 @@ func (t *Tracker) Service(n ServiceName) *Service {
 		s.clearLocked()
 	}
 	found = newService()
-	found.fingerprint = t.serviceFingerprint(n)
+	found.id, found.fingerprint = id, t.serviceFingerprint(n)
 	t.restored.service(found)
 	if len(s.byID) < MaxServices {
 		s.byID[id] = found

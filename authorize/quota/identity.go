@@ -42,12 +42,19 @@ func identifyService(id string, c threescale.Credentials) ID {
 
 // identifyApplication returns the ID of an application of a service, by its id or by its user key.
 func identifyApplication(service ID, app threescale.Application) ID {
-	kind, name := byte('a'), app.ID
-	if name == "" {
-		kind, name = 'u', app.UserKey
+	return identifyPart(service, identifyApplicationPart(app))
+}
+
+// identifyApplicationPart is the part of the ID of an application that its service has no influence on.
+func identifyApplicationPart(app threescale.Application) ID {
+	if app.ID != "" {
+		return identify('a', app.ID, "")
 	}
-	id := identify(kind, name, "")
-	return ID{mix(service.high, id.high), mix(service.low, id.low)}
+	return identify('u', app.UserKey, "")
+}
+
+func identifyPart(service, part ID) ID {
+	return ID{mix(service.high, part.high), mix(service.low, part.low)}
 }
 
 // ServiceName is what a service is named by.
@@ -89,14 +96,17 @@ func (t *Tracker) serviceFingerprint(n ServiceName) Fingerprint {
 	return t.fingerprint('s', n.ID)
 }
 
+func (t *Tracker) partFingerprint(app threescale.Application) Fingerprint {
+	if app.ID != "" {
+		return t.fingerprint('a', app.ID)
+	}
+	return t.fingerprint('u', app.UserKey)
+}
+
+func (t *Tracker) joinFingerprints(service, part Fingerprint) Fingerprint {
+	return t.fingerprint('j', string(service[:]), string(part[:]))
+}
+
 func (t *Tracker) applicationFingerprint(n Name) Fingerprint {
-	service := n.Service
-	key := ""
-	if service.ID == "" {
-		key = service.Credentials.ProviderKey
-	}
-	if n.Application.ID != "" {
-		return t.fingerprint('a', service.ID, key, n.Application.ID)
-	}
-	return t.fingerprint('u', service.ID, key, n.Application.UserKey)
+	return t.joinFingerprints(t.serviceFingerprint(n.Service), t.partFingerprint(n.Application))
 }

@@ -16,8 +16,14 @@ type Journal interface {
 }
 
 // Append keeps events in the journal of Options, and counts them against the limits of their applications once they are
-// durable. All usage that is not reserved by Weigh or Reserve is accepted through it.
+// durable. Beside a provider key, the backend's id of a service takes the place of another name of it, where that is known. All
+// usage that is not reserved by Weigh or Reserve is accepted through it.
 func (t *Tracker) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
+	for i := range events {
+		if e := &events[i]; e.Credentials.ProviderKey != "" {
+			e.ServiceID = t.ResolveService(ServiceName{e.ServiceID, e.Credentials}).ID
+		}
+	}
 	t.gate.RLock()
 	defer t.gate.RUnlock()
 	duplicates, err = t.journal.Append(ctx, events)

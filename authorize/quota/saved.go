@@ -18,6 +18,7 @@ type Saved struct {
 	Secret       []byte             `json:"secret"`
 	Services     []SavedService     `json:"services"`
 	Applications []SavedApplication `json:"applications"`
+	Names        []SavedName        `json:"names"`
 }
 
 // SavedService is what is known of a service's metrics.
@@ -79,7 +80,7 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 // usage may be accepted.
 func (t *Tracker) Save() *Saved {
 	now := time.Now().Unix()
-	s := &Saved{Secret: t.secret[:]}
+	s := &Saved{Secret: t.secret[:], Names: t.names.save()}
 	t.services.mu.RLock()
 	for _, one := range t.services.byID {
 		if saved := one.save(); len(saved.Metrics) > 0 {
@@ -165,6 +166,7 @@ func (t *Tracker) Restore(s *Saved) error {
 	}
 	t.services.mu.Unlock()
 	t.restored.set(s)
+	t.names.restore(s.Names)
 	return nil
 }
 

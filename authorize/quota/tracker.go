@@ -64,8 +64,10 @@ type Tracker struct {
 	most     int64 // applications followed
 	clock    clock
 	services services
-	secret   [32]byte // of the fingerprints; that of the file, where there is one
-	restored restored // what a file knows
+	names    names
+	renaming sync.Mutex // held while applications move to another name
+	secret   [32]byte   // of the fingerprints; that of the file, where there is one
+	restored restored   // what a file knows
 
 	active  atomic.Bool // usage that is accepted or settled is followed
 	loading loading     // what was accepted before
@@ -116,21 +118,20 @@ func (t *Tracker) Forgotten() uint64 { return t.forgotten.Load() }
 
 // Refer returns the application of a name, a new one of s if there is none, with one reference more; see Application.Release.
 func (t *Tracker) Refer(n Name, s *Service) *Application {
-	id := n.id()
-	sh := &t.shards[id.low%shards]
-	sh.mu.Lock()
+	n, id, sh := t.enter(n)
 	defer sh.mu.Unlock()
 	app := sh.applications[id]
 	if app == nil {
-		app = t.addLocked(sh, id, n, s)
+		app = t.addLocked(sh, id, identifyApplicationPart(n.Application), t.partFingerprint(n.Application), s)
 	}
 	app.references.Add(1)
 	return app
 }
 
 // addLocked begins to follow an application. The shard's mutex is held.
-func (t *Tracker) addLocked(sh *shard, id ID, n Name, s *Service) *Application {
-	app := &Application{service: s, clock: &t.clock, fingerprint: t.applicationFingerprint(n)}
+func (t *Tracker) addLocked(sh *shard, id, part ID, partFingerprint Fingerprint, s *Service) *Application {
+	app := &Application{service: s, clock: &t.clock, part: part, partFingerprint: partFingerprint}
+	app.fingerprint = t.joinFingerprints(s.fingerprint, partFingerprint)
 	t.restored.application(app)
 	s.used.Store(true)
 	sh.applications[id] = app
@@ -140,9 +141,7 @@ func (t *Tracker) addLocked(sh *shard, id ID, n Name, s *Service) *Application {
 
 // Find returns the application of a name with one reference more, or nil.
 func (t *Tracker) Find(n Name) *Application {
-	id := n.id()
-	sh := &t.shards[id.low%shards]
-	sh.mu.Lock()
+	_, id, sh := t.enter(n)
 	defer sh.mu.Unlock()
 	app := sh.applications[id]
 	if app != nil {
@@ -151,11 +150,24 @@ func (t *Tracker) Find(n Name) *Application {
 	return app
 }
 
+// enter resolves a name, and returns its ID and its shard, with the shard's mutex held.
+func (t *Tracker) enter(n Name) (resolved Name, id ID, sh *shard) {
+	for {
+		version := t.names.version.Load()
+		resolved = t.Resolve(n)
+		id = resolved.id()
+		sh = &t.shards[id.low%shards]
+		sh.mu.Lock()
+		if t.names.version.Load() == version {
+			return resolved, id, sh
+		}
+		sh.mu.Unlock() // a name was learned meanwhile, and what was counted under it is moved
+	}
+}
+
 // lock returns an application with its mutex held, a new one if there is none; nil when too many are followed already.
 func (t *Tracker) lock(n Name) *Application {
-	id := n.id()
-	sh := &t.shards[id.low%shards]
-	sh.mu.Lock()
+	n, id, sh := t.enter(n)
 	defer sh.mu.Unlock()
 	app := sh.applications[id]
 	if app == nil {
@@ -163,7 +175,7 @@ func (t *Tracker) lock(n Name) *Application {
 			t.untracked.Add(1)
 			return nil
 		}
-		app = t.addLocked(sh, id, n, t.Service(n.Service))
+		app = t.addLocked(sh, id, identifyApplicationPart(n.Application), t.partFingerprint(n.Application), t.Service(n.Service))
 	}
 	app.mu.Lock()
 	return app

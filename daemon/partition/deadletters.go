@@ -15,7 +15,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Action is what an order does with dead letters.
+// Action is what an order does to dead letters.
 type Action string
 
 // The actions.
@@ -24,7 +24,7 @@ const (
 	Drop    Action = "drop"
 )
 
-// DeadLetterLogger is the name of the logger of what was done to dead letters, a line each: no other place keeps that.
+// DeadLetterLogger is the name of the logger of changes to dead letters, a line each: they are recorded nowhere else.
 const DeadLetterLogger = "deadletter"
 
 // deadLetterOperations list dead letters, and requeue or drop them.
@@ -34,9 +34,9 @@ type deadLetterOperations struct {
 	quota *quota.Tracker
 }
 
-// ApplyOrder does what an order says, and returns once that is durable. done are the letters it was done to, as they were, but
-// with the time that they are sent with now; their ids are in the outcome as well.
-func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, done []spool.DeadLetter, err error) {
+// ApplyOrder executes an order, and returns once that is durable. done are the changed letters as they were, but with the
+// timestamp with which they are sent; their ids are in the outcome as well.
+func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, done []spool.Requeued, err error) {
 	out.DryRun = o.DryRun
 	ids := o.IDs
 	if len(ids) == 0 {
@@ -50,17 +50,17 @@ func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out conso
 		out.Next = next
 	}
 	done, failures := applyTo(s, do, ids, o)
-	for _, d := range done {
-		out.IDs = append(out.IDs, d.ID)
+	for i := range done {
+		out.IDs = append(out.IDs, done[i].Letter.ID)
 		out.Letters++
-		out.Events += d.Events
+		out.Events += done[i].Letter.Events
 	}
-	out.Errors = sentences(failures)
+	out.Errors = splitErrors(failures)
 	return out, done, nil
 }
 
-// applyTo does it to the letters named.
-func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder) (done []spool.DeadLetter, err error) {
+// applyTo executes the action on the named letters.
+func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder) (done []spool.Requeued, err error) {
 	switch {
 	case o.DryRun:
 		for _, id := range ids {
@@ -69,45 +69,46 @@ func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder)
 				err = errors.Join(err, failure)
 				continue
 			}
-			done = append(done, d)
+			done = append(done, spool.Requeued{Letter: d})
 		}
 		return done, err
 	case do == Drop:
-		return s.Drop(ids)
+		dropped, err := s.Drop(ids)
+		for i := range dropped {
+			done = append(done, spool.Requeued{Letter: dropped[i]})
+		}
+		return done, err
 	}
 	restamp := time.Time{}
 	if o.Restamp {
 		restamp = time.Now()
 	}
-	requeued, err := s.Requeue(ids, restamp)
-	for i := range requeued {
-		d := requeued[i].Letter
+	done, err = s.Requeue(ids, restamp)
+	for i := range done {
 		if o.Restamp {
-			d.Timestamp = restamp
+			done[i].Letter.Timestamp = restamp
 		}
-		done = append(done, d)
 	}
 	return done, err
 }
 
-// requeuedUsage is the usage of requeued letters. Their credentials are in their files alone; an application of a
-// service that has an id is found without.
-func requeuedUsage(letters []spool.DeadLetter) (all []quota.Usage) {
+// requeuedUsage returns the usage of requeued letters.
+func requeuedUsage(letters []spool.Requeued) (all []quota.Usage) {
 	for i := range letters {
-		d := &letters[i]
+		d, lane := &letters[i].Letter, letters[i].Lane
 		t := threescale.Transaction{
 			Application: threescale.Application{ID: d.AppID, UserKey: d.UserKey}, Timestamp: d.Timestamp.Unix(),
 		}
 		for metric, value := range d.Usage {
 			t.Usage = append(t.Usage, threescale.Increment{Metric: metric, Value: value})
 		}
-		all = append(all, quota.Usage{Lane: quota.Lane{ServiceID: d.ServiceID, FlatUsage: d.FlatUsage}, Transaction: &t})
+		all = append(all, quota.Usage{Lane: quota.Lane{ServiceID: lane.ServiceID, Credentials: lane.Credentials, FlatUsage: d.FlatUsage}, Transaction: &t})
 	}
 	return all
 }
 
-// sentences takes joined errors apart.
-func sentences(err error) []string {
+// splitErrors splits joined errors.
+func splitErrors(err error) []string {
 	if err == nil {
 		return nil
 	}
@@ -117,19 +118,19 @@ func sentences(err error) []string {
 	}
 	var all []string
 	for _, e := range many.Unwrap() {
-		all = append(all, sentences(e)...)
+		all = append(all, splitErrors(e)...)
 	}
 	return all
 }
 
-// QueryOf is a query of the console as one of the spool.
+// QueryOf converts a query of the console to one of the spool.
 func QueryOf(q console.DeadLetterQuery) spool.DeadLetterQuery {
 	return spool.DeadLetterQuery{
 		ServiceID: q.ServiceID, Reason: q.Reason, Since: q.Since, Until: q.Until, Limit: q.Limit, Cursor: q.Cursor,
 	}
 }
 
-// list lists as the console asks, without user keys.
+// list returns the letters that the console's query selects, without user keys.
 func (d *deadLetterOperations) list(q console.DeadLetterQuery) (console.DeadLetters, error) {
 	letters, next, err := d.spool.DeadLetters(QueryOf(q))
 	page := console.DeadLetters{Next: next}
@@ -143,7 +144,7 @@ func (d *deadLetterOperations) list(q console.DeadLetterQuery) (console.DeadLett
 	return page, err
 }
 
-// one is one of them, without a user key.
+// one returns one letter, without a user key.
 func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
 	letter, err := d.spool.DeadLetter(id)
 	if errors.Is(err, spool.ErrUnknownLetter) {
@@ -155,9 +156,9 @@ func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
 	return json.Marshal(letter.Redacted())
 }
 
-// apply does what an order says, logs a line for each letter, and has requeued usage count against limits again.
+// apply executes an order, logs a line for each letter, and makes requeued usage count against limits again.
 func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
-	var done []spool.DeadLetter
+	var done []spool.Requeued
 	d.quota.Requeue(func() []quota.Usage {
 		out, done, err = ApplyOrder(d.spool, do, o)
 		if do != Requeue || o.DryRun {
@@ -170,19 +171,19 @@ func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out 
 	}
 	line := map[Action]string{Requeue: "dead letter requeued", Drop: "dead letter dropped"}[do]
 	for i := range done {
-		letter := &done[i]
+		letter := &done[i].Letter
 		d.log.Info(line, zap.String("id", letter.ID), zap.String("service_id", letter.ServiceID), zap.String("app_id", letter.AppID),
 			zap.String("reason", letter.Reason.Code), zap.Uint64("events", letter.Events), zap.Time("created_at", letter.CreatedAt))
 	}
 	return out, err
 }
 
-// DeadLetters lists the dead letters that a query chooses, without user keys.
+// DeadLetters returns the dead letters that a query selects, without user keys.
 func (p *Partition) DeadLetters(_ context.Context, q console.DeadLetterQuery) (console.DeadLetters, error) {
 	return p.letters.list(q)
 }
 
-// DeadLetter is one of them; console.ErrNoDeadLetter when there is none of that id.
+// DeadLetter returns one dead letter; console.ErrNoDeadLetter if the id is unknown.
 func (p *Partition) DeadLetter(_ context.Context, id string) (json.RawMessage, error) {
 	return p.letters.one(id)
 }
