@@ -21,6 +21,9 @@ func (c *Config) Changes(start, before *Config) (applied, restart []string) {
 	if !reflect.DeepEqual(c.Services, before.Services) {
 		applied = append(applied, "services")
 	}
+	if !reflect.DeepEqual(c.receipts(), start.receipts()) {
+		restart = append(restart, "services[].receipts")
+	}
 	initial, previous := fields(reflect.ValueOf(start).Elem(), ""), fields(reflect.ValueOf(before).Elem(), "")
 	for i, f := range fields(reflect.ValueOf(c).Elem(), "") {
 		differs := func(other field) bool { return f.value.Interface() != other.value.Interface() }
@@ -36,6 +39,17 @@ func (c *Config) Changes(start, before *Config) (applied, restart []string) {
 		}
 	}
 	return applied, restart
+}
+
+// receipts are those of the services that have some.
+func (c *Config) receipts() map[string]Receipts {
+	all := map[string]Receipts{}
+	for _, s := range c.Services {
+		if s.Receipts.On() {
+			all[s.ID] = s.Receipts
+		}
+	}
+	return all
 }
 
 // ReadAgain are the files that a reload reads beside the configuration's own.

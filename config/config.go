@@ -184,6 +184,9 @@ type Service struct {
 	// System names of the service's metrics and methods. When given, usage of any other is refused at the
 	// door, which protects its neighbours: the backend drops a whole report for one unknown metric.
 	Metrics []string `key:"metrics"`
+	// Receipts, which make `delivered` mean counted instead of accepted. Off unless `first`, `last` and `metrics` are given;
+	// see docs/receipts.md. A change needs a restart.
+	Receipts Receipts `key:"receipts"`
 }
 
 // Batch is how events become reports.

@@ -30,6 +30,7 @@ func (c *Config) resolve(found *problems) {
 			first[s.ID] = i
 		}
 		s.resolve(found, key)
+		s.Receipts.check(found, key+".receipts")
 	}
 }
 

@@ -75,6 +75,7 @@ func ask(t *testing.T, o console.Options, method, target string, header ...strin
 	}
 	w := httptest.NewRecorder()
 	console.New(o).ServeHTTP(w, r)
+	conforms(t, r, nil, w)
 	return w
 }
 

@@ -79,6 +79,7 @@ GET  /api/v1/parked       reports whose outcome is unknown: ?limit=&cursor=
      /api/v1/parked/ID    one of them
 POST /api/v1/parked/ID/…  decides about one: resend, counted or bury
 GET  /api/v1/names        services and reasons that filters can name
+GET  /openapi.yaml        all of this and the traffic listener, as OpenAPI 3.1; /api/v1 lists the paths
 GET  /metrics             the same figures and more, for Prometheus
 POST /-/flush             seals everything accepted so far and tries every lane, then answers what came of each
 POST /-/reload            reads services and credentials of the configuration again

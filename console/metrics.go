@@ -37,7 +37,7 @@ const (
 // all are the families of every file here. What else GET /metrics has are reporterd_build_info, the start
 // time, and Go's own figures.
 func all() []family {
-	return slices.Concat(families, traffic, deliveries, services, configuration, messages, authorizations, replicas, ledgers, reconciliations)
+	return slices.Concat(families, traffic, deliveries, receiptFamilies, services, configuration, messages, authorizations, replicas, ledgers, reconciliations)
 }
 
 // names returns the names of a family's labels.

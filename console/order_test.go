@@ -26,6 +26,7 @@ func post(t *testing.T, o console.Options, target, body string, header ...string
 	}
 	w := httptest.NewRecorder()
 	console.New(o).ServeHTTP(w, r)
+	conforms(t, r, []byte(body), w)
 	return w
 }
 

@@ -47,12 +47,12 @@ func TestPage(t *testing.T) {
 	for _, inline := range []string{"<script>", " style=", "<style", " onclick", "javascript:", "http://", "https://"} {
 		assert.NotContains(t, html, inline)
 	}
-	kinds, weight := map[string]string{"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}, 0
+	kinds, weight := map[string]string{"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "html": "text/html; charset=utf-8"}, 0
 	named := regexp.MustCompile(`(?:href|src)="page/([a-zA-Z.]+)\.([a-z]+)"`).FindAllStringSubmatch(html, -1)
 	for _, js := range []string{"live", "session", "chart", "letters", "format", "ledger", "heatmap", "usage", "parked"} {
 		named = append(named, []string{"", js, "js"})
 	}
-	require.Len(t, named, 13)
+	require.Len(t, named, 14)
 	for _, n := range named {
 		path := "/page/" + n[1] + "." + n[2]
 		r := ask(t, c, path, "Accept-Encoding", "gzip")
@@ -121,3 +121,20 @@ func (p *piped) Header() http.Header         { return p.header }
 func (p *piped) WriteHeader(int)             {}
 func (p *piped) Write(b []byte) (int, error) { return p.to.Write(b) }
 func (p *piped) Flush()                      {}
+
+// TestExplorer: the page of the API brings all that it needs, and nothing of it is inline or elsewhere.
+func TestExplorer(t *testing.T) {
+	c := New(Options{Snapshot: func() Snapshot { return complete }, Ready: func() error { return nil }})
+	html := bodyOf(t, ask(t, c, "/page/api.html"))
+	for _, inline := range []string{"<script>", " style=", "<style", " onclick", "javascript:", "http://", "https://"} {
+		assert.NotContains(t, html, inline)
+	}
+	script := bodyOf(t, ask(t, c, "/page/api.js"))
+	assert.NotRegexp(t, `https?://`, script)
+	for _, name := range regexp.MustCompile(`find\('(\w+)'\)`).FindAllStringSubmatch(script, -1) {
+		assert.Contains(t, html, `id="`+name[1]+`"`)
+	}
+	for _, name := range regexp.MustCompile(`(?:href|src|from) ?=?"?'?\.?/?"?([a-z]+\.(?:css|js))`).FindAllStringSubmatch(html+script, -1) {
+		assert.Equal(t, http.StatusOK, ask(t, c, "/page/"+name[1]).StatusCode, name[1])
+	}
+}

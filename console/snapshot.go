@@ -14,12 +14,14 @@ type Snapshot struct {
 	Commits Commits
 	Window  Window
 	Reports Reports
-	Proof   Proof
-	Reload  Reload
-	Lanes   []Lane
-	Traffic []Traffic
-	Held    Held
-	Latest  Latest
+
+	Receipts Receipts
+	Proof    Proof
+	Reload   Reload
+	Lanes    []Lane
+	Traffic  []Traffic
+	Held     Held
+	Latest   Latest
 
 	Services []Service // configured, in the order of the file
 	Others   Ended     // of services that are not

@@ -15,6 +15,10 @@ type Status struct {
 	Lanes   []StatusLane  `json:"lanes"`
 
 	Services []StatusService `json:"services"`
+
+	// Receipts are left out where no service has any: delivered is then what 3scale accepted. Where there are, delivered is
+	// what 3scale counted, and events of reports that wait for their receipts are pending.
+	Receipts *StatusReceipts `json:"receipts,omitempty"`
 }
 
 // StatusService sums the lanes of a service. Only the first 100 configured services are named, all others are "other".
@@ -75,6 +79,7 @@ func (c *Console) statusPage(s Snapshot) Status {
 		},
 		Lanes: make([]StatusLane, 0, len(s.Lanes)), // [] and not null
 	}
+	page.Receipts = s.Receipts.page()
 	for _, l := range s.Lanes {
 		page.Lanes = append(page.Lanes, StatusLane{
 			l.ServiceID, l.State, l.Batches, l.Events, l.OldestAge.Seconds(), l.LastError,

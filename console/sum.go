@@ -14,6 +14,7 @@ func (s Snapshot) Plus(o Snapshot) Snapshot {
 	c.Waits, c.Sizes = c.Waits.Plus(o.Commits.Waits), c.Sizes.Plus(o.Commits.Sizes)
 	s.Window = s.Window.plus(o.Window)
 	s.Reports = s.Reports.plus(o.Reports)
+	s.Receipts = s.Receipts.plus(o.Receipts)
 	s.Proof.Known, s.Proof.Waiting = s.Proof.Known+o.Proof.Known, s.Proof.Waiting+o.Proof.Waiting
 	s.Proof.Asked, s.Proof.Failed = s.Proof.Asked+o.Proof.Asked, s.Proof.Failed+o.Proof.Failed
 	s.Latest = Latest{max(s.Latest.Accepted, o.Latest.Accepted), max(s.Latest.Delivered, o.Latest.Delivered)}

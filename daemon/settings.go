@@ -21,6 +21,7 @@ import (
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/ledger/reconcile"
 	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/sender/receipt"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/portal"
@@ -88,6 +89,12 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 			Passthrough: c.Backend.Passthrough.On(),
 		},
 	}
+	o.Sender.Receipts = receiptsOf(c.Services)
+	if len(o.Sender.Receipts) > 0 { // which stand beside the usage in a report
+		o.Batcher.MaxTransactions = min(o.Batcher.MaxTransactions, receipt.MostTransactions)
+		o.Batcher.MaxParams = max(o.Batcher.MaxParams-receiptParams, 1)
+		o.Batcher.MaxBytes = max(o.Batcher.MaxBytes-receiptBytes, 1)
+	}
 	if c.Sender.OnAmbiguous == "park" {
 		o.Sender.OnAmbiguous = sender.ParkAmbiguous
 	}
@@ -95,6 +102,32 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		o.Ledger = &ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep, MaxBytes: int64(c.Ledger.MaxBytes)}
 	}
 	return o, nil
+}
+
+// What the receipts of a report take of its caps: parameters, and bytes of two escaped names and a number each.
+const (
+	receiptParams = 3 * receipt.Applications
+	receiptBytes  = receipt.Applications * 2048
+)
+
+// receiptsOf are the receipts of the services that have some.
+func receiptsOf(list []config.Service) map[string]sender.Receipts {
+	all := make(map[string]sender.Receipts)
+	for _, s := range list {
+		if !s.Receipts.On() {
+			continue
+		}
+		r := sender.Receipts{Metrics: s.Receipts.Metrics}
+		for a, name := range [...]string{s.Receipts.First, s.Receipts.Second, s.Receipts.Third, s.Receipts.Last} {
+			if s.Receipts.UserKeys {
+				r.Applications[a].UserKey = name
+			} else {
+				r.Applications[a].ID = name
+			}
+		}
+		all[s.ID] = r
+	}
+	return all
 }
 
 // SpoolOptions are those of the data directory.

@@ -25,6 +25,7 @@ type delivery struct {
 	stale           []int        // of those too old to be
 	futureTimestamp []int        // of those too far ahead to be sent yet
 	late            map[int]bool // of those sent, the ones that are too old for their own timestamp
+	riding          *riding      // what the report carries beside its usage; nil: nothing
 }
 
 // attempt makes one attempt at one batch and settles what came of it. Whatever keeps it from being made
@@ -51,7 +52,7 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 		d.resolve(ctx, spool.Resolution{})
 		return
 	}
-	if !d.separate(ctx) && d.admitted(ctx) && d.fits(ctx) {
+	if !d.separate(ctx) && d.admitted(ctx) && d.fits(ctx) && d.ride(ctx) {
 		d.send(ctx)
 	}
 }
@@ -89,10 +90,12 @@ func (d *delivery) restamped(i int) bool { return d.late[i] }
 func (d *delivery) send(ctx context.Context) {
 	c, ok := d.credentialsNow()
 	if !ok {
+		d.withdraw()
 		d.setback(d.lane, d.began, Verdict{Kind: Hold, Code: noCredentials}, nil)
 		return
 	}
-	if err := d.spool.Attempt(d.batch.ID, d.began); err != nil {
+	if err := d.recordAttempt(); err != nil {
+		d.withdraw()
 		d.setback(d.lane, d.began, Verdict{Kind: Retry, Code: badDisk}, err)
 		return
 	}
@@ -128,15 +131,25 @@ func (s *Sender) credentialsOf(k spool.LaneKey) (threescale.Credentials, bool) {
 func (d *delivery) report(c threescale.Credentials) *threescale.Report {
 	r := &threescale.Report{
 		ServiceID: d.batch.Lane.ServiceID, Credentials: c, FlatUsage: d.batch.FlatUsage,
-		Transactions: make([]threescale.Transaction, len(d.fresh)),
 	}
-	for n, i := range d.fresh {
-		r.Transactions[n] = d.batch.Transactions[i].Transaction
-		if d.restamped(i) {
-			r.Transactions[n].Timestamp = d.began.Unix()
-		}
+	if d.riding != nil {
+		d.riding.load(r, d.transaction)
+		return r
+	}
+	r.Transactions = make([]threescale.Transaction, len(d.fresh))
+	for n := range d.fresh {
+		r.Transactions[n] = d.transaction(n)
 	}
 	return r
+}
+
+// transaction is the nth of those that are sent.
+func (d *delivery) transaction(n int) threescale.Transaction {
+	t := d.batch.Transactions[d.fresh[n]].Transaction
+	if d.restamped(d.fresh[n]) {
+		t.Timestamp = d.began.Unix()
+	}
+	return t
 }
 
 // taken is the end of what is sent, when the backend took it.
@@ -148,7 +161,9 @@ func (d *delivery) taken() spool.Resolution {
 func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	switch v.Kind {
 	case Delivered:
-		if d.resolve(ctx, d.taken()) {
+		if d.riding != nil {
+			d.sentWithReceipt(ctx)
+		} else if d.resolve(ctx, d.taken()) {
 			d.counts.delivered.Add(uint64(len(d.fresh)))
 			d.countRestamped()
 		}
@@ -159,14 +174,16 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 		} else {
 			d.revoke(o.Answer)
 		}
+		d.endReceipt(ctx)
 		d.divide(ctx, v, o.Answer)
 		d.recovered(d.lane)
 	case Ambiguous:
 		d.persist(ctx, "ambiguous", d.lane, func() error { return d.spool.Ambiguous(d.batch.ID) })
+		d.unknownWithReceipt()
 		d.setback(d.lane, d.began, v, o.Err)
 		d.sayParked(v)
 	default:
-		d.persist(ctx, "answered", d.lane, func() error { return d.spool.Answered(d.batch.ID) })
+		d.notCounted(ctx)
 		d.options.Settled(d.batch, spool.Resolution{})
 		if v.Kind == Hold && o.Answer != nil {
 			d.options.Refused(d.batch.Lane, o.Answer.Status, o.Answer.Code)

@@ -12,7 +12,7 @@ import (
 // parks reports whether a batch is kept until somebody decides. It follows from what is on disk about the
 // batch, so that it is the same after a crash at any moment.
 func (s *Sender) parks(b *spool.BatchInfo) bool {
-	return b.Held || s.options.OnAmbiguous == ParkAmbiguous && b.Unresolved > 0
+	return b.Held || s.options.OnAmbiguous == ParkAmbiguous && b.Unresolved > 0 && !s.waitsForReceipt(b)
 }
 
 // Parked returns parked batches behind one, at most limit, in the order of their ids: how often each was
@@ -123,7 +123,7 @@ func (s *Sender) ParkedBatch(id spool.BatchID) (spool.BatchInfo, bool) {
 
 // sayParked logs that a batch is kept, if that is what happens to it.
 func (d *delivery) sayParked(v Verdict) {
-	if d.options.OnAmbiguous != ParkAmbiguous {
+	if d.options.OnAmbiguous != ParkAmbiguous || d.riding != nil {
 		return
 	}
 	d.log.Warn("batch is parked: its outcome is unknown, and somebody has to decide",

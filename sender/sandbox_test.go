@@ -18,6 +18,7 @@ import (
 
 	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/reporterd/reporterd/threescale"
 	"github.com/reporterd/reporterd/threescale/sandbox"
@@ -34,8 +35,15 @@ type wire struct {
 	fail      func(report bool) reply // nil: nothing fails
 }
 
-// RoundTrip answers a call.
-func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip answers a call. A connection that the sandbox closes is an error.
+func (c *wire) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // the very value net/http looks for
+			answer, err = nil, io.ErrUnexpectedEOF
+		} else if p != nil {
+			panic(p)
+		}
+	}()
 	isReport := r.Method == http.MethodPost
 	c.mu.Lock()
 	c.all++
@@ -91,6 +99,7 @@ type city struct {
 	*wire
 	proofs *proof.Proofs
 	prober *proof.Prober
+	disk   disk.FS
 }
 
 // inCity runs a test in a synctest bubble against the sandbox. Its services 1001 to 1005 are configured.
@@ -101,7 +110,8 @@ func inCity(t *testing.T, so sandbox.Options, o Options, po proof.Options, rate 
 			c.tokens[id] = "stoken" + id
 		}
 		var err error
-		c.spool, _, err = spool.Open(spool.Options{Dir: "data", FS: disktest.New(disktest.Options{}), SegmentBytes: 1 << 20})
+		c.disk = disktest.New(disktest.Options{})
+		c.spool, _, err = spool.Open(spool.Options{Dir: "data", FS: c.disk, SegmentBytes: 1 << 20})
 		require.NoError(t, err)
 		client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: c.wire, Timeout: 10 * time.Second})
 		require.NoError(t, err)

@@ -49,6 +49,11 @@ type Options struct {
 	Sending func(b *spool.Batch, sent []int)
 	Settled func(b *spool.Batch, r spool.Resolution)
 
+	// Receipts are the services whose reports carry receipts, which say what 3scale counted. A batch of such a service
+	// stays pending after 3scale took its report until its receipt says that it was counted, and OnAmbiguous does not
+	// concern it.
+	Receipts map[string]Receipts
+
 	// Settling, when not nil, is called before an outcome is recorded, and what it returns once Settled was called for it: in
 	// between, record and Settled do not agree.
 	Settling func() (settled func())
@@ -117,6 +122,10 @@ type Sender struct {
 
 	caps caps
 
+	keepers      map[string]*keeper // by service; those with receipts
+	keepersErr   error              // why the receipts of before the start cannot be read
+	receiptsFile sync.Mutex         // held while the file of kept receipts is written
+
 	mu            sync.Mutex // guards what follows, the lanes included
 	lanes         map[spool.LaneKey]*lane
 	probations    map[spool.BatchID]*probation
@@ -138,7 +147,7 @@ func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string
 	log *zap.Logger, o Options,
 ) *Sender {
 	o = o.withDefaults()
-	return &Sender{
+	made := &Sender{
 		spool: s, client: c, credentials: credentials, log: log, options: o,
 		backoff:    backoff{Base: o.BackoffBase, Max: max(o.BackoffMax, o.BackoffBase)},
 		wake:       make(chan struct{}, 1),
@@ -149,12 +158,20 @@ func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string
 		counts:     newCounts(),
 		schedule:   newSchedule(),
 	}
+	made.keepersErr = made.openReceipts(time.Now())
+	return made
 }
 
 // Run delivers until ctx ends. Then it begins no attempt, waits for the reports in flight (the client's
 // timeout bounds that), records their outcome and returns nil. It is called once.
 func (s *Sender) Run(ctx context.Context) error {
+	if s.keepersErr != nil {
+		return s.keepersErr
+	}
 	defer s.flights.Wait()
+	for _, k := range s.keepers {
+		s.flights.Go(func() { k.run(ctx) })
+	}
 	for {
 		changed := s.spool.Changed()
 		next := s.launch(ctx)

@@ -27,6 +27,8 @@ type Stats struct {
 	Restamped    Restamped
 	Dead         map[string]DeadLettered // what became dead letters, by the code of the reason; at most maxReasons, and "other"
 
+	Receipts Receipted // of services with receipts
+
 	Services map[string]Ended // events that came to their end, by configured service; of all others: ""
 	Latest   int64            // the latest timestamp of a delivered transaction, Unix seconds; 0: none was
 	Skew     time.Duration    // by how much the backend's clock is ahead of this one at the least, by its latest answer
@@ -181,6 +183,7 @@ func (s *Sender) Stats() Stats {
 	st.Answers, st.Dead, st.Services = maps.Clone(c.answers), maps.Clone(c.dead), maps.Clone(c.ended)
 	st.Latest, st.Skew = c.latest, c.skew
 	c.mu.Unlock()
+	st.Receipts = s.receipted()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fillLocked(time.Now())

@@ -23,7 +23,7 @@ func (s *Sender) heads(key spool.LaneKey) []spool.BatchInfo {
 func (s *Sender) sound(batches []spool.BatchInfo) []spool.BatchInfo {
 	var sound []spool.BatchInfo
 	for i := range batches {
-		if s.parks(&batches[i]) {
+		if s.parks(&batches[i]) || s.waitsForReceipt(&batches[i]) {
 			s.spool.SetAside(batches[i].ID)
 		} else {
 			sound = append(sound, batches[i])

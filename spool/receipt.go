@@ -109,3 +109,33 @@ func (s *Spool) LoadReceipts() ([]byte, error) {
 	}
 	return data, nil
 }
+
+// SendAgain records that nothing of a batch was counted by the report that carried its receipt, and that it is sent again with
+// the same one. It returns once that is durable.
+func (s *Spool) SendAgain(id BatchID) error { return s.decideReceipt(id, true) }
+
+// DropReceipt is SendAgain without the receipt: what the batch is sent in carries others.
+func (s *Spool) DropReceipt(id BatchID) error { return s.decideReceipt(id, false) }
+
+func (s *Spool) decideReceipt(id BatchID, keep bool) error {
+	b := s.batches
+	b.compaction.RLock()
+	defer b.compaction.RUnlock()
+	b.index.mu.Lock()
+	e := b.index.live[id]
+	if e == nil {
+		b.index.mu.Unlock()
+		return fmt.Errorf("spool: batch %s: %w", id, ErrUnknownBatch)
+	}
+	note, r := &record{kind: recordNote, id: id, at: e.attempted}, &record{kind: recordReceipt, id: id}
+	if keep {
+		r.receipt = e.receipt
+	}
+	b.index.mu.Unlock()
+	buf := note.append(nil)
+	records := []logged{{record: note}, {record: r, offset: len(buf)}}
+	if err := b.append(r.append(buf), records); err != nil {
+		return fmt.Errorf("spool: batch %s: %w", id, err)
+	}
+	return nil
+}

@@ -84,6 +84,7 @@ func mustCall(t testing.TB, want int, method, url string, body any) answer {
 	got, err := call(testClient, method, url, "application/json", raw)
 	require.NoError(t, err)
 	require.Equal(t, want, got.status, "%s %s: %s", method, url, got.body)
+	conforms(t, method, url, "application/json", raw, got)
 	return got
 }
 

@@ -91,6 +91,7 @@ func TestDependencies(t *testing.T) {
 		"github.com/Shopify/toxiproxy/v2",     // tests: what a network does to reports
 		"github.com/chromedp/cdproto",         // tests: a browser's protocol
 		"github.com/chromedp/chromedp",        // tests: the page in a browser
+		"github.com/getkin/kin-openapi",       // tests: what is sent and answered against the API's description
 		"github.com/go-viper/mapstructure/v2", // viper's decoder, told to be exact
 		"github.com/nats-io/jwt/v2",           // tests: a NATS user's credentials
 		"github.com/nats-io/nats-server/v2",   // the server inside the daemon

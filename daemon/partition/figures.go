@@ -23,8 +23,10 @@ func (p *Partition) Snapshot() console.Snapshot {
 		Window:  p.window(),
 		Reports: reports(sent),
 		Proof:   p.proofs.figures(),
-		Lanes:   lanes(p.sender.Lanes()),
-		Latest:  console.Latest{Accepted: usage.Latest, Delivered: sent.Latest},
+
+		Receipts: receipts(sent.Receipts),
+		Lanes:    lanes(p.sender.Lanes()),
+		Latest:   console.Latest{Accepted: usage.Latest, Delivered: sent.Latest},
 
 		Ledger:    p.ledger.figures(),
 		Authorize: Authorizations(p.authorizer.Stats()),
@@ -58,6 +60,14 @@ func reports(s sender.Stats) console.Reports {
 		r.Dead[reason] = console.Buried(b)
 	}
 	return r
+}
+
+func receipts(r sender.Receipted) console.Receipts {
+	c := console.Receipts{On: r.On, Open: r.Open, Late: r.Late, Reads: r.Reads, Absent: r.Absent, Reports: map[string]uint64{}, Events: map[string]uint64{}}
+	for end, n := range r.Ends {
+		c.Reports[end], c.Events[end] = n.Reports, n.Events
+	}
+	return c
 }
 
 func space(u spool.Usage) console.Spool {

@@ -60,3 +60,16 @@ func (r record) refused(refusal Refusal, now time.Time) record {
 	r.until, r.unaskable, r.denied, r.refusal = 0, 0, uint32(now.Unix()), &refusal
 	return r
 }
+
+// Denied returns when the backend last denied what a question is about, in whole seconds; false: it never did, as far as is
+// remembered, or it vouched for it since.
+func (p *Proofs) Denied(s Scope, q Question) (at time.Time, denied bool) {
+	k := p.keyOf(s, q)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.records[k]
+	if r.denied == 0 || r.until > r.denied {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(r.denied), 0), true
+}

@@ -1,9 +1,10 @@
 package receipt
 
-const (
-	sliceSize = 400 // transactions that the backend's worker writes at once
-	few       = 10  // a report of fewer transactions carries the last receipt alone
-)
+// sliceSize is how many transactions the backend's worker writes at once.
+const sliceSize = 400
+
+// OneSlice is how many transactions a report has room for whose receipts are the first and the last alone.
+const OneSlice = sliceSize - 2
 
 // MostTransactions is how many transactions of at most 1000 are left for usage, beside the receipts.
 const MostTransactions = 1000 - Applications
@@ -14,11 +15,11 @@ type Item struct {
 	Receipt int // which application
 }
 
-// Carries says which receipt applications a report of n transactions needs.
+// Carries says which receipt applications a report of n transactions needs: the last one, which shows that it was written whole,
+// and one at the head of each slice. The first is there in the smallest report: without it, one that does not move may be
+// counted in part, and could never be sent again.
 func Carries(n int) Mask {
 	switch {
-	case n < few:
-		return 1 << Last
 	case n+2 <= sliceSize:
 		return 1<<First | 1<<Last
 	case n+3 <= 2*sliceSize:

@@ -21,7 +21,7 @@ func placesOf(items []Item) [Applications]int {
 
 func TestReceiptsStandAtTheHeadsOfSlices(t *testing.T) {
 	for n, want := range map[int][Applications]int{
-		1: {-1, -1, -1, 1}, 9: {-1, -1, -1, 9}, 10: {0, -1, -1, 11}, 398: {0, -1, -1, 399},
+		1: {0, -1, -1, 2}, 10: {0, -1, -1, 11}, 398: {0, -1, -1, 399},
 		399: {0, 400, -1, 401}, 400: {0, 400, -1, 402}, 797: {0, 400, -1, 799}, 798: {0, 400, 800, 801}, 996: {0, 400, 800, 999},
 	} {
 		items := Arrange(n, func(i int) int { return i })

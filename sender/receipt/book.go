@@ -185,11 +185,20 @@ func (b *Book[K]) Close(id K, end End, now time.Time) {
 	p.open, p.closed, p.quiet = nil, c, now
 }
 
-// Again notes that a report which is still open is sent once more, with the same receipt: it was concluded dropped without a
-// culprit.
+// Release notes that a report which was concluded dropped without a culprit is to be sent once more, with the same receipt.
+// Until Again it has no other end than that its first attempt lands after all.
+func (b *Book[K]) Release(id K, now time.Time) {
+	if w := b.open[id]; w != nil {
+		w.again(now)
+		w.released = true
+	}
+}
+
+// Again notes that a report which was released is sent.
 func (b *Book[K]) Again(id K, now time.Time) {
 	if w := b.open[id]; w != nil {
 		w.again(now)
+		w.released = false
 		w.due, w.wait = now.Add(b.delays.median()), b.delays.median()
 	}
 }
@@ -198,6 +207,15 @@ func (b *Book[K]) Again(id K, now time.Time) {
 func (b *Book[K]) Denied(id K, what string, asked time.Time) {
 	if w := b.open[id]; w != nil {
 		w.deny(what, asked, b.rules)
+	}
+}
+
+// Absent notes that the backend does not know a receipt application, or not as one: it cannot be read, and voids reports.
+func (b *Book[K]) Absent(application int, asked time.Time) {
+	for _, w := range b.open {
+		if w.receipt.Mask.Has(application) {
+			w.lack(application, asked, b.rules)
+		}
 	}
 }
 
@@ -229,7 +247,7 @@ const (
 	suspicion  = 15 * time.Second
 )
 
-// Conclusions are the ends that are known now. Each comes again until Close or Again.
+// Conclusions are the ends that are known now. Each comes again until Close or Release.
 func (b *Book[K]) Conclusions(now time.Time) []Conclusion[K] {
 	var all []Conclusion[K]
 	for id, w := range b.open {
@@ -242,6 +260,17 @@ func (b *Book[K]) Conclusions(now time.Time) []Conclusion[K] {
 		}
 	}
 	return all
+}
+
+// Has reports whether a report is open.
+func (b *Book[K]) Has(id K) bool { return b.open[id] != nil }
+
+// MaskOf returns the applications that count an open report.
+func (b *Book[K]) MaskOf(id K) Mask {
+	if w := b.open[id]; w != nil {
+		return w.receipt.Mask
+	}
+	return 0
 }
 
 // Open returns how many reports have no end.

@@ -101,9 +101,8 @@ func TestNotMovedProvesNothing(t *testing.T) {
 func TestDroppedWithoutACulprit(t *testing.T) {
 	b := newBench(t, 1)
 	b.sent("a", 100)
-	b.sent("few", 3)
 	start := b.now
-	for i := 0; len(b.ends()) < 2; i++ {
+	for i := 0; len(b.ends()) < 1; i++ {
 		require.Less(t, i, 40)
 		id := fmt.Sprint("later ", i)
 		b.counted(b.sent(id, 20))
@@ -114,10 +113,13 @@ func TestDroppedWithoutACulprit(t *testing.T) {
 	}
 	assert.GreaterOrEqual(t, b.now.Sub(start), 15*time.Minute)
 	assert.Less(t, b.now.Sub(start), 19*time.Minute)
-	assert.Equal(t, map[string]End{"a": Dropped, "few": Unconfirmed}, b.ends(), "of few transactions the first has no receipt: a part may be counted")
+	assert.Equal(t, map[string]End{"a": Dropped}, b.ends())
 
 	// It is sent again with the same receipt. If both land, that is known.
 	r, _ := b.Allot("a", Carries(100), b.now, b.now)
+	b.Release("a", b.now)
+	b.after(time.Second)
+	assert.NotContains(t, b.ends(), "a", "it is not sent yet")
 	b.Again("a", b.now)
 	b.after(time.Second)
 	assert.NotContains(t, b.ends(), "a")
@@ -345,7 +347,6 @@ func TestSlices(t *testing.T) {
 		{all, [Applications]uint8{1, 2, 1, 1}, []SliceState{SliceCounted, SliceDoubled, SliceCounted}},
 		{Carries(500), [Applications]uint8{1, 1, 0, 1}, []SliceState{SliceCounted, SliceCounted}},
 		{Carries(100), [Applications]uint8{1, 0, 0, 0}, []SliceState{SliceBegun}},
-		{Carries(3), [Applications]uint8{0, 0, 0, 1}, nil},
 	} {
 		assert.Equal(t, c.want, Slices(c.mask, c.digits))
 	}

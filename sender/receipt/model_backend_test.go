@@ -169,9 +169,6 @@ func (b *modelBackend) begin(w *modelWorker) {
 		}
 	}
 	at := b.random.IntN(len(items) + 1)
-	if len(items) <= 3 && at > 0 {
-		at = len(items) // few transactions are written at once
-	}
 	switch chance := b.random.Float64(); {
 	case chance < b.trouble.kill:
 		w.end, w.how = at, 'k'

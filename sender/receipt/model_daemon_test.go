@@ -135,8 +135,6 @@ func (d *modelDaemon) items(b *modelBatch, r Receipt) []modelItem {
 // carries is Carries for slices of four.
 func (d *modelDaemon) carries(n int) Mask {
 	switch {
-	case n <= 2:
-		return 1 << Last
 	case n+2 <= modelSlice:
 		return 1<<First | 1<<Last
 	case n+3 <= 2*modelSlice:

@@ -72,6 +72,11 @@ func (b *Book[K]) Seen(application int, values []uint64, asked time.Time) {
 	b.read[application] = later(b.read[application], asked)
 	b.watched = later(b.watched, asked)
 	b.wanted &^= 1 << application
+	for _, w := range b.open {
+		if w.absent &^= 1 << application; w.absent == 0 {
+			w.absentSince, w.absentTwice = time.Time{}, time.Time{}
+		}
+	}
 	b.pass(asked)
 	b.postpone(application, asked)
 }

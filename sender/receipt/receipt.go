@@ -7,7 +7,7 @@
 //
 // The worker writes a report in slices of 400 transactions, grouped by application in the order of first
 // appearance. So a receipt stands at the head of each slice and at the report's end, each of another
-// application (Arrange). A report of few transactions carries the last one alone.
+// application (Arrange).
 //
 // Reports in flight are told apart by digits: each adds 4^place to one of several metrics, so that its
 // digit in base 4 reads 0 (not counted), 1 (counted), 2 or 3 (counted more often). The counters never go

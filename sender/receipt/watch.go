@@ -73,11 +73,12 @@ func (r Rules) settle() time.Duration { return links * r.Rerun }
 
 // watch is a report whose end is not known.
 type watch[K comparable] struct {
-	id      K
-	receipt Receipt
-	sent    time.Time // when its latest attempt began
-	limit   time.Time // from then on the backend cannot count it any more, because its usage is too old
-	resent  bool      // it was concluded dropped before, without a culprit, and an earlier attempt may still land
+	id       K
+	receipt  Receipt
+	sent     time.Time // when its latest attempt began
+	limit    time.Time // from then on the backend cannot count it any more, because its usage is too old
+	released bool      // it is to be sent again, and was not yet
+	resent   bool      // it was concluded dropped before, without a culprit, and an earlier attempt may still land
 
 	digits     [Applications]uint8
 	below      [Applications]uint64    // what was counted at lower places, by the same base
@@ -92,7 +93,11 @@ type watch[K comparable] struct {
 	culprit string               // denied twice
 	twice   time.Time            // when the second of these authorizations was asked for
 
-	timed   bool          // how long it took to be counted is known
+	timed       bool      // how long it took to be counted is known
+	absent      Mask      // receipt applications that the backend does not know
+	absentSince time.Time // when that was first seen
+	absentTwice time.Time // when it counts
+
 	due     time.Time     // read it again
 	wait    time.Duration // after the next reading
 	suspect time.Time     // when its applications and metrics were last to be asked about
@@ -102,10 +107,12 @@ type watch[K comparable] struct {
 func (w *watch[K]) zero() bool { return w.digits == [Applications]uint8{} }
 
 // least and most of the digits.
-func (w *watch[K]) bounds() (least, most uint8) {
+func (w *watch[K]) bounds() (least, most uint8) { return w.boundsOf(w.receipt.Mask) }
+
+func (w *watch[K]) boundsOf(mask Mask) (least, most uint8) {
 	least = 3
 	for a := range Applications {
-		if w.receipt.Mask.Has(a) {
+		if mask.Has(a) {
 			least, most = min(least, w.digits[a]), max(most, w.digits[a])
 		}
 	}
@@ -131,10 +138,12 @@ func (w *watch[K]) gap() bool {
 }
 
 // seen is when the reading was asked for that is the oldest of the latest ones; zero: one of its counters was not read yet.
-func (w *watch[K]) seen() time.Time {
+func (w *watch[K]) seen() time.Time { return w.seenOf(w.receipt.Mask) }
+
+func (w *watch[K]) seenOf(mask Mask) time.Time {
 	at, any := time.Time{}, false
 	for a := range Applications {
-		if w.receipt.Mask.Has(a) && (!any || w.read[a].Before(at)) {
+		if mask.Has(a) && (!any || w.read[a].Before(at)) {
 			at, any = w.read[a], true
 		}
 	}
@@ -147,6 +156,8 @@ func (w *watch[K]) conclude(rules Rules, now time.Time) End {
 	switch {
 	case w.unreadable || w.gap():
 		return Unconfirmed
+	case w.absent != 0:
+		return w.concludeAbsent()
 	case least >= 1 && w.seen().Before(w.moved.Add(rules.Confirm)):
 		return 0
 	case least >= 1 && most == 1:
@@ -168,22 +179,48 @@ func (w *watch[K]) concludeBegun(rules Rules, now time.Time) End {
 	return 0
 }
 
-// concludeUnmoved concludes about a report of which nothing is seen. Its first receipt is the first that is written of it;
-// of a report without a first one a part can be counted unseen.
+// concludeUnmoved concludes about a report of which nothing is seen. Its first receipt is the first that is written of it.
 func (w *watch[K]) concludeUnmoved(rules Rules, now time.Time) End {
 	seen := w.seen()
 	switch {
+	case w.released:
+		return 0
 	case w.culprit != "" && !w.passed.IsZero() && !seen.Before(later(w.twice, w.passed)):
 		return Dropped
 	case w.links >= links && !seen.Before(w.linked.Add(rules.Confirm)):
-		if w.receipt.Mask.Has(First) {
-			return Dropped
-		}
-		return Unconfirmed
+		return Dropped
 	case w.over(now):
 		return Unconfirmed
 	}
 	return 0
+}
+
+// concludeAbsent concludes about a report one of whose own receipt applications is unknown: it voids the report, if that was not
+// counted before. Where none of the others moved since, nothing was.
+func (w *watch[K]) concludeAbsent() End {
+	others := w.receipt.Mask &^ w.absent
+	_, most := w.boundsOf(others)
+	switch {
+	case w.absentTwice.IsZero():
+		return 0
+	case others == 0 || most > 0:
+		return Unconfirmed
+	case !w.seenOf(others).Before(w.absentTwice):
+		w.culprit = "a receipt application"
+		return Dropped
+	}
+	return 0
+}
+
+// lack notes that a receipt application is not known.
+func (w *watch[K]) lack(application int, asked time.Time, rules Rules) {
+	if w.absent == 0 {
+		w.absentSince = asked
+	}
+	w.absent |= 1 << application
+	if w.absentTwice.IsZero() && asked.Sub(w.absentSince) >= rules.Apart {
+		w.absentTwice = asked
+	}
 }
 
 // overtake notes that a report is counted which was sent at a moment, as a reading shows.
