@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	applicationsLife = 30 * time.Second    // how long a list of applications is good for
-	applicationsSpan = 32 * 24 * time.Hour // who had no usage for so long is not in it
+	applicationsLife = 30 * time.Second    // how long a list of applications is used
+	applicationsSpan = 32 * 24 * time.Hour // applications without usage for this long are not listed
 )
 
-// compatible answers as 3scale's own APIs do, out of the ledger.
-type compatible struct {
+// analyticsAPI answers 3scale's Analytics APIs from the ledger.
+type analyticsAPI struct {
 	ledger  *ledger.Ledger
 	order   func() []string // the configured services
 	metrics map[string][]string
 	parents func(service string) map[string]string
-	book    *portal.Book // nil: there is no portal, and numbers are made up
+	book    *portal.Book // nil: there is no portal, and invented numbers are used
 
 	mu    sync.Mutex // guards lists
 	lists map[string]applicationList
@@ -40,14 +40,14 @@ type applicationList struct {
 	all  []analytics.Application
 }
 
-// analyticsRoutes are what of the admin listener is made for dashboards that speak 3scale's APIs. They ask for tokens
-// themselves, in 3scale's own words.
+// analyticsRoutes returns the routes of the admin listener for dashboards that use 3scale's APIs. They check tokens themselves,
+// in the form of 3scale's APIs.
 func (d *daemon) analyticsRoutes() []console.Route {
 	if !d.engine.KeepsLedger() {
-		return compatibleRoutes(http.HandlerFunc(noLedger))
+		return analyticsAPIRoutes(http.HandlerFunc(noLedger))
 	}
-	answer := sync.OnceValue(d.newCompatible)
-	return compatibleRoutes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	answer := sync.OnceValue(d.newAnalyticsAPI)
+	return analyticsAPIRoutes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.engine.Ledger() == nil {
 			ledgerNotOpen(w, r)
 			return
@@ -56,9 +56,9 @@ func (d *daemon) analyticsRoutes() []console.Route {
 	}))
 }
 
-// newCompatible makes the handler of both APIs. The ledger is open.
-func (d *daemon) newCompatible() http.Handler {
-	k := &compatible{
+// newAnalyticsAPI makes the handler of both APIs. The ledger has to be open.
+func (d *daemon) newAnalyticsAPI() http.Handler {
+	k := &analyticsAPI{
 		ledger: d.engine.Ledger(), order: d.services.ids, metrics: make(map[string][]string),
 		parents: d.engine.Parents, book: d.services.book, lists: make(map[string]applicationList),
 	}
@@ -70,7 +70,7 @@ func (d *daemon) newCompatible() http.Handler {
 	})
 }
 
-func compatibleRoutes(answer http.Handler) []console.Route {
+func analyticsAPIRoutes(answer http.Handler) []console.Route {
 	var routes []console.Route
 	for _, pattern := range []string{"GET /stats/", "OPTIONS /stats/", "GET /admin/api/", "OPTIONS /admin/api/"} {
 		routes = append(routes, console.Route{Pattern: pattern, Handler: answer})
@@ -78,14 +78,14 @@ func compatibleRoutes(answer http.Handler) []console.Route {
 	return routes
 }
 
-func (k *compatible) source() analytics.Source {
+func (k *analyticsAPI) source() analytics.Source {
 	return analytics.Source{
 		Services: k.services, Metrics: k.serviceMetrics, Applications: k.applications, Hours: k.hours, Top: k.top,
 		Kept: func() time.Time { return k.ledger.Stats().Earliest },
 	}
 }
 
-// portalID is 3scale's number of a service: its id is one.
+// portalID returns 3scale's number of a service, which is its id.
 func portalID(service string) int64 {
 	if n, err := strconv.ParseInt(service, 10, 64); err == nil {
 		return n
@@ -93,7 +93,7 @@ func portalID(service string) int64 {
 	return analytics.MadeUpID("service", service)
 }
 
-func (k *compatible) services(context.Context) ([]analytics.Service, error) {
+func (k *analyticsAPI) services(context.Context) ([]analytics.Service, error) {
 	seen, err := k.ledger.Services(time.Time{})
 	if err != nil {
 		return nil, err
@@ -110,8 +110,8 @@ func (k *compatible) services(context.Context) ([]analytics.Service, error) {
 	return slices.SortedFunc(maps.Values(known), func(a, b analytics.Service) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
-// serviceMetrics are those that are configured, were reported, or lie above one of them.
-func (k *compatible) serviceMetrics(_ context.Context, service string) ([]analytics.Metric, error) {
+// serviceMetrics returns the metrics that are configured or were reported, and their parents.
+func (k *analyticsAPI) serviceMetrics(_ context.Context, service string) ([]analytics.Metric, error) {
 	names := make(map[string]bool)
 	for _, name := range k.metrics[service] {
 		names[name] = true
@@ -144,8 +144,8 @@ func (k *compatible) serviceMetrics(_ context.Context, service string) ([]analyt
 	return all, nil
 }
 
-// titleOf is what people call a service.
-func (k *compatible) titleOf(service string) string {
+// titleOf returns the display name of a service.
+func (k *analyticsAPI) titleOf(service string) string {
 	for _, s := range k.book.Services() {
 		if s.ServiceID() == service {
 			return s.Name
@@ -154,8 +154,8 @@ func (k *compatible) titleOf(service string) string {
 	return service
 }
 
-// applications are those that the portal knows, and those with usage lately.
-func (k *compatible) applications(_ context.Context, service string) ([]analytics.Application, error) {
+// applications returns those that the portal knows, and those with recent usage.
+func (k *analyticsAPI) applications(_ context.Context, service string) ([]analytics.Application, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l, ok := k.lists[service]; ok && time.Since(l.read) < applicationsLife {
@@ -188,7 +188,7 @@ func (k *compatible) applications(_ context.Context, service string) ([]analytic
 	return all, nil
 }
 
-// figureOf reads one of the figures.
+// figureOf returns one of the figures.
 func figureOf(f analytics.Figure, r *ledger.Row) int64 {
 	switch f {
 	case analytics.Accepted:
@@ -203,7 +203,7 @@ func figureOf(f analytics.Figure, r *ledger.Row) int64 {
 	return r.Delivered
 }
 
-func (k *compatible) hours(ctx context.Context, q analytics.Question, add func(time.Time, int64)) error {
+func (k *analyticsAPI) hours(ctx context.Context, q analytics.Question, add func(time.Time, int64)) error {
 	return tooMany(k.ledger.Rows(ledger.Query{
 		ServiceID: q.Service, AppID: q.Application, AllApplications: q.Application == "", Metric: q.Metric, Since: q.Since, Until: q.Until,
 	}, func(r *ledger.Row) error {
@@ -212,7 +212,7 @@ func (k *compatible) hours(ctx context.Context, q analytics.Question, add func(t
 	}))
 }
 
-func (k *compatible) top(ctx context.Context, q analytics.Question) (map[string]int64, error) {
+func (k *analyticsAPI) top(ctx context.Context, q analytics.Question) (map[string]int64, error) {
 	sums := make(map[string]int64)
 	err := k.ledger.Rows(ledger.Query{ServiceID: q.Service, Metric: q.Metric, Since: q.Since, Until: q.Until, By: ledger.ByDay}, func(r *ledger.Row) error {
 		sums[r.AppID] += figureOf(q.Figure, r)
@@ -221,7 +221,7 @@ func (k *compatible) top(ctx context.Context, q analytics.Question) (map[string]
 	return sums, tooMany(err)
 }
 
-// tooMany tells the caller what the ledger says of a question that is too large.
+// tooMany turns the ledger's error for a query that is too large into one for the caller.
 func tooMany(err error) error {
 	if errors.Is(err, ledger.ErrTooMany) {
 		return &analytics.Refusal{Status: http.StatusBadRequest, Sentence: strings.TrimPrefix(err.Error(), "ledger: "), Key: "error"}

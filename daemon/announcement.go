@@ -10,19 +10,20 @@ import (
 	"github.com/reporterd/reporterd/console/client"
 )
 
-// announce says in the data directory where the listeners are, for the commands that work on a directory in use; token is an
-// operator's. Of a listener with HTTPS it says which certificate to expect. When the file cannot be written, the commands need
-// --admin-url, and the daemon runs on without it.
+// announce writes the addresses of the listeners into the data directory, for commands that work on a directory in use; token is
+// an operator's. For a listener with HTTPS it includes the expected certificate. If the file cannot be written, the commands need
+// --admin-url, and the daemon continues.
 func announce(log *zap.Logger, c *config.Config, l *listeners, token string) {
 	a := client.Announcement{Token: token}
 	a.Address, a.Certificate = l.admin.announced(c.Admin.TLS.CertFile)
 	a.Traffic, a.TrafficCertificate = l.traffic.announced(c.TLS.CertFile)
 	if err := client.Announce(c.DataDir, a); err != nil {
-		log.Warn("commands that ask this daemon will need --admin-url: where it listens cannot be written into the data directory", zap.Error(err))
+		log.Warn("cannot write the listener addresses into the data directory: commands that call this daemon need --admin-url", zap.Error(err))
 	}
 }
 
-// announced is where a process of this machine reaches the listener, and which certificate to expect; none: plain HTTP.
+// announced returns the address at which a process of this machine reaches the listener, and the expected certificate; none:
+// plain HTTP.
 func (l *listener) announced(certFile string) (address, certificate string) {
 	if path, ok := strings.CutPrefix(l.address, "unix:"); ok {
 		if absolute, err := filepath.Abs(path); err == nil {

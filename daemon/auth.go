@@ -10,17 +10,17 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// authentication says who may send and who may look, and whom the daemon trusts.
+// authentication holds the tokens of producers and operators, and the certificate authorities that the daemon trusts.
 type authentication struct {
-	producers, operators *access.Tokens                   // nil: nobody is asked
+	producers, operators *access.Tokens                   // nil: no token is required
 	limiter              *access.ConnLimiter              // the traffic listener's connections; nil before it is bound
 	certificates         func() (apply func(), err error) // provisions those of the listeners; nil before they are bound
-	backend              threescale.Trust                 // whom the clients of the backend trust
-	authorities          string                           // its file; empty: the system's
-	local                string                           // an operator's token, good for everything as long as this daemon lives
+	backend              threescale.Trust                 // the authorities that clients of the backend trust
+	authorities          string                           // file of the authorities; empty: those of the system
+	local                string                           // an operator's token with all scopes, valid until the daemon stops
 }
 
-// newAuthentication reads the files of tokens. Its errors are about the configuration.
+// newAuthentication reads the token files. Its errors are about the configuration.
 func newAuthentication(c *config.Config) (*authentication, error) {
 	g := &authentication{local: access.NewToken(), authorities: c.Backend.CAFile}
 	if err := g.trust(); err != nil {
@@ -36,9 +36,8 @@ func newAuthentication(c *config.Config) (*authentication, error) {
 	return g, errors.Join(keyed("auth.tokens_file", bad[0]), keyed("admin.tokens_file", bad[1]))
 }
 
-// provision reads every file again: the backend's authorities, both files of tokens, and the listeners' certificates. Nothing
-// is in force before apply, which cannot fail, so that one bad file keeps all of them as they were. The error names each key
-// whose file is bad.
+// provision reads every file again: the backend's authorities, both token files, and the listeners' certificates. They take
+// effect with apply, which cannot fail, so that one bad file changes nothing. The error names each key whose file is bad.
 func (g *authentication) provision() (apply func(), err error) {
 	trusted, bad := authorities("backend.ca_file", g.authorities)
 	producers, badProducers := g.producers.Provision()

@@ -10,13 +10,13 @@ import (
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
-// comparison holds the ledger against 3scale's counts.
+// comparison compares the ledger with 3scale's counts.
 type comparison struct {
-	portal *portal.Client    // nil: there is none
-	keeper *reconcile.Keeper // nil: there is no ledger, or no portal
+	portal *portal.Client    // nil: none is configured
+	keeper *reconcile.Keeper // nil: there is no ledger or no portal
 }
 
-// open makes the keeper, where there is a portal and a ledger.
+// open makes the keeper, if there are a portal and a ledger.
 func (r *comparison) open(d *daemon) {
 	c, l := d.config, d.engine.Ledger()
 	if r.portal == nil || l == nil {
@@ -53,7 +53,7 @@ func (r *comparison) figures() *console.Reconcile {
 	return out
 }
 
-// routes are what of the admin listener is about it.
+// routes returns its routes of the admin listener.
 func (r *comparison) routes() []console.Route {
 	answer := http.Handler(http.HandlerFunc(notCompared))
 	if r.keeper != nil {
@@ -72,9 +72,9 @@ func (r *comparison) offers() []string {
 	return []string{"reconcile"}
 }
 
-// notCompared answers where nothing is.
+// notCompared answers when there is no comparison.
 func notCompared(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotImplemented)
-	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"nothing is compared here: it needs portal.url and a ledger"}` + "\n"))
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no comparison: it needs portal.url and a ledger"}` + "\n"))
 }

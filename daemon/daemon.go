@@ -1,6 +1,6 @@
-// Package daemon is reporterd from its first listener to its last report: it binds the listeners, opens the engine, takes events
-// from HTTP and NATS, serves the admin listener, reloads the configuration, and stops. It is the only package beside cli that
-// sees the configuration.
+// Package daemon runs reporterd from start to stop: it binds the listeners, opens the engine, accepts events by HTTP and NATS,
+// serves the admin listener, reloads the configuration, and stops. It is the only package besides cli that uses the
+// configuration.
 package daemon
 
 import (
@@ -21,27 +21,27 @@ import (
 	"github.com/reporterd/reporterd/internal/lifecycle"
 )
 
-// Options are what a daemon is made of.
+// Options of Run.
 type Options struct {
 	Config  *config.Config
-	Sandbox bool      // a stand-in backend runs beside it
-	Stdout  io.Writer // where commands to try are printed, with Sandbox
+	Sandbox bool      // run with a stand-in backend
+	Stdout  io.Writer // receives example commands, with Sandbox
 	Build   console.Build
 	Log     *zap.Logger
 	Source  Source
 }
 
-// Source is where the configuration came from, for reloads.
+// Source is the source of the configuration, for reloads.
 type Source struct {
 	File  string                         // may be empty
 	Read  func() (*config.Config, error) // reads it again
 	Level zap.AtomicLevel                // of Log
 }
 
-// ConfigurationError is an error that is about the configuration: trying again without a change is of no use.
+// ConfigurationError is an error in the configuration: a retry without a change is useless.
 type ConfigurationError struct{ Err error }
 
-// Error is the error without a word about its kind.
+// Error returns the text of Err.
 func (e *ConfigurationError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error.
@@ -54,33 +54,33 @@ func misconfigured(err error) error {
 	return &ConfigurationError{err}
 }
 
-// errStarting is why a daemon that has not opened its listeners yet is not ready.
-var errStarting = errors.New("starting: events are not taken yet")
+// errStarting is the reason why a daemon that has not opened its listeners is not ready.
+var errStarting = errors.New("starting: events are not accepted yet")
 
-// daemon is one lifetime.
+// daemon is one run of the daemon.
 type daemon struct {
 	log       *zap.Logger
-	config    *config.Config // as it was read at the start
+	config    *config.Config // as read at the start
 	options   Options
 	begun     time.Time
 	auth      *authentication
 	listeners *listeners
 	engine    engine
-	handler   *ingest.Handler // takes events
-	services  services        // those in force
+	handler   *ingest.Handler // accepts events
+	services  services        // the services in effect
 	compare   comparison
-	messages  atomic.Pointer[messages] // what comes by NATS; nil: nothing does
+	messages  atomic.Pointer[messages] // NATS; nil: not used
 	reloads   reloads
 	manager   *serviceManager
-	group     lifecycle.Group // what runs beside the engine
+	group     lifecycle.Group // the goroutines besides the engine's
 
-	started atomic.Bool        // events are taken
-	ending  context.Context    // ends when the daemon begins to stop
+	started atomic.Bool        // events are accepted
+	ending  context.Context    // cancelled when the daemon begins to stop
 	end     context.CancelFunc // ends ending
 }
 
-// Run is the daemon from its first listener to its last report. It returns once ctx has ended and everything was stopped, with
-// nil then; else with a *ConfigurationError, or with why it could not run.
+// Run runs the daemon until ctx ends and everything is stopped; it returns nil then. Otherwise it returns a *ConfigurationError,
+// or another error.
 func Run(ctx context.Context, o Options) error {
 	floor := newHeapFloor()
 	defer runtime.KeepAlive(floor)
@@ -103,7 +103,7 @@ func Run(ctx context.Context, o Options) error {
 	return d.run(ctx, broken)
 }
 
-// run opens the engine and works until ctx ends or a listener breaks.
+// run opens the engine and works until ctx ends or a listener fails.
 func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	if err := d.open(); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (d *daemon) open() (err error) {
 	return nil
 }
 
-// start begins the work: first what consumes, then what produces.
+// start starts first the consumers of events, then the producers.
 func (d *daemon) start(ctx context.Context) error {
 	d.services.start(d)
 	d.compare.start(d)
@@ -177,7 +177,7 @@ func (d *daemon) start(ctx context.Context) error {
 	return nil
 }
 
-// startAborted is what a start that did not come to its end returns: one that was told to stop has not failed.
+// startAborted returns the result of a start that was interrupted: if ctx has ended, that is not a failure.
 func startAborted(ctx context.Context, log *zap.Logger, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -186,7 +186,7 @@ func startAborted(ctx context.Context, log *zap.Logger, err error) error {
 	return nil
 }
 
-// until returns when the daemon is asked to stop, with nil, or when a listener breaks.
+// until returns nil when the daemon is asked to stop, or the error of a listener that fails.
 func until(ctx context.Context, broken <-chan error) error {
 	select {
 	case <-ctx.Done():
@@ -196,8 +196,8 @@ func until(ctx context.Context, broken <-chan error) error {
 	}
 }
 
-// linger goes on accepting for a while after the order to stop, when the daemon is not ready any more: by then its traffic
-// goes elsewhere. A listener that broke, before or meanwhile, ends it.
+// linger continues to accept events for a while after the order to stop, when the daemon is not ready any more: load balancers
+// send their traffic elsewhere in that time. A listener that fails, before or during that time, ends it.
 func linger(log *zap.Logger, delay time.Duration, broke error, broken <-chan error) {
 	if delay <= 0 || broke != nil {
 		return
@@ -208,12 +208,13 @@ func linger(log *zap.Logger, delay time.Duration, broke error, broken <-chan err
 	select {
 	case <-timer.C:
 	case err := <-broken:
-		log.Error("a listener broke while stopping", zap.Error(err))
+		log.Error("a listener failed while stopping", zap.Error(err))
 	}
 }
 
-// stop mirrors the start, within stop_timeout: the listeners and NATS stop producing, then the engine makes its last cut and
-// waits for reports in flight. Nothing depends on it but that a report that gets its answer need not be repeated.
+// stop stops the parts in the reverse order of the start, within stop_timeout: the listeners and NATS stop producing, then the
+// engine makes its last cut and waits for reports in flight. A report whose answer arrives in that time does not have to be
+// repeated; nothing else depends on it.
 func (d *daemon) stop() {
 	begun, limit := time.Now(), d.config.StopTimeout
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -221,15 +222,15 @@ func (d *daemon) stop() {
 	d.log.Info("stopping", zap.Duration("at_most", limit))
 	d.end()
 
-	// A request that is still being sent after a quarter of the time was not acknowledged: its sender repeats it. The rest of
-	// the time belongs to the reports.
+	// A request that is still being received after a quarter of the time is not acknowledged: its sender retries it. The rest of
+	// the time is for the reports.
 	requests, enough := context.WithTimeout(ctx, limit/4)
 	d.listeners.traffic.shutdown(requests)
 	d.messages.Load().stop(requests, d.log)
 	enough()
 
 	err := d.engine.Stop(ctx)
-	_ = d.group.Stop(ctx) // the watch for reloads, the portal's catalogue and a comparison under way: nothing depends on them
+	_ = d.group.Stop(ctx) // watch for reloads, portal catalogue, comparison: no data depends on them
 	fields := []zap.Field{zap.Duration("took", time.Since(begun).Round(time.Millisecond)), zap.Uint64("pending", d.engine.Pending())}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -241,7 +242,7 @@ func (d *daemon) stop() {
 	}
 }
 
-// ready returns why the daemon cannot commit and accept, if it cannot.
+// ready returns why the daemon cannot commit and accept events, or nil.
 func (d *daemon) ready() error {
 	if d.ending.Err() != nil {
 		return partition.ErrStopping
@@ -255,7 +256,7 @@ func (d *daemon) ready() error {
 	return nil
 }
 
-// flush returns once what was accepted before is sealed and was tried, or ctx ends, or the daemon stops.
+// flush returns once everything accepted before is sealed and a report of it was tried, or ctx ends, or the daemon stops.
 func (d *daemon) flush(ctx context.Context) ([]console.FlushedLane, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

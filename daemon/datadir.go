@@ -8,14 +8,13 @@ import (
 	"path/filepath"
 )
 
-// sandboxMark is the file that tells a data directory of serve --sandbox from one with real usage.
+// sandboxMark is the file that distinguishes a data directory of serve --sandbox from one with real usage.
 const sandboxMark = "SANDBOX"
 
 const sandboxNote = "The events in this directory belong to reporterd's sandbox and to no 3scale account.\n"
 
-// checkSandboxMark keeps real usage away from the sandbox, where it would be delivered and be gone, and the
-// sandbox's away from a real account, which would bill it. It is called before the directory is opened,
-// and marks a new one.
+// checkSandboxMark prevents that real usage is delivered to the sandbox, and lost, or that usage of the sandbox is delivered to a
+// real account, and billed. It is called before the directory is opened, and marks a new one.
 func checkSandboxMark(dir string, sandbox bool) error {
 	mark := filepath.Join(dir, sandboxMark)
 	_, err := os.Lstat(mark)

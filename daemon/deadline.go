@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// writePatience is how long a client of the admin listener may take to read the next writeChunk bytes of an answer.
-	// Then its connection is closed.
-	writePatience = 10 * time.Second
-	writeChunk    = 16 << 10
+	// writeTimeout is how long a client of the admin listener may take to read the next writeChunk bytes of an answer. After
+	// that its connection is closed.
+	writeTimeout = 10 * time.Second
+	writeChunk   = 16 << 10
 )
 
-// deadlineListener gives every connection a write deadline that is renewed as its client reads on. The whole answer has no
-// limit: a large export or a profile may take as long as the client goes on reading.
+// deadlineListener gives every connection a write deadline that is renewed while its client reads. The whole answer has no time
+// limit: a large export or a profile may take any time as long as the client reads.
 type deadlineListener struct {
 	net.Listener
 	patience time.Duration
@@ -28,14 +28,13 @@ func (l deadlineListener) Accept() (net.Conn, error) {
 	return &deadlineConn{Conn: c, patience: l.patience}, nil
 }
 
-// deadlineConn is a connection whose writes end with an error when the client does not read. As any net.Conn it may be used
-// concurrently.
+// deadlineConn is a connection whose writes fail when the client does not read. Like any net.Conn it may be used concurrently.
 type deadlineConn struct {
 	net.Conn
 	patience time.Duration
 }
 
-// Write writes data in chunks, each with the deadline begun anew.
+// Write writes data in chunks, with a new deadline for each.
 func (c *deadlineConn) Write(data []byte) (written int, err error) {
 	for first := true; first || len(data) > 0; first = false {
 		chunk := data[:min(len(data), writeChunk)]

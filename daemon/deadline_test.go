@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// TestAnswersHaveADeadline: on the admin listener, a client that stops reading is cut off, whatever it asked for. One that
+// TestAnswersHaveADeadline: on the admin listener, a client that stops reading is cut off, for every request. One that
 // reads on gets all of it.
 func TestAnswersHaveADeadline(t *testing.T) {
 	patience := 300 * time.Millisecond

@@ -10,25 +10,26 @@ import (
 	"github.com/reporterd/reporterd/config"
 )
 
-// What the daemon opens itself, beside connections of others.
+// File descriptors that the daemon uses itself, in addition to clients' connections.
 const (
-	// storeFiles are for the store and the runtime: of each of three logs the segment that is written, the next,
-	// the spare and a reader, their directories while they are synced, the ledger, the lock, dead letters, a
-	// quarantine copy, the listeners, the log, epoll.
+	// storeFiles are for the store and the runtime: for each of three logs the active segment, the next one, the spare and a
+	// reader, their directories during a sync, the ledger, the lock, dead letters, a quarantine copy, the listeners, the log,
+	// epoll.
 	storeFiles = 48
 
-	// natsFiles are for the embedded server: its listener, streams and consumers. natsConnections is ours to others.
+	// natsFiles are for the embedded server: its listener, streams and consumers. natsConnections are for connections to other
+	// servers.
 	natsFiles, natsConnections = 48, 8
 
-	// portalConnections are to the admin portal, and for a diagnosis.
+	// portalConnections are for the admin portal, and for a diagnosis.
 	portalConnections = 8
 
-	// sandboxConnections are what the daemon itself opens to the sandbox, and a few for people.
+	// sandboxConnections are the daemon's own connections to the sandbox, and a few for people.
 	sandboxConnections = authorizationConnections + probeConnections + portalConnections + 32
 )
 
-// divideDescriptors bounds the listeners so that the store always finds a descriptor, and says the numbers. The Go runtime
-// has raised the soft limit to the hard one before main began, and gives child processes the old one.
+// divideDescriptors limits the listeners' connections so that the store always gets a descriptor, and logs the numbers. The Go
+// runtime has raised the soft limit to the hard one before main began, and passes the old one to child processes.
 func divideDescriptors(log *zap.Logger, c *config.Config, sandboxed bool) access.Connections {
 	wish := access.Connections{Traffic: c.Limits.MaxConnections, Admin: c.Limits.MaxAdminConnections, NATS: -1, Sandbox: -1}
 	reserved := storeFiles + 2*c.Sender.MaxInFlight + authorizationConnections + probeConnections + portalConnections
@@ -60,14 +61,14 @@ func divideDescriptors(log *zap.Logger, c *config.Config, sandboxed bool) access
 	return d.Bound
 }
 
-// mostDescriptors stands for a limit that is none.
+// mostDescriptors stands for no limit.
 const mostDescriptors = 1 << 20
 
-// descriptorLimit is how many descriptors the process may have.
+// descriptorLimit returns how many descriptors the process may have.
 func descriptorLimit() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return 1024 // what kernels begin with; it does not fail on Linux
+		return 1024 // the kernel's default; the call does not fail on Linux
 	}
 	return int(min(limit.Cur, mostDescriptors, math.MaxInt32))
 }

@@ -103,7 +103,7 @@ func hits(app string, n uint64) event.Event {
 	}}
 }
 
-// What is appended is reported by a flush, and every figure says so, whichever engine runs.
+// What is appended is reported by a flush, and every figure says so, with each engine.
 func TestEngineDelivers(t *testing.T) {
 	engines(t, func(t *testing.T, w *world, e engine) {
 		_, err := e.Append(t.Context(), []event.Event{hits("app1", 2), hits("app2", 3)})
@@ -117,7 +117,7 @@ func TestEngineDelivers(t *testing.T) {
 	})
 }
 
-// Usage that 3scale does not take becomes a dead letter, which is listed, shown, requeued and dropped, whichever engine runs.
+// Usage that 3scale does not take becomes a dead letter, which is listed, shown, requeued and dropped, with each engine.
 func TestEngineDeadLetters(t *testing.T) {
 	engines(t, func(t *testing.T, w *world, e engine) {
 		require.NoError(t, e.Reject(partition.Message{ServiceID: "1001", Subject: "usage.1001", Payload: []byte("{"), Code: "invalid_message"}))

@@ -10,7 +10,7 @@ import (
 	"github.com/reporterd/reporterd/ingest"
 )
 
-// console is the admin listener's handler.
+// console makes the admin listener's handler.
 func (d *daemon) console(reload reloading) *console.Console {
 	return console.New(console.Options{
 		Build: d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(),
@@ -25,7 +25,7 @@ func (d *daemon) console(reload reloading) *console.Console {
 	})
 }
 
-// snapshot is what the engine counts, and the daemon around it.
+// snapshot returns the figures of the engine and of the daemon.
 func (d *daemon) snapshot() console.Snapshot {
 	s, traffic := d.engine.Snapshot(), d.handler.Stats()
 	s.Traffic = []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)}
@@ -35,7 +35,7 @@ func (d *daemon) snapshot() console.Snapshot {
 	return s
 }
 
-// statusLine is how the daemon is, for the service manager.
+// statusLine describes the state of the daemon, for the service manager.
 func (d *daemon) statusLine() string {
 	s := d.snapshot()
 	return statusLine(d.ready(), s.Events.Pending, s.Events.Dead, s.Spool.OldestAge)
@@ -45,12 +45,12 @@ func transport(name string, t ingest.Traffic) console.Traffic {
 	return console.Traffic{Transport: name, Requests: t.Requests, Events: t.Events, Bytes: t.Bytes}
 }
 
-// ledgerRoutes are what of the admin listener is the ledger's.
+// ledgerRoutes returns the ledger's routes of the admin listener.
 func (d *daemon) ledgerRoutes() []console.Route {
 	return []console.Route{{Pattern: "GET /api/v1/ledger", Scope: access.Read, Handler: http.HandlerFunc(d.serveLedger)}}
 }
 
-// serveLedger answers from the ledger, once it is open.
+// serveLedger answers from the ledger, if it is open.
 func (d *daemon) serveLedger(w http.ResponseWriter, r *http.Request) {
 	switch l := d.engine.Ledger(); {
 	case l != nil:
@@ -67,17 +67,17 @@ func ledgerNotOpen(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", "5")
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write([]byte(`{"title":"Service Unavailable","status":503,"detail":"ledger.db cannot be opened at the moment, which is tried again: the log has the reason"}` + "\n"))
+	_, _ = w.Write([]byte(`{"title":"Service Unavailable","status":503,"detail":"cannot open ledger.db, retrying: the log has the reason"}` + "\n"))
 }
 
-// noLedger answers where none is kept.
+// noLedger answers if no ledger is kept.
 func noLedger(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotImplemented)
 	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false, or spool.engine is jetstream"}` + "\n"))
 }
 
-// offers are the names of what the page can show of the ledger and the comparison.
+// offers returns the names of the parts of the page that the ledger and the comparison fill.
 func (d *daemon) offers() (names []string) {
 	if d.engine.KeepsLedger() {
 		names = append(names, "ledger")

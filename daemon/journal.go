@@ -13,15 +13,15 @@ import (
 	"github.com/reporterd/reporterd/internal/systemd"
 )
 
-// priorities are syslog's, as sd-daemon(3) has them at the beginning of a line; the journal takes them off and keeps them,
-// so that `journalctl -p warning` finds what it should.
+// priorities are the syslog priorities that sd-daemon(3) describes for the beginning of a line. The journal removes and stores
+// them, so that `journalctl -p warning` works.
 var priorities = map[zapcore.Level]string{zapcore.DebugLevel: "<7>", zapcore.InfoLevel: "<6>", zapcore.WarnLevel: "<4>", zapcore.ErrorLevel: "<3>"}
 
 func priority(level zapcore.Level) string {
 	if p := priorities[level]; p != "" {
 		return p
 	}
-	return "<2>" // what ends the process
+	return "<2>" // levels that end the process
 }
 
 // prioritized writes a priority at the beginning of each line.
@@ -47,7 +47,7 @@ func (p prioritized) EncodeEntry(e zapcore.Entry, fields []zapcore.Field) (*buff
 	return out, nil
 }
 
-// Complain says why the program ends, in words, with the priority of an error where w is the journal.
+// Complain writes why the program ends, with the priority of an error if w is the journal.
 func Complain(w io.Writer, err error) {
 	text := err.Error()
 	if f, ok := w.(*os.File); ok && systemd.IsJournal(f) {

@@ -19,23 +19,23 @@ import (
 	"github.com/reporterd/reporterd/ingest/traffic"
 )
 
-// listener is one bound address and the server behind it.
+// listener is a bound address with its server.
 type listener struct {
 	name     string // traffic, admin, sandbox
 	address  string // as bound: host:port, or unix:/path
 	bound    net.Listener
 	server   *http.Server
-	secure   bool              // HTTPS; net/http fills in TLSConfig of its own, so that does not tell
-	gate     *readinessGate    // in front of the handler, where it comes later; else nil
-	fastPath *traffic.Listener // the traffic listener's; else nil
+	secure   bool              // HTTPS; net/http sets TLSConfig itself, so that field does not tell
+	gate     *readinessGate    // before the handler, until there is one; otherwise nil
+	fastPath *traffic.Listener // of the traffic listener; otherwise nil
 }
 
-// bind takes an address and says so in the log. Nothing is answered before serve.
+// bind binds an address and logs it. Requests are answered after serve.
 func bind(ctx context.Context, log *zap.Logger, name, address string, server *http.Server) (*listener, error) {
 	network, where := "tcp", address
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, where = "unix", path
-		if err := sweep(ctx, path); err != nil {
+		if err := removeStaleSocket(ctx, path); err != nil {
 			return nil, fmt.Errorf("%s listener: %s: %w", name, address, err)
 		}
 	}
@@ -48,7 +48,7 @@ func bind(ctx context.Context, log *zap.Logger, name, address string, server *ht
 	fields := []zap.Field{zap.String("listener", name)}
 	if network == "unix" {
 		l.address = "unix:" + where
-		if err := os.Chmod(where, 0o660); err != nil { // owner and group: who may connect may send
+		if err := os.Chmod(where, 0o660); err != nil { // owner and group: who may connect may send events
 			_ = bound.Close()
 			return nil, fmt.Errorf("%s listener: %w", name, err)
 		}
@@ -71,22 +71,22 @@ func (l *listener) serve() error {
 	return fmt.Errorf("%s listener: %w", l.name, err)
 }
 
-// shutdown stops accepting and returns once requests are finished or ctx ends; then it cuts them off.
+// shutdown stops accepting and returns once requests are finished or ctx ends; then it closes their connections.
 func (l *listener) shutdown(ctx context.Context) {
 	if err := l.server.Shutdown(ctx); err != nil {
-		_ = l.server.Close() // what it cut off is told by the client's own error
+		_ = l.server.Close() // the client's error reports the interrupted requests
 	}
 	if l.fastPath != nil {
-		l.fastPath.WaitQuiescent(answerPatience)
+		l.fastPath.WaitQuiescent(answerTimeout)
 	}
-	_ = l.bound.Close() // a server that never began to serve does not know its listener
+	_ = l.bound.Close() // a server that never served does not close its listener
 }
 
-// answerPatience is how long an authorization that was asked for before a shutdown may wait for the disk.
-const answerPatience = 2 * time.Second
+// answerTimeout is how long an authorization that was received before a shutdown may wait for the disk.
+const answerTimeout = 2 * time.Second
 
-// sweep removes the socket of a daemon that was killed. One that answers belongs to another process.
-func sweep(ctx context.Context, path string) error {
+// removeStaleSocket removes the socket of a daemon that was killed. If a process answers on it, that is an error.
+func removeStaleSocket(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -95,7 +95,7 @@ func sweep(ctx context.Context, path string) error {
 		return err
 	}
 	if info.Mode()&fs.ModeSocket == 0 {
-		return errors.New("exists and is no socket")
+		return errors.New("exists and is not a socket")
 	}
 	dialer := net.Dialer{Timeout: time.Second}
 	if c, err := dialer.DialContext(ctx, "unix", path); err == nil {
@@ -105,7 +105,7 @@ func sweep(ctx context.Context, path string) error {
 	return os.Remove(path)
 }
 
-// reason is a listen error without the address, which the message has already.
+// reason returns a listen error without the address, which the message contains already.
 func reason(err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) {
@@ -118,7 +118,7 @@ func reason(err error) error {
 	return op.Err
 }
 
-// certificates are a listener's HTTPS, key's the configuration's; nil when none is configured.
+// certificates returns a listener's certificates, configured under key; nil if none are configured.
 func certificates(log *zap.Logger, key string, c config.TLS) (*access.Certificates, error) {
 	if c.CertFile == "" {
 		return nil, nil
@@ -129,10 +129,10 @@ func certificates(log *zap.Logger, key string, c config.TLS) (*access.Certificat
 	}
 	held.OnReload = func(err error) {
 		if err != nil {
-			log.Error("a new certificate is not taken: the one before stays in force", zap.String("key", key), zap.Error(err))
+			log.Error("cannot use the new certificate, keeping the previous one", zap.String("key", key), zap.Error(err))
 			return
 		}
-		log.Info("a new certificate is in force", zap.String("key", key))
+		log.Info("the new certificate is in use", zap.String("key", key))
 	}
 	return held, nil
 }

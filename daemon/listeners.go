@@ -20,15 +20,15 @@ import (
 type listeners struct {
 	traffic, admin *listener
 	sandbox        *listener // nil without --sandbox
-	backend        string    // where reports go: the sandbox, or what is configured
+	backend        string    // the address of the backend: the sandbox, or the configured one
 
 	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
 	limiter      *access.ConnLimiter     // the traffic listener's connections
 	memory       *memory.Budget          // of the traffic listener's requests
-	bounds       access.Connections      // how many connections each listener may have
+	bounds       access.Connections      // limits of the connections of each listener
 }
 
-// bindListeners binds every listener before anything else is done. Nothing is answered before serve.
+// bindListeners binds every listener before anything else is started. Requests are answered after serve.
 func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed bool) (*listeners, error) {
 	d := &listeners{backend: c.Backend.URL, bounds: divideDescriptors(log, c, sandboxed)}
 	var bad [2]error
@@ -45,12 +45,12 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	d.memory = ingest.NewBudget()
 	d.traffic.fastPath = traffic.NewListener(d.limiter, traffic.Options{Memory: d.memory, TLS: d.traffic.secure})
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.fastPath, d.traffic.fastPath.State
-	d.sayOpen(log, c)
+	d.warnInsecure(log, c)
 	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log, d.certificates[1])); err != nil {
 		d.close()
 		return nil, err
 	}
-	d.admin.bound = access.NewConnLimiter(deadlineListener{d.admin.bound, writePatience}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
+	d.admin.bound = access.NewConnLimiter(deadlineListener{d.admin.bound, writeTimeout}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
 	if !sandboxed {
 		return d, nil
 	}
@@ -63,7 +63,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	return d, nil
 }
 
-// sandboxURL is where the sandbox is that runs here; empty: none does.
+// sandboxURL returns the address of the running sandbox; empty: there is none.
 func (d *listeners) sandboxURL() string {
 	if d.sandbox == nil {
 		return ""
@@ -71,14 +71,14 @@ func (d *listeners) sandboxURL() string {
 	return d.sandbox.curl()
 }
 
-// sayOpen repeats what insecure means, where it is meant.
-func (d *listeners) sayOpen(log *zap.Logger, c *config.Config) {
+// warnInsecure logs a warning about insecure, if it is set.
+func (d *listeners) warnInsecure(log *zap.Logger, c *config.Config) {
 	if c.Insecure {
-		log.Warn("insecure is true: whoever reaches a listener is not asked who they are", zap.String("listen", c.Listen), zap.String("admin", c.Admin.Listen))
+		log.Warn("insecure is true: listeners accept clients without a token", zap.String("listen", c.Listen), zap.String("admin", c.Admin.Listen))
 	}
 }
 
-// provision reads the certificates of both listeners again. Neither is in force before apply, which cannot fail.
+// provision reads the certificates of both listeners again. They take effect with apply, which cannot fail.
 func (d *listeners) provision() (apply func(), err error) {
 	traffic, bad := d.certificates[0].Provision()
 	admin, badAdmin := d.certificates[1].Provision()
@@ -96,8 +96,8 @@ func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	return s
 }
 
-// adminServer bounds what an operator's client may send and how slowly. Answers may take as long as the client reads on
-// (see deadlineListener): a profile takes as long as it was asked to.
+// adminServer limits how much an operator's client may send and how slowly. An answer may take as long as the client reads (see
+// deadlineListener): a profile takes as long as requested.
 func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	s := trafficServer(log, secure)
 	s.MaxHeaderBytes = 64 << 10
@@ -105,8 +105,8 @@ func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 	return s
 }
 
-// serve answers on every listener, asking for tokens as g says, each in a goroutine that close ends. The channel gets the error of a
-// listener that stops by itself.
+// serve answers on every listener, with the tokens of g, in goroutines that close ends. The channel receives the error of a
+// listener that fails.
 func (d *listeners) serve(g *authentication) <-chan error {
 	g.certificates, g.limiter = d.provision, d.limiter
 	broken := make(chan error, 3)
@@ -120,7 +120,7 @@ func (d *listeners) serve(g *authentication) <-chan error {
 	return broken
 }
 
-// close ends every listener at once: what matters was shut down before.
+// close closes every listener at once; shutdown was called before for those that matter.
 func (d *listeners) close() {
 	at := context.Background()
 	at, cancel := context.WithTimeout(at, time.Second)

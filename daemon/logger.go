@@ -13,20 +13,21 @@ import (
 	"github.com/reporterd/reporterd/internal/systemd"
 )
 
-// What is written of the same line, over and over.
+// Sampling of identical lines.
 const (
 	floodLines = 50
 	floodEvery = 100
 )
 
-// NewLogger writes to w, a line an entry: JSON for machines, or columns for people, in colour when w is
-// a terminal. The level may be changed while it is in use.
-// A flood is sampled: of lines with the same level and words the first floodLines of a second, then one in floodEvery. What
-// partition.DeadLetterLogger logs is not.
+// NewLogger returns a logger that writes a line for each entry to w: JSON for machines, or columns for people, with colours if w
+// is a terminal. The level can be changed later.
+//
+// Floods are sampled: of lines with the same level and message, the first floodLines of a second are written, then one in
+// floodEvery. Lines of partition.DeadLetterLogger are not sampled.
 func NewLogger(w io.Writer, c config.Log) (*zap.Logger, zap.AtomicLevel) {
 	level, err := zap.ParseAtomicLevel(c.Level)
 	if err != nil {
-		level = zap.NewAtomicLevel() // config lets only zap's own words through
+		level = zap.NewAtomicLevel() // config only accepts zap's level names
 	}
 	out := zapcore.Lock(zapcore.AddSync(w))
 	lines := encoder(w, c.Format)
@@ -37,7 +38,7 @@ func NewLogger(w io.Writer, c config.Log) (*zap.Logger, zap.AtomicLevel) {
 	return zap.New(record{zapcore.NewSamplerWithOptions(whole, time.Second, floodLines, floodEvery), whole}), level
 }
 
-// record samples what is no record.
+// record samples all lines except records.
 type record struct {
 	zapcore.Core
 	whole zapcore.Core
@@ -72,8 +73,7 @@ func encoder(w io.Writer, format string) zapcore.Encoder {
 	return zapcore.NewConsoleEncoder(e)
 }
 
-// IsTerminal reports whether a person looks at f, as far as that shows. The null device is a device of characters, too, and
-// no terminal.
+// IsTerminal reports whether f is a terminal. The null device is a character device, but not a terminal.
 func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getenv("TERM") == "" {

@@ -27,7 +27,7 @@ func TestRecordsAreWrittenWhole(t *testing.T) {
 	assert.NotContains(t, out.String(), "below")
 }
 
-// TestFloodOfLinesIsSampled: the same line over and over is written now and then, others whenever they come.
+// TestFloodOfLinesIsSampled: the same line over and over is sampled, different lines are not.
 func TestFloodOfLinesIsSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -19,18 +19,18 @@ import (
 	"github.com/reporterd/reporterd/ingest/nats/embedded"
 )
 
-// messages is NATS: the server inside the daemon, if there is one, and what takes events from it or from
-// others. Nil: there is neither.
+// messages is the NATS part: the embedded server, if there is one, and the consumers of events from it or from other servers.
+// Nil: NATS is not used.
 type messages struct {
 	server  *embedded.Server
-	clients *natsClients // of the server; nil: they need no token
+	clients *natsClients // clients of the embedded server; nil: they need no token
 	bridge  *ingestnats.Bridge
-	syncs   *ingestnats.SyncWatch // of the servers' streams; nil: none is used, or the server is ours
-	lazy    *time.Duration        // how long our own server keeps messages off the disk; nil: no server
+	syncs   *ingestnats.SyncWatch // of the servers' streams; nil: none is used, or the server is embedded
+	lazy    *time.Duration        // how long the embedded server keeps messages in memory only; nil: no embedded server
 }
 
-// openMessages starts the server and takes events. It comes after the spool, whose lock keeps a second daemon
-// out of the server's store, too. The server takes most connections.
+// openMessages starts the server and consumes events. It is called after the spool is opened, whose lock also keeps a second
+// daemon out of the server's store. The server uses the most connections.
 func (d *daemon) openMessages(ctx context.Context) (*messages, error) {
 	log, c, h := d.log, d.config, d.handler
 	if !c.NATS.Embedded && c.NATS.URL == "" {
@@ -47,7 +47,7 @@ func (d *daemon) openMessages(ctx context.Context) (*messages, error) {
 	secure, err := natsTLS(c.NATS)
 	if err == nil {
 		o.URL, o.Subject, o.Stream, o.Durable, o.TLS = url, c.NATS.Subject, c.NATS.Stream, c.NATS.Durable, secure
-		o.Version, o.Questions, o.Handler, o.Log = d.options.Build.Version, asked(c.NATS, h.Unauthenticated()), h, log.Named("nats")
+		o.Version, o.Questions, o.Handler, o.Log = d.options.Build.Version, questions(c.NATS, h.Unauthenticated()), h, log.Named("nats")
 		o.DeadLetters = func(l ingestnats.DeadLetter) error { return d.engine.Reject(partition.Message(l)) }
 		m.bridge, err = ingestnats.Open(o)
 	}
@@ -61,7 +61,7 @@ func (d *daemon) openMessages(ctx context.Context) (*messages, error) {
 	return m, nil
 }
 
-// startServer starts the embedded server, and sets what depends on it in the options of what takes events from it.
+// startServer starts the embedded server, and sets the consumers' options that depend on it.
 func (m *messages) startServer(ctx context.Context, d *daemon, o *ingestnats.Options) (err error) {
 	c := d.config
 	with := embedded.Options{
@@ -80,12 +80,12 @@ func (m *messages) startServer(ctx context.Context, d *daemon, o *ingestnats.Opt
 	d.log.Info("listening", zap.String("listener", "nats"), zap.String("address", m.server.Address()), zap.Bool("tls", false),
 		zap.Bool("tokens", m.clients != nil))
 	if !m.server.Loopback() && m.clients == nil {
-		d.log.Warn("listening for other machines without asking for tokens", zap.String("listener", "nats"), zap.String("address", m.server.Address()))
+		d.log.Warn("listening for other machines without requiring tokens", zap.String("listener", "nats"), zap.String("address", m.server.Address()))
 	}
 	return nil
 }
 
-// recheck ends the connections of clients whose tokens do not count any more.
+// recheck closes the connections of clients whose tokens are not valid any more.
 func (m *messages) recheck(log *zap.Logger) {
 	if m == nil || m.server == nil || m.clients == nil {
 		return
@@ -95,7 +95,7 @@ func (m *messages) recheck(log *zap.Logger) {
 	}
 }
 
-// watchSyncs asks the servers whether they sync before they acknowledge.
+// watchSyncs checks whether the servers sync before they acknowledge.
 func watchSyncs(c config.NATS, secure *tls.Config, log *zap.Logger) *ingestnats.SyncWatch {
 	var monitors []string
 	for url := range strings.SplitSeq(c.MonitorURLs, ",") {
@@ -107,7 +107,7 @@ func watchSyncs(c config.NATS, secure *tls.Config, log *zap.Logger) *ingestnats.
 	return ingestnats.WatchSync(ingestnats.SyncOptions{Monitors: monitors, Client: client, Log: log.Named("nats")})
 }
 
-// unsynced is how long acknowledged messages may be off a disk, nil when it is not known.
+// unsynced returns how long acknowledged messages may be in memory only, nil if that is unknown.
 func (m *messages) unsynced() *time.Duration {
 	if m.syncs == nil {
 		return m.lazy
@@ -118,13 +118,13 @@ func (m *messages) unsynced() *time.Duration {
 	return nil
 }
 
-// login is how the daemon says to NATS who it is.
+// login returns the daemon's credentials for NATS.
 func login(c config.NATS) ingestnats.Login {
 	return ingestnats.Login{CredentialsFile: c.CredentialsFile, NKeyFile: c.NKeyFile, User: c.User, Password: string(c.Password)}
 }
 
-// asked are the calls that requests ask, answered as by HTTP.
-func asked(c config.NATS, h http.Handler) (all []ingestnats.Question) {
+// questions returns the NATS requests that are answered like the HTTP calls.
+func questions(c config.NATS, h http.Handler) (all []ingestnats.Question) {
 	for _, q := range []ingestnats.Question{
 		{Name: "authorize", Subject: c.AuthorizeSubject, Path: "/v1/authorize", Handler: h},
 		{Name: "authrep", Subject: c.AuthrepSubject, Path: "/v1/authrep", Handler: h},
@@ -136,7 +136,7 @@ func asked(c config.NATS, h http.Handler) (all []ingestnats.Question) {
 	return all
 }
 
-// natsTLS is nil when nothing of it is configured: then the servers decide.
+// natsTLS returns nil if no part of it is configured: then the servers decide.
 func natsTLS(c config.NATS) (*tls.Config, error) {
 	if c.CAFile == "" && c.CertFile == "" {
 		return nil, nil
@@ -156,19 +156,19 @@ func natsTLS(c config.NATS) (*tls.Config, error) {
 	return t, nil
 }
 
-// leave takes no more messages and sees those that came through, within ctx.
-func (m *messages) leave(ctx context.Context, log *zap.Logger) {
+// drain stops consuming and waits for messages in progress, until ctx ends.
+func (m *messages) drain(ctx context.Context, log *zap.Logger) {
 	if m == nil || m.bridge == nil {
 		return
 	}
 	if err := m.bridge.Stop(ctx); err != nil {
-		log.Warn("left NATS in a hurry", zap.Error(err))
+		log.Warn("left NATS before all messages were processed", zap.Error(err))
 	}
 }
 
-// stop ends the server, and what takes events first.
+// stop stops the consumers, then the server.
 func (m *messages) stop(ctx context.Context, log *zap.Logger) {
-	m.leave(ctx, log)
+	m.drain(ctx, log)
 	if m != nil && m.syncs != nil {
 		m.syncs.Stop()
 	}
@@ -180,7 +180,7 @@ func (m *messages) stop(ctx context.Context, log *zap.Logger) {
 	}
 }
 
-// degraded says what does not work at the moment, without keeping the daemon from being ready.
+// degraded returns what does not work now, although the daemon is ready.
 func (m *messages) degraded() []string {
 	if m == nil {
 		return nil
@@ -191,7 +191,7 @@ func (m *messages) degraded() []string {
 	return nil
 }
 
-// figures are what the console shows of it.
+// figures returns the figures for the console.
 func (m *messages) figures() console.NATS {
 	if m == nil {
 		return console.NATS{}

@@ -10,19 +10,19 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// lettersRead is how many dead letters are read for the reasons that they have.
+// lettersRead is how many dead letters are read to collect their reasons.
 const lettersRead = 1000
 
-// Reasons are the codes that dead letters usually have: 3scale's about a transaction, those of the sender, and those of
-// messages that could not be read.
+// Reasons are the usual codes of dead letters: 3scale's about a transaction, the sender's, and those of messages that could not
+// be decoded.
 var Reasons = []string{
 	threescale.CodeApplicationNotFound, threescale.CodeApplicationNotActive, threescale.CodeUserKeyInvalid, threescale.CodeMetricInvalid,
 	threescale.CodeNotValidData, threescale.CodeUsageValueInvalid, threescale.CodeTimestampTooOld, threescale.CodeTimestampTooNew,
 	"expired", "ambiguous", "invalid_message", "malformed_message", "message_too_large", "message_type",
 }
 
-// names are the services and reasons that filters can name. Of more than lettersRead dead letters the reasons of the first are
-// taken, and of those that were made since the start.
+// names returns the services and reasons for filters. The reasons include those of the first lettersRead dead letters, and of
+// letters made since the start.
 func (d *daemon) names(ctx context.Context) (console.Names, error) {
 	s := d.engine.Snapshot()
 	services, reasons := make(map[string]bool), make(map[string]bool)

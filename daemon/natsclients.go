@@ -12,13 +12,13 @@ import (
 	"github.com/reporterd/reporterd/ingest/nats/embedded"
 )
 
-// natsClients admits clients to the embedded NATS server with the tokens of producers.
+// natsClients authenticates clients of the embedded NATS server by the tokens of producers.
 type natsClients struct {
 	tokens   *access.Tokens
-	subjects []string // that the daemon serves; each ends in * or >, which stands for the service id
+	subjects []string // served by the daemon; each ends in * or >, which stands for the service id
 }
 
-// newNATSClients returns nil where producers need no token.
+// newNATSClients returns nil if producers need no token.
 func newNATSClients(c config.NATS, tokens *access.Tokens) *natsClients {
 	if tokens == nil {
 		return nil
@@ -38,13 +38,13 @@ func (n *natsClients) authenticate(token string) (embedded.Client, error) {
 	return n.client(g), err
 }
 
-// current is what the holder of a name may do.
+// current returns the present permissions of a client name.
 func (n *natsClients) current(name string) (embedded.Client, error) {
 	g, err := n.tokens.Named(name)
 	return n.client(g), err
 }
 
-// client is what a grant allows: the subjects of its services.
+// client returns the permissions of a grant: the subjects of its services.
 func (n *natsClients) client(g *access.Grant) embedded.Client {
 	if g == nil {
 		return embedded.Client{}
@@ -63,13 +63,13 @@ func (n *natsClients) client(g *access.Grant) embedded.Client {
 	return c
 }
 
-// sender is the ingestnats.Sender of messages that the embedded server has received from clients with tokens.
+// sender is the ingestnats.Sender of messages that the embedded server received from clients with tokens.
 func (n *natsClients) sender(h nats.Header) (*access.Grant, error) {
 	var info struct {
 		Account string `json:"acc"`
 	}
 	if text := h.Get(embedded.ClientInfoHeader); text == "" || json.Unmarshal([]byte(text), &info) != nil {
-		return nil, access.ErrNoToken // the server has the daemon's own connection only beside those of clients
+		return nil, access.ErrNoToken // the daemon's own connection is the only one without a name
 	}
 	name, ok := embedded.ClientName(info.Account)
 	if !ok {

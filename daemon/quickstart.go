@@ -8,7 +8,7 @@ import (
 	"github.com/reporterd/reporterd/console/client"
 )
 
-// quickStart is what serve --sandbox prints when it is ready: commands to copy and paste.
+// quickStart returns what serve --sandbox prints when it is ready: commands to copy and paste.
 func quickStart(l *listeners, m *messages, dataDir string) string {
 	traffic, admin, sandbox := l.traffic, l.admin, l.sandbox
 	return fmt.Sprintf(`
@@ -35,11 +35,11 @@ See how it is, in figures or in a browser at %[6]s:
 
 %[5]sEvents are kept in %[4]s; the sandbox counts in memory. Ctrl-C stops both.
 
-`, traffic.curl(), admin.curl(), sandbox.curl(), dataDir, m.tryIt(), admin.browser())
+`, traffic.curl(), admin.curl(), sandbox.curl(), dataDir, m.publishCommand(), admin.browser())
 }
 
-// tryIt is how to publish an event, for who has the nats command; nothing without a server of our own.
-func (m *messages) tryIt() string {
+// publishCommand returns the command to publish an event with the nats command; empty without an embedded server.
+func (m *messages) publishCommand() string {
 	if m == nil || m.server == nil {
 		return ""
 	}
@@ -50,7 +50,7 @@ func (m *messages) tryIt() string {
 `, client.Reachable(m.server.Address()))
 }
 
-// browser is an address for a browser on this machine.
+// browser returns an address for a browser on this machine.
 func (l *listener) browser() string {
 	if strings.HasPrefix(l.address, "unix:") {
 		return "the admin listener, once it is on a port"
@@ -58,16 +58,16 @@ func (l *listener) browser() string {
 	return strings.TrimPrefix(l.curl(), "--insecure ") + "/"
 }
 
-// curl is the beginning of an address for curl on this machine.
+// curl returns the beginning of an address for curl on this machine.
 func (l *listener) curl() string {
 	scheme := "http"
 	if l.secure {
-		scheme = "--insecure https" // the certificate is seldom one for this machine's own name
+		scheme = "--insecure https" // the certificate is rarely one for this machine's own name
 	}
 	if path, ok := strings.CutPrefix(l.address, "unix:"); ok {
 		return fmt.Sprintf("--unix-socket '%s' %s://localhost", strings.ReplaceAll(path, "'", `'\''`), scheme)
 	}
-	host, port, _ := net.SplitHostPort(l.address) // bound, so well formed
+	host, port, _ := net.SplitHostPort(l.address) // it is bound, so it is well formed
 	if ip := net.ParseIP(host); ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}

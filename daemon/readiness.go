@@ -5,14 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// readinessGate stands before a handler that does not exist yet. Listeners are bound before the data directory is
-// read, so that a taken port shows at once; until then producers are told to come back, and /livez
-// answers, lest a supervisor kill a daemon that is busy recovering.
+// readinessGate stands in for a handler that does not exist yet. Listeners are bound before the data directory is read, so that a
+// port in use is reported at once. Until the handler exists, producers get 503, and /livez answers, so that a supervisor does not
+// kill a daemon that is recovering.
 type readinessGate struct {
 	handler atomic.Pointer[http.Handler]
 }
 
-// open lets requests through to h. It may be called while requests are served.
+// open passes requests to h from now on. It may be called while requests are served.
 func (g *readinessGate) open(h http.Handler) { g.handler.Store(&h) }
 
 // ServeHTTP answers one request.
@@ -22,7 +22,7 @@ func (g *readinessGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == "/livez" {
-		_, _ = w.Write([]byte("ok\n")) // the reader went away: nobody to tell
+		_, _ = w.Write([]byte("ok\n")) // an error means that the client is gone
 		return
 	}
 	w.Header().Set("Retry-After", "1")

@@ -15,21 +15,21 @@ import (
 	"github.com/reporterd/reporterd/internal/lifecycle"
 )
 
-// reloads are where the configuration comes from, how often it was read again, and how that went.
+// reloads is the source of the configuration, and the results of reloads.
 type reloads struct {
 	source  Source
 	started *config.Config                // as read at the start
-	latest  atomic.Pointer[config.Config] // as a reload took it last
-	first   [sha256.Size]byte             // the fingerprint of the files it was read from at the start
+	latest  atomic.Pointer[config.Config] // as of the latest successful reload
+	first   [sha256.Size]byte             // fingerprint of the files read at the start
 
-	mu   sync.Mutex // guards what follows, and is held for the whole of a reload: there is one at a time
-	last time.Time  // when it went well
-	bad  bool       // the latest did not
+	mu   sync.Mutex // guards the fields below; held during a reload, so there is one at a time
+	last time.Time  // of the latest success
+	bad  bool       // the latest reload failed
 
-	done, refused uint64 // how often it went well, and how often it did not
+	done, refused uint64 // numbers of successes and failures
 }
 
-// begin notes what was read at the start. It comes before the files that the configuration names are opened.
+// begin records the configuration of the start. It is called before the files that it names are opened.
 func (r *reloads) begin(s Source, c *config.Config) {
 	r.source, r.started = s, c
 	r.latest.Store(c)
@@ -42,19 +42,19 @@ func (r *reloads) figures() console.Reload {
 	return console.Reload{Last: r.last, Failed: r.bad, Done: r.done, Refused: r.refused}
 }
 
-// reloading reads the configuration again; removed are services that are meant to go.
+// reloading reloads the configuration; removed are services that are removed on purpose.
 type reloading func(removed []string) (console.Reloaded, error)
 
-// provisioned is a configuration that was read and checked, with every file it names, and is not in force yet.
+// provisioned is a configuration that was read and checked, with every file it names, and is not applied yet.
 type provisioned struct {
 	config *config.Config
-	apply  func() // puts tokens, certificates and authorities in force; cannot fail
+	apply  func() // applies tokens, certificates and authorities; cannot fail
 	answer console.Reloaded
-	gone   []string // services that were configured before
+	gone   []string // services that are not configured any more
 }
 
 // provisionLocked reads the configuration and the files it names again, and changes nothing. The error says what is wrong with
-// them, without secrets; a configuration that looks cut off is one.
+// them, without secrets; a configuration that seems truncated is an error.
 func (r *reloads) provisionLocked(g *authentication, removed []string) (*provisioned, error) {
 	before := r.latest.Load()
 	c, err := r.source.Read()
@@ -73,8 +73,8 @@ func (r *reloads) provisionLocked(g *authentication, removed []string) (*provisi
 	return next, nil
 }
 
-// reload puts in force the services and their credentials, tokens, certificates, authorities and the log's level, as the files
-// have them now: all of them, or with an error none. Everything else that has changed takes a restart, and the answer names it.
+// reload applies the services and their credentials, tokens, certificates, authorities and the log level from the files: all of
+// them, or with an error none. All other changes need a restart, and the answer names them.
 func (d *daemon) reload(removed []string) (console.Reloaded, error) {
 	r := &d.reloads
 	r.mu.Lock()
@@ -82,21 +82,21 @@ func (d *daemon) reload(removed []string) (console.Reloaded, error) {
 	next, err := r.provisionLocked(d.auth, removed)
 	if r.bad = err != nil; err != nil {
 		r.refused++
-		d.log.Error("configuration not reloaded: the one before stays in force", zap.Error(err))
+		d.log.Error("cannot reload the configuration, keeping the previous one", zap.Error(err))
 		return console.Reloaded{}, err
 	}
 	d.applyLocked(next)
 	return next.answer, nil
 }
 
-// applyLocked puts a checked configuration in force, and logs what changed. Nothing in it can fail.
+// applyLocked applies a checked configuration, and logs what changed. It cannot fail.
 func (d *daemon) applyLocked(next *provisioned) {
 	r := &d.reloads
 	for _, w := range next.config.Warnings() {
 		d.log.Warn(w)
 	}
 	if len(next.gone) > 0 {
-		d.log.Warn("services removed from the configuration: from now on their usage is taken only with credentials of its own",
+		d.log.Warn("services removed from the configuration: their usage is accepted only with its own credentials from now on",
 			zap.Strings("services", next.gone))
 	}
 	next.apply()
@@ -111,11 +111,11 @@ func (d *daemon) applyLocked(next *provisioned) {
 	d.log.Info("services reloaded", zap.Int("services", len(next.config.Services)), zap.Strings("credentials_changed", changed),
 		zap.Strings("applied", next.answer.Applied))
 	if len(next.answer.NeedsRestart) > 0 {
-		d.log.Warn("changed keys are not in force before a restart", zap.Strings("keys", next.answer.NeedsRestart))
+		d.log.Warn("changed keys take effect after a restart", zap.Strings("keys", next.answer.NeedsRestart))
 	}
 }
 
-// watch reloads at every SIGHUP, and when a file has changed, until its context ends. What a reload returns is logged by it.
+// watch reloads at every SIGHUP, and when a file has changed, until its context ends. reload logs its own result.
 func (d *daemon) watch(reload reloading) func(context.Context) error {
 	again := func() error {
 		_, err := reload(nil)

@@ -119,7 +119,7 @@ func (r *reloadable) inForce(t *testing.T) inForce {
 	}
 }
 
-// A reload with one bad file changes nothing at all, whichever file it is and whichever engine runs.
+// A reload with one bad file changes nothing at all, for each file and each engine.
 func TestReloadIsAllOrNothing(t *testing.T) {
 	engines(t, func(t *testing.T, _ *world, e engine) {
 		for _, bad := range []string{"configuration", "producers", "operators", "cert", "ca"} {

@@ -9,7 +9,7 @@ import (
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
-// RunSandbox serves the stand-in backend alone. It returns once ctx has ended, with nil, or when the listener cannot serve.
+// RunSandbox serves only the stand-in backend. It returns nil after ctx has ended, or an error if the listener fails.
 func RunSandbox(ctx context.Context, log *zap.Logger, address string, o sandbox.Options) error {
 	l, err := bind(ctx, log, "sandbox", address, sandbox.NewServer(sandbox.New(o)))
 	if err != nil {

@@ -12,25 +12,25 @@ import (
 	"github.com/reporterd/reporterd/internal/systemd"
 )
 
-// statusEvery is how often the line of status is looked at.
+// statusEvery is the interval at which the status line is updated.
 const statusEvery = 2 * time.Second
 
-// serviceManager tells the service manager how the daemon is.
+// serviceManager reports the daemon's state to the service manager.
 type serviceManager struct {
-	manager *systemd.Notifier // nil: there is none
+	manager *systemd.Notifier // nil: none
 	part    *lifecycle.Part
 }
 
 func newServiceManager(log *zap.Logger) *serviceManager {
 	n, err := systemd.New()
 	if err != nil {
-		log.Warn("the service manager cannot be told how the daemon is", zap.Error(err))
+		log.Warn("cannot notify the service manager", zap.Error(err))
 	}
 	return &serviceManager{manager: n}
 }
 
-// begin says that the daemon is ready, and from then on how it is. line reads the daemon's figures: while that does not
-// return, there is no sign of life, and the manager starts the daemon again.
+// begin reports that the daemon is ready, and from then on its state. line reads the daemon's figures: while it does not return,
+// no watchdog signal is sent, and the manager restarts the daemon.
 func (s *serviceManager) begin(line func() string) {
 	s.manager.Status(line())
 	s.manager.Ready()
@@ -58,7 +58,7 @@ func (s *serviceManager) begin(line func() string) {
 	})
 }
 
-// reloading wraps a reload.
+// reloading wraps a reload with the manager's notifications.
 func (s *serviceManager) reloading(reload reloading) reloading {
 	return func(removed []string) (console.Reloaded, error) {
 		s.manager.Reloading()
@@ -67,14 +67,14 @@ func (s *serviceManager) reloading(reload reloading) reloading {
 	}
 }
 
-// stopping says that the daemon ends, in at most so long.
+// stopping reports that the daemon stops, and how long that may take.
 func (s *serviceManager) stopping() {
 	s.part.End()
-	s.manager.Status("stopping: reports in flight get their answer")
+	s.manager.Status("stopping: waiting for the answers of reports in flight")
 	s.manager.Stopping()
 }
 
-// statusLine is how the daemon is, for systemctl status.
+// statusLine returns the state of the daemon, for systemctl status.
 func statusLine(ready error, pending, dead uint64, oldest time.Duration) string {
 	line := fmt.Sprintf("%d events pending", pending)
 	if oldest > 0 && pending > 0 {

@@ -11,16 +11,16 @@ import (
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
-// catalogueEvery is how often the portal's catalogue is read. It changes seldom, and reading it may take hundreds of calls.
+// catalogueEvery is how often the portal's catalogue is read. It rarely changes, and reading it may take hundreds of calls.
 const catalogueEvery = time.Hour
 
-// services are the configured services in force, beside what the portal's catalogue says about them.
+// services contains the configured services in effect, and the portal's catalogue of them.
 type services struct {
-	book     *portal.Book // nil: there is no portal
-	validate bool         // the catalogue says which metrics there are
+	book     *portal.Book // nil: no portal
+	validate bool         // check metrics against the catalogue
 	witness  witness
 
-	mu         sync.Mutex // held while they are put in force; guards configured
+	mu         sync.Mutex // held while services are applied; guards configured
 	configured []event.Service
 }
 
@@ -52,7 +52,7 @@ func (s *services) start(d *daemon) {
 	})
 }
 
-// apply puts a new list in force, in the handler and the engine, and returns the ids whose credentials have changed, sorted.
+// apply applies a new list to the handler and the engine, and returns the ids whose credentials have changed, sorted.
 func (s *services) apply(d *daemon, list []event.Service) (changed []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *services) apply(d *daemon, list []event.Service) (changed []string) {
 	return changed
 }
 
-// catalogueRead takes over what the catalogue says, once it was read.
+// catalogueRead applies the catalogue after it was read.
 func (s *services) catalogueRead(d *daemon) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,8 +77,8 @@ func (s *services) catalogueRead(d *daemon) {
 	}
 }
 
-// withMetricsLocked returns the configured services. A service without metrics of its own gets those of the portal's catalogue,
-// where the catalogue has the service.
+// withMetricsLocked returns the configured services. A service without configured metrics gets those of the portal's catalogue,
+// if it has the service.
 func (s *services) withMetricsLocked() []event.Service {
 	if !s.validate {
 		return s.configured
@@ -95,7 +95,7 @@ func (s *services) withMetricsLocked() []event.Service {
 	return list
 }
 
-// ids are the configured services in the order of the file.
+// ids returns the configured services in the order of the file.
 func (s *services) ids() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,10 +106,10 @@ func (s *services) ids() []string {
 	return ids
 }
 
-// parents is the metric hierarchy of a service as the portal has it.
+// parents returns the metric hierarchy of a service from the portal.
 func (s *services) parents(service string) map[string]string { return s.book.Parents(service) }
 
-// witnessOf is what the batcher asks for the witness metric of a service; nil where none is configured.
+// witnessOf returns the function by which the batcher looks up the witness metric of a service; nil if none is configured.
 func (s *services) witnessOf() func(service string) string {
 	if s.witness.metric == "" {
 		return nil

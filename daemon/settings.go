@@ -27,16 +27,16 @@ import (
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
-// Connections to the backend, beside those of reports.
+// Connections to the backend, in addition to those for reports.
 const (
 	authorizationConnections = 32
 	probeConnections         = 8
 )
 
-// userAgent is what 3scale is told.
+// userAgent returns the User-Agent of requests to 3scale.
 func userAgent(b console.Build) string { return "reporterd/" + b.Version }
 
-// openEngine opens what spool.engine says.
+// openEngine opens the engine that spool.engine selects.
 func openEngine(d *daemon) (engine, error) {
 	o, err := partitionOptions(d)
 	if err != nil {
@@ -48,7 +48,7 @@ func openEngine(d *daemon) (engine, error) {
 	return opened[*replica.Replica](replica.Open(replicaOptions(d, o)))
 }
 
-// opened keeps a nil of an engine's own type from becoming an engine.
+// opened prevents that a nil pointer of an engine's type becomes a non-nil engine.
 func opened[E engine](e E, err error) (engine, error) {
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func opened[E engine](e E, err error) (engine, error) {
 	return e, nil
 }
 
-// partitionOptions are a partition's, by the configuration.
+// partitionOptions returns the options of a partition, from the configuration.
 func partitionOptions(d *daemon) (partition.Options, error) {
 	c := d.config
 	mode, err := authorize.ParseMode(c.Authorize.Mode)
@@ -104,13 +104,13 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 	return o, nil
 }
 
-// What the receipts of a report take of its caps: parameters, and bytes of two escaped names and a number each.
+// The size of the receipts in a report: parameters, and bytes of two escaped names and a number each.
 const (
 	receiptParams = 3 * receipt.Applications
 	receiptBytes  = receipt.Applications * 2048
 )
 
-// receiptsOf are the receipts of the services that have some.
+// receiptsOf returns the receipts of the services that use them.
 func receiptsOf(list []config.Service) map[string]sender.Receipts {
 	all := make(map[string]sender.Receipts)
 	for _, s := range list {
@@ -130,7 +130,7 @@ func receiptsOf(list []config.Service) map[string]sender.Receipts {
 	return all
 }
 
-// SpoolOptions are those of the data directory.
+// SpoolOptions returns the options of the data directory.
 func SpoolOptions(c *config.Config) spool.Options {
 	mode := spool.Always
 	if c.Spool.Sync == "never" {
@@ -143,7 +143,7 @@ func SpoolOptions(c *config.Config) spool.Options {
 	}
 }
 
-// replicaOptions are a replica's: each partition has its share of the quota, syncs always, and keeps no ledger.
+// replicaOptions returns the options of a replica: each partition has its share of the quota, always syncs, and keeps no ledger.
 func replicaOptions(d *daemon, o partition.Options) replica.Options {
 	c := d.config
 	o.Ledger, o.SendOnStop = nil, 0
@@ -168,10 +168,11 @@ func replicaOptions(d *daemon, o partition.Options) replica.Options {
 	}
 }
 
-// sealAndSend is what sealing and sending take of the time that accepted usage has left, beside the flush interval.
+// sealAndSend is how much of the time that accepted usage has left is reserved for sealing and sending, in addition to the flush
+// interval.
 const sealAndSend = 30 * time.Second
 
-// lateMargin is what usage must have left of its 24 hours when it is accepted.
+// lateMargin returns how much of its 24 hours usage must have left when it is accepted.
 func lateMargin(c *config.Config) time.Duration {
 	if c.Sender.Expired == "restamp" {
 		return 0
@@ -179,7 +180,7 @@ func lateMargin(c *config.Config) time.Duration {
 	return c.Sender.ExpiredMargin + c.Batch.FlushInterval + sealAndSend
 }
 
-// eventServices are the configured services, as the parts know them.
+// eventServices converts the configured services.
 func eventServices(list []config.Service) []event.Service {
 	out := make([]event.Service, len(list))
 	for i, s := range list {
@@ -190,12 +191,12 @@ func eventServices(list []config.Service) []event.Service {
 	return out
 }
 
-// ReconcileRules are the configuration's.
+// ReconcileRules returns the rules in the configuration.
 func ReconcileRules(c *config.Config) reconcile.Rules {
 	return reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Witness: c.Reconcile.Witness, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
 }
 
-// NewPortal makes the client of the admin portal; sandbox is the address of the one that runs here, if one does.
+// NewPortal makes the client of the admin portal; sandbox is the address of the running sandbox's portal, if there is one.
 func NewPortal(c *config.Config, b console.Build, sandbox string) (*portal.Client, error) {
 	base, token, err := portal.Address(c.Portal.URL)
 	if err != nil {
@@ -232,7 +233,7 @@ func authorities(key, file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// CheckTokens reads the files of tokens, as the start does.
+// CheckTokens reads the token files, as a start does.
 func CheckTokens(c *config.Config) error {
 	_, err := newAuthentication(c)
 	return err

@@ -12,16 +12,16 @@ import (
 	"github.com/reporterd/reporterd/config"
 )
 
-// watchEvery is how often the files of the configuration are looked at. They are small, and read whole: that sees a file
-// that is replaced by a rename, a ConfigMap whose link is turned, and one on a file system that tells nobody.
+// watchEvery is how often the files of the configuration are checked. They are small, and are read completely: that detects a
+// file that is replaced by a rename, a ConfigMap whose link changes, and a file on a file system without notifications.
 const watchEvery = 2 * time.Second
 
-// watched are the files that a reload reads.
+// watched returns the files that a reload reads.
 func watched(file string, c *config.Config) []string {
 	return append([]string{file}, c.ReadAgain()...)
 }
 
-// fingerprint is a sum over the contents of files. One that cannot be read counts as empty.
+// fingerprint returns a hash of the contents of files. A file that cannot be read counts as empty.
 func fingerprint(files []string) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, name := range files {
@@ -33,9 +33,9 @@ func fingerprint(files []string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// watchFiles reloads when a file of the configuration has changed and stayed so for a moment, so that two files that are
-// written one after the other are read together. files names them anew after each reload; known is their fingerprint as they
-// were read. It returns when ctx ends.
+// watchFiles reloads when a file of the configuration has changed and stayed the same for a moment, so that two files that are
+// written one after the other are read together. It calls files for the names after each reload; known is the fingerprint of the
+// files as they were read. It returns when ctx ends.
 func watchFiles(ctx context.Context, log *zap.Logger, known [sha256.Size]byte, files func() []string, reload func() error) error {
 	seen := known
 	tick := time.NewTicker(watchEvery / 2)
@@ -53,8 +53,8 @@ func watchFiles(ctx context.Context, log *zap.Logger, known [sha256.Size]byte, f
 			continue
 		}
 		log.Info("a file of the configuration has changed")
-		_ = reload() // it is logged
-		known = now  // and not what they are by now: that may be newer than what was read
+		_ = reload() // reload logs its error
+		known = now  // not the present fingerprint, which may be newer than what was read
 		if again := files(); !slices.Equal(again, names) {
 			known = fingerprint(again)
 		}

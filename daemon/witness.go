@@ -15,14 +15,14 @@ import (
 // metric is reported only for services whose catalogue in the portal lists it as a metric. A method is not used: it would
 // count for its parent as well.
 type witness struct {
-	metric string // empty: there is none
+	metric string // empty: none
 	log    *zap.Logger
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	without string     // services without it, as logged last
 }
 
-// of names the metric, if the service has it.
+// of returns the metric, if the service has it; otherwise "".
 func (w *witness) of(book *portal.Book, service string) string {
 	for _, m := range book.Metrics(service) {
 		if m.SystemName == w.metric && m.ParentID == 0 {

@@ -10,31 +10,31 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// maxName is how long a name may be that the ledger can book, bytes: a key of the database has one byte more.
+// maxName is the maximum length in bytes of a name that the ledger can book: a key of the database has one byte more.
 const maxName = bbolt.MaxKeySize - 1
 
-// saidAside bounds how many batches the log names for one transaction of the database.
-const saidAside = 10
+// maxLoggedBatches limits how many batch ids a log line contains.
+const maxLoggedBatches = 10
 
-// aside is usage that was not booked: of which batches, and how many transactions (or whole records) of them.
-type aside struct {
+// unbooked counts usage that was not booked: the transactions (or all of a refused record's), and the ids of their batches.
+type unbooked struct {
 	count   uint64
 	batches []string // the first of them
 	reason  string
 }
 
-func (a *aside) add(batch *spool.Batch, n int, reason string) {
+func (a *unbooked) add(batch *spool.Batch, n int, reason string) {
 	if n == 0 {
 		return
 	}
 	a.count, a.reason = a.count+uint64(n), reason
-	if id := batch.ID.String(); len(a.batches) < saidAside && (len(a.batches) == 0 || a.batches[len(a.batches)-1] != id) {
+	if id := batch.ID.String(); len(a.batches) < maxLoggedBatches && (len(a.batches) == 0 || a.batches[len(a.batches)-1] != id) {
 		a.batches = append(a.batches, id)
 	}
 }
 
-// bookable reports whether the database can take the names of a transaction. The answer is the same for every record that
-// has the transaction, so that what is never booked as accepted is never booked as delivered either.
+// bookable reports whether the names of a transaction fit into the database. The result is the same for all records about the
+// transaction, so usage that is not booked as accepted is not booked as delivered either.
 func (b *booking) bookable(batch *spool.Batch, t *spool.Transaction) bool {
 	if len(batch.Lane.ServiceID) > b.maxName || t.Application.UserKey == "" && len(t.Application.ID) > b.maxName {
 		return false
@@ -47,9 +47,9 @@ func (b *booking) bookable(batch *spool.Batch, t *spool.Transaction) bool {
 	return true
 }
 
-// setAside counts the transactions of a new batch that cannot be booked. What happens to them later is left out as well, and
-// not counted again.
-func (b *booking) setAside(a *spool.BatchEvent) {
+// countUnbooked counts the transactions of a new batch that cannot be booked. Later records about them are skipped, and not counted
+// again.
+func (b *booking) countUnbooked(a *spool.BatchEvent) {
 	if a.Kind != spool.BatchSealed && a.Kind != spool.BatchRequeued {
 		return
 	}
@@ -59,11 +59,10 @@ func (b *booking) setAside(a *spool.BatchEvent) {
 			n++
 		}
 	}
-	b.aside.add(a.Batch, n, "a name is longer than 32 KiB")
+	b.unbooked.add(a.Batch, n, "a name is longer than 32 KiB")
 }
 
-// refused reports whether the database refuses what it was given, so that the same attempt fails for ever. Errors of the disk
-// are not refusals.
+// refused reports whether the database refuses a change, so that every retry fails. Disk errors are not refusals.
 func refused(err error) bool {
 	for _, target := range []error{fault.ErrKeyTooLarge, fault.ErrValueTooLarge, fault.ErrKeyRequired, fault.ErrIncompatibleValue} {
 		if errors.Is(err, target) {
@@ -73,44 +72,44 @@ func refused(err error) bool {
 	return false
 }
 
-var errTrial = errors.New("only a trial")
+var errTrial = errors.New("trial transaction, rolled back")
 
-// isolate takes the records out of what was gathered that the database refuses. Each is tried alone, in a transaction that is
-// rolled back and costs no write to the disk. It reports whether there were any.
+// isolate removes the records that the database refuses from what was gathered. It tries each record alone, in a transaction that
+// is rolled back and not written to disk. It reports whether there were any.
 func (r *run) isolate() bool {
 	kept, found := r.gathered[:0], false
 	for i := range r.gathered {
-		account := r.gathered[i]
+		event := r.gathered[i]
 		var trial names
 		err := r.update(func(tx *bbolt.Tx) error {
 			b := r.newBooking(tx, &trial)
-			b.account(&account)
+			b.event(&event)
 			if err := b.write(); err != nil {
 				return err
 			}
 			return errTrial
 		})
 		if refused(err) {
-			r.aside.add(account.Batch, len(account.Batch.Transactions), err.Error())
+			r.refused.add(event.Batch, len(event.Batch.Transactions), err.Error())
 			r.missed, found = true, true
 			continue
 		}
-		kept = append(kept, account)
+		kept = append(kept, event)
 	}
 	r.gathered = kept
 	return found
 }
 
-// sayAside logs what was set aside, once it is durable that it was.
-func (r *run) sayAside() {
-	for _, a := range []*aside{&r.aside, &r.left} {
+// logUnbooked logs usage that was not booked, after the transaction without it is durable.
+func (r *run) logUnbooked() {
+	for _, a := range []*unbooked{&r.refused, &r.skipped} {
 		if a.count == 0 {
 			continue
 		}
 		r.options.Log.Error("usage cannot be booked and is missing from the ledger; its delivery is not affected",
 			zap.String("reason", a.reason), zap.Uint64("transactions", a.count), zap.Strings("batches", a.batches))
 		n := a.count
-		r.note(func(s *Stats) { s.SetAside += n })
-		*a = aside{}
+		r.updateStats(func(s *Stats) { s.SetAside += n })
+		*a = unbooked{}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// BatchRecord is what one batch added to the cells: evidence for a difference between them and 3scale's counts.
+// BatchRecord is what one batch added to the cells. It is evidence for a difference between the ledger and 3scale's counts.
 type BatchRecord struct {
 	ID        string
 	ServiceID string
@@ -23,7 +23,7 @@ type BatchRecord struct {
 	Cells     []BatchCell
 }
 
-// BatchCell is a batch's part of a cell. Ambiguous is for all its ambiguous reports together.
+// BatchCell is a batch's part of a cell. Ambiguous is the sum over all its ambiguous reports.
 type BatchCell struct {
 	Hour      time.Time
 	AppID     string
@@ -32,23 +32,23 @@ type BatchCell struct {
 	Ambiguous int64
 }
 
-// batchRow is a batch's evidence while changes are collected. Its database record is two values: the row itself, and
-// beside it, under a key of its own, how many more reports were ambiguous since the row was written. Each of them may have
-// added what the first added, so that counting them is enough: recording one costs the same however many there were.
+// batchRow is a batch's evidence while changes are collected. The database has two values for it: the row itself, and under
+// another key the number of ambiguous reports since the row was written. Each of them may have added the same as the first one,
+// so that a number is enough: booking one costs the same however many there were.
 type batchRow struct {
 	service   uint32
 	sealed    int64
 	ambiguous int   // reports whose shares are in uses
-	repeated  int   // ambiguous reports beyond those
-	uses      []use // not in order; a cell may stand there more than once
+	repeated  int   // further ambiguous reports
+	uses      []use // unordered; may contain a cell several times
 
 	stored   int  // bytes of the two values in the database
-	unread   bool // the uses are still in the database only
+	unread   bool // the uses are only in the database so far
 	rewrite  bool // the row itself changed, not only repeated
-	obsolete bool // a value of repeated is in the database without its row
+	obsolete bool // the database contains a value of repeated without its row
 }
 
-// use is what a transaction added to the cells of one application in one hour, or takes from them.
+// use is what a transaction adds to the cells of one application in one hour, or subtracts from them.
 type use struct {
 	hour, app uint32
 	shares    []share
@@ -59,10 +59,10 @@ type share struct {
 	delivered, ambiguous int64
 }
 
-// times says what is booked of usage: once, minus once, or not.
+// times are the factors by which usage is booked: 1, -1 or 0.
 type times struct{ delivered, ambiguous int64 }
 
-// row returns what is known of a batch, without its uses where those are only in the database.
+// row returns the row of a batch; its uses may still be only in the database.
 func (b *booking) row(batch *spool.Batch) *batchRow {
 	key := string(batchKey(batch.Sealed.Unix(), batch.ID.String()))
 	r := b.batches[key]
@@ -87,7 +87,7 @@ func (b *booking) row(batch *spool.Batch) *batchRow {
 	return r
 }
 
-// count reads the number of repeated reports. It reports whether that is what was written.
+// count decodes the number of repeated reports. It returns false if it is damaged.
 func (r *batchRow) count(key, stored []byte, strict bool) bool {
 	if stored == nil {
 		return true
@@ -98,16 +98,16 @@ func (r *batchRow) count(key, stored []byte, strict bool) bool {
 	return !d.bad
 }
 
-// fail keeps the first error, with which the booking ends.
+// fail keeps the first error, which ends the booking.
 func (b *booking) fail(err error) {
 	if b.err == nil {
 		b.err = err
 	}
 }
 
-// doubt counts one more ambiguous report of a batch, with the transactions as they were sent. Only the first of them writes what it
-// may have added.
-func (b *booking) doubt(batch *spool.Batch, sent []spool.Transaction) {
+// addAmbiguous counts one more ambiguous report of a batch, with the transactions as they were sent. Only the first one writes what
+// it may have added.
+func (b *booking) addAmbiguous(batch *spool.Batch, sent []spool.Transaction) {
 	r := b.row(batch)
 	if r.ambiguous > 0 {
 		r.repeated++
@@ -115,10 +115,10 @@ func (b *booking) doubt(batch *spool.Batch, sent []spool.Transaction) {
 	}
 	b.read(batch, r)
 	r.ambiguous, r.rewrite = 1, true
-	b.vector(batch, sent, times{ambiguous: 1})
+	b.addUses(batch, sent, times{ambiguous: 1})
 }
 
-// read brings a row's uses into memory, each cell once, with what the repeated reports may have added.
+// read loads a row's uses into memory, each cell once, with what the repeated reports may have added.
 func (b *booking) read(batch *spool.Batch, r *batchRow) {
 	if r.unread {
 		r.unread = false
@@ -131,34 +131,34 @@ func (b *booking) read(batch *spool.Batch, r *batchRow) {
 	r.fold()
 }
 
-// fold makes the repeated reports part of the uses, and leaves each cell in them once.
+// fold adds the repeated reports to the uses, and merges uses of the same cell.
 func (r *batchRow) fold() {
 	if r.ambiguous == 0 || r.repeated == 0 && r.ambiguous == 1 {
 		return
 	}
-	sums := make(map[place]times)
+	sums := make(map[cellKey]times)
 	for _, u := range r.uses {
 		for _, s := range u.shares {
-			p := place{u.hour, u.app, s.metric}
+			p := cellKey{u.hour, u.app, s.metric}
 			sums[p] = times{sums[p].delivered + s.delivered, sums[p].ambiguous + s.ambiguous}
 		}
 	}
 	all := int64(r.ambiguous + r.repeated)
 	for p, s := range sums {
-		sums[p] = times{s.delivered, s.ambiguous / int64(r.ambiguous) * all} // each report added the same
+		sums[p] = times{s.delivered, s.ambiguous / int64(r.ambiguous) * all} // each report may have added the same
 	}
 	r.ambiguous, r.repeated, r.rewrite, r.uses = int(all), 0, true, usesOf(sums)
 }
 
-// place is a cell, by numbers; the hour since 1970.
-type place struct{ hour, app, metric uint32 }
+// cellKey identifies a cell by numbers; hour is the hour since 1970.
+type cellKey struct{ hour, app, metric uint32 }
 
-func (p place) compare(o place) int {
+func (p cellKey) compare(o cellKey) int {
 	return cmp.Or(cmp.Compare(p.hour, o.hour), cmp.Compare(p.app, o.app), cmp.Compare(p.metric, o.metric))
 }
 
-func usesOf(sums map[place]times) (all []use) {
-	for _, p := range slices.SortedFunc(maps.Keys(sums), place.compare) {
+func usesOf(sums map[cellKey]times) (all []use) {
+	for _, p := range slices.SortedFunc(maps.Keys(sums), cellKey.compare) {
 		s := share{p.metric, sums[p].delivered, sums[p].ambiguous}
 		if last := len(all) - 1; last >= 0 && all[last].hour == p.hour && all[last].app == p.app {
 			all[last].shares = append(all[last].shares, s)
@@ -169,14 +169,14 @@ func usesOf(sums map[place]times) (all []use) {
 	return all
 }
 
-// repeatKey is where the number of repeated ambiguous reports of a batch stands: right behind the batch.
+// repeatKey is the key of the number of repeated ambiguous reports of a batch: directly after the batch.
 func repeatKey(key string) []byte { return append([]byte(key), 0) }
 
-// isRepeat reports whether a key is one of repeatKey's. Ids of batches have no zero byte.
+// isRepeat reports whether a key is a result of repeatKey. Ids of batches have no zero byte.
 func isRepeat(key []byte) bool { return len(key) > 4 && key[len(key)-1] == 0 }
 
-// vector adds what transactions of a batch were, so many times.
-func (b *booking) vector(batch *spool.Batch, transactions []spool.Transaction, change times) {
+// addUses adds the usage of transactions of a batch to its uses, multiplied by change.
+func (b *booking) addUses(batch *spool.Batch, transactions []spool.Transaction, change times) {
 	r := b.row(batch)
 	r.rewrite = true
 	n := 0
@@ -194,12 +194,12 @@ func (b *booking) vector(batch *spool.Batch, transactions []spool.Transaction, c
 			shares = append(shares, share{b.number(nameMetric, u.Metric), change.delivered * value, change.ambiguous * value})
 		}
 		app := b.number(nameApplication, ApplicationName(t.Application))
-		r.uses = append(r.uses, use{uint32(stamped(batch, t.Timestamp) / 3600), app, shares[first:len(shares):len(shares)]})
+		r.uses = append(r.uses, use{uint32(timeOf(batch, t.Timestamp) / 3600), app, shares[first:len(shares):len(shares)]})
 	}
 }
 
-// encode writes service, sealed and ambiguous; then for each use its hour, application and number of shares, and each
-// of them: metric*2, plus 1 where something is ambiguous; what was delivered; what is ambiguous, if anything is.
+// encode writes service, sealed and ambiguous; then for each use its hour, application and number of shares, and for each share:
+// metric*2, plus 1 if ambiguous is not zero; delivered; ambiguous if it is not zero.
 func (r *batchRow) encode() []byte {
 	out := binary.AppendVarint(binary.AppendUvarint(make([]byte, 0, 32*len(r.uses)), uint64(r.service)), r.sealed)
 	out = binary.AppendUvarint(out, uint64(r.ambiguous))
@@ -208,12 +208,12 @@ func (r *batchRow) encode() []byte {
 			out = binary.AppendUvarint(out, v)
 		}
 		for _, s := range u.shares {
-			doubt := uint64(0)
+			ambiguous := uint64(0)
 			if s.ambiguous != 0 {
-				doubt = 1
+				ambiguous = 1
 			}
-			out = binary.AppendVarint(binary.AppendUvarint(out, uint64(s.metric)*2+doubt), s.delivered)
-			if doubt == 1 {
+			out = binary.AppendVarint(binary.AppendUvarint(out, uint64(s.metric)*2+ambiguous), s.delivered)
+			if ambiguous == 1 {
 				out = binary.AppendVarint(out, s.ambiguous)
 			}
 		}
@@ -221,12 +221,12 @@ func (r *batchRow) encode() []byte {
 	return out
 }
 
-// head reads what stands before the uses.
+// head decodes the fields before the uses.
 func (r *batchRow) head(d *reader) {
 	r.service, r.sealed, r.ambiguous = uint32(d.unsigned()), d.signed(), int(d.unsigned())
 }
 
-// decode reads what encode wrote. It reports whether it is that.
+// decode decodes the result of encode. It returns false if data is damaged.
 func (r *batchRow) decode(data []byte) bool {
 	d := reader{data: data}
 	r.head(&d)
@@ -246,7 +246,7 @@ func (r *batchRow) decode(data []byte) bool {
 	return !d.bad
 }
 
-// reader takes numbers off bytes.
+// reader decodes varints.
 type reader struct {
 	data []byte
 	bad  bool
@@ -254,15 +254,15 @@ type reader struct {
 
 func (d *reader) unsigned() uint64 {
 	v, n := binary.Uvarint(d.data)
-	return d.took(n, v)
+	return d.advance(n, v)
 }
 
 func (d *reader) signed() int64 {
 	v, n := binary.Varint(d.data)
-	return int64(d.took(n, uint64(v)))
+	return int64(d.advance(n, uint64(v)))
 }
 
-func (d *reader) took(n int, v uint64) uint64 {
+func (d *reader) advance(n int, v uint64) uint64 {
 	if n <= 0 {
 		d.bad, d.data = true, nil
 		return 0
@@ -283,7 +283,7 @@ func (b *booking) writeBatches() error {
 	return addEvidence(b.tx, change)
 }
 
-// write stores what changed of a row, and returns how many bytes both of its values take now.
+// write stores the changes of a row, and returns the size of both its values.
 func (r *batchRow) write(bucket *bbolt.Bucket, key string) (size int, err error) {
 	if r.rewrite {
 		r.fold()
@@ -303,17 +303,17 @@ func (r *batchRow) write(bucket *bbolt.Bucket, key string) (size int, err error)
 	return r.stored - before + len(data), bucket.Put(repeatKey(key), data)
 }
 
-// batchKey orders batches by the hour they were sealed in.
+// batchKey orders batches by the hour in which they were sealed.
 func batchKey(sealed int64, id string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(max(sealed, 0)/3600)), id...)
 }
 
-// pageCells bounds what one transaction of the database reads of the evidence.
+// pageCells limits how much evidence one transaction of the database reads.
 const pageCells = 50_000
 
-// Batches calls each with every batch that was sealed from since on, by the hour, as far back as they are kept; of one
-// service, or of all where it is empty. It ends early with each's error. As with Rows, no transaction is open while each
-// runs, and what is booked meanwhile may show in the batches that come later.
+// Batches calls each with every batch that was sealed from since on, by the hour, as far back as evidence is kept. An empty
+// service selects all services. It ends early with each's error. As with Rows, no transaction is open while each runs, and
+// batches that come later may include what is booked meanwhile.
 func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord) error) error {
 	for from := batchKey(since.Unix(), ""); from != nil; {
 		var page []*BatchRecord
@@ -333,7 +333,7 @@ func (l *Ledger) Batches(service string, since time.Time, each func(*BatchRecord
 	return nil
 }
 
-// batchPage reads batches from a key on, and returns the key where the next page begins; nil: there is none.
+// batchPage reads batches from a key on, and returns the key of the next page; nil: it was the last.
 func batchPage(tx *bbolt.Tx, service string, from []byte) (page []*BatchRecord, next []byte, err error) {
 	t := texts{tx: tx, known: make(map[uint32]string)}
 	now, err := readState(tx)
@@ -368,10 +368,10 @@ func batchPage(tx *bbolt.Tx, service string, from []byte) (page []*BatchRecord, 
 
 func (r *batchRow) record(id string, t *texts) *BatchRecord {
 	out := &BatchRecord{ID: id, ServiceID: t.text(nameService, r.service), Sealed: time.Unix(r.sealed, 0).UTC(), Ambiguous: r.ambiguous}
-	sums := make(map[place]times)
+	sums := make(map[cellKey]times)
 	for _, u := range r.uses {
 		for _, s := range u.shares {
-			p := place{u.hour, u.app, s.metric}
+			p := cellKey{u.hour, u.app, s.metric}
 			sums[p] = times{sums[p].delivered + s.delivered, sums[p].ambiguous + s.ambiguous}
 		}
 	}

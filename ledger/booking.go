@@ -15,7 +15,7 @@ import (
 
 const hoursOfDay = 24
 
-// row names a row of the days: all hours and metrics of an application on a day.
+// row is the key of a row of the days: all hours and metrics of an application on a day.
 type row struct{ day, service, app uint32 }
 
 func (r row) key() []byte {
@@ -27,17 +27,16 @@ func (r row) compare(o row) int {
 	return cmp.Or(cmp.Compare(r.day, o.day), cmp.Compare(r.service, o.service), cmp.Compare(r.app, o.app))
 }
 
-// change is what one transaction of the database will add to a row. Mostly that is few cells, and looking through them
-// is faster than a map of them.
+// change collects the changes of one transaction to a row. Usually there are few cells, and a linear search is faster than a map.
 type change struct {
-	cells  []cell
-	places map[uint64]int // of the cells, once there are many
+	cells   []cell
+	indexes map[uint64]int // index of each cell, once there are many
 }
 
 const fewCells = 24
 
 func (c *change) add(metric uint32, hour uint8, f Figures) {
-	if c.places == nil && len(c.cells) <= fewCells {
+	if c.indexes == nil && len(c.cells) <= fewCells {
 		for i := range c.cells {
 			if at := &c.cells[i]; at.metric == metric && at.hour == hour {
 				at.add(f)
@@ -47,36 +46,36 @@ func (c *change) add(metric uint32, hour uint8, f Figures) {
 		c.cells = append(c.cells, cell{metric, hour, f})
 		return
 	}
-	if c.places == nil {
-		c.places = make(map[uint64]int)
+	if c.indexes == nil {
+		c.indexes = make(map[uint64]int)
 		for i := range c.cells {
-			c.places[c.cells[i].place()] = i
+			c.indexes[c.cells[i].key()] = i
 		}
 	}
 	added := cell{metric, hour, f}
-	if i, known := c.places[added.place()]; known {
+	if i, known := c.indexes[added.key()]; known {
 		c.cells[i].add(f)
 		return
 	}
-	c.places[added.place()] = len(c.cells)
+	c.indexes[added.key()] = len(c.cells)
 	c.cells = append(c.cells, added)
 }
 
-func (c *cell) place() uint64 { return uint64(c.metric)<<8 | uint64(c.hour) }
+func (c *cell) key() uint64 { return uint64(c.metric)<<8 | uint64(c.hour) }
 
-// booking collects what one transaction of the database will change. It is for one goroutine.
+// booking collects the changes of one transaction of the database. It is for one goroutine.
 type booking struct {
 	tx      *bbolt.Tx
 	names   *names
 	changes map[row]*change
-	sums    row                  // the last row of all applications together that was changed,
-	sum     *change              // and its change
+	sums    row                  // the row of all applications together that was changed last
+	sum     *change              // the change of that row
 	batches map[string]*batchRow // by their keys
 
-	aside   aside // what the database cannot take
-	strict  bool  // every value has a checksum
-	maxName int   // bytes
-	err     error // the first
+	unbooked unbooked // usage that does not fit into the database
+	strict   bool     // every value has a checksum
+	maxName  int      // bytes
+	err      error    // the first error
 }
 
 // newBooking returns a booking for one transaction of the database.
@@ -89,9 +88,9 @@ func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
 	return &booking{tx: tx, err: err, strict: now.sealed, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: most}
 }
 
-// account books one thing that happened to a batch.
-func (b *booking) account(a *spool.BatchEvent) {
-	b.setAside(a)
+// event books one event of a batch.
+func (b *booking) event(a *spool.BatchEvent) {
+	b.countUnbooked(a)
 	if len(a.Batch.Lane.ServiceID) > b.maxName {
 		return
 	}
@@ -106,7 +105,7 @@ func (b *booking) account(a *spool.BatchEvent) {
 		for i := range sent {
 			b.transaction(a.Batch, &sent[i], sent[i].Timestamp, Figures{Ambiguous: 1})
 		}
-		b.doubt(a.Batch, sent)
+		b.addAmbiguous(a.Batch, sent)
 	case spool.BatchLost:
 		all(Figures{Lost: 1})
 	case spool.BatchEnded:
@@ -122,7 +121,7 @@ const restampedFrom = 24*3600 - 60
 func asSent(a *spool.BatchEvent) []spool.Transaction {
 	all := a.Batch.Transactions
 	for i := range all {
-		if at := stamped(a.Batch, all[i].Timestamp); a.Attempted == 0 || a.Attempted-at < restampedFrom {
+		if at := timeOf(a.Batch, all[i].Timestamp); a.Attempted == 0 || a.Attempted-at < restampedFrom {
 			continue
 		}
 		if &all[0] == &a.Batch.Transactions[0] {
@@ -133,7 +132,7 @@ func asSent(a *spool.BatchEvent) []spool.Transaction {
 	return all
 }
 
-// requeued takes a dead letter back. Where it is to be sent with another timestamp, it changes its hour.
+// requeued moves usage of a dead letter to pending. If it will be sent with another timestamp, its hour changes.
 func (b *booking) requeued(a *spool.BatchEvent) {
 	if a.Was == nil {
 		b.batch(a.Batch, Figures{Dead: -1})
@@ -143,7 +142,7 @@ func (b *booking) requeued(a *spool.BatchEvent) {
 	b.batch(a.Batch, Figures{Accepted: 1, Restamped: 1})
 }
 
-// ended books where the parts of a batch ended: what is neither dead nor goes on was delivered.
+// ended books how the transactions of a batch ended: those that are neither dead nor in a child were delivered.
 func (b *booking) ended(a *spool.BatchEvent) {
 	b.batch(a.Batch, Figures{Delivered: 1})
 	for _, child := range a.Children {
@@ -161,16 +160,16 @@ func (b *booking) ended(a *spool.BatchEvent) {
 		return
 	}
 	b.read(a.Batch, b.row(a.Batch))
-	b.vector(a.Batch, a.Batch.Transactions, times{delivered: 1})
+	b.addUses(a.Batch, a.Batch.Transactions, times{delivered: 1})
 	for _, child := range a.Children {
-		b.vector(a.Batch, child.Transactions, times{delivered: -1})
+		b.addUses(a.Batch, child.Transactions, times{delivered: -1})
 	}
-	b.vector(a.Batch, a.Dead, times{delivered: -1})
+	b.addUses(a.Batch, a.Dead, times{delivered: -1})
 	for i := range a.Late {
 		moved := a.Late[i].Transaction
-		b.vector(a.Batch, []spool.Transaction{moved}, times{delivered: -1})
+		b.addUses(a.Batch, []spool.Transaction{moved}, times{delivered: -1})
 		moved.Timestamp = a.Late[i].Sent
-		b.vector(a.Batch, []spool.Transaction{moved}, times{delivered: 1})
+		b.addUses(a.Batch, []spool.Transaction{moved}, times{delivered: 1})
 	}
 }
 
@@ -181,12 +180,12 @@ func (b *booking) batch(batch *spool.Batch, change Figures) {
 	}
 }
 
-// transaction multiplies a change by the usage of a transaction, and books it at a time.
+// transaction books the change, multiplied by the usage of a transaction, in the hour of a time.
 func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64, change Figures) {
 	if !b.bookable(batch, t) {
 		return
 	}
-	at = stamped(batch, at)
+	at = timeOf(batch, at)
 	day, hour := uint32(at/86400), uint8(at/3600%hoursOfDay)
 	service := b.number(nameService, batch.Lane.ServiceID)
 	app := b.number(nameApplication, ApplicationName(t.Application))
@@ -209,7 +208,7 @@ func (b *booking) change(r row) *change {
 	return c
 }
 
-// all is change for a row of all applications together, which the next transaction changes again.
+// all is change for the row of all applications together; it caches the last one.
 func (b *booking) all(r row) *change {
 	if b.sum == nil || b.sums != r {
 		b.sums, b.sum = r, b.change(r)
@@ -217,8 +216,8 @@ func (b *booking) all(r row) *change {
 	return b.sum
 }
 
-// stamped is the time a transaction counts for: without a timestamp of its own, that of its batch.
-func stamped(batch *spool.Batch, at int64) int64 {
+// timeOf returns the time for which a transaction counts: its timestamp, or the time its batch was sealed.
+func timeOf(batch *spool.Batch, at int64) int64 {
 	if at <= 0 {
 		at = batch.Sealed.Unix()
 	}
@@ -233,7 +232,7 @@ func (b *booking) number(kind byte, text string) uint32 {
 	return number
 }
 
-// write changes the rows. They are visited in order, since neighbours share pages.
+// write writes the rows in order, since neighbours share pages.
 func (b *booking) write() error {
 	if b.err != nil {
 		return b.err

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Figures are what became of usage, in units of the metric.
+// Figures count usage by outcome, in units of the metric.
 type Figures struct {
 	Accepted  int64
 	Delivered int64
@@ -17,7 +17,7 @@ type Figures struct {
 	Lost      int64
 }
 
-// Pending is what was neither delivered nor given up.
+// Pending returns the usage that is neither delivered nor dead nor lost.
 func (f Figures) Pending() int64 { return f.Accepted - f.Delivered - f.Dead - f.Lost }
 
 func (f *Figures) add(o Figures) {
@@ -29,7 +29,7 @@ func (f *Figures) add(o Figures) {
 	f.Lost += o.Lost
 }
 
-// cell is the figures of one metric in one hour of a day.
+// cell contains the figures of one metric in one hour of a day.
 type cell struct {
 	metric uint32
 	hour   uint8
@@ -48,12 +48,12 @@ const (
 	hasDead
 	hasRestamped
 	hasLost
-	allDelivered // as much as accepted; nothing follows for it
+	allDelivered // the same as accepted; no value follows
 )
 
 var errCells = errors.New("ledger: damaged cells")
 
-// appendCells writes cells, which are sorted.
+// appendCells writes cells, which have to be sorted.
 func appendCells(dst []byte, cells []cell) []byte {
 	for i := range cells {
 		c := &cells[i]
@@ -84,7 +84,7 @@ func appendCells(dst []byte, cells []cell) []byte {
 
 // eachCell calls each with every cell, in order. The cell is valid until each returns.
 func eachCell(data []byte, each func(*cell)) error {
-	var c cell // one for all: each must not keep it
+	var c cell // reused: each must not keep it
 	for len(data) > 0 {
 		metric, n := binary.Uvarint(data)
 		if n <= 0 || len(data) < n+2 {
@@ -129,7 +129,7 @@ func (c *cell) figure(bit byte) *int64 {
 	}
 }
 
-// merge adds changes to cells, and leaves out what has become nothing. All are sorted.
+// merge adds changes to cells, and removes cells that are zero. Cells have to be sorted; changes are sorted here.
 func merge(cells, changes []cell) []cell {
 	slices.SortFunc(changes, func(a, b cell) int { return a.compare(&b) })
 	out := make([]cell, 0, len(cells)+len(changes))

@@ -14,34 +14,34 @@ import (
 )
 
 const (
-	// checkEvery is how often the whole file is read and held against its checksums.
+	// checkEvery is the interval at which the whole file is read and its checksums are verified.
 	checkEvery = time.Hour
 
-	// checkAtOpen is how large a file may be that is checked before Open returns, bytes: a fraction of a second.
+	// checkAtOpen is the maximum size in bytes of a file that Open checks before it returns: that takes a fraction of a second.
 	checkAtOpen = 64 << 20
 )
 
 var (
-	// ErrUnchecked is returned until the file has been read once after a start.
-	ErrUnchecked = errors.New("ledger: the file is being checked: ask again in a few seconds")
+	// ErrUnchecked is returned until the file was checked once after a start.
+	ErrUnchecked = errors.New("ledger: the file is being checked: retry in a few seconds")
 
-	// ErrDamaged is returned from the moment damage is found until the file is repaired.
-	ErrDamaged = errors.New("ledger: the file is damaged and is being repaired: ask again in a few seconds")
+	// ErrDamaged is returned after damage was found, until the file is repaired.
+	ErrDamaged = errors.New("ledger: the file is damaged and is being repaired: retry in a few seconds")
 )
 
-// inspection holds the contents of the file together: what each value says, and what they say of each other.
+// inspection checks the file's values, each one and against each other.
 type inspection struct {
 	state              state
 	known              bool // the state was read
-	old                int  // values that only older versions have
+	old                int  // number of values that only older versions have
 	rows               int
 	names, numbers     uint64
-	nameSum, numberSum uint64 // sums over the pairs of name and number: each pair stands twice
+	nameSum, numberSum uint64 // sums over the pairs of name and number, in both buckets
 	sequence           uint64
 }
 
-// checkFile reads the whole file and returns errDamaged where anything in it does not hold, or an error of the disk, from
-// which nothing follows. Nothing may write the file meanwhile.
+// checkFile reads the whole file. It returns errDamaged if any part does not hold, or a read error, from which nothing follows.
+// The file must not be written meanwhile.
 func checkFile(ctx context.Context, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -114,7 +114,7 @@ func (in *inspection) meta(key string, value []byte) (err error) {
 	return nil
 }
 
-// conclude holds against each other what was read.
+// conclude compares the totals of what was read.
 func (in *inspection) conclude() error {
 	switch {
 	case in.known && in.old > 0, !in.known && in.state.next == 0 && in.rows > 0:
@@ -127,7 +127,7 @@ func (in *inspection) conclude() error {
 	return nil
 }
 
-// pairSum is a number for a pair of name and number, for sums that do not depend on the order.
+// pairSum returns a hash of a pair of name and number, for sums that do not depend on the order.
 func pairSum(kind byte, number, text []byte) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte{kind})
@@ -138,7 +138,7 @@ func pairSum(kind byte, number, text []byte) uint64 {
 
 func (l *Ledger) path() string { return filepath.Join(l.options.Dir, fileName) }
 
-// readable returns nil where answers can be given, and otherwise why not.
+// readable returns nil if answers can be given, and otherwise the reason.
 func (l *Ledger) readable() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,7 +151,7 @@ func (l *Ledger) setUnreadable(why error) {
 	l.unreadable = why
 }
 
-// suspect ends all answers, and has Run check and repair the file now.
+// suspect makes all answers fail, and wakes Run to check and repair the file now.
 func (l *Ledger) suspect(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,8 +164,8 @@ func (l *Ledger) suspect(why error) {
 	}
 }
 
-// check reads the whole file where that is due, and repairs it where it is damaged. The loop is the only writer, so that the
-// file does not change meanwhile; booking waits for it, for a second or two with half a gigabyte.
+// check reads the whole file if that is due, and repairs it if it is damaged. Run is the only writer, so the file does not change
+// meanwhile; booking waits for it, one to two seconds for half a gigabyte.
 func (r *run) check(ctx context.Context) {
 	r.mu.Lock()
 	due := r.checkDue
@@ -181,11 +181,11 @@ func (r *run) check(ctx context.Context) {
 		r.suspect(err)
 		if err := r.renew(ctx, err); err != nil {
 			r.trouble(err)
-			pause(ctx, again)
+			pause(ctx, retryPause)
 			return
 		}
-	case err != nil: // the disk: nothing follows from it
-		r.options.Log.Warn("ledger.db cannot be checked: it is tried again", zap.Error(err), zap.Duration("again", pruneEvery))
+	case err != nil: // a read error: nothing follows from it
+		r.options.Log.Warn("cannot check ledger.db, retrying", zap.Error(err), zap.Duration("again", pruneEvery))
 		r.setCheckDue(time.Now().Add(pruneEvery))
 		return
 	}

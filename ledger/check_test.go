@@ -22,7 +22,7 @@ func TestRepairBesideTheBooking(t *testing.T) {
 	h.appended("damaged", "other")
 	h.bookOnce()
 	h.crash()
-	require.NoError(t, h.run.accounts.Close())
+	require.NoError(t, h.run.feed.Close())
 	h.ledger.setUnreadable(ErrUnchecked) // as if the file were large
 	h.ledger.setCheckDue(time.Time{})
 	assert.Equal(t, http.StatusServiceUnavailable, asked(h.ledger, "").Code)

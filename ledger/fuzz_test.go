@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzCells: whatever lies in the file, it is read to its end or refused; what is read is written the same way again.
+// FuzzCells: every file is read to its end or refused; what is read is written in the same form again.
 func FuzzCells(f *testing.F) {
 	f.Add(appendCells(nil, []cell{{metric: 1, hour: 3, Figures: Figures{Accepted: 5, Delivered: 5}}, {metric: 2, hour: 23, Figures: Figures{Accepted: 9, Dead: 2, Ambiguous: -1}}}))
 	f.Add([]byte{0x80})

@@ -18,12 +18,12 @@ import (
 var (
 	errDamaged = errors.New("the file is damaged")
 
-	// ErrAway is returned while there is no database: a damaged one could not be replaced.
-	ErrAway = errors.New("ledger: the database cannot be used at the moment")
+	// ErrUnavailable is returned while there is no database: a damaged one could not be replaced.
+	ErrUnavailable = errors.New("ledger: the database is not available: it is damaged and could not be replaced yet")
 )
 
-// guarded calls f. bbolt panics over pages that make no sense, and reads them through a mapping, where a failing disk
-// is a fault of memory: neither may end the daemon.
+// guarded calls f and turns a panic into an error. bbolt panics over damaged pages, and reads them through a memory mapping,
+// where a disk error is a memory fault: neither may end the daemon.
 func guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -34,7 +34,7 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
-// damaged reports whether an error says that the file can never be read.
+// damaged reports whether an error says that the file is damaged, so that a retry does not help.
 func damaged(err error) bool {
 	for _, target := range []error{errDamaged, fault.ErrInvalid, fault.ErrChecksum, fault.ErrVersionMismatch} {
 		if errors.Is(err, target) {
@@ -44,12 +44,12 @@ func damaged(err error) bool {
 	return false
 }
 
-// view reads one state of the database.
+// view runs read in a read transaction.
 func (l *Ledger) view(read func(*bbolt.Tx) error) error {
 	l.file.RLock()
 	defer l.file.RUnlock()
 	if l.db == nil {
-		return ErrAway
+		return ErrUnavailable
 	}
 	err := guarded(func() error { return l.db.View(read) })
 	if damaged(err) {
@@ -58,7 +58,7 @@ func (l *Ledger) view(read func(*bbolt.Tx) error) error {
 	return err
 }
 
-// answer reads one state of the database for an answer, which is given only while the file is known to hold.
+// answer runs read in a read transaction for an answer, unless the file is damaged or not checked yet.
 func (l *Ledger) answer(read func(*bbolt.Tx) error) error {
 	if err := l.readable(); err != nil {
 		return err
@@ -66,12 +66,12 @@ func (l *Ledger) answer(read func(*bbolt.Tx) error) error {
 	return l.view(read)
 }
 
-// update changes the database, and returns once that is durable.
+// update runs change in a transaction, and returns once that is durable.
 func (l *Ledger) update(change func(*bbolt.Tx) error) error {
 	l.file.RLock()
 	defer l.file.RUnlock()
 	if l.db == nil {
-		return ErrAway
+		return ErrUnavailable
 	}
 	err := guarded(func() error { return l.db.Update(change) })
 	if damaged(err) {
@@ -80,8 +80,8 @@ func (l *Ledger) update(change func(*bbolt.Tx) error) error {
 	return err
 }
 
-// openOrRepair opens the database. A small one is checked first, and a large one by Run, before anything is read or
-// written. A damaged one is replaced by what of it holds.
+// openOrRepair opens the database. A small file is checked first; a large one is checked by Run before it is read or written. A
+// damaged file is replaced by its valid part.
 func (l *Ledger) openOrRepair(ctx context.Context) error {
 	info, err := os.Stat(l.path())
 	var db *bbolt.DB
@@ -112,10 +112,10 @@ func (l *Ledger) openOrRepair(ctx context.Context) error {
 	return nil
 }
 
-// repair replaces a damaged file by what of it holds, or removes it where that is nothing. The damaged one is kept beside it.
-// It reports whether anything holds; nothing has the file open. After an error of the disk it may be called again.
+// repair replaces a damaged file by its valid part, or removes it if there is none. The damaged file is kept under another name.
+// It reports whether there is a valid part; the file must not be open. After a disk error it may be called again.
 func (l *Ledger) repair(ctx context.Context, why error) (kept bool, err error) {
-	aside, fresh := fmt.Sprintf("%s.damaged-%d", l.path(), time.Now().Unix()), l.path()+".repaired"
+	damagedPath, fresh := fmt.Sprintf("%s.damaged-%d", l.path(), time.Now().Unix()), l.path()+".repaired"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return false, fmt.Errorf("ledger: %w", err)
 	}
@@ -132,17 +132,17 @@ func (l *Ledger) repair(ctx context.Context, why error) (kept bool, err error) {
 		return false, err
 	}
 	if err != nil {
-		l.options.Log.Error("ledger.db is damaged: the ledger begins anew, and the damaged file is kept", zap.NamedError("damage", why), zap.Error(err), zap.String("kept", aside))
+		l.options.Log.Error("ledger.db is damaged: nothing could be recovered, the ledger starts empty, and the damaged file is kept", zap.NamedError("damage", why), zap.Error(err), zap.String("kept", damagedPath))
 		_ = os.Remove(fresh)
-		if err := durable.Rename(l.path(), aside); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := durable.Rename(l.path(), damagedPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return false, fmt.Errorf("ledger: %w", err)
 		}
 		return false, nil
 	}
-	l.options.Log.Error("ledger.db is damaged: what of it holds was copied into a new file, and the damaged one is kept",
-		zap.NamedError("damage", why), zap.Int("rows", found.Rows), zap.Int("batches", found.Batches), zap.Int("lost", found.Lost), zap.String("kept", aside))
-	if err := os.Link(l.path(), aside); err != nil {
-		l.options.Log.Warn("the damaged ledger.db cannot be kept", zap.Error(err))
+	l.options.Log.Error("ledger.db is damaged: the valid part was copied into a new file, and the damaged file is kept",
+		zap.NamedError("damage", why), zap.Int("rows", found.Rows), zap.Int("batches", found.Batches), zap.Int("lost", found.Lost), zap.String("kept", damagedPath))
+	if err := os.Link(l.path(), damagedPath); err != nil {
+		l.options.Log.Warn("cannot keep the damaged ledger.db", zap.Error(err))
 	}
 	if err := durable.Rename(fresh, l.path()); err != nil {
 		return false, fmt.Errorf("ledger: %w", err)
@@ -150,21 +150,21 @@ func (l *Ledger) repair(ctx context.Context, why error) (kept bool, err error) {
 	return true, nil
 }
 
-// renew replaces a database that turned out to be damaged. Where nothing of it holds, what the log still has is booked again.
+// renew replaces a database that is damaged. If nothing could be recovered, the records still in the log are booked again.
 func (r *run) renew(ctx context.Context, why error) error {
 	r.file.Lock()
 	db := r.db
 	r.db = nil
 	r.file.Unlock()
 	if db != nil {
-		go func() { _ = guarded(db.Close) }() // it ends with the last reader, if the panic left it a way to end
+		go func() { _ = guarded(db.Close) }() // ends with the last reader, if the panic left the database in a state to close
 	}
 	if !r.repaired {
 		kept, err := r.repair(ctx, why)
 		if err != nil {
 			return err
 		}
-		r.repaired, r.anew = true, !kept
+		r.repaired, r.startOver = true, !kept
 	}
 	if err := r.openOrRepair(ctx); err != nil {
 		return err
@@ -172,20 +172,20 @@ func (r *run) renew(ctx context.Context, why error) error {
 	r.repaired = false
 	r.names.forget()
 	r.setUnreadable(nil)
-	r.note(func(s *Stats) { s.Missed = true })
+	r.updateStats(func(s *Stats) { s.Missed = true })
 	r.missed = true
-	if r.anew {
+	if r.startOver {
 		r.restart()
 	}
 	return nil
 }
 
-// restart reads the log from its beginning. Something is missing from now on: what was booked before.
+// restart reads the log from its beginning. What was booked before is missing, so the ledger is marked as incomplete.
 func (r *run) restart() {
-	_ = r.accounts.Close()
+	_ = r.feed.Close()
 	r.spool.Booked(1)
-	r.accounts = r.spool.ChangeFeed()
+	r.feed = r.spool.ChangeFeed()
 	r.names.forget()
-	r.gathered, r.cells, r.next, r.missed, r.anew = nil, 0, 0, true, false
-	r.note(func(s *Stats) { s.Next = 1 })
+	r.gathered, r.cells, r.next, r.missed, r.startOver = nil, 0, 0, true, false
+	r.updateStats(func(s *Stats) { s.Next = 1 })
 }

@@ -28,7 +28,7 @@ type page struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
 	By     By        `json:"by"`
-	Missed bool      `json:"missed,omitempty"` // the figures may be less than what happened
+	Missed bool      `json:"missed,omitempty"` // some usage is missing from the figures
 	Rows   []pageRow `json:"rows"`
 	Next   string    `json:"next,omitempty"`
 }
@@ -61,7 +61,7 @@ func (r *pageRow) fields() []string {
 	return out
 }
 
-// harmless keeps a spreadsheet from taking for a formula what a producer chose as a name.
+// harmless prevents a spreadsheet from treating a producer's name as a formula.
 func harmless(name string) string {
 	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
 		return "'" + name
@@ -69,7 +69,7 @@ func harmless(name string) string {
 	return name
 }
 
-// request is a question with what is about the answer's form.
+// request is a query with the parameters of the answer's form.
 type request struct {
 	Query
 	skip, limit int
@@ -89,7 +89,7 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Rows: []pageRow{}}
 	n, last := 0, position{}
-	q.most = q.skip + q.limit + 1 // one state of the ledger for one page
+	q.most = q.skip + q.limit + 1 // one page is read in one transaction
 	err = l.Rows(q.Query, func(row *Row) error {
 		if n++; n <= q.skip {
 			return nil
@@ -116,13 +116,13 @@ func statusOf(err error) int {
 	if errors.Is(err, ErrTooMany) {
 		return http.StatusBadRequest
 	}
-	if errors.Is(err, ErrUnchecked) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrAway) {
+	if errors.Is(err, ErrUnchecked) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable) {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }
 
-// sendCSV sends all rows. An error behind the first of them ends the connection, so that no client takes a part for the whole.
+// sendCSV sends all rows. An error after the first row aborts the connection, so that no client takes a part for the whole.
 func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="ledger.csv"`)
@@ -162,7 +162,7 @@ func problem(w http.ResponseWriter, status int, err error) {
 
 var parameters = []string{"service_id", "app_id", "metric", "since", "until", "by", "group", "cursor", "limit", "expand", "format"}
 
-// parse reads the parameters. It says which of them is wrong, and what was expected.
+// parse reads the parameters. An error names the parameter and what was expected.
 func parse(r *http.Request, now time.Time) (q request, err error) {
 	v, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -201,7 +201,7 @@ func parse(r *http.Request, now time.Time) (q request, err error) {
 	return q, q.form(v, r)
 }
 
-// group says what the rows have: what is not named is summed up.
+// group sets the columns of the rows; other columns are summed up.
 func (q *request) group(v url.Values) error {
 	if !v.Has("group") {
 		return nil
@@ -234,14 +234,14 @@ func (q *request) form(v url.Values, r *http.Request) (err error) {
 			return fmt.Errorf("limit: %q: expected a number from 1 to %d", v.Get("limit"), mostLimit)
 		}
 	}
-	if text := v.Get("cursor"); text != "" && !q.goOn(text) {
-		return fmt.Errorf("cursor: %q: expected what next was in the answer before", text)
+	if text := v.Get("cursor"); text != "" && !q.parseCursor(text) {
+		return fmt.Errorf("cursor: %q: expected the value of next from the previous answer", text)
 	}
 	return nil
 }
 
-// next is where the next page begins: behind a row, also when usage is booked meanwhile; where rows are summed up, behind so
-// many of them.
+// next returns the cursor of the next page: the position of the last row, so that usage booked in between does not matter; for
+// summed rows, the number of rows so far.
 func (q *request) next(last position) string {
 	var numbers []byte
 	if q.summed() {
@@ -254,8 +254,8 @@ func (q *request) next(last position) string {
 	return base64.RawURLEncoding.EncodeToString(numbers)
 }
 
-// goOn reads what next wrote. It reports whether it is that.
-func (q *request) goOn(text string) bool {
+// parseCursor decodes the result of next. It returns false if the text is something else.
+func (q *request) parseCursor(text string) bool {
 	data, err := base64.RawURLEncoding.DecodeString(text)
 	d := reader{data: data}
 	if q.summed() {
@@ -267,7 +267,7 @@ func (q *request) goOn(text string) bool {
 	return err == nil && !d.bad && len(d.data) == 0
 }
 
-// moment reads a point in time, by UTC. What is counted from now begins with an hour, as rows do.
+// moment reads a point in time in UTC. A relative time is truncated to the hour, since rows are by hour.
 func moment(v url.Values, name string, now, otherwise time.Time) (time.Time, error) {
 	text := v.Get(name)
 	if text == "" {

@@ -126,7 +126,7 @@ func TestBadQuestions(t *testing.T) {
 		"by=week":        "by: \"week\": expected hour, day or month",
 		"since=tomorrow": "since: \"tomorrow\": expected a time",
 		"limit=0":        "limit: \"0\": expected a number from 1 to 10000",
-		"cursor=!":       "cursor: \"!\": expected what next was",
+		"cursor=!":       "cursor: \"!\": expected the value of next",
 		"group=apps":     "group: \"apps\": expected a list of service_id, app_id and metric",
 		"sevice_id=1":    "sevice_id: unknown parameter",
 		"format=xml":     "format: \"xml\": expected json or csv",

@@ -19,18 +19,17 @@ const FileName = "ledger.db"
 const (
 	fileName = FileName
 
-	// gatherTime and gatherCells bound what one transaction of the database books.
+	// gatherTime and gatherCells limit what one transaction of the database books.
 	gatherTime  = time.Second
 	gatherCells = 100_000
 
-	// restless is how many records that book nothing may go by until the place behind them is written.
-	restless = 10_000
+	// stateEvery is after how many records without usage the place in the log is written.
+	stateEvery = 10_000
 
-	// again is how long it waits after an error of the disk.
-	again = 5 * time.Second
+	// retryPause is the pause after a disk error.
+	retryPause = 5 * time.Second
 
-	// keepBatches is how long it is known what a batch added: until the last of its hours is sealed at 3scale, and
-	// three days more.
+	// keepBatches is how long evidence of a batch is kept: until the last of its hours is sealed at 3scale, plus three days.
 	keepBatches = 5 * 24 * time.Hour
 
 	pruneEvery = 10 * time.Minute
@@ -53,43 +52,43 @@ var (
 type Options struct {
 	Dir      string        // the data directory
 	Keep     time.Duration // how long cells are kept
-	MaxBytes int64         // of the file; days are given up for it, the oldest first
+	MaxBytes int64         // of the file; to stay below it, the oldest days are deleted
 	Log      *zap.Logger
 
-	// Parents returns a service's metrics by their methods, as far as they are known. It may be nil.
+	// Parents returns the parent of each method of a service, if known. It may be nil.
 	Parents func(service string) map[string]string
 }
 
-// Ledger is safe for concurrent use.
+// Ledger is the database and its state. It is safe for concurrent use.
 type Ledger struct {
 	options Options
-	file    sync.RWMutex // guards db; held for reading while it is used
-	db      *bbolt.DB    // nil: away
-	next    uint64       // where the batch log is to be read, at Open or Anchor
+	file    sync.RWMutex // guards db; held for reading while db is used
+	db      *bbolt.DB    // nil: not available
+	next    uint64       // where the batch log is read next, as of Open or Anchor
 
-	anchored bool // the place was held against the log; Anchor's callers, one at a time
+	anchored bool // the place was compared with the log; used by Anchor and Run only
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	stats      Stats
-	unreadable error     // why no answers are given; nil: they are
+	unreadable error     // why answers fail; nil: they are given
 	checkDue   time.Time // when the whole file is read again
-	wake       func()    // has Run go on at once; nil: it is not waiting
+	wake       func()    // wakes Run; nil: it is not waiting
 }
 
-// Stats are figures since the start.
+// Stats describes the ledger, with figures since the start.
 type Stats struct {
-	Booked   uint64    // things that happened to batches
-	Next     uint64    // the sequence number of the batch log that is to be booked next
+	Booked   uint64    // events of batches
+	Next     uint64    // the sequence number of the batch log to book next
 	Latest   time.Time // when something was booked last
 	Bytes    int64     // of the file, in use
-	Missed   bool      // since it was made, the ledger could not read something: its figures may be less than what happened
-	Trouble  string    // why it does not book at the moment; empty: it does
-	GivenUp  uint64    // days that were given up for MaxBytes
-	SetAside uint64    // transactions that the database cannot take: they are missing from the figures
-	Earliest time.Time // the first day that is kept; zero: none
+	Missed   bool      // since the file was made, some usage could not be booked: the figures are too low
+	Trouble  string    // why it does not book now; empty: it does
+	GivenUp  uint64    // days deleted to stay below MaxBytes
+	SetAside uint64    // transactions that do not fit into the database: they are missing from the figures
+	Earliest time.Time // the first day in the file; zero: none
 }
 
-// Open opens the database, or makes it. One that is damaged is set aside, and a new one is made.
+// Open opens the database, or creates it. A damaged file is repaired, or replaced by an empty one.
 func Open(o Options) (*Ledger, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -130,7 +129,7 @@ func openFile(path string) (db *bbolt.DB, err error) {
 
 var allBuckets = [][]byte{bucketMeta, bucketNames, bucketNumbers, bucketDays, bucketBatches}
 
-// hasBuckets returns nil where nothing has to be made.
+// hasBuckets returns nil if the file is complete.
 func hasBuckets(tx *bbolt.Tx) error {
 	for _, name := range allBuckets {
 		if tx.Bucket(name) == nil {
@@ -156,10 +155,10 @@ func makeBuckets(tx *bbolt.Tx) error {
 	return now.write(tx)
 }
 
-// Next is where Spool.Accounts has to begin: spool.Options.Accounted. It is 1 for a new ledger.
+// Next returns where the change feed has to begin (Spool.Booked). It is 1 for a new ledger.
 func (l *Ledger) Next() uint64 { return max(l.next, 1) }
 
-// Close closes the database, once Run has returned.
+// Close closes the database. Run must have returned.
 func (l *Ledger) Close() error {
 	l.file.Lock()
 	defer l.file.Unlock()
@@ -169,30 +168,30 @@ func (l *Ledger) Close() error {
 	return guarded(l.db.Close)
 }
 
-// Stats returns figures.
+// Stats returns the current figures.
 func (l *Ledger) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stats
 }
 
-func (l *Ledger) note(change func(*Stats)) {
+func (l *Ledger) updateStats(change func(*Stats)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change(&l.stats)
 }
 
-// Run books what happens to batches until ctx ends. It delays no other part of the daemon: while the database cannot be written, it tries
-// again, and the spool keeps what is to be booked as long as it has room.
+// Run books the events of batches until ctx ends. It delays no other part of the daemon: if the database cannot be written, it
+// retries, and the spool keeps the events within its limit.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 	for !l.anchored && ctx.Err() == nil {
 		if err := l.Anchor(s); err != nil {
 			l.trouble(err)
-			pause(ctx, again)
+			pause(ctx, retryPause)
 		}
 	}
-	r := run{Ledger: l, spool: s, accounts: s.ChangeFeed(), durable: l.Next()}
-	defer func() { _ = r.accounts.Close() }()
+	r := run{Ledger: l, spool: s, feed: s.ChangeFeed(), durable: l.Next()}
+	defer func() { _ = r.feed.Close() }()
 	for ctx.Err() == nil {
 		r.check(ctx)
 		if r.due.Before(time.Now()) {
@@ -205,29 +204,29 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 	}
 }
 
-// run is the loop's own.
+// run is the state of Run's goroutine.
 type run struct {
 	*Ledger
-	spool    *spool.Spool
-	accounts *spool.ChangeFeed
-	names    names
-	due      time.Time // of the next pruning
+	spool *spool.Spool
+	feed  *spool.ChangeFeed
+	names names
+	due   time.Time // the time of the next pruning
 
-	gathered []spool.BatchEvent
-	cells    int
-	next     uint64 // behind what was gathered; 0: nothing was
-	sum      uint32 // of the frame before next
-	durable  uint64 // behind what is booked in the database
-	missed   bool
-	upgrade  upgrade
-	repaired bool  // a damaged file was replaced, and the new one is not open yet
-	anew     bool  // nothing of a damaged file held: the log is to be read from its beginning
-	aside    aside // records that the database refused
-	left     aside // transactions that the latest attempt to book left out
-	maxName  int   // 0: as much as the database takes; tests set it
+	gathered  []spool.BatchEvent
+	cells     int
+	next      uint64 // the sequence number after what was gathered; 0: nothing was
+	sum       uint32 // of the frame before next
+	durable   uint64 // the sequence number after what is booked in the database
+	missed    bool
+	upgrade   upgrade
+	repaired  bool     // a damaged file was replaced, and the new one is not open yet
+	startOver bool     // nothing could be recovered from a damaged file: the log is read from its beginning
+	refused   unbooked // records that the database refused
+	skipped   unbooked // transactions that the latest attempt to book skipped
+	maxName   int      // 0: the database's limit; set by tests
 }
 
-// gather reads what one transaction will book. It returns with nothing when there is nothing for a while.
+// gather reads what one transaction will book. It returns without events when there are none for a while.
 func (r *run) gather(ctx context.Context) {
 	patience := pruneEvery
 	if !r.upgrade.done || r.readable() != nil {
@@ -235,14 +234,14 @@ func (r *run) gather(ctx context.Context) {
 	}
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r.waking(cancel)
-	defer r.waking(nil)
+	r.setWake(cancel)
+	defer r.setWake(nil)
 	for r.cells < gatherCells {
-		page, err := r.accounts.Next(wait)
+		page, err := r.feed.Next(wait)
 		if err != nil {
 			if wait.Err() == nil {
 				r.trouble(err)
-				pause(wait, again)
+				pause(wait, retryPause)
 			}
 			return
 		}
@@ -250,7 +249,7 @@ func (r *run) gather(ctx context.Context) {
 			cancel()
 			wait, cancel = context.WithTimeout(ctx, gatherTime)
 			defer cancel()
-			r.waking(nil)
+			r.setWake(nil)
 		}
 		r.gathered = append(r.gathered, page.Events...)
 		for i := range page.Events {
@@ -260,11 +259,11 @@ func (r *run) gather(ctx context.Context) {
 	}
 }
 
-// book writes what was gathered, and tries until it is durable or ctx ends.
+// book writes what was gathered, and retries until it is durable or ctx ends.
 func (r *run) book(ctx context.Context) {
-	if len(r.gathered) == 0 && !r.missed && r.next < r.durable+restless {
+	if len(r.gathered) == 0 && !r.missed && r.next < r.durable+stateEvery {
 		next := r.next
-		r.note(func(s *Stats) { s.Next = next }) // nothing was to be booked: not worth a transaction
+		r.updateStats(func(s *Stats) { s.Next = next }) // no event: not worth a transaction
 		r.next = 0
 		return
 	}
@@ -279,18 +278,18 @@ func (r *run) book(ctx context.Context) {
 			continue
 		}
 		r.trouble(err)
-		if damaged(err) || errors.Is(err, ErrAway) {
+		if damaged(err) || errors.Is(err, ErrUnavailable) {
 			r.suspect(err)
 			if err := r.renew(ctx, err); err != nil {
 				r.trouble(err)
 			} else if r.next == 0 {
-				return // what was gathered is read again
+				return // the records are read again
 			} else if !renewed {
 				renewed = true
 				continue
 			}
 		}
-		if pause(ctx, again); ctx.Err() != nil {
+		if pause(ctx, retryPause); ctx.Err() != nil {
 			return
 		}
 	}
@@ -298,18 +297,18 @@ func (r *run) book(ctx context.Context) {
 	r.durable = r.next
 	booked, next, missed := uint64(len(r.gathered)), r.next, r.missed
 	var was string
-	r.note(func(s *Stats) {
+	r.updateStats(func(s *Stats) {
 		was = s.Trouble
 		s.Booked, s.Next, s.Latest, s.Trouble = s.Booked+booked, next, time.Now(), ""
 		missed = missed && !s.Missed
 		s.Missed = s.Missed || missed
 	})
-	r.sayAside()
+	r.logUnbooked()
 	if was != "" {
-		r.options.Log.Info("the ledger is written again")
+		r.options.Log.Info("ledger.db can be written again")
 	}
 	if missed {
-		r.options.Log.Error("the ledger is incomplete: its figures may be less than what happened")
+		r.options.Log.Error("the ledger is incomplete: some usage is missing from its figures")
 	}
 	r.gathered, r.cells, r.next, r.missed = r.gathered[:0], 0, 0, false
 }
@@ -318,33 +317,33 @@ func (r *run) commit() error {
 	return r.update(func(tx *bbolt.Tx) error {
 		b := r.newBooking(tx, &r.names)
 		for i := range r.gathered {
-			b.account(&r.gathered[i])
+			b.event(&r.gathered[i])
 		}
 		if err := b.write(); err != nil {
 			return err
 		}
-		r.left, r.missed = b.aside, r.missed || b.aside.count > 0
+		r.skipped, r.missed = b.unbooked, r.missed || b.unbooked.count > 0
 		now, err := readState(tx)
 		if err != nil {
 			return err
 		}
 		now.missed = now.missed || r.missed
-		now.advance(mark{r.next, r.sum})
+		now.advance(logPlace{r.next, r.sum})
 		return now.write(tx)
 	})
 }
 
-// trouble says why nothing is booked, once.
+// trouble logs why nothing is booked, once.
 func (l *Ledger) trouble(err error) {
 	var was string
-	l.note(func(s *Stats) { was, s.Trouble = s.Trouble, err.Error() })
+	l.updateStats(func(s *Stats) { was, s.Trouble = s.Trouble, err.Error() })
 	if was == "" {
-		l.options.Log.Error("the ledger is not written: it is tried again", zap.Error(err), zap.Duration("again", again))
+		l.options.Log.Error("cannot write ledger.db, retrying; delivery continues", zap.Error(err), zap.Duration("again", retryPause))
 	}
 }
 
-// waking says what suspect does to end the wait for news.
-func (l *Ledger) waking(wake func()) {
+// setWake sets the function by which suspect ends the wait for events.
+func (l *Ledger) setWake(wake func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wake = wake

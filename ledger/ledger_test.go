@@ -52,12 +52,12 @@ func (h *history) open() {
 	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365})
 	require.NoError(h.t, err)
 	require.NoError(h.t, h.ledger.Anchor(h.spool))
-	h.run = &run{Ledger: h.ledger, spool: h.spool, accounts: h.spool.ChangeFeed()}
+	h.run = &run{Ledger: h.ledger, spool: h.spool, feed: h.spool.ChangeFeed()}
 }
 
 // crash ends both and begins them anew. Sometimes what was booked was not said to the spool.
 func (h *history) crash() {
-	require.NoError(h.t, h.run.accounts.Close())
+	require.NoError(h.t, h.run.feed.Close())
 	require.NoError(h.t, h.ledger.Close())
 	require.NoError(h.t, h.spool.Close())
 	h.open()
@@ -267,7 +267,7 @@ func (h *history) check() {
 	assert.False(h.t, h.ledger.Stats().Missed)
 }
 
-// TestHistories: whatever happens to batches, and however often either dies, the ledger has each thing once.
+// TestHistories: in every history of batches, and after any number of crashes of either, the ledger has each event once.
 func TestHistories(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Services returns the services that have figures since a day, sorted.
+// Services returns the services with figures since a day, sorted.
 func (l *Ledger) Services(since time.Time) (found []string, err error) {
 	err = l.answer(func(tx *bbolt.Tx) error {
 		seen, names := make(map[uint32]bool), texts{tx: tx, known: make(map[uint32]string)}
@@ -28,7 +28,7 @@ func (l *Ledger) Services(since time.Time) (found []string, err error) {
 	return found, err
 }
 
-// Applications returns the applications of a service that have figures since a day, sorted. It reads keys only.
+// Applications returns the applications of a service with figures since a day, sorted. It reads keys only.
 func (l *Ledger) Applications(service string, since time.Time) (found []string, err error) {
 	err = l.answer(func(tx *bbolt.Tx) error {
 		number := find(tx, nameService, service)

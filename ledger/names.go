@@ -12,20 +12,20 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// What names stand for.
+// The kinds of names.
 const (
 	nameService     = 's'
 	nameApplication = 'a'
 	nameMetric      = 'm'
 )
 
-// userKeyPrefix begins the name of an application that is only known by its key.
+// userKeyPrefix begins the name of an application that is identified only by its key.
 const userKeyPrefix = "user_key:"
 
-// maxKnownNames bounds the names that are kept in memory.
+// maxKnownNames limits the names in memory.
 const maxKnownNames = 1 << 20
 
-// ApplicationName is what the ledger calls an application. Keys are secrets: only a hash is shown.
+// ApplicationName returns the ledger's name of an application. Keys are secrets: only a hash is stored.
 func ApplicationName(a threescale.Application) string {
 	if a.UserKey == "" {
 		return a.ID
@@ -34,14 +34,13 @@ func ApplicationName(a threescale.Application) string {
 	return userKeyPrefix + hex.EncodeToString(sum[:6])
 }
 
-// names gives texts numbers, in the database. It is for one goroutine.
+// names assigns numbers to texts, in the database. It is for one goroutine.
 type names struct {
 	known map[byte]map[string]uint32 // by kind and text
 	count int
 }
 
-// number returns the number of a name, and gives it one if it has none. A transaction that does not become durable
-// must be followed by forget.
+// number returns the number of a name, and assigns one if it has none. After a transaction that failed, call forget.
 func (n *names) number(tx *bbolt.Tx, kind byte, text string) (uint32, error) {
 	if number, ok := n.known[kind][text]; ok {
 		return number, nil
@@ -63,7 +62,7 @@ func (n *names) number(tx *bbolt.Tx, kind byte, text string) (uint32, error) {
 	return uint32(next), numbers.Put(append([]byte{kind}, number...), []byte(text))
 }
 
-// keep keeps a number in memory. The text may be a view into a batch.
+// keep adds a number to the cache. The text may be a view into a batch.
 func (n *names) keep(kind byte, text string, number uint32) uint32 {
 	if n.count >= maxKnownNames {
 		n.forget()
@@ -81,8 +80,8 @@ func (n *names) keep(kind byte, text string, number uint32) uint32 {
 
 func (n *names) forget() { n.known, n.count = nil, 0 }
 
-// find returns the number of a name; 0: it has none. Names and numbers say the same twice, in place of a checksum: where they
-// differ it panics, as bbolt does over a damaged page, and guarded makes an error of that.
+// find returns the number of a name; 0: none. Names and numbers contain the same pairs, in place of a checksum: if they differ,
+// find panics, as bbolt does over a damaged page, and guarded turns that into an error.
 func find(tx *bbolt.Tx, kind byte, text string) uint32 {
 	found := tx.Bucket(bucketNames).Get(append([]byte{kind}, text...))
 	if found == nil {
@@ -94,15 +93,15 @@ func find(tx *bbolt.Tx, kind byte, text string) uint32 {
 	return binary.BigEndian.Uint32(found)
 }
 
-// texts are names by their numbers, as far as they were asked for in one transaction.
+// texts caches the names by number that were looked up in one transaction.
 type texts struct {
 	tx    *bbolt.Tx
 	known map[uint32]string
 }
 
-// text returns a name by its number. As find, it panics where the two do not agree.
+// text returns a name by its number. Like find, it panics if names and numbers differ.
 func (t *texts) text(kind byte, number uint32) string {
-	if text, ok := t.known[number]; ok { // numbers are of all kinds together
+	if text, ok := t.known[number]; ok { // numbers are unique over all kinds
 		return text
 	}
 	key := binary.BigEndian.AppendUint32([]byte{kind}, number)

@@ -11,7 +11,7 @@ import (
 	"os"
 )
 
-// The form of bbolt's pages: a head (id 8, flags 2, count 2, overflow 4), elements of 16 bytes, and keys and values in the
+// The format of bbolt's pages: a head (id 8, flags 2, count 2, overflow 4), elements of 16 bytes, then keys and values in the
 // order of the elements without a gap. Integers are little-endian on every machine the daemon is built for.
 const (
 	pageHead    = 16
@@ -27,21 +27,21 @@ const (
 	maxDepth    = 32
 )
 
-// errStructure is what pages are that lead nowhere, or to the wrong place.
-var errStructure = fmt.Errorf("%w: its pages do not hold together", errDamaged)
+// errStructure says that pages are missing, or that they are in the wrong place.
+var errStructure = fmt.Errorf("%w: its pages are inconsistent", errDamaged)
 
-// walker reads a bbolt file page by page without bbolt, which would panic at some kinds of damage, loop without end at some, and
-// take the rest for good. It believes nothing: every page belongs to exactly one place, keys are in order and within what the
-// page above says, and no byte of a page in use is left over. It is for one goroutine, while nothing writes the file.
+// walker reads a bbolt file page by page without bbolt, which panics at some kinds of damage, loops at some, and does not notice
+// others. It verifies that every page is used exactly once, keys are in order and within the limits of the page above, and
+// no byte of a used page is left over. It is for one goroutine; the file must not be written meanwhile.
 type walker struct {
 	ctx      context.Context
 	file     io.ReaderAt
 	pageSize int64
-	high     uint64 // pages from here on are not in use
-	used     []bool // pages that were met
-	met      int
+	high     uint64 // pages from here on are not used
+	used     []bool // pages visited
+	visited  int
 
-	// lenient leaves damaged pages out and goes on. Lost counts them.
+	// lenient skips damaged pages and continues; lost counts them.
 	lenient bool
 	lost    int
 
@@ -55,10 +55,10 @@ type tree struct {
 	pageSize                   int64
 }
 
-// readTree returns the newest of the two states whose checksum holds, as bbolt does.
+// readTree returns the newer of the two states whose checksum holds, as bbolt does.
 func readTree(file io.ReaderAt) (tree, error) {
 	found := tree{}
-	for _, size := range []int64{0, 4096, 8192, 16384, 32768, 65536} { // the second state lies a page further on
+	for _, size := range []int64{0, 4096, 8192, 16384, 32768, 65536} { // the second state is in the second page
 		data := make([]byte, pageHead+metaSize)
 		if n, err := file.ReadAt(data, size); n < len(data) {
 			if err != nil && !errors.Is(err, io.EOF) {
@@ -87,14 +87,14 @@ func parseTree(meta []byte) (tree, bool) {
 	return tree{pageSize: int64(le.Uint32(meta[8:])), root: le.Uint64(meta[16:]), freelist: le.Uint64(meta[32:]), high: le.Uint64(meta[40:]), txid: le.Uint64(meta[48:])}, true
 }
 
-// element is one of a page.
+// element is an element of a page.
 type element struct {
 	flags      uint32
 	child      uint64 // of a branch
 	key, value []byte
 }
 
-// walk visits all values of the buckets, that of the state first, and checks that each page is in use or free.
+// walk visits all values of the buckets, those of meta first, and checks that each page is either used or free.
 func (w *walker) walk(file *os.File) error {
 	t, err := readTree(file)
 	if err != nil {
@@ -135,7 +135,7 @@ func (w *walker) walk(file *os.File) error {
 	return w.free(t.freelist)
 }
 
-// bucket visits the values of a bucket: a root page and a sequence, and the page itself where it is small.
+// bucket visits the values of a bucket: it has a root page and a sequence, and contains the page itself if it is small.
 func (w *walker) bucket(b element) error {
 	if b.flags != 1 || len(b.value) < 16 {
 		return w.damage("bucket %q", b.key)
@@ -160,7 +160,7 @@ func (w *walker) bucket(b element) error {
 	return w.elements(inline, func(e element) error { return each(e) }, nil, nil)
 }
 
-// damage is an error, or nothing more than counted.
+// damage returns an error, or only counts it if lenient is set.
 func (w *walker) damage(format string, what ...any) error {
 	if w.lenient {
 		w.lost++
@@ -169,12 +169,12 @@ func (w *walker) damage(format string, what ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errStructure}, what...)...)
 }
 
-// page visits the elements of a page and what is below it, whose keys are from low up to high; nil: without limit.
+// page visits the elements of a page and the pages below it, whose keys are in [low, high); nil: no limit.
 func (w *walker) page(id uint64, low, high []byte, depth int, each func(element) error) error {
-	if w.met++; w.met%1000 == 0 && w.ctx.Err() != nil {
+	if w.visited++; w.visited%1000 == 0 && w.ctx.Err() != nil {
 		return w.ctx.Err()
 	}
-	if depth > maxDepth || !w.take(id, 1) {
+	if depth > maxDepth || !w.use(id, 1) {
 		return w.damage("page %d", id)
 	}
 	data, err := w.read(id, w.pageSize)
@@ -183,7 +183,7 @@ func (w *walker) page(id uint64, low, high []byte, depth int, each func(element)
 	}
 	le := binary.LittleEndian
 	flags, overflow := le.Uint16(data[8:]), uint64(le.Uint32(data[12:]))
-	if le.Uint64(data) != id || overflow > 0 && !w.take(id+1, overflow) {
+	if le.Uint64(data) != id || overflow > 0 && !w.use(id+1, overflow) {
 		return w.damage("page %d", id)
 	}
 	if overflow > 0 {
@@ -200,7 +200,7 @@ func (w *walker) page(id uint64, low, high []byte, depth int, each func(element)
 	return w.damage("page %d", id)
 }
 
-// branch visits the pages that a page leads to.
+// branch visits the pages below a page.
 func (w *walker) branch(data, low, high []byte, depth int, each func(element) error) error {
 	var children []element
 	err := w.elements(data, func(e element) error {
@@ -261,8 +261,8 @@ func (w *walker) elements(data []byte, each func(element) error, low, high []byt
 	return nil
 }
 
-// take notes that pages are in use. It reports whether they may be.
-func (w *walker) take(id, n uint64) bool {
+// use marks pages as used. It returns false if they do not exist or are used already.
+func (w *walker) use(id, n uint64) bool {
 	if id < 2 || id >= w.high || n > w.high-id {
 		return false
 	}
@@ -279,14 +279,14 @@ func (w *walker) read(id uint64, size int64) ([]byte, error) {
 	data := make([]byte, size)
 	if n, err := w.file.ReadAt(data, int64(id)*w.pageSize); n < len(data) {
 		if errors.Is(err, io.EOF) {
-			return data, nil // zeros, which no page is
+			return data, nil // zeros, which are not a valid page
 		}
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	return data, nil
 }
 
-// free reads the list of free pages: those, and those in use, are all there are.
+// free reads the list of free pages: every page has to be either in it or used.
 func (w *walker) free(id uint64) error {
 	if id >= w.high {
 		return errStructure
@@ -297,7 +297,7 @@ func (w *walker) free(id uint64) error {
 	}
 	le := binary.LittleEndian
 	overflow := uint64(le.Uint32(data[12:]))
-	if le.Uint64(data) != id || le.Uint16(data[8:]) != pageFreelist || overflow >= w.high || !w.take(id, 1+overflow) {
+	if le.Uint64(data) != id || le.Uint16(data[8:]) != pageFreelist || overflow >= w.high || !w.use(id, 1+overflow) {
 		return fmt.Errorf("%w: the list of free pages", errStructure)
 	}
 	if data, err = w.read(id, w.pageSize*int64(1+overflow)); err != nil {
@@ -311,7 +311,7 @@ func (w *walker) free(id uint64) error {
 		return fmt.Errorf("%w: the list of free pages", errStructure)
 	}
 	for i := range int(count) {
-		if !w.take(le.Uint64(data[at+i*8:]), 1) {
+		if !w.use(le.Uint64(data[at+i*8:]), 1) {
 			return fmt.Errorf("%w: a page is in use and free", errStructure)
 		}
 	}

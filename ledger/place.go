@@ -9,14 +9,13 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// Anchor holds the place where the ledger stopped reading against the batch log, and tells the spool from where on it reads.
-// A log that lost its end (a disk that lied, a backup) gives the numbers of lost records to other ones, so the place has a
-// checksum. Where the log differs, reading goes on from the newest place that agrees, or from the end of a log that is
-// shorter than what was booked, and the ledger is marked: usage that is sealed again is counted again. Where the spool's
-// manifest tells that records are missing, their numbers are not used again: reading goes on where it was, and the ledger is
-// marked.
+// Anchor compares the place where the ledger stopped reading with the batch log, and tells the spool where it continues. A log
+// that lost its end (a disk that lied, a backup) reuses the numbers of lost records, so the place has a checksum. If the log
+// differs, the ledger continues at the newest place that agrees, or at the end of a log that is shorter than what was booked, and
+// is marked as incomplete: usage that is sealed again is counted again. If the spool's manifest shows that records are missing,
+// their numbers are not used again: the ledger continues where it was, and is marked.
 //
-// An error is the disk's. Anchor may be called again then; Run does so by itself.
+// After a read error, Anchor may be called again; Run does so.
 func (l *Ledger) Anchor(s *spool.Spool) error {
 	var now state
 	err := l.view(func(tx *bbolt.Tx) (err error) {
@@ -36,32 +35,32 @@ func (l *Ledger) Anchor(s *spool.Spool) error {
 		}
 	}
 	l.next = place
-	l.note(func(s *Stats) { s.Next = l.Next() })
+	l.updateStats(func(s *Stats) { s.Next = l.Next() })
 	s.Booked(l.Next())
 	l.anchored = true
 	return nil
 }
 
-// placeIn returns where reading goes on, and whether the log lost records before that.
+// placeIn returns the place to continue at, and whether the log lost records before it.
 func (l *Ledger) placeIn(s *spool.Spool, now *state) (place uint64, lost bool, err error) {
 	if now.next <= 1 {
 		return now.next, false, nil
 	}
-	if len(now.marks) == 0 { // of an older version
+	if len(now.places) == 0 { // of an older version
 		return min(now.next, s.ChangesEnd()), false, nil
 	}
 	end, shorter := s.ChangesEnd(), now.next > s.ChangesEnd()
-	for i := len(now.marks) - 1; i >= 0; i-- {
-		m := now.marks[i]
+	for i := len(now.places) - 1; i >= 0; i-- {
+		m := now.places[i]
 		agrees, err := s.ChangesAgree(m.next, m.sum)
 		if err != nil {
 			return 0, false, fmt.Errorf("ledger: %w", err)
 		}
-		if agrees == spool.PlaceMissing && m.next == now.next { // the next records have higher numbers
+		if agrees == spool.PlaceMissing && m.next == now.next { // later records have higher numbers
 			return now.next, true, nil
 		}
 		if agrees == spool.PlaceHolds || agrees == spool.PlaceUnknown {
-			if i+1 < len(now.marks) && shorter {
+			if i+1 < len(now.places) && shorter {
 				break
 			}
 			return m.next, false, nil
@@ -70,18 +69,18 @@ func (l *Ledger) placeIn(s *spool.Spool, now *state) (place uint64, lost bool, e
 	return end, true, nil
 }
 
-// moveTo gives the ledger another place, and marks it.
+// moveTo sets another place, and marks the ledger as incomplete.
 func (l *Ledger) moveTo(s *spool.Spool, now *state, place uint64) error {
-	l.options.Log.Error("the batch log lost its end, or was replaced: figures of the ledger may be wrong, and usage that is sent again is counted again",
+	l.options.Log.Error("the batch log lost its end, or was replaced: the ledger's figures may be wrong, and usage that is sent again is counted twice in it",
 		zap.Uint64("booked_up_to", now.next), zap.Uint64("log_ends_at", s.ChangesEnd()), zap.Uint64("goes_on_at", place))
 	now.next, now.missed = place, true
-	for len(now.marks) > 0 && now.marks[len(now.marks)-1].next > place {
-		now.marks = now.marks[:len(now.marks)-1]
+	for len(now.places) > 0 && now.places[len(now.places)-1].next > place {
+		now.places = now.places[:len(now.places)-1]
 	}
 	err := l.update(func(tx *bbolt.Tx) error { return now.write(tx) })
 	if err != nil {
 		return err
 	}
-	l.note(func(s *Stats) { s.Missed = true })
+	l.updateStats(func(s *Stats) { s.Missed = true })
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // loseEnd takes the last bytes of the batch log away, as a disk that lied or a backup does. The journal stays.
 func (h *history) loseEnd(bytes int64) {
 	h.t.Helper()
-	require.NoError(h.t, h.run.accounts.Close())
+	require.NoError(h.t, h.run.feed.Close())
 	require.NoError(h.t, h.ledger.Close())
 	require.NoError(h.t, h.spool.Close())
 	files, err := filepath.Glob(filepath.Join(h.dir, "batches", "*.seg"))

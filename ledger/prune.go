@@ -9,13 +9,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// pruneRows bounds what one transaction deletes, so that booking waits little.
+// pruneRows limits how many rows one transaction deletes, so that booking does not wait long.
 const pruneRows = 20_000
 
-// evidencePart is the part of the file that single batches may take.
+// evidencePart is the fraction (1/8) of the file that evidence may take.
 const evidencePart = 8
 
-// measure takes the file's size, and its first day.
+// measure updates the file's size and the first day in the statistics.
 func (l *Ledger) measure() {
 	_ = l.view(func(tx *bbolt.Tx) error {
 		free := l.db.Stats()
@@ -24,14 +24,14 @@ func (l *Ledger) measure() {
 		if k, _ := tx.Bucket(bucketDays).Cursor().First(); len(k) >= 4 {
 			earliest = dayTime(binary.BigEndian.Uint32(k))
 		}
-		l.note(func(s *Stats) { s.Bytes, s.Earliest = max(0, used), earliest })
+		l.updateStats(func(s *Stats) { s.Bytes, s.Earliest = max(0, used), earliest })
 		return nil
 	})
 }
 
 func dayTime(day uint32) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
 
-// prune deletes what is old enough, and the oldest days while the file is too large.
+// prune deletes rows older than Keep, and the oldest days while the file is too large.
 func (r *run) prune(ctx context.Context) {
 	now := time.Now()
 	r.due = now.Add(pruneEvery)
@@ -44,13 +44,13 @@ func (r *run) prune(ctx context.Context) {
 		if day >= today || !r.drop(ctx, bucketDays, binary.BigEndian.AppendUint32(nil, day+1)) {
 			return
 		}
-		r.options.Log.Warn("a day of the ledger is given up: it is too large", zap.Time("day", s.Earliest), zap.Int64("bytes", s.Bytes), zap.Int64("max_bytes", r.options.MaxBytes))
-		r.note(func(s *Stats) { s.GivenUp++ })
+		r.options.Log.Warn("deleted the oldest day of the ledger: ledger.db exceeds max_bytes", zap.Time("day", s.Earliest), zap.Int64("bytes", s.Bytes), zap.Int64("max_bytes", r.options.MaxBytes))
+		r.updateStats(func(s *Stats) { s.GivenUp++ })
 		s = r.Stats()
 	}
 }
 
-// drop deletes what is before a key, until ctx ends. It reports whether all of that is gone.
+// drop deletes the keys before a key, until ctx ends. It reports whether all are deleted.
 func (r *run) drop(ctx context.Context, bucket, before []byte) bool {
 	for ctx.Err() == nil {
 		n := 0
@@ -76,8 +76,7 @@ func (r *run) drop(ctx context.Context, bucket, before []byte) bool {
 	return false
 }
 
-// dropEvidence deletes batches that were sealed before a key, and the oldest while all of them take too much: figures
-// come first.
+// dropEvidence deletes evidence of batches that were sealed before a key, and the oldest evidence while it takes too much space.
 func (r *run) dropEvidence(ctx context.Context, before []byte) {
 	most := r.options.MaxBytes / evidencePart
 	for ctx.Err() == nil {
@@ -106,7 +105,7 @@ func (r *run) dropEvidence(ctx context.Context, before []byte) {
 		}
 		r.measure()
 		if !given.IsZero() {
-			r.options.Log.Info("what single batches added is forgotten early: it takes too much", zap.Time("up_to", given), zap.Int64("max_bytes", most))
+			r.options.Log.Info("deleted evidence of batches early: it exceeds its part of max_bytes", zap.Time("up_to", given), zap.Int64("max_bytes", most))
 		}
 		if n < pruneRows {
 			return

@@ -12,50 +12,50 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// By is how time is divided.
+// By is the length of the time span of a row.
 type By string
 
-// How time is divided.
+// The lengths of time spans.
 const (
 	ByHour  By = "hour"
 	ByDay   By = "day"
 	ByMonth By = "month"
 )
 
-// MaxSums bounds the rows of an answer that has to be summed up in memory.
+// MaxSums limits the rows of an answer that has to be summed up in memory.
 const MaxSums = 200_000
 
-// unheard and what is above are numbers of metrics that have none: no report named them, only their methods.
-const unheard = uint32(1) << 31
+// unnumbered and the numbers above it stand for metrics without a number: no report named them, only their methods.
+const unnumbered = uint32(1) << 31
 
-// ErrTooMany is returned for a question whose answer would have more than MaxSums rows.
+// ErrTooMany is returned for a query whose answer would have more than MaxSums rows.
 var ErrTooMany = errors.New("too many rows: ask for less time, one service, or without applications")
 
-// Query asks for rows. Zero fields ask for everything.
+// Query selects rows. Zero fields select everything.
 type Query struct {
 	ServiceID, AppID, Metric string
-	Since, Until             time.Time // Until is not in it; whole hours, UTC
+	Since, Until             time.Time // Until is exclusive; whole hours, UTC
 	By                       By        // zero: ByHour
-	Raw                      bool      // without adding methods to their parents
+	Raw                      bool      // do not add methods to their parents
 
-	// What is summed up, so that the rows do not have it.
+	// Columns that are summed up, so that rows do not have them.
 	AllServices, AllApplications, AllMetrics bool
 
-	after *position // rows up to here are left out; not where rows are summed up
-	most  int       // rows that are read at once; 0: pageRows
+	after *position // rows up to here are left out; not used for summed rows
+	most  int       // rows that are read in one transaction; 0: pageRows
 }
 
-// summed reports whether rows of several days or services are one.
+// summed reports whether rows of several days or services are added up.
 func (q *Query) summed() bool { return q.By == ByMonth || q.AllServices }
 
-// position is where a row stands: numbers of the database, and seconds.
+// position is the position of a row: numbers of the database, and Unix seconds.
 type position struct {
 	row
 	metric uint32
 	time   int64
 }
 
-// Row is figures of a service, an application and a metric, in the hour, day or month that begins at Time (UTC).
+// Row contains the figures of a service, an application and a metric, in the hour, day or month that begins at Time (UTC).
 type Row struct {
 	Time                     time.Time
 	ServiceID, AppID, Metric string
@@ -64,13 +64,13 @@ type Row struct {
 	at position
 }
 
-// Rows calls each with the answer: by day, service, application, metric and time, or by time first where days are summed
-// to months, or services. It ends early with each's error.
+// Rows calls each with the rows of the answer: by day, service, application, metric and time, or by time first if days are summed
+// up to months, or services are summed up. It ends early with each's error.
 //
-// No transaction of the database is open while each runs, so that a slow reader holds up neither booking nor other readers.
-// Rows are read in pages instead, each from one state of the ledger, and each page begins behind the last row of the one
-// before. What is booked between two pages may therefore show in the later page only. No row comes twice and none is left
-// out, since rows keep their order.
+// No transaction of the database is open while each runs, so a slow reader delays neither booking nor other readers. Rows are
+// read in pages, each page in one transaction, and each page begins after the last row of the previous one. What is booked
+// between two pages may therefore be visible in the later page only. No row comes twice and none is left out, since rows keep
+// their order.
 func (l *Ledger) Rows(q Query, each func(*Row) error) error {
 	s := search{Query: q, ledger: l, texts: texts{known: make(map[uint32]string)}, parents: make(map[uint32]map[uint32]uint32), invented: make(map[string]uint32)}
 	if s.By == "" {
@@ -101,27 +101,27 @@ func (l *Ledger) Rows(q Query, each func(*Row) error) error {
 }
 
 const (
-	// pageRows and scanRows bound what one transaction of the database reads: rows of an answer, and rows of the database.
+	// pageRows and scanRows limit what one transaction of the database reads: rows of the answer, and rows of the database.
 	pageRows = 10_000
 	scanRows = 20_000
 )
 
-// errPause ends one of the transactions that a question is read in; after says where the next begins.
+// errPause ends one transaction of a query; after is the position at which the next one begins.
 var errPause = errors.New("the page is full")
 
-// search is one query under way.
+// search is the state of a query.
 type search struct {
 	Query
 	ledger   *Ledger
 	tx       *bbolt.Tx
 	texts    texts
-	page     []Row                        // what this transaction of the database found
+	page     []Row                        // rows found in this transaction
 	strict   bool                         // every value has a checksum
-	scanned  int                          // rows of the database that it has read
-	parents  map[uint32]map[uint32]uint32 // by service, of methods; numbers
+	scanned  int                          // rows of the database read in this transaction
+	parents  map[uint32]map[uint32]uint32 // by service and method; numbers
 	invented map[string]uint32
-	sums     map[sum]Figures // where rows of several days or services are one
-	found    found           // of one row, used again for the next
+	sums     map[sum]Figures // if rows of several days or services are added up
+	found    found           // of one row; reused
 	metric   uint32
 }
 
@@ -134,13 +134,13 @@ func (a sum) compare(b sum) int {
 	return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.app, b.app), cmp.Compare(a.metric, b.metric), cmp.Compare(a.time, b.time))
 }
 
-// figured is figures and what they are of.
+// figured is figures with their key.
 type figured struct {
 	sum
 	Figures
 }
 
-// found are the sums of one row: few, and made in order but for those of parents.
+// found contains the sums of one row. They are few, and in order except those of parents.
 type found struct {
 	all      []figured
 	greatest sum
@@ -179,16 +179,16 @@ func (s *search) run() error {
 	}
 	if s.Metric != "" {
 		if s.metric = find(s.tx, nameMetric, s.Metric); s.metric == 0 {
-			s.metric = unheard // it may be the parent of what was
+			s.metric = unnumbered // it may be the parent of metrics with a number
 		}
 	}
 	if err := s.scan(service, app); err != nil {
 		return err
 	}
-	return s.handSums()
+	return s.emitSums()
 }
 
-// scan visits the rows of the days. Those of all applications together are used where no application is asked for.
+// scan visits the rows of the days. If the query does not ask for applications, it reads the rows of all applications together.
 func (s *search) scan(service, app uint32) error {
 	c := s.tx.Bucket(bucketDays).Cursor()
 	first, last := uint32(0), uint32(1<<31)
@@ -207,13 +207,13 @@ func (s *search) scan(service, app uint32) error {
 		if r.day > last {
 			return nil
 		}
-		next, skip := s.follow(r, service, app)
+		next, skip := s.seekNext(r, service, app)
 		if skip {
 			k, v = c.Seek(next.key())
 			continue
 		}
 		if s.scanned++; s.scanned > scanRows {
-			s.after = &position{row: r, time: -1} // before the first of its rows
+			s.after = &position{row: r, time: -1} // before the first of its cells
 			return errPause
 		}
 		plain, err := unseal(k, v, s.strict)
@@ -239,8 +239,8 @@ func (s *search) scan(service, app uint32) error {
 	return nil
 }
 
-// follow says where the next row is that is asked for, if it is not this one.
-func (s *search) follow(r row, service, app uint32) (next row, skip bool) {
+// seekNext returns the next row that the query needs, if it is not this one.
+func (s *search) seekNext(r row, service, app uint32) (next row, skip bool) {
 	switch {
 	case service != 0 && r.service < service:
 		return row{r.day, service, app}, true
@@ -258,7 +258,7 @@ func (s *search) follow(r row, service, app uint32) (next row, skip bool) {
 	return row{}, false
 }
 
-// row hands on, or sums up, what a row of the days holds.
+// row adds the figures of a row of the days to the page, or to the sums.
 func (s *search) row(r row, data []byte) error {
 	found := &s.found
 	found.all, found.greatest = found.all[:0], sum{}
@@ -293,7 +293,7 @@ func (s *search) row(r row, data []byte) error {
 	}
 	if s.sums == nil {
 		slices.SortFunc(found.all, func(a, b figured) int { return a.sum.compare(b.sum) })
-		return s.hand(r, found.all)
+		return s.emit(r, found.all)
 	}
 	for i := range found.all {
 		f := &found.all[i]
@@ -319,14 +319,14 @@ func (s *search) truncate(at int64) int64 {
 	}
 }
 
-// parent is the metric that a method counts for, too; 0: none is known.
+// parent returns the parent of a method; 0: none is known.
 func (s *search) parent(service, metric uint32) uint32 {
 	known, ok := s.parents[service]
 	if !ok {
 		known = make(map[uint32]uint32)
 		if s.ledger.options.Parents != nil {
 			parents := s.ledger.options.Parents(s.texts.text(nameService, service))
-			for _, method := range slices.Sorted(maps.Keys(parents)) { // in order: invented numbers are the same for every page
+			for _, method := range slices.Sorted(maps.Keys(parents)) { // in order, so that invented numbers are the same for every page
 				known[s.number(method)] = s.number(parents[method])
 			}
 		}
@@ -335,14 +335,14 @@ func (s *search) parent(service, metric uint32) uint32 {
 	return known[metric]
 }
 
-// number is the number of a metric. One that was never reported itself gets one for this question.
+// number returns the number of a metric. A metric without one gets one for this query.
 func (s *search) number(name string) uint32 {
 	if number := find(s.tx, nameMetric, name); number != 0 {
 		return number
 	}
 	number, ok := s.invented[name]
 	if !ok {
-		if number = unheard; name != s.Metric {
+		if number = unnumbered; name != s.Metric {
 			number += 1 + uint32(len(s.invented))
 		}
 		s.invented[name] = number
@@ -351,18 +351,18 @@ func (s *search) number(name string) uint32 {
 	return number
 }
 
-// handSums hands on what was summed up, by time first.
-func (s *search) handSums() error {
+// emitSums adds the sums to the page, by time first.
+func (s *search) emitSums() error {
 	all := make([]figured, 0, len(s.sums))
 	for key, f := range s.sums {
 		all = append(all, figured{key, f})
 	}
 	slices.SortFunc(all, func(a, b figured) int { return cmp.Or(cmp.Compare(a.time, b.time), a.sum.compare(b.sum)) })
-	return s.hand(row{}, all)
+	return s.emit(row{}, all)
 }
 
-// hand hands rows on, those of one row of the days or of all.
-func (s *search) hand(of row, all []figured) error {
+// emit adds rows to the page, those of one row of the days or all sums.
+func (s *search) emit(of row, all []figured) error {
 	for i := range all {
 		key := &all[i].sum
 		at := position{of, key.metric, key.time}

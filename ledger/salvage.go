@@ -18,14 +18,14 @@ const (
 	salvageBytes = 16 << 20
 )
 
-// salvaged is what could be taken out of a damaged file.
+// salvaged counts what was recovered from a damaged file.
 type salvaged struct {
 	Rows, Batches, Names int
-	Lost                 int // values and pages that do not hold
+	Lost                 int // damaged values and pages
 }
 
-// salvage copies all of a damaged file that holds into a new one, which is durable when it returns. Where the state does not
-// hold it fails: it is not known then what is booked. Nothing may write the file meanwhile.
+// salvage copies the valid part of a damaged file into a new one, durably. It fails if the state does not hold: then it is
+// unknown what is booked. The file must not be written meanwhile.
 func salvage(ctx context.Context, from, to string) (found salvaged, err error) {
 	file, err := os.Open(from)
 	if err != nil {
@@ -33,7 +33,7 @@ func salvage(ctx context.Context, from, to string) (found salvaged, err error) {
 	}
 	defer func() { _ = file.Close() }()
 	s := &salvager{names: make(map[string]uint32), numbers: make(map[uint32]string)}
-	w := walker{ctx: ctx, lenient: true, value: s.first}
+	w := walker{ctx: ctx, lenient: true, value: s.readNames}
 	if err := w.walk(file); err != nil {
 		return found, err
 	}
@@ -57,7 +57,7 @@ func salvage(ctx context.Context, from, to string) (found salvaged, err error) {
 	if err := s.keepNames(); err != nil {
 		return found, err
 	}
-	w = walker{ctx: ctx, lenient: true, value: s.second}
+	w = walker{ctx: ctx, lenient: true, value: s.copyRows}
 	if err := w.walk(file); err != nil {
 		return found, err
 	}
@@ -67,24 +67,24 @@ func salvage(ctx context.Context, from, to string) (found salvaged, err error) {
 	return salvaged{Rows: s.rows, Batches: s.batches, Names: len(s.known), Lost: s.lost}, nil
 }
 
-// salvager copies what holds. It is for one goroutine.
+// salvager copies the valid values. It is for one goroutine.
 type salvager struct {
 	in      inspection
 	bad     error             // of the state
 	names   map[string]uint32 // kind and text
 	numbers map[uint32]string // kind and text
-	known   map[uint32]string // as numbers: those that agree
+	known   map[uint32]string // the pairs of numbers that agree with names
 	db      *bbolt.DB
 
-	pending             []element // of the buckets of the same index
+	pending             []element // to be written; buckets has the bucket of each
 	buckets             []string
 	size                int
 	rows, batches, lost int
 	evidence            int64
 }
 
-// first reads the state and the names.
-func (s *salvager) first(bucket string, key, value []byte) error {
+// readNames reads the state and the names.
+func (s *salvager) readNames(bucket string, key, value []byte) error {
 	switch {
 	case key == nil:
 	case bucket == string(bucketMeta):
@@ -99,7 +99,7 @@ func (s *salvager) first(bucket string, key, value []byte) error {
 	return nil
 }
 
-// keepNames writes the names whose two records agree.
+// keepNames writes the names for which both buckets agree.
 func (s *salvager) keepNames() error {
 	s.known = make(map[uint32]string)
 	for number, name := range s.numbers {
@@ -122,8 +122,8 @@ func (s *salvager) keepNames() error {
 	return nil
 }
 
-// second copies the rows and the batches that hold.
-func (s *salvager) second(bucket string, key, value []byte) error {
+// copyRows copies the valid rows and batches.
+func (s *salvager) copyRows(bucket string, key, value []byte) error {
 	if key == nil || bucket != string(bucketDays) && bucket != string(bucketBatches) {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (s *salvager) second(bucket string, key, value []byte) error {
 	return s.add(bucketBatches, bytes.Clone(key), sealed)
 }
 
-// holds reports whether a value can be read and all names in it are known.
+// holds reports whether a value can be decoded and all its numbers have names.
 func (s *salvager) holds(bucket string, key, plain []byte) bool {
 	if bucket == string(bucketBatches) {
 		var r batchRow
@@ -198,7 +198,7 @@ func (s *salvager) flush() error {
 	return err
 }
 
-// end writes the state, and makes all of it durable.
+// end writes the state, and syncs the file.
 func (s *salvager) end() error {
 	if err := s.flush(); err != nil {
 		return err

@@ -13,8 +13,8 @@ var keyState = []byte("state")
 const (
 	stateVersion = 2
 
-	// maxMarks bounds the places of the batch log that are remembered.
-	maxMarks = 16
+	// maxPlaces limits the places of the batch log in the state.
+	maxPlaces = 16
 
 	flagMissed = 1
 	flagSealed = 2
@@ -22,23 +22,23 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// errState is what a state is that does not hold: it is not known what is booked.
-var errState = fmt.Errorf("%w: the record of what is booked does not hold", errDamaged)
+// errState says that the state is damaged: it is unknown what is booked.
+var errState = fmt.Errorf("%w: the checksum of the ledger's state does not hold", errDamaged)
 
-// mark is a place in the batch log, with the checksum of the frame before it.
-type mark struct {
+// logPlace is a place in the batch log, with the checksum of the frame before it.
+type logPlace struct {
 	next uint64
 	sum  uint32
 }
 
-// state is how far the ledger is, in one value of the database. It is written with every booking, in the same transaction.
+// state is the progress of the ledger, in one value of the database. Every booking writes it, in the same transaction.
 type state struct {
-	next     uint64 // where the batch log is to be read next; 0: from its beginning
-	evidence int64  // bytes of all batches
-	missed   bool   // something could not be booked, or was lost
-	sealed   bool   // every value has a checksum: one without is damaged
-	numbers  uint64 // how many numbers were given to names
-	marks    []mark // the places up to which was booked lately, the newest last
+	next     uint64     // the sequence number of the batch log to read next; 0: from its beginning
+	evidence int64      // bytes of all evidence
+	missed   bool       // some usage was not booked, or lost
+	sealed   bool       // every value has a checksum: one without is damaged
+	numbers  uint64     // how many names have numbers
+	places   []logPlace // the latest places up to which was booked, the newest last
 }
 
 // readState reads the state. Databases of older versions keep it in three values.
@@ -74,7 +74,7 @@ func (s *state) write(tx *bbolt.Tx) error {
 	return meta.Put(keyState, s.append(nil))
 }
 
-// append writes version, flags, next, evidence, numbers, the marks, and a CRC32C of the key and all that.
+// append writes version, flags, next, evidence, numbers, the places, and a CRC32C of the key and all of that.
 func (s *state) append(dst []byte) []byte {
 	flags := byte(0)
 	if s.missed {
@@ -87,7 +87,7 @@ func (s *state) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, s.next)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(s.evidence))
 	dst = binary.BigEndian.AppendUint64(dst, s.numbers)
-	for _, m := range s.marks {
+	for _, m := range s.places {
 		dst = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(dst, m.next), m.sum)
 	}
 	return binary.BigEndian.AppendUint32(dst, checksum(keyState, dst))
@@ -103,28 +103,28 @@ func parseState(data []byte) (s state, err error) {
 	s.next, s.evidence = binary.BigEndian.Uint64(data[2:]), int64(binary.BigEndian.Uint64(data[10:]))
 	s.numbers = binary.BigEndian.Uint64(data[18:])
 	for at := head; at < n; at += size {
-		s.marks = append(s.marks, mark{binary.BigEndian.Uint64(data[at:]), binary.BigEndian.Uint32(data[at+8:])})
+		s.places = append(s.places, logPlace{binary.BigEndian.Uint64(data[at:]), binary.BigEndian.Uint32(data[at+8:])})
 	}
 	return s, nil
 }
 
-// advance sets the place, and remembers the frame before it.
-func (s *state) advance(to mark) {
+// advance sets the place, and adds it to the places.
+func (s *state) advance(to logPlace) {
 	s.next = to.next
-	s.marks = append(s.marks, to)
-	if len(s.marks) > maxMarks {
-		s.marks = s.marks[len(s.marks)-maxMarks:]
+	s.places = append(s.places, to)
+	if len(s.places) > maxPlaces {
+		s.places = s.places[len(s.places)-maxPlaces:]
 	}
 }
 
-// checksum is the CRC32C of a key and its value, so that a value under another key does not hold either.
+// checksum returns the CRC32C of a key and its value, so that a value under another key does not hold.
 func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
 
-// evidence is how many bytes all batches take.
+// evidence returns the bytes of all evidence.
 func evidence(tx *bbolt.Tx) int64 {
-	s, _ := readState(tx) // where it does not hold, booking fails with that
+	s, _ := readState(tx) // if the state does not hold, booking fails with that error
 	return s.evidence
 }
 

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// upgradeRows bounds what one transaction rewrites of a file of an older version, and upgradePause how long the loop waits
-	// between two of them while there is nothing to book.
+	// upgradeRows limits how many rows of an older version one transaction rewrites; upgradePause is the pause between two
+	// transactions while there is nothing to book.
 	upgradeRows  = 5000
 	upgradePause = 100 * time.Millisecond
 )
 
-// upgrade is how far the values of an older version, which have no checksums, were rewritten. It belongs to the loop.
+// upgrade is the progress of rewriting values of an older version, which have no checksums. It belongs to the goroutine of Run.
 type upgrade struct {
 	done   bool
 	bucket int    // of upgradeBuckets
@@ -24,9 +24,9 @@ type upgrade struct {
 
 var upgradeBuckets = [][]byte{bucketDays, bucketBatches}
 
-// upgradeSome gives some of the values of an older version their checksums, and notes in the state when all have one. A process
-// that ends meanwhile begins again with the first value, and passes over those that have one. Evidence that an older version
-// wrote once for each ambiguous report becomes short.
+// upgradeSome adds checksums to some values of an older version, and records in the state when all have one. After a restart it
+// begins with the first value again, and skips those with a checksum. Evidence that an older version wrote once for each
+// ambiguous report is shortened.
 func (r *run) upgradeSome() {
 	if r.upgrade.done {
 		return
@@ -51,7 +51,7 @@ func (r *run) upgradeSome() {
 		r.trouble(err)
 	default:
 		if next.done && !r.upgrade.done && next.bucket > 0 {
-			r.options.Log.Info("all of the ledger has checksums now")
+			r.options.Log.Info("the upgrade of ledger.db is complete: all values have checksums")
 		}
 		r.upgrade = next
 	}
@@ -66,7 +66,7 @@ func (u *upgrade) page(tx *bbolt.Tx) error {
 	k, v := c.Seek(u.from)
 	for ; k != nil && read < upgradeRows && len(keys) < upgradeRows; k, v = c.Next() {
 		read++
-		if len(v) > 0 && v[0] == sealMark {
+		if len(v) > 0 && v[0] == sealByte {
 			continue
 		}
 		plain, err := shorter(name, k, v)
@@ -90,7 +90,7 @@ func (u *upgrade) page(tx *bbolt.Tx) error {
 	return addEvidence(tx, change)
 }
 
-// shorter reads a value of an older version, and returns what is to be written for it.
+// shorter decodes a value of an older version, and returns the value to write in its place.
 func shorter(bucket, key, value []byte) ([]byte, error) {
 	if bytes.Equal(bucket, bucketDays) {
 		if err := eachCell(value, func(*cell) {}); err != nil {

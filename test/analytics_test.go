@@ -46,7 +46,7 @@ func TestAnalyticsLikeThePortal(t *testing.T) {
 	for _, metric := range []string{"transfer", "hits", "search"} { // a method counts for what is above it
 		for _, q := range []string{
 			"period=day", "period=week", "period=month", "period=year", "period=eternity", "period=day&timezone=Madrid", "period=week&timezone=Tokyo",
-			fmt.Sprintf("granularity=hour&since=%s&until=%s", now.UTC().AddDate(0, 0, -2).Format(time.DateOnly), now.UTC().Format(time.DateOnly)),
+			fmt.Sprintf("granularity=hour&since=%s&until=%s", now.UTC().AddDate(0, 0, -2).Format(time.DateOnly), now.UTC().AddDate(0, 0, 1).Format(time.DateOnly)), // until the day begins
 		} {
 			v, err := url.ParseQuery(q)
 			require.NoError(t, err)

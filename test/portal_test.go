@@ -42,7 +42,7 @@ func TestPortalCommands(t *testing.T) {
 		{"usage 1001 --app app2 --since 1h --by hour", "atoken", 0, "TOTAL 2"},
 		{"usage 1001 --metric search --by month --tz Europe/Madrid -o json", "atoken", 0, `"metric":"search","value":2}`},
 		{"usage 1001 --metric nonsense", "atoken", 1, "metric nonsense not found"},
-		{"usage shop", "atoken", 1, `"shop": the portal shows no such service: expected one of 1001 (Orders)`},
+		{"usage shop", "atoken", 2, `"shop": the portal shows no such service: expected one of 1001 (Orders)`},
 		{"usage 1001 --by week", "atoken", 2, `--by: "week": expected hour, day or month`},
 		{"usage 1001 --tz Asia/Kathmandu", "atoken", 2, "expected a zone that is whole hours from UTC"},
 		{"services", "atoken", 0, "1002*  Search"},

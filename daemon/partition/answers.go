@@ -23,11 +23,11 @@ import (
 )
 
 const (
-	// answersFile keeps what authorizations knew across the end of the process, by a stop or a crash.
+	// answersFile contains what authorizations know, for the next start after a stop or a crash.
 	answersFile    = "authorizations"
 	answersVersion = 3
 
-	// saveEvery is how often it is written at most. Writing takes no more than one saveShare of the time.
+	// saveEvery is the shortest interval at which the file is written. Writing takes at most one saveShare of the time.
 	saveEvery = 10 * time.Second
 	saveShare = 50
 )
@@ -35,13 +35,13 @@ const (
 // answersHead is the first line of the file; the rest is an authorize.Saved in JSON.
 type answersHead struct {
 	Version int    `json:"version"`
-	Next    uint64 `json:"next"` // the first record of the batch log whose outcome is not part of the file
+	Next    uint64 `json:"next"` // the first record of the batch log whose outcome is not included in the file
 	Bytes   int    `json:"bytes"`
 	Sum     uint32 `json:"crc32c"`
 }
 
-// savedAnswers keeps what is known of authorizations in a file, as it changes. The file holds what was delivered up to one record
-// of the batch log; a start reads what was delivered since out of the log itself, which keeps it (A4).
+// savedAnswers saves what is known of authorizations in a file. The file includes what was delivered up to a record of the batch
+// log; a start reads later deliveries from the log, which keeps these records (A4).
 type savedAnswers struct {
 	always     bool // usage on disk is read in any case
 	log        *zap.Logger
@@ -50,8 +50,8 @@ type savedAnswers struct {
 	quota      *quota.Tracker
 	spool      *spool.Spool
 
-	// settling is held for reading from before an outcome is recorded until the quota knows of it, and for writing while the
-	// file's content is taken: so the two agree.
+	// settling is held for reading from before an outcome is recorded until the quota includes it, and for writing while the
+	// file's content is collected, so that both agree.
 	settling sync.RWMutex
 }
 
@@ -63,16 +63,16 @@ func (s *savedAnswers) settle() (settled func()) {
 	return s.settling.RUnlock
 }
 
-// keepLog has the outcomes kept that the file does not contain, before anything removes them from the batch log.
+// keepLog keeps the records of outcomes that the file does not include, before the batch log can remove them.
 func (s *savedAnswers) keepLog() {
 	if authorized(s.dir) {
 		s.spool.KeepFrom(1)
 	}
 }
 
-// begin has the usage on disk counted, where authorizations were asked for in an earlier life or always is set, and takes up
-// what that life knew. It is called before anything is accepted, sent or answered; what is pending is read beside everything
-// else, and until it is read authorizations wait.
+// begin makes the quota count the usage on disk, if authorizations were requested in an earlier run or always is set, and
+// restores what that run knew. It is called before anything is accepted, sent or answered; pending usage is read concurrently,
+// and authorizations wait until it is read.
 func (s *savedAnswers) begin(ctx context.Context) {
 	asked := authorized(s.dir)
 	if !asked && !s.always {
@@ -85,14 +85,14 @@ func (s *savedAnswers) begin(ctx context.Context) {
 	s.quota.Follow()
 }
 
-// restore takes up what an earlier life saved, and what was delivered since.
+// restore loads what an earlier run saved, and what was delivered since.
 func (s *savedAnswers) restore(ctx context.Context) {
 	head, saved, err := readAnswers(s.name())
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return // everything is asked for
+		return // 3scale is asked about every application
 	case err == nil && head.Next > s.spool.ChangesEnd():
-		err = errors.New("the batch log lost the records that it ends with")
+		err = errors.New("the batch log lost the records at its end")
 	case err == nil:
 		err = s.authorizer.Restore(saved)
 	}
@@ -108,7 +108,7 @@ func (s *savedAnswers) restore(ctx context.Context) {
 	s.log.Info("authorizations are restored", zap.Int("answers", s.authorizer.Stats().Entries), zap.Int("delivered_since", delivered))
 }
 
-// readAnswers reads a file.
+// readAnswers reads a saved file.
 func readAnswers(name string) (head answersHead, saved *authorize.Saved, err error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -156,7 +156,7 @@ func (s *savedAnswers) replay(ctx context.Context, next uint64) (delivered int, 
 	return delivered, nil
 }
 
-// replayEvent counts what was delivered of a batch: what is neither dead nor goes on in another batch.
+// replayEvent counts what was delivered of a batch: transactions that are neither dead nor in a child.
 func (s *savedAnswers) replayEvent(e *spool.BatchEvent) (delivered int) {
 	if e.Kind != spool.BatchEnded {
 		return 0
@@ -204,14 +204,14 @@ func (s *savedAnswers) run(ctx context.Context) error {
 	}
 }
 
-// save keeps what is known for the next start, when the daemon stops.
+// save writes the file when the daemon stops.
 func (s *savedAnswers) save() {
 	if err := s.write(); err != nil {
 		s.log.Warn("cannot save the authorizations: after the restart applications are asked about again", zap.Error(err))
 	}
 }
 
-// write replaces the file, once all usage is counted. The outcomes that it contains need not be kept any longer.
+// write replaces the file, once all usage is counted. The outcomes that it includes need not be kept in the log any longer.
 func (s *savedAnswers) write() error {
 	if !authorized(s.dir) || !s.quota.Loaded() {
 		return nil
@@ -237,9 +237,9 @@ func (s *savedAnswers) write() error {
 	return err
 }
 
-// removeOld removes the files of earlier versions, which a clean stop alone wrote.
+// removeOld removes the files of earlier versions, which only a clean stop wrote.
 func (s *savedAnswers) removeOld() {
-	names, _ := filepath.Glob(filepath.Join(s.dir, answersFile+".*")) // fails for a bad pattern only
+	names, _ := filepath.Glob(filepath.Join(s.dir, answersFile+".*")) // fails only for a bad pattern
 	for _, name := range names {
 		_ = os.Remove(name)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// newQuota returns what counts the usage that is not reported yet. Usage that is accepted goes through it to the journal.
+// newQuota returns the tracker of usage that is not reported yet. Accepted usage passes through it to the journal.
 func newQuota(o Options, journal quota.Journal, pending func() quota.Backlog) *quota.Tracker {
 	return quota.New(quota.Options{
 		Applications: o.Authorize.Applications(), Journal: journal, Pending: pending, Log: o.Log.Named("authorize"),
@@ -26,8 +26,8 @@ func newAuthorizer(o Options, journal quota.Journal, k *proofKeeper, q *quota.Tr
 	return authorize.New(a), nil
 }
 
-// NewFallback returns an authorizer that belongs to no partition: it answers while a partition has no owner, and does not know
-// what is not reported yet. Usage that it grants goes to the journal.
+// NewFallback returns an authorizer without a partition: it answers while a partition has no owner, and does not count usage that
+// is not reported yet. Usage that it grants goes to the journal.
 func NewFallback(o Options, journal quota.Journal) (*authorize.Authorizer, error) {
 	k, err := newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof)
 	if err != nil {

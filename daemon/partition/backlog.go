@@ -13,8 +13,8 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// backlogOf opens the usage that is on disk and not delivered, for the first authorization of a life. Once it is read
-// the directory is marked, so that the next life reads its usage before any of it is sent.
+// backlogOf opens the usage that is on disk and not delivered, for the first authorization of a run. Once it is read the
+// directory is marked, so that the next run reads its usage before any of it is sent.
 func backlogOf(log *zap.Logger, s *spool.Spool, dir string) func() quota.Backlog {
 	return func() quota.Backlog {
 		p := s.Pending()
@@ -44,14 +44,14 @@ func backlogOf(log *zap.Logger, s *spool.Spool, dir string) func() quota.Backlog
 		}
 		b.Close = func() {
 			if err := p.Close(); err != nil {
-				log.Warn("cannot release the journal: it is tried again after the next cut", zap.Error(err))
+				log.Warn("cannot release the journal, retrying after the next cut", zap.Error(err))
 			}
 		}
 		return b
 	}
 }
 
-// readReport reads a batch. One that is damaged will be given up.
+// readReport reads a batch. The sender will count a damaged one as lost.
 func readReport(s *spool.Spool, id spool.BatchID) (quota.Lane, []threescale.Transaction, error) {
 	b, err := s.Load(id)
 	if errors.Is(err, spool.ErrUnknownBatch) || errors.Is(err, spool.ErrDamaged) {
@@ -67,7 +67,7 @@ func readReport(s *spool.Spool, id spool.BatchID) (quota.Lane, []threescale.Tran
 	return laneOf(b), list, nil
 }
 
-// usageOf is the usage of events that became durable together.
+// usageOf returns the usage of a group of events.
 func usageOf(group *spool.Group) iter.Seq[quota.Usage] {
 	return func(yield func(quota.Usage) bool) {
 		for e := range group.Events {

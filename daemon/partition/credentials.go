@@ -10,13 +10,13 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// credentials are those of the configured services. They may be read while they are replaced.
+// credentials are those of the configured services. They may be replaced while they are read.
 type credentials struct {
 	known atomic.Pointer[map[string]threescale.Credentials]
-	order atomic.Pointer[[]string] // of the configuration
+	order atomic.Pointer[[]string] // the order in the configuration
 }
 
-// set replaces all of them, and returns the services whose credentials have changed, new ones and removed ones included.
+// set replaces all of them, and returns the services whose credentials have changed, including new and removed ones.
 func (c *credentials) set(list []event.Service) (changed []string) {
 	known := make(map[string]threescale.Credentials, len(list))
 	order := make([]string, 0, len(list))
@@ -48,12 +48,12 @@ func (c *credentials) of(serviceID string) (threescale.Credentials, bool) {
 	return found, ok
 }
 
-// refused is told that the backend refused the credentials of a lane.
+// refused is called when the backend has refused the credentials of a lane.
 func (p *Partition) refused(k spool.LaneKey, status int, code string) {
 	p.authorizer.Refused(k.ServiceID, k.Credentials, status, code)
 }
 
-// ended are the events of each configured service that came to their end, and those of all other services together.
+// ended returns the ended events of each configured service, and those of all other services together.
 func (c *credentials) ended(ended map[string]sender.Ended) (services []console.Service, others console.Ended) {
 	for id, e := range ended {
 		if _, configured := c.of(id); !configured {

@@ -15,7 +15,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Action is what an order does with dead letters.
+// Action is what an order does to dead letters.
 type Action string
 
 // The actions.
@@ -24,7 +24,7 @@ const (
 	Drop    Action = "drop"
 )
 
-// DeadLetterLogger is the name of the logger of what was done to dead letters, a line each: no other place keeps that.
+// DeadLetterLogger is the name of the logger of changes to dead letters, a line each: they are recorded nowhere else.
 const DeadLetterLogger = "deadletter"
 
 // deadLetterOperations list dead letters, and requeue or drop them.
@@ -34,8 +34,8 @@ type deadLetterOperations struct {
 	quota *quota.Tracker
 }
 
-// ApplyOrder does what an order says, and returns once that is durable. done are the letters it was done to, as they were, but
-// with the time that they are sent with now; their ids are in the outcome as well.
+// ApplyOrder executes an order, and returns once that is durable. done are the changed letters as they were, but with the
+// timestamp with which they are sent; their ids are in the outcome as well.
 func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, done []spool.Requeued, err error) {
 	out.DryRun = o.DryRun
 	ids := o.IDs
@@ -55,11 +55,11 @@ func ApplyOrder(s *spool.Spool, do Action, o console.DeadLetterOrder) (out conso
 		out.Letters++
 		out.Events += done[i].Letter.Events
 	}
-	out.Errors = sentences(failures)
+	out.Errors = splitErrors(failures)
 	return out, done, nil
 }
 
-// applyTo does it to the letters named.
+// applyTo executes the action on the named letters.
 func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder) (done []spool.Requeued, err error) {
 	switch {
 	case o.DryRun:
@@ -92,7 +92,7 @@ func applyTo(s *spool.Spool, do Action, ids []string, o console.DeadLetterOrder)
 	return done, err
 }
 
-// requeuedUsage is the usage of requeued letters.
+// requeuedUsage returns the usage of requeued letters.
 func requeuedUsage(letters []spool.Requeued) (all []quota.Usage) {
 	for i := range letters {
 		d, lane := &letters[i].Letter, letters[i].Lane
@@ -107,8 +107,8 @@ func requeuedUsage(letters []spool.Requeued) (all []quota.Usage) {
 	return all
 }
 
-// sentences takes joined errors apart.
-func sentences(err error) []string {
+// splitErrors splits joined errors.
+func splitErrors(err error) []string {
 	if err == nil {
 		return nil
 	}
@@ -118,19 +118,19 @@ func sentences(err error) []string {
 	}
 	var all []string
 	for _, e := range many.Unwrap() {
-		all = append(all, sentences(e)...)
+		all = append(all, splitErrors(e)...)
 	}
 	return all
 }
 
-// QueryOf is a query of the console as one of the spool.
+// QueryOf converts a query of the console to one of the spool.
 func QueryOf(q console.DeadLetterQuery) spool.DeadLetterQuery {
 	return spool.DeadLetterQuery{
 		ServiceID: q.ServiceID, Reason: q.Reason, Since: q.Since, Until: q.Until, Limit: q.Limit, Cursor: q.Cursor,
 	}
 }
 
-// list lists as the console asks, without user keys.
+// list returns the letters that the console's query selects, without user keys.
 func (d *deadLetterOperations) list(q console.DeadLetterQuery) (console.DeadLetters, error) {
 	letters, next, err := d.spool.DeadLetters(QueryOf(q))
 	page := console.DeadLetters{Next: next}
@@ -144,7 +144,7 @@ func (d *deadLetterOperations) list(q console.DeadLetterQuery) (console.DeadLett
 	return page, err
 }
 
-// one is one of them, without a user key.
+// one returns one letter, without a user key.
 func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
 	letter, err := d.spool.DeadLetter(id)
 	if errors.Is(err, spool.ErrUnknownLetter) {
@@ -156,7 +156,7 @@ func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
 	return json.Marshal(letter.Redacted())
 }
 
-// apply does what an order says, logs a line for each letter, and has requeued usage count against limits again.
+// apply executes an order, logs a line for each letter, and makes requeued usage count against limits again.
 func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
 	var done []spool.Requeued
 	d.quota.Requeue(func() []quota.Usage {
@@ -178,12 +178,12 @@ func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out 
 	return out, err
 }
 
-// DeadLetters lists the dead letters that a query chooses, without user keys.
+// DeadLetters returns the dead letters that a query selects, without user keys.
 func (p *Partition) DeadLetters(_ context.Context, q console.DeadLetterQuery) (console.DeadLetters, error) {
 	return p.letters.list(q)
 }
 
-// DeadLetter is one of them; console.ErrNoDeadLetter when there is none of that id.
+// DeadLetter returns one dead letter; console.ErrNoDeadLetter if the id is unknown.
 func (p *Partition) DeadLetter(_ context.Context, id string) (json.RawMessage, error) {
 	return p.letters.one(id)
 }

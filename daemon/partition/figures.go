@@ -10,7 +10,8 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// Snapshot is what the partition counts, as the console shows it. What the daemon counts, its listeners among it, is not in it.
+// Snapshot returns the partition's figures for the console. The daemon's figures, such as those of its listeners, are not
+// included.
 func (p *Partition) Snapshot() console.Snapshot {
 	usage, sent := p.spool.Usage(), p.sender.Stats()
 	s := console.Snapshot{
@@ -73,7 +74,7 @@ func receipts(r sender.Receipted) console.Receipts {
 func space(u spool.Usage) console.Spool {
 	return console.Spool{
 		Bytes: u.Bytes, Quota: u.QuotaBytes, Free: u.FreeBytes, Quarantined: u.QuarantinedBytes,
-		Replaced: number(u.Replaced), Unkept: number(u.ManifestFailing),
+		Replaced: boolInt(u.Replaced), Unkept: boolInt(u.ManifestFailing),
 		Batches: u.Batches, Segments: u.Segments, OldestAge: u.OldestAge, Sync: u.Sync.String(),
 		DeadLetters: u.DeadLetters, IDs: u.IDs, Fsyncs: u.Commits.Fsyncs,
 		ReadErrors: u.ReadErrors, Unreadable: u.Unreadable != nil,
@@ -94,13 +95,13 @@ func lanes(all []sender.LaneStatus) []console.Lane {
 	return out
 }
 
-// Lanes are the queues of the partition, as the console shows them.
+// Lanes returns the lanes of the partition, for the console.
 func (p *Partition) Lanes() []console.Lane { return lanes(p.sender.Lanes()) }
 
-// Scraped begins anew what is counted since the last scrape.
+// Scraped resets the figures that count since the last scrape.
 func (p *Partition) Scraped() { p.authorizer.Scraped() }
 
-// Authorizations are the figures of an authorizer, as the console shows them.
+// Authorizations returns the figures of an authorizer, for the console.
 func Authorizations(a authorize.Stats) console.Authorize {
 	return console.Authorize{
 		Answers: a.Answers, Granted: a.Granted, Denied: a.Denied,
@@ -113,8 +114,8 @@ func Authorizations(a authorize.Stats) console.Authorize {
 	}
 }
 
-// number counts one thing that is so or not.
-func number(is bool) int {
+// boolInt returns 1 for true.
+func boolInt(is bool) int {
 	if is {
 		return 1
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/reporterd/reporterd/console"
 )
 
-// Flush seals what was accepted before and tries every lane at once, held ones included. It returns once each was tried, or ctx
-// ends, or the partition stops: what came of each lane that had something to deliver.
+// Flush seals what was accepted before and tries every lane at once, including held ones. It returns once each was tried, or ctx
+// ends, or the partition stops, with the result of each lane that had something to deliver.
 func (p *Partition) Flush(ctx context.Context) ([]console.FlushedLane, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -27,7 +27,7 @@ func (p *Partition) Flush(ctx context.Context) ([]console.FlushedLane, error) {
 	return lanes, causeOf(ctx, err)
 }
 
-// causeOf is why a context ended, where that is what an error says.
+// causeOf returns the cause of a context's end, if err says that it ended.
 func causeOf(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

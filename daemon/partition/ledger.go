@@ -14,23 +14,23 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// What passes between two attempts to open the ledger. The pause doubles up to the second.
+// The pause between two attempts to open the ledger, doubled up to the maximum.
 const (
 	openRetry    = time.Second
 	openRetryMax = 30 * time.Second
 )
 
-// bookkeeper is the ledger and what books into it. Nil: none is kept.
+// bookkeeper contains the ledger and runs its booking. Nil: no ledger is kept.
 type bookkeeper struct {
 	log     *zap.Logger
 	spool   *spool.Spool
 	options ledger.Options
-	opened  atomic.Pointer[ledger.Ledger] // nil: it could not be opened yet
-	failed  bool                          // the first attempt to open it did
+	opened  atomic.Pointer[ledger.Ledger] // nil: not open yet
+	failed  bool                          // the first attempt to open it failed
 }
 
-// openLedger opens the ledger. The partition works without it while it cannot be opened: run tries that again until it
-// succeeds, and the spool keeps what was not booked meanwhile, as far as spool.Options.Accounted says.
+// openLedger opens the ledger. While it cannot be opened, the partition works without it: run retries, and the spool keeps what
+// is not booked, within the limit of spool.Options.KeepChanges.
 func openLedger(log *zap.Logger, o *ledger.Options, s *spool.Spool, parents func(string) map[string]string) *bookkeeper {
 	if o == nil {
 		return nil
@@ -50,7 +50,7 @@ func (b *bookkeeper) open() error {
 		return err
 	}
 	if err := l.Anchor(b.spool); err != nil {
-		b.log.Warn("the ledger cannot compare its place with the batch log yet: it is tried again", zap.Error(err))
+		b.log.Warn("the ledger cannot compare its place with the batch log, retrying", zap.Error(err))
 	}
 	b.opened.Store(l)
 	return nil
@@ -65,13 +65,13 @@ func (b *bookkeeper) run(ctx context.Context) error {
 		if !b.openLater(ctx) {
 			return nil
 		}
-		b.log.Info("ledger.db is open: usage reads are available again. Reconciliation begins with the next start")
+		b.log.Info("ledger.db is open: usage reads are available. Reconciliation starts after the next restart")
 	}
 	b.opened.Load().Run(ctx, b.spool)
 	return nil
 }
 
-// openLater tries again until the ledger is open. It returns false when ctx ended before.
+// openLater retries until the ledger is open. It returns false if ctx ended first.
 func (b *bookkeeper) openLater(ctx context.Context) bool {
 	retry := backoff.Backoff{Policy: backoff.Policy{Base: openRetry, Max: openRetryMax}}
 	for retry.Wait(ctx, 0) {
@@ -108,10 +108,10 @@ func (b *bookkeeper) figures() *console.Ledger {
 	return out
 }
 
-// KeepsLedger reports whether a ledger is kept, also while it cannot be opened.
+// KeepsLedger reports whether a ledger is kept, even if it is not open.
 func (p *Partition) KeepsLedger() bool { return p.ledger != nil }
 
-// Ledger is the partition's ledger; nil: none is kept, or it could not be opened yet.
+// Ledger returns the partition's ledger; nil: none is kept, or it is not open yet.
 func (p *Partition) Ledger() *ledger.Ledger {
 	if p.ledger == nil {
 		return nil
@@ -119,8 +119,8 @@ func (p *Partition) Ledger() *ledger.Ledger {
 	return p.ledger.opened.Load()
 }
 
-// Parents is the hierarchy of a service's metrics, each with the one it counts up: what the portal says, and where it says
-// nothing what the backend told when applications were authorized.
+// Parents returns the parent of each metric of a service: from the portal, otherwise from the backend's answers to
+// authorizations.
 func (p *Partition) Parents(service string) map[string]string {
 	all := maps.Clone(p.quota.Parents(service))
 	if p.parents == nil {

@@ -12,25 +12,25 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// parkedOperations list reports whose outcome is unknown, and end that.
+// parkedOperations lists reports with an unknown outcome, and decides about them.
 type parkedOperations struct {
 	spool  *spool.Spool
 	sender *sender.Sender
 }
 
-// Parked lists at most limit reports whose outcome is unknown, with their transactions, behind a cursor: the id of one, or
+// Parked returns at most limit reports with an unknown outcome, with their transactions, behind a cursor: the id of a report, or
 // empty.
 func (p *Partition) Parked(_ context.Context, cursor string, limit int) ([]console.Parked, error) {
 	return p.parked.list(cursor, limit)
 }
 
-// ParkedReport is one of them; console.ErrNotParked when there is none of that id.
+// ParkedReport returns one of them; console.ErrNotParked if the id is unknown.
 func (p *Partition) ParkedReport(_ context.Context, id string) (console.Parked, error) {
 	return p.parked.one(id)
 }
 
-// Settle decides about one of them: console.Resend, Counted or Bury. It returns once that is durable; console.ErrNotParked when
-// there is none of that id.
+// Settle decides about one of them: console.Resend, Counted or Bury. It returns once that is durable; console.ErrNotParked if the
+// id is unknown.
 func (p *Partition) Settle(_ context.Context, id, fate string) error {
 	return p.parked.settle(id, fate)
 }
@@ -45,7 +45,7 @@ func (p *parkedOperations) list(cursor string, limit int) ([]console.Parked, err
 		behind = id
 	}
 	var out []console.Parked
-	for len(out) < limit { // fewer would mean that there are no more
+	for len(out) < limit { // with fewer the client would believe that there are no more
 		some := p.sender.Parked(behind, limit-len(out))
 		if len(some) == 0 {
 			break
@@ -54,7 +54,7 @@ func (p *parkedOperations) list(cursor string, limit int) ([]console.Parked, err
 			behind = some[i].ID
 			b, err := p.spool.Load(behind)
 			if errors.Is(err, spool.ErrUnknownBatch) {
-				continue // it was decided about in between
+				continue // it was decided in the meantime
 			}
 			if err != nil {
 				return nil, err
@@ -76,7 +76,7 @@ func (p *parkedOperations) one(text string) (console.Parked, error) {
 	}
 	b, err := p.spool.Load(id)
 	if errors.Is(err, spool.ErrUnknownBatch) {
-		err = console.ErrNotParked // it was decided about in between
+		err = console.ErrNotParked // it was decided in the meantime
 	}
 	if err != nil {
 		return console.Parked{}, err
@@ -100,7 +100,7 @@ func parkedBatch(info *spool.BatchInfo, b *spool.Batch) console.Parked {
 			AppID: t.Application.ID, Usage: usage, Timestamp: time.Unix(t.Timestamp, 0).UTC(),
 			ResponseCode: t.Code, Events: uint64(t.Events),
 		}
-		if t.Application.UserKey != "" { // it is a secret
+		if t.Application.UserKey != "" { // a secret
 			shown.Transactions[i].UserKey = ledger.ApplicationName(t.Application)
 		}
 	}

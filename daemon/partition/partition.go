@@ -1,8 +1,8 @@
-// Package partition is everything that happens to usage once it is accepted, as one thing: it keeps events on disk, batches
-// and reports them, answers authorizations that count what is not reported yet, and books what came of it in the ledger.
+// Package partition contains everything that happens to usage after it is accepted: it keeps events on disk, batches and reports
+// them, answers authorizations that count usage which is not reported yet, and books the outcome in the ledger.
 //
-// A daemon of one machine runs one partition on its data directory; a replica runs those that it owns, each on a disk in
-// JetStream. The package sees no configuration and no listener.
+// A daemon on one machine runs one partition on its data directory; a replica runs those that it owns, each on a disk in
+// JetStream. The package does not use the configuration or listeners.
 package partition
 
 import (
@@ -26,10 +26,9 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Options are what a partition is made of. Fields of the nested options that connect the parts with each other are set by
-// Open, and ignored here.
+// Options of Open. Fields of the nested options that connect the parts are set by Open, and ignored here.
 type Options struct {
-	Dir      string // of caches that may be deleted, and of the ledger
+	Dir      string // for caches that may be deleted, and for the ledger
 	Services []event.Service
 	Spool    spool.Options
 	Batcher  batcher.Options
@@ -39,19 +38,18 @@ type Options struct {
 
 	Authorize authorize.Options
 
-	// Reports, Authorizations and Probes are the clients of the backend: a call of one kind never waits for the connections
-	// of another.
+	// Reports, Authorizations and Probes configure the clients of the backend. They are separate, so that a call of one kind does
+	// not wait for connections of another.
 	Reports, Authorizations, Probes threescale.ClientOptions
 
-	// AlwaysAuthorize says that usage on disk counts against limits from the start, whether authorizations were asked for in an
-	// earlier life or not.
+	// AlwaysAuthorize makes usage on disk count against limits from the start, even if no authorizations were requested in an
+	// earlier run.
 	AlwaysAuthorize bool
 
-	// SendOnStop is for how long a stop sends what was not tried yet, at most; 0: it does not, since the partition goes on
-	// elsewhere.
+	// SendOnStop is how long a stop sends what was not tried yet; 0: not at all, since another owner of the partition continues.
 	SendOnStop time.Duration
 
-	// Parents is the metric hierarchy of a service as the portal has it; nil, or an empty answer: it is not known there.
+	// Parents returns the metric hierarchy of a service in the portal; nil, or an empty result: unknown.
 	Parents func(service string) map[string]string
 
 	Log *zap.Logger
@@ -77,24 +75,24 @@ type Partition struct {
 	sendOnStop  time.Duration
 
 	batching *lifecycle.Part
-	group    lifecycle.Group    // what runs beside the batcher
-	ending   context.Context    // ends when the partition begins to stop
+	group    lifecycle.Group    // the goroutines besides the batcher
+	ending   context.Context    // cancelled when the partition begins to stop
 	end      context.CancelFunc // ends ending
 }
 
-// ErrStopping is why a partition that was told to stop is not ready.
+// ErrStopping is the reason why a stopping partition is not ready.
 var ErrStopping = errors.New("stopping")
 
-// OptionsError is an error of Open that is about its options; any other is about the disk.
+// OptionsError is an error of Open about its options; all other errors are about the disk.
 type OptionsError struct{ Err error }
 
-// Error is the error without a word about its kind.
+// Error returns the text of Err.
 func (e *OptionsError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error.
 func (e *OptionsError) Unwrap() error { return e.Err }
 
-// Open opens the spool, and returns once it was read and every part is made. Nothing runs before Start.
+// Open opens the spool, and returns once it was read and every part is made. Start starts them.
 func Open(o Options) (*Partition, error) {
 	o.Spool.Trouble = logDirectory(o.Log.Named("spool"))
 	o.Spool.KeepChanges = o.Spool.KeepChanges || authorized(o.Dir) // see savedAnswers
@@ -145,8 +143,8 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	return p, nil
 }
 
-// Start begins to batch, to ask the backend for proofs, and to send. Usage of an earlier life is counted against limits before
-// any of it is sent, where authorizations were asked for then.
+// Start starts to batch, to probe, and to send. If authorizations were requested in an earlier run, its usage is counted against
+// limits before any of it is sent.
 func (p *Partition) Start(ctx context.Context) error {
 	p.answers.begin(ctx)
 	p.group.Go("watch for read errors", p.unreadable.watch)
@@ -159,28 +157,27 @@ func (p *Partition) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop makes the last cut, sends what was not tried yet for SendOnStop at most, and waits for the answers of the reports in
-// flight, then books them. While the backend is away the sending is over with the first failure. An error says that there was no
-// last cut, or that ctx ended first; what was acknowledged is on disk either way.
+// Stop makes the last cut, sends what was not tried yet for at most SendOnStop, waits for the answers of the reports in flight,
+// and books them. If the backend is unavailable, sending ends with the first failure. An error says that the last cut failed, or
+// that ctx ended first; acknowledged events are on disk in any case.
 func (p *Partition) Stop(ctx context.Context) error {
 	p.end()
 	cut := p.batching.Stop(ctx)
 	if p.sendOnStop > 0 {
 		bounded, cancel := context.WithTimeout(ctx, p.sendOnStop)
-		_ = p.sender.Tried(bounded, p.spool.Readable()) // what is left goes out after the next start
+		_ = p.sender.Tried(bounded, p.spool.Readable()) // the rest is sent after the next start
 		cancel()
 	}
 	return errors.Join(cut, p.group.Stop(ctx))
 }
 
-// Close gives the spool up, after Stop, and keeps the answers to authorizations for the next start. clean says that the daemon
-// was asked to stop.
+// Close closes the spool, after Stop, and saves the answers to authorizations for the next start.
 func (p *Partition) Close(bool) error {
 	p.answers.save()
 	return errors.Join(p.ledger.close(), p.spool.Close())
 }
 
-// Ready returns why the partition cannot commit and accept, if it cannot.
+// Ready returns why the partition cannot commit and accept events, or nil.
 func (p *Partition) Ready() error {
 	if p.ending.Err() != nil {
 		return ErrStopping
@@ -188,12 +185,12 @@ func (p *Partition) Ready() error {
 	return p.spool.Ready()
 }
 
-// Append implements ingest.Journal: it weighs the events against limits, and returns once they are durable.
+// Append implements ingest.Journal: it counts the events against limits, and returns once they are durable.
 func (p *Partition) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	return p.quota.Append(ctx, events)
 }
 
-// Authorizations returns what answers an authorization; nil: the call is none.
+// Authorizations returns the handler of an authorization; nil: the call is not one.
 func (p *Partition) Authorizations(method, path string) http.Handler {
 	return p.authorizer.Handler(method, path)
 }
@@ -209,8 +206,8 @@ func (p *Partition) Vouch(ctx context.Context, serviceID string, c threescale.Cr
 	return p.authorizer.Vouch(ctx, serviceID, c, app)
 }
 
-// Apply puts services and their credentials in force, and tries the lanes of each at once: what held them may be mended. It
-// returns the ids of services whose credentials have changed, new and removed ones included.
+// Apply sets services and their credentials, and retries the lanes of each at once, since their problem may be solved. It returns
+// the ids of services whose credentials have changed, including new and removed ones.
 func (p *Partition) Apply(services []event.Service) (changed []string) {
 	changed = p.credentials.set(services)
 	p.authorizer.SetServices(services)
@@ -220,20 +217,20 @@ func (p *Partition) Apply(services []event.Service) (changed []string) {
 	return changed
 }
 
-// SetMetrics replaces which metrics authorizations of services may name; their credentials stay.
+// SetMetrics replaces the metrics that authorizations of services may name; credentials stay.
 func (p *Partition) SetMetrics(services []event.Service) { p.authorizer.SetServices(services) }
 
 // Pending returns how many events are on disk and not delivered.
 func (p *Partition) Pending() uint64 { return p.spool.Counts().Pending }
 
-// Reject keeps a message that can never be taken as a dead letter. It returns once the letter is durable.
+// Reject stores a message that can never be accepted as a dead letter. It returns once the letter is durable.
 func (p *Partition) Reject(m Message) error {
 	_, err := p.spool.Bury(m.Origin, m.ServiceID, spool.Original{Subject: m.Subject, ID: m.ID, ContentType: m.Type, Rejected: m.Rejected}, m.Payload,
 		spool.Reason{Code: m.Code, Message: m.Detail})
 	return err
 }
 
-// logTrouble logs that cutting fails when it begins to fail, and that it works again when it does.
+// logTrouble logs when cuts begin to fail, and when they work again.
 func logTrouble(log *zap.Logger) func(batcher.Trouble) {
 	return func(t batcher.Trouble) {
 		if t.Err != nil {
@@ -244,7 +241,7 @@ func logTrouble(log *zap.Logger) func(batcher.Trouble) {
 	}
 }
 
-// logDirectory logs when something is wrong with the data directory, and when it no longer is.
+// logDirectory logs when a problem with the data directory begins, and when it ends.
 func logDirectory(log *zap.Logger) func(spool.Trouble) {
 	directory := outage.New(outage.Options{
 		Log: log, BeginLevel: zap.ErrorLevel, EndLevel: zap.WarnLevel,
@@ -253,8 +250,8 @@ func logDirectory(log *zap.Logger) func(spool.Trouble) {
 	})
 	manifest := outage.New(outage.Options{
 		Log: log, BeginLevel: zap.ErrorLevel,
-		Begin: "cannot write the manifest: accepting and sending go on, and a start after a crash knows less of what is missing",
-		End:   "the manifest is written again",
+		Begin: "cannot write the manifest: accepting and sending continue, but a start after a crash may not detect all losses",
+		End:   "the manifest can be written again",
 	})
 	return func(t spool.Trouble) {
 		if t.What == spool.TroubleDirectory {
@@ -265,7 +262,7 @@ func logDirectory(log *zap.Logger) func(spool.Trouble) {
 	}
 }
 
-// logRecovery logs a line for each fact that was found: the summary at info, the rest at warn.
+// logRecovery logs a line for each finding of the recovery: the summary at info, the rest at warn.
 func logRecovery(log *zap.Logger, found *spool.Recovery) {
 	for i, line := range found.Lines() {
 		if i == 0 {

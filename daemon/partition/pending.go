@@ -9,13 +9,13 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// authorizeMark is the file that says that authorizations were asked for: then usage on disk is read at the start, before any of
-// it is sent.
+// authorizeMark is the file that says that authorizations were requested: then a start reads usage on disk before any of it is
+// sent.
 const authorizeMark = "AUTHORIZE"
 
 const authorizeNote = "Authorizations were asked of reporterd: at its start it reads the usage that is still to be delivered.\n"
 
-// authorized reports whether authorizations were asked for in an earlier life.
+// authorized reports whether authorizations were requested in an earlier run.
 func authorized(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, authorizeMark))
 	return err == nil
@@ -29,10 +29,10 @@ func laneOf(b *spool.Batch) quota.Lane {
 	return quota.Lane{ServiceID: b.Lane.ServiceID, Credentials: b.Lane.Credentials, FlatUsage: b.FlatUsage}
 }
 
-// reportFollower tells the quota what becomes of usage that is reported.
+// reportFollower tells the quota the outcome of reported usage.
 type reportFollower struct{ quota *quota.Tracker }
 
-// sending says that a report is about to be sent.
+// sending is called before a report is sent.
 func (f reportFollower) sending(b *spool.Batch, sent []int) {
 	f.quota.Sending(b.ID.String(), laneOf(b), func(yield func(int, *threescale.Transaction) bool) {
 		for _, i := range sent {
@@ -43,7 +43,7 @@ func (f reportFollower) sending(b *spool.Batch, sent []int) {
 	})
 }
 
-// settled says where the transactions of a report went.
+// settled is called with the outcome of the transactions of a report.
 func (f reportFollower) settled(b *spool.Batch, r spool.Resolution) {
 	outcomes := make([]quota.Outcome, len(b.Transactions))
 	for i := range outcomes {
@@ -52,7 +52,7 @@ func (f reportFollower) settled(b *spool.Batch, r spool.Resolution) {
 	for _, i := range r.Delivered {
 		outcomes[i] = quota.Delivered
 	}
-	for _, i := range r.Restamped { // 3scale counts it now, not when it was used
+	for _, i := range r.Restamped { // 3scale counts it now, not at its own timestamp
 		moved := b.Transactions[i].Transaction
 		moved.Timestamp = r.At.Unix()
 		f.quota.Counted(laneOf(b), &moved)

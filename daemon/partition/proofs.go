@@ -16,23 +16,23 @@ import (
 
 const (
 	proofsFile = "proofs"         // in the data directory
-	proofsSave = 30 * time.Second // how much of what was learnt a crash may cost
+	proofsSave = 30 * time.Second // a crash loses at most this much of what was learned
 )
 
-// ProofOptions are about what the backend confirmed lately.
+// ProofOptions configure what counts as recently confirmed by the backend.
 type ProofOptions struct {
 	Life          time.Duration // how long a confirmation lasts
-	NegativeCache time.Duration // how long the backend remembers that it does not know something
-	ProbeRate     int           // questions a second, at most
+	NegativeCache time.Duration // how long the backend caches that something does not exist
+	ProbeRate     int           // probes per second, at most
 }
 
-// grace is how much younger than a batch a denial must be to condemn it: a twelfth more than the negative cache and a second at
-// least, since the backend's clock and its queue are not ours.
+// grace is how much younger than a batch a denial must be to reject it: the negative cache plus a twelfth of it, at least a
+// second, since the clocks of the backend and its queue may differ.
 func (o ProofOptions) grace() time.Duration {
 	return max(o.NegativeCache+o.NegativeCache/12, time.Second)
 }
 
-// proofKeeper keeps what the backend confirmed across restarts, and asks about the rest.
+// proofKeeper saves across restarts what the backend confirmed, and probes for the rest.
 type proofKeeper struct {
 	log    *zap.Logger
 	file   string
@@ -40,7 +40,7 @@ type proofKeeper struct {
 	prober *proof.Prober
 }
 
-// newProofKeeper reads what an earlier process learnt. That is a cache: without it everything is asked for again.
+// newProofKeeper reads what an earlier process learned. That is a cache: without it everything is probed again.
 func newProofKeeper(log *zap.Logger, dir string, client threescale.ClientOptions, o ProofOptions) (*proofKeeper, error) {
 	asks, err := threescale.NewClient(client)
 	if err != nil {
@@ -54,18 +54,18 @@ func newProofKeeper(log *zap.Logger, dir string, client threescale.ClientOptions
 	return k, nil
 }
 
-// confirmed notes what the backend's answer to an authorization proved that was asked for at asked.
+// confirmed records what the backend's answer to an authorization proved; asked is when it was requested.
 func (k *proofKeeper) confirmed(service string, c threescale.Credentials, a threescale.Application, metrics []string, asked time.Time) {
 	k.proofs.Prove(proof.Scope{ServiceID: service, Credentials: c}, a, metrics, asked)
 }
 
-// denied notes that the backend denied an application or a metric to a client.
+// denied records that the backend denied an application or a metric to a client.
 func (k *proofKeeper) denied(service string, c threescale.Credentials, a threescale.Application, d authorize.Denial) {
 	refusal := proof.Refusal{Status: d.Status, Code: d.Code, Text: d.Text}
 	k.proofs.Deny(proof.Scope{ServiceID: service, Credentials: c}, a, d.Metric, refusal, time.Now())
 }
 
-// run asks and saves until ctx ends.
+// run probes and saves until ctx ends.
 func (k *proofKeeper) run(ctx context.Context) error {
 	saved := make(chan struct{})
 	go func() { // ends with ctx
@@ -77,7 +77,7 @@ func (k *proofKeeper) run(ctx context.Context) error {
 	return err
 }
 
-// keep saves every proofsSave, and a last time at the end.
+// keep saves every proofsSave, and once at the end.
 func (k *proofKeeper) keep(ctx context.Context) {
 	ticker := time.NewTicker(proofsSave)
 	defer ticker.Stop()

@@ -9,14 +9,15 @@ import (
 	"github.com/reporterd/reporterd/internal/outage"
 )
 
-// unreadableEvery is how often it is asked whether the data directory can be read. Asking costs nothing while it can.
+// unreadableEvery is how often unreadable checks whether the data directory can be read. Without a failed read, a check costs
+// nothing.
 const unreadableEvery = time.Second
 
-// unreadable logs when something in the data directory cannot be read, and when it can be again: once each, however many
-// readers wait for that.
+// unreadable logs when something in the data directory cannot be read, and when it can be again: once each, independent of the
+// number of readers that wait.
 type unreadable struct {
 	log *zap.Logger
-	why func() error // nil: everything can be read, as far as is known
+	why func() error // nil: no read failure is known
 }
 
 // watch ends with ctx.
@@ -25,7 +26,7 @@ func (u *unreadable) watch(ctx context.Context) error {
 	defer tick.Stop()
 	reading := outage.New(outage.Options{
 		Log: u.log, BeginLevel: zap.ErrorLevel, Count: "checks",
-		Begin: "the data directory cannot be read: nothing in it is given up, and it is tried again until it can be",
+		Begin: "cannot read the data directory, retrying: no data is lost by this",
 		End:   "the data directory can be read again",
 	})
 	for {

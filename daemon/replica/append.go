@@ -12,16 +12,16 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// appended is what came of an append elsewhere.
+// appended is the result of an append by another replica.
 type appended struct {
 	Duplicates []int         `json:"duplicates,omitempty"`
-	Refused    string        `json:"refused,omitempty"` // nothing was kept
+	Refused    string        `json:"refused,omitempty"` // no event was accepted
 	Full       bool          `json:"full,omitempty"`
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
 }
 
-// Append implements ingest.Journal: it returns once every event is durable with the owner of its partition. A
-// request for several partitions that was kept in part is an error: which part is not known.
+// Append implements ingest.Journal: it returns once every event is durable with the owner of its partition. If a request for
+// several partitions was accepted in part, it returns an error; which part was accepted is unknown.
 func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	parts := map[int][]int{}
 	for i := range events {
@@ -32,7 +32,7 @@ func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates 
 	for _, p := range sortedKeys(parts) {
 		n, err := r.appendTo(ctx, p, events, parts[p])
 		if err != nil && kept {
-			return 0, fmt.Errorf("a part of the request was kept, another was not: %s", err.Error())
+			return 0, fmt.Errorf("a part of the request was accepted, another part was not: %s", err.Error())
 		}
 		if err != nil {
 			return 0, err
@@ -63,7 +63,7 @@ func (r *Replica) appendTo(ctx context.Context, p int, all []event.Event, which 
 	if own := r.partition(p); own != nil {
 		duplicates, err = own.Append(ctx, some)
 	} else {
-		duplicates, err = r.appendFar(ctx, p, some)
+		duplicates, err = r.appendRemote(ctx, p, some)
 	}
 	if len(which) < len(all) {
 		for i, at := range which {
@@ -73,19 +73,19 @@ func (r *Replica) appendTo(ctx context.Context, p int, all []event.Event, which 
 	return duplicates, err
 }
 
-// errUnjoined: there is no way to any owner yet.
-var errUnjoined = errors.New("cluster: not joined yet")
+// errNotJoined says that this replica has not joined the cluster yet.
+var errNotJoined = errors.New("cluster: not joined yet")
 
-// call has the owner of a partition do something, and waits ownerPatience for one.
+// call calls the owner of a partition; it waits at most ownerTimeout for one.
 func (r *Replica) call(ctx context.Context, partition int, kind string, data []byte) ([]byte, error) {
 	node := r.node.Load()
 	if node == nil {
-		return nil, errUnjoined
+		return nil, errNotJoined
 	}
-	return node.Call(ctx, partition, kind, data, ownerPatience)
+	return node.Call(ctx, partition, kind, data, ownerTimeout)
 }
 
-func (r *Replica) appendFar(ctx context.Context, p int, events []event.Event) (duplicates int, err error) {
+func (r *Replica) appendRemote(ctx context.Context, p int, events []event.Event) (duplicates int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	answer, err := r.call(ctx, p, callAppend, cluster.AppendEvents(nil, events))

@@ -12,7 +12,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// Authorizations returns what answers an authorization; nil: the call is none.
+// Authorizations returns the handler of an authorization; nil: the call is not one.
 func (r *Replica) Authorizations(method, path string) http.Handler {
 	if r.fallback.Handler(method, path) == nil {
 		return nil
@@ -20,8 +20,8 @@ func (r *Replica) Authorizations(method, path string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.ask(w, q, path) })
 }
 
-// FastPath answers an authorization from memory where this replica owns the partition of its service; see
-// authorize.Authorizer.FastPath. A call that names its service in an unusual way takes the other path.
+// FastPath answers an authorization from memory if this replica owns the partition of its service; see
+// authorize.Authorizer.FastPath. A call that names its service in an unusual way is answered by the handler.
 func (r *Replica) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	service, ok := plainService(query)
 	node := r.node.Load()
@@ -41,7 +41,7 @@ func (r *Replica) Vouch(ctx context.Context, serviceID string, c threescale.Cred
 	return r.fallback.Vouch(ctx, serviceID, c, app)
 }
 
-// plainService is the service that a query names once, without escapes.
+// plainService returns the service that a query names once, without escapes.
 func plainService(query string) (service string, ok bool) {
 	for parameter := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(parameter, "=")
@@ -55,7 +55,7 @@ func plainService(query string) (service string, ok bool) {
 	return service, ok
 }
 
-// question is an authorization on its way to its partition, and answered is its answer.
+// question is an authorization that is sent to its partition, and answered is its answer.
 type question struct {
 	Method, Target, Path string
 	Header               http.Header
@@ -68,16 +68,16 @@ type answered struct {
 	Body   []byte
 }
 
-// ask answers an authorization: by the owner of its service's partition, or without what is not reported yet while the
-// partition has no owner.
+// ask answers an authorization: the owner of its service's partition does, or, while the partition has no owner, this replica
+// without counting usage that is not reported yet.
 func (r *Replica) ask(w http.ResponseWriter, q *http.Request, path string) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, maxQuestion))
 	q.Body = io.NopCloser(bytes.NewReader(body))
-	if err != nil { // the handler says what is wrong with it
+	if err != nil { // the handler reports what is wrong with it
 		q.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
 	}
 	service := serviceOf(q, body)
-	if !access.From(q.Context()).Serves(service) { // the owner would not know who asks
+	if !access.From(q.Context()).Serves(service) { // the owner does not know the client's token
 		r.fallback.Handler(q.Method, path).ServeHTTP(w, q)
 		return
 	}
@@ -105,26 +105,25 @@ func (r *Replica) ask(w http.ResponseWriter, q *http.Request, path string) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(s.Status)
-	_, _ = w.Write(s.Body) // an error here is the caller's connection
+	_, _ = w.Write(s.Body) // an error means that the client is gone
 }
 
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// serviceOf is the service that an authorization is for, read as its handler will; empty for a provider's
-// default one.
+// serviceOf returns the service of an authorization, decoded as its handler does; empty for a provider's default one.
 func serviceOf(q *http.Request, body []byte) string {
 	if strings.HasPrefix(q.URL.Path, "/v1/") {
 		var named struct {
 			ServiceID string `json:"service_id"`
 		}
-		_ = json.Unmarshal(body, &named) // the handler says what is wrong with it
+		_ = json.Unmarshal(body, &named) // the handler reports what is wrong with it
 		return named.ServiceID
 	}
 	params, err := threescale.ReadParams(q, threescale.ReadOptions{MaxQuery: maxQuestion, Lenient: true})
 	if err != nil {
-		return "" // likewise
+		return "" // the same
 	}
 	_, id, _ := threescale.ReadCredentials(params, false)
 	return id

@@ -15,7 +15,7 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// What replicas ask the owner of a partition.
+// The kinds of calls to the owner of a partition.
 const (
 	callAppend  = "append"
 	callAsk     = "ask"
@@ -27,17 +27,17 @@ const (
 )
 
 const (
-	// callTime bounds a call, and ownerPatience how long a partition without an owner is waited for.
-	callTime      = 10 * time.Second
-	ownerPatience = 2 * time.Second
+	// callTime limits a call, and ownerTimeout how long a call waits for an owner.
+	callTime     = 10 * time.Second
+	ownerTimeout = 2 * time.Second
 
-	// retryOwner is when a producer may come again whose partition has no owner.
+	// retryOwner is when a producer should retry if its partition has no owner.
 	retryOwner = time.Second
 
 	maxQuestion = 1 << 20 // bytes of the body of an authorization in JSON
 )
 
-// answer answers a call of a replica, which may be this one, to the owner of a partition.
+// answer answers a call from a replica, which may be this one, to the owner of a partition.
 func answer(ctx context.Context, p *partition.Partition, kind string, data []byte) ([]byte, error) {
 	switch kind {
 	case callAppend:
@@ -70,10 +70,10 @@ func answer(ctx context.Context, p *partition.Partition, kind string, data []byt
 		out, err := p.Order(ctx, o.Do, o.Order)
 		return marshalled(out, err)
 	}
-	return nil, fmt.Errorf("call %q: unknown: do all replicas have the same version?", kind)
+	return nil, fmt.Errorf("call %q: unknown kind: do all replicas have the same version?", kind)
 }
 
-// order is what is to be done to dead letters.
+// order is an order for dead letters.
 type order struct {
 	Do    partition.Action        `json:"do"`
 	Order console.DeadLetterOrder `json:"order"`
@@ -120,20 +120,20 @@ func answerAsk(ctx context.Context, p *partition.Partition, data []byte) ([]byte
 	request.Header = q.Header
 	handler := p.Authorizations(q.Method, q.Path)
 	if handler == nil {
-		return nil, fmt.Errorf("%s %s: no authorization", q.Method, q.Path)
+		return nil, fmt.Errorf("%s %s: not an authorization", q.Method, q.Path)
 	}
-	w := &taken{header: http.Header{}, status: http.StatusOK}
+	w := &recorder{header: http.Header{}, status: http.StatusOK}
 	handler.ServeHTTP(w, request)
 	return json.Marshal(answered{w.status, w.header, w.body.Bytes()})
 }
 
-// taken is a ResponseWriter that keeps what is written.
-type taken struct {
+// recorder is a ResponseWriter that keeps the answer.
+type recorder struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (t *taken) Header() http.Header         { return t.header }
-func (t *taken) WriteHeader(status int)      { t.status = status }
-func (t *taken) Write(p []byte) (int, error) { return t.body.Write(p) }
+func (t *recorder) Header() http.Header         { return t.header }
+func (t *recorder) WriteHeader(status int)      { t.status = status }
+func (t *recorder) Write(p []byte) (int, error) { return t.body.Write(p) }

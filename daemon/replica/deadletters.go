@@ -12,11 +12,12 @@ import (
 	"github.com/reporterd/reporterd/daemon/partition"
 )
 
-// Reject keeps a message that can never be taken with the partition of its service. It returns once the letter is durable.
+// Reject stores a message that can never be accepted as a dead letter of its service's partition. It returns once the letter is
+// durable.
 func (r *Replica) Reject(m partition.Message) error {
 	node := r.node.Load()
 	if node == nil {
-		return errUnjoined
+		return errNotJoined
 	}
 	data, err := json.Marshal(m)
 	if err == nil {
@@ -27,8 +28,8 @@ func (r *Replica) Reject(m partition.Message) error {
 	return err
 }
 
-// everywhere calls the owner of each partition.
-func (r *Replica) everywhere(ctx context.Context, kind string, data []byte, take func(partition int, answer []byte) error) error {
+// callAll calls the owner of each partition.
+func (r *Replica) callAll(ctx context.Context, kind string, data []byte, take func(partition int, answer []byte) error) error {
 	var all []error
 	for p := range r.options.Cluster.Partitions {
 		answer, err := r.call(ctx, p, kind, data)
@@ -42,11 +43,11 @@ func (r *Replica) everywhere(ctx context.Context, kind string, data []byte, take
 	return errors.Join(all...)
 }
 
-// Flush has every partition flushed. lanes are those of the partitions that answered.
+// Flush flushes every partition. lanes are those of the partitions that answered.
 func (r *Replica) Flush(ctx context.Context) (lanes []console.FlushedLane, err error) {
-	err = r.everywhere(ctx, callFlush, nil, func(_ int, answer []byte) error {
+	err = r.callAll(ctx, callFlush, nil, func(_ int, answer []byte) error {
 		if len(answer) == 0 {
-			return nil // of an earlier version
+			return nil // from an earlier version
 		}
 		var some []console.FlushedLane
 		err := json.Unmarshal(answer, &some)
@@ -56,15 +57,15 @@ func (r *Replica) Flush(ctx context.Context) (lanes []console.FlushedLane, err e
 	return lanes, err
 }
 
-// A dead letter's id begins with its partition here: each counts its own.
+// The ids of dead letters begin with the partition here, since each partition numbers its own.
 
-// DeadLetters lists the dead letters of every partition that a query chooses.
+// DeadLetters returns the dead letters of every partition that a query selects.
 func (r *Replica) DeadLetters(ctx context.Context, q console.DeadLetterQuery) (console.DeadLetters, error) {
 	var page console.DeadLetters
 	from, cursor := 0, ""
 	if q.Cursor != "" {
 		var err error
-		if from, cursor, err = paged(q.Cursor); err != nil {
+		if from, cursor, err = splitCursor(q.Cursor); err != nil {
 			return page, err
 		}
 	}
@@ -85,7 +86,7 @@ func (r *Replica) DeadLetters(ctx context.Context, q console.DeadLetterQuery) (c
 			return page, err
 		}
 		for _, l := range some.Letters {
-			named, err := renamed(l, p)
+			named, err := withPartition(l, p)
 			if err != nil {
 				return page, err
 			}
@@ -103,8 +104,8 @@ func (r *Replica) DeadLetters(ctx context.Context, q console.DeadLetterQuery) (c
 	return page, nil
 }
 
-// renamed puts the partition before a letter's id.
-func renamed(letter json.RawMessage, partition int) (json.RawMessage, error) {
+// withPartition adds the partition to a letter's id.
+func withPartition(letter json.RawMessage, partition int) (json.RawMessage, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(letter, &fields); err != nil {
 		return nil, err
@@ -117,18 +118,18 @@ func renamed(letter json.RawMessage, partition int) (json.RawMessage, error) {
 	return json.Marshal(fields)
 }
 
-// partitioned takes an id apart.
-func partitioned(id string) (partition int, rest string, err error) {
+// splitID splits an id.
+func splitID(id string) (partition int, rest string, err error) {
 	first, rest, ok := strings.Cut(id, ".")
 	if partition, err = strconv.Atoi(first); !ok || err != nil {
-		return 0, "", fmt.Errorf("dead letter %q: %w: expected an id as it is listed, which begins with its partition", id, console.ErrNoDeadLetter)
+		return 0, "", fmt.Errorf("dead letter %q: %w: expected an id from the list, which begins with its partition", id, console.ErrNoDeadLetter)
 	}
 	return partition, rest, nil
 }
 
-// DeadLetter is one of them, named as it is listed.
+// DeadLetter returns one dead letter, by its id in the list.
 func (r *Replica) DeadLetter(ctx context.Context, id string) (json.RawMessage, error) {
-	p, rest, err := partitioned(id)
+	p, rest, err := splitID(id)
 	if err != nil {
 		return nil, err
 	}
@@ -136,5 +137,5 @@ func (r *Replica) DeadLetter(ctx context.Context, id string) (json.RawMessage, e
 	if err != nil {
 		return nil, err
 	}
-	return renamed(answer, p)
+	return withPartition(answer, p)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/reporterd/reporterd/ledger"
 )
 
-// Snapshot adds up what the partitions of this replica count, so that all replicas together have all of it. The lanes are those
-// of every partition, as far as their owners were heard.
+// Snapshot adds up the figures of this replica's partitions; the sum over all replicas is complete. The lanes are those of every
+// partition, as last announced by their owners.
 func (r *Replica) Snapshot() console.Snapshot {
 	sum := console.Snapshot{Authorize: partition.Authorizations(r.fallback.Stats())}
 	r.mu.Lock()
@@ -38,7 +38,7 @@ func (r *Replica) Snapshot() console.Snapshot {
 	return sum
 }
 
-// Scraped begins anew what is counted since the last scrape.
+// Scraped resets the figures that count since the last scrape.
 func (r *Replica) Scraped() {
 	r.fallback.Scraped()
 	for _, p := range r.partitions() {
@@ -54,7 +54,7 @@ func (r *Replica) Pending() (events uint64) {
 	return events
 }
 
-// laneNews are the lanes of a partition, for every replica to show.
+// laneNews returns the lanes of a partition, for announcements.
 func laneNews(p *partition.Partition) []byte {
 	data, err := json.Marshal(p.Lanes())
 	if err != nil {
@@ -63,14 +63,14 @@ func laneNews(p *partition.Partition) []byte {
 	return data
 }
 
-// KeepsLedger is false: replicas keep none.
+// KeepsLedger is false: replicas keep no ledger.
 func (r *Replica) KeepsLedger() bool { return false }
 
-// Ledger is nil: replicas keep none.
+// Ledger is nil: replicas keep no ledger.
 func (r *Replica) Ledger() *ledger.Ledger { return nil }
 
-// Parents is the hierarchy of a service's metrics, as far as the backend told it to the owner of its partition, if that is this
-// replica.
+// Parents returns the hierarchy of a service's metrics, as far as the backend told it to the owner of its partition, if that is
+// this replica.
 func (r *Replica) Parents(service string) map[string]string {
 	if node := r.node.Load(); node != nil {
 		if p := r.partition(node.Partition(service)); p != nil {

@@ -12,18 +12,18 @@ import (
 	"github.com/reporterd/reporterd/daemon/partition"
 )
 
-// Each partition counts its own batches and dead letters, so that their names begin with it here, and so do the cursors
-// of their pages.
+// Each partition numbers its own batches and dead letters, so their ids begin with the partition here, and so do the cursors of
+// their pages.
 
-// paged takes a cursor apart.
-func paged(cursor string) (partition int, rest string, err error) {
-	if partition, rest, err = partitioned(cursor); err != nil || partition < 0 {
+// splitCursor splits a cursor.
+func splitCursor(cursor string) (partition int, rest string, err error) {
+	if partition, rest, err = splitID(cursor); err != nil || partition < 0 {
 		return 0, "", fmt.Errorf("%w: %q", console.ErrCursor, cursor)
 	}
 	return partition, rest, nil
 }
 
-// Order requeues or drops dead letters, in whichever partitions they are.
+// Order requeues or drops dead letters in all partitions.
 func (r *Replica) Order(ctx context.Context, do partition.Action, o console.DeadLetterOrder) (console.DeadLetterOutcome, error) {
 	out := console.DeadLetterOutcome{DryRun: o.DryRun}
 	if len(o.IDs) == 0 {
@@ -32,7 +32,7 @@ func (r *Replica) Order(ctx context.Context, do partition.Action, o console.Dead
 	}
 	parts := map[int][]string{}
 	for _, id := range o.IDs {
-		p, rest, err := partitioned(id)
+		p, rest, err := splitID(id)
 		if err != nil {
 			return out, err
 		}
@@ -47,12 +47,12 @@ func (r *Replica) Order(ctx context.Context, do partition.Action, o console.Dead
 	return out, nil
 }
 
-// orderPage does it to one page of those that a query chooses, one partition after the other.
+// orderPage executes an order on one page of the letters that a query selects, one partition after the other.
 func (r *Replica) orderPage(ctx context.Context, do partition.Action, o console.DeadLetterOrder, out *console.DeadLetterOutcome) error {
 	from, limit := 0, o.Query.Limit
 	if o.Query.Cursor != "" {
 		var err error
-		if from, o.Query.Cursor, err = paged(o.Query.Cursor); err != nil {
+		if from, o.Query.Cursor, err = splitCursor(o.Query.Cursor); err != nil {
 			return err
 		}
 	}
@@ -76,8 +76,8 @@ func (r *Replica) orderPage(ctx context.Context, do partition.Action, o console.
 	return nil
 }
 
-// orderTo has a partition's owner do it, and adds to out what came of it. A partition that does not answer is one of the
-// outcome's errors.
+// orderTo makes a partition's owner execute an order, and adds the result to out. If the partition does not answer, that is one
+// of the outcome's errors.
 func (r *Replica) orderTo(ctx context.Context, p int, do partition.Action, o console.DeadLetterOrder, out *console.DeadLetterOutcome) (next string, err error) {
 	data, err := json.Marshal(order{do, o})
 	if err != nil {
@@ -100,19 +100,19 @@ func (r *Replica) orderTo(ctx context.Context, p int, do partition.Action, o con
 	return some.Next, nil
 }
 
-// ownedPartitions are those that this replica owns, in order.
+// ownedPartitions returns the partitions that this replica owns, in order.
 func (r *Replica) ownedPartitions() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return sortedKeys(r.owned)
 }
 
-// Parked lists the reports of this replica's partitions whose outcome is unknown.
+// Parked returns the reports with an unknown outcome in this replica's partitions.
 func (r *Replica) Parked(ctx context.Context, cursor string, limit int) ([]console.Parked, error) {
 	from, rest := 0, ""
 	if cursor != "" {
 		var err error
-		if from, rest, err = paged(cursor); err != nil {
+		if from, rest, err = splitCursor(cursor); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +138,7 @@ func (r *Replica) Parked(ctx context.Context, cursor string, limit int) ([]conso
 	return all, nil
 }
 
-// ParkedReport is one of them, named as it is listed.
+// ParkedReport returns one of them, by its id in the list.
 func (r *Replica) ParkedReport(ctx context.Context, id string) (console.Parked, error) {
 	p, rest, n, err := r.holderOf(id)
 	if err != nil {
@@ -149,11 +149,11 @@ func (r *Replica) ParkedReport(ctx context.Context, id string) (console.Parked, 
 	return report, err
 }
 
-// holderOf returns the partition of this replica that a parked report's id names, and its id there.
+// holderOf returns this replica's partition in a parked report's id, and the report's id in the partition.
 func (r *Replica) holderOf(id string) (p *partition.Partition, rest string, n int, err error) {
-	n, rest, err = partitioned(id)
+	n, rest, err = splitID(id)
 	if err != nil {
-		return nil, "", 0, errors.Join(console.ErrNotParked, errors.New("expected an id as it is listed, which begins with its partition"))
+		return nil, "", 0, errors.Join(console.ErrNotParked, errors.New("expected an id from the list, which begins with its partition"))
 	}
 	if p = r.partition(n); p == nil {
 		return nil, "", 0, fmt.Errorf("%w here: another replica has partition %d", console.ErrNotParked, n)

@@ -1,6 +1,6 @@
-// Package replica is one of several daemons that share a spool in JetStream. It owns some of the partitions and works on each as
-// one machine works on its only one (package partition). Events, authorizations and orders for partitions that other replicas
-// own are passed on to those.
+// Package replica is the engine of a daemon that shares a spool in JetStream with other daemons. It owns some of the partitions
+// and runs each of them like the only partition of a single machine (package partition). It passes events, authorizations and
+// orders for partitions of other replicas on to their owners.
 package replica
 
 import (
@@ -24,45 +24,45 @@ import (
 	"github.com/reporterd/reporterd/event"
 )
 
-// Options are what a replica is made of.
+// Options of Open.
 type Options struct {
-	// Partition is what each partition is made of. Its directory gets a subdirectory for each, for caches that may be deleted,
-	// its disk is that of the partition, and its quota is what each partition gets.
+	// Partition configures each partition. Each gets a subdirectory for caches that may be deleted, its disk in JetStream, and
+	// the whole quota given here.
 	Partition partition.Options
 
-	// Dial connects to the servers. It returns once there is a connection, or ctx ends.
+	// Dial connects to the servers. It returns once it is connected, or ctx ends.
 	Dial func(ctx context.Context) (*nats.Conn, error)
 
-	// Cluster are the cluster's; Conn, Open and Log are set by the replica.
+	// Cluster configures the cluster; Conn, Open and Log are set by the replica.
 	Cluster cluster.Options
 
-	// AuthorizeTimeout bounds how long the owner of a partition is waited for with an authorization.
+	// AuthorizeTimeout is how long an authorization waits for the owner of a partition.
 	AuthorizeTimeout time.Duration
 
 	Log *zap.Logger
 }
 
-// Replica is this daemon among those that share the spool. Its methods may be called concurrently.
+// Replica is this daemon's part of the cluster. Its methods may be called concurrently.
 type Replica struct {
 	log      *zap.Logger
 	options  Options
 	conn     *nats.Conn
 	node     atomic.Pointer[cluster.Node] // nil until it has joined
-	fallback *authorize.Authorizer        // answers while a partition has no owner, without what is not reported yet
-	answered atomic.Uint64                // authorizations that fallback answered
+	fallback *authorize.Authorizer        // answers while a partition has no owner, without counting usage that is not reported yet
+	answered atomic.Uint64                // authorizations answered by fallback
 	stopping atomic.Bool
 
-	// applying is held while services are put in force, and while a partition that was just opened joins those that are
-	// reached by that.
+	// applying is held while services are applied, and while a partition that was just opened is added to those that Apply
+	// reaches.
 	applying sync.Mutex
 
-	mu       sync.Mutex // guards what follows
-	owned    map[int]*partition.Partition
-	services []event.Service
-	left     []error // why partitions were given up with work under way
+	mu         sync.Mutex // guards the fields below
+	owned      map[int]*partition.Partition
+	services   []event.Service
+	stopErrors []error // errors of partitions that were released with work in progress
 }
 
-// Open makes a replica that has not joined yet: Start joins.
+// Open makes a replica; Start makes it join the cluster.
 func Open(o Options) (*Replica, error) {
 	r := &Replica{log: o.Log, options: o, owned: map[int]*partition.Partition{}, services: o.Partition.Services}
 	if err := os.MkdirAll(o.Partition.Dir, 0o700); err != nil {
@@ -75,10 +75,10 @@ func Open(o Options) (*Replica, error) {
 	return r, nil
 }
 
-// joinTime bounds one attempt to join.
+// joinTime limits one attempt to join.
 const joinTime = 5 * time.Second
 
-// Start connects, joins, and begins to take partitions. While no server answers it is tried again, until ctx ends.
+// Start connects, joins, and begins to take partitions. While no server answers it retries, until ctx ends.
 func (r *Replica) Start(ctx context.Context) (err error) {
 	if r.conn, err = r.options.Dial(ctx); err != nil {
 		return err
@@ -99,9 +99,9 @@ func (r *Replica) Start(ctx context.Context) (err error) {
 		}
 		if err.Error() != logged {
 			logged = err.Error()
-			r.log.Error("cannot join the cluster: it is tried again", zap.Error(err))
+			r.log.Error("cannot join the cluster, retrying", zap.Error(err))
 		}
-		_ = r.conn.ForceReconnect() // a server that is cut off from the others keeps its clients
+		_ = r.conn.ForceReconnect() // a server that is cut off from the cluster keeps its clients
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
@@ -110,7 +110,7 @@ func (r *Replica) Start(ctx context.Context) (err error) {
 	return ctx.Err()
 }
 
-// Stop gives the partitions back, once no more requests come in. An error says that work was under way on one of them.
+// Stop releases the partitions, after the last request. An error says that work was in progress in one of them.
 func (r *Replica) Stop(ctx context.Context) error {
 	r.stopping.Store(true)
 	if node := r.node.Load(); node != nil {
@@ -118,10 +118,10 @@ func (r *Replica) Stop(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return errors.Join(append(r.left, ctx.Err())...)
+	return errors.Join(append(r.stopErrors, ctx.Err())...)
 }
 
-// Close leaves the servers, after Stop.
+// Close closes the connection, after Stop.
 func (r *Replica) Close(bool) error {
 	if r.conn != nil {
 		r.conn.Close()
@@ -150,7 +150,7 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 	if err := p.Start(ctx); err != nil {
 		return cluster.Member{}, errors.Join(err, p.Close(false))
 	}
-	r.own(n, p, services)
+	r.addPartition(n, p, services)
 	return cluster.Member{
 		Answer: func(ctx context.Context, kind string, data []byte) ([]byte, error) { return answer(ctx, p, kind, data) },
 		Stop:   func(ctx context.Context, clean bool) { r.close(ctx, o.Log, n, p, clean) },
@@ -158,9 +158,9 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 	}, nil
 }
 
-// own adds a partition that was opened with some services to those that Apply reaches. Opening one may take long, and other
-// services may have been put in force meanwhile.
-func (r *Replica) own(n int, p *partition.Partition, services []event.Service) {
+// addPartition adds a partition, opened with some services, to those that Apply reaches. Opening one may take long, and other services may
+// have been applied in the meantime.
+func (r *Replica) addPartition(n int, p *partition.Partition, services []event.Service) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	r.mu.Lock()
@@ -172,13 +172,13 @@ func (r *Replica) own(n int, p *partition.Partition, services []event.Service) {
 	}
 }
 
-// sameList reports whether two lists are one and the same, not merely equal.
+// sameList reports whether two slices are the same one, not merely equal.
 func sameList(a, b []event.Service) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// Apply puts services and their credentials in force, in all partitions, those that are being opened included. It returns the
-// ids of services whose credentials have changed, as far as this replica has partitions that know.
+// Apply sets services and their credentials in all partitions, including those that are being opened. It returns the ids of
+// services whose credentials have changed, if this replica owns a partition.
 func (r *Replica) Apply(services []event.Service) (changed []string) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
@@ -187,12 +187,12 @@ func (r *Replica) Apply(services []event.Service) (changed []string) {
 	r.mu.Unlock()
 	r.fallback.SetServices(services)
 	for _, p := range r.partitions() {
-		changed = p.Apply(services) // each knows the same services
+		changed = p.Apply(services) // the same in each partition
 	}
 	return changed
 }
 
-// SetMetrics replaces which metrics authorizations of services may name.
+// SetMetrics replaces the metrics that authorizations of services may name.
 func (r *Replica) SetMetrics(services []event.Service) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
@@ -202,29 +202,29 @@ func (r *Replica) SetMetrics(services []event.Service) {
 	}
 }
 
-// close ends the work on a partition. What is not done goes on with its next owner.
+// close ends the work on a partition. Its next owner continues.
 func (r *Replica) close(ctx context.Context, log *zap.Logger, n int, p *partition.Partition, clean bool) {
-	if !clean { // nothing can be recorded any more: what is in flight is for the next owner to judge
+	if !clean { // the disk cannot be written any more: the next owner decides about reports in flight
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
 	}
 	err := p.Stop(ctx)
 	if err != nil && clean {
-		log.Warn("a partition is given up with work under way", zap.Error(err))
+		log.Warn("released a partition with work in progress", zap.Error(err))
 	}
 	r.mu.Lock()
 	delete(r.owned, n)
 	if err != nil {
-		r.left = append(r.left, fmt.Errorf("partition %d: %w", n, err))
+		r.stopErrors = append(r.stopErrors, fmt.Errorf("partition %d: %w", n, err))
 	}
 	r.mu.Unlock()
 	if err := p.Close(false); err != nil && clean {
-		log.Warn("cannot close a partition", zap.Error(err))
+		log.Warn("cannot close the spool of a partition", zap.Error(err))
 	}
 }
 
-// partitions are those that this replica owns.
+// partitions returns the partitions that this replica owns.
 func (r *Replica) partitions() []*partition.Partition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -235,21 +235,21 @@ func (r *Replica) partitions() []*partition.Partition {
 	return all
 }
 
-// partition is one that this replica owns, or nil.
+// partition returns a partition that this replica owns, or nil.
 func (r *Replica) partition(n int) *partition.Partition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.owned[n]
 }
 
-// Ready returns why this replica cannot take events, if so.
+// Ready returns why this replica cannot accept events, or nil.
 func (r *Replica) Ready() error {
 	if r.stopping.Load() {
 		return partition.ErrStopping
 	}
 	node := r.node.Load()
 	if node == nil {
-		return errUnjoined
+		return errNotJoined
 	}
 	if missing := node.Unowned(); missing > 0 {
 		return fmt.Errorf("cluster: %d of %d partitions have no owner now", missing, r.options.Cluster.Partitions)

@@ -42,7 +42,7 @@ func TestApplyDuringATakeover(t *testing.T) {
 	defer func() { require.NoError(t, p.Close(false)) }()
 
 	r.Apply(after) // while the partition is not among those it reaches
-	r.own(0, p, before)
+	r.addPartition(0, p, before)
 	assert.Empty(t, p.Apply(after), "it has the new credentials already")
 	assert.Equal(t, []string{"1", "2"}, serviceIDs(r.Snapshot().Services))
 }
@@ -50,7 +50,7 @@ func TestApplyDuringATakeover(t *testing.T) {
 func TestStoppingIsNotReady(t *testing.T) {
 	r, err := Open(Options{Partition: options(t, nil), Log: zap.NewNop()})
 	require.NoError(t, err)
-	assert.ErrorIs(t, r.Ready(), errUnjoined)
+	assert.ErrorIs(t, r.Ready(), errNotJoined)
 	require.NoError(t, r.Stop(t.Context()))
 	assert.ErrorIs(t, r.Ready(), partition.ErrStopping)
 	require.NoError(t, r.Close(true))

@@ -6,30 +6,30 @@ import (
 	"github.com/reporterd/reporterd/ledger"
 )
 
-// suspect is a batch with what may have become of it other than what was booked.
-type suspect struct {
+// candidate is a batch whose outcome may differ from what was booked.
+type candidate struct {
 	batch    *ledger.BatchRecord
-	seen     []place // the cells that are shown and that it has a part of
+	seen     []place // the shown cells that it has a part of
 	outcomes []outcome
 }
 
-// outcome is one way in which the counts may differ from the books because of a batch.
+// outcome is one way in which the counts may differ from the ledger because of a batch.
 type outcome struct {
 	fate   Fate
 	drops  int
 	change map[place]int64 // of the cells that count as proof
 }
 
-// explain finds whole batches that account for the differences, attaches them to the cells, and returns what became of
+// explain finds whole batches that account for the differences, and adds them to the cells as evidence. It returns the fate of
 // each batch with an unknown outcome, and of each that was dropped.
 //
-// That nothing was dropped is believed where the counts allow it: only where they do not, batches that were taken are
-// looked at. A batch is named with certainty where all choices that account for the differences agree about it. Choices
-// with more than mostDropped batches are not looked at, and neither are errors that cancel out in all their cells.
+// Batches that were accepted are considered only if the differences cannot be explained without dropped ones. A fate is certain
+// if it is the same in all choices that account for the differences. Choices with more than mostDropped batches are not
+// considered, nor are errors that cancel out in all their cells.
 func (s *sheet) explain(cells []Cell) []Evidence {
-	x := newExhibit(s, cells)
+	x := newAnalysis(s, cells)
 	var all []Evidence
-	for _, group := range connected(x.suspects) {
+	for _, group := range connected(x.candidates) {
 		all = append(all, x.conclude(group)...)
 	}
 	slices.SortStableFunc(all, func(a, b Evidence) int { return x.order[a.Batch] - x.order[b.Batch] })
@@ -39,21 +39,21 @@ func (s *sheet) explain(cells []Cell) []Evidence {
 	return all
 }
 
-// exhibit is the cells of a service, and the batches that may account for them.
-type exhibit struct {
+// analysis contains the cells of a service, and the batches that may account for them.
+type analysis struct {
 	*sheet
-	cells    []Cell
-	index    map[place]int   // of every cell that is shown and was asked for
-	rest     map[place]int64 // counted less delivered, of the cells that count as proof
-	suspects []*suspect
-	order    map[string]int // of batches, as the ledger lists them
+	cells      []Cell
+	index      map[place]int   // of every cell that is shown and was requested
+	rest       map[place]int64 // counted minus delivered, of the cells that count as proof
+	candidates []*candidate
+	order      map[string]int // of batches, as listed by the ledger
 }
 
-func newExhibit(s *sheet, cells []Cell) *exhibit {
-	x := &exhibit{sheet: s, cells: cells, index: map[place]int{}, rest: map[place]int64{}, order: map[string]int{}}
+func newAnalysis(s *sheet, cells []Cell) *analysis {
+	x := &analysis{sheet: s, cells: cells, index: map[place]int{}, rest: map[place]int64{}, order: map[string]int{}}
 	for i := range cells {
 		c := &cells[i]
-		if c.AppID == others || s.unknown(c) != "" {
+		if c.AppID == otherApps || s.unknown(c) != "" {
 			continue
 		}
 		p := place{c.AppID, c.Metric, c.Hour.Unix()}
@@ -65,25 +65,25 @@ func newExhibit(s *sheet, cells []Cell) *exhibit {
 	for i := range s.Batches {
 		x.order[s.Batches[i].ID] = i
 	}
-	x.suspects = x.summon(x.rest)
-	if x.omit(x.rest) {
-		x.suspects = x.summon(x.rest)
+	x.candidates = x.findCandidates(x.rest)
+	if x.dropUnexplained(x.rest) {
+		x.candidates = x.findCandidates(x.rest)
 	}
 	return x
 }
 
-// moving reports whether reports that are under way may be counted in a cell already.
+// moving reports whether a cell may already count reports of pending usage.
 func (s *sheet) moving(c *Cell) bool {
 	if !s.ObservedAt.Before(c.SealedAt) {
 		return false // too old for the backend
 	}
 	p := place{c.AppID, c.Metric, c.Hour.Unix()}
-	return c.Pending+s.sent[p].Dead > s.doubtful[p]
+	return c.Pending+s.sent[p].Dead > s.unresolved[p]
 }
 
-// omit takes away the cells whose difference is beyond all batches together: something else happened there.
-func (x *exhibit) omit(rest map[place]int64) (omitted bool) {
-	low, high := reach(x.suspects)
+// dropUnexplained removes the cells whose difference is larger than all batches together can explain: it has another cause.
+func (x *analysis) dropUnexplained(rest map[place]int64) (omitted bool) {
+	low, high := reach(x.candidates)
 	for p, n := range rest {
 		if n < low[p] || n > high[p] {
 			delete(rest, p)
@@ -93,8 +93,8 @@ func (x *exhibit) omit(rest map[place]int64) (omitted bool) {
 	return omitted
 }
 
-// reach is how far the cells may go down and up through all these batches.
-func reach(all []*suspect) (low, high map[place]int64) {
+// reach returns how far all these batches can change the cells, down and up.
+func reach(all []*candidate) (low, high map[place]int64) {
 	low, high = map[place]int64{}, map[place]int64{}
 	for _, b := range all {
 		down, up := map[place]int64{}, map[place]int64{}
@@ -113,9 +113,9 @@ func reach(all []*suspect) (low, high map[place]int64) {
 	return low, high
 }
 
-// summon makes suspects of all batches that have a part in cells that count as proof. Where these all agree, only reports
-// with an unknown outcome are of interest.
-func (x *exhibit) summon(rest map[place]int64) (out []*suspect) {
+// findCandidates returns candidates for all batches that have a part in cells that count as proof. If these cells all agree, only batches
+// with an unknown outcome are included.
+func (x *analysis) findCandidates(rest map[place]int64) (out []*candidate) {
 	agree := true
 	for _, n := range rest {
 		agree = agree && n == 0
@@ -125,7 +125,7 @@ func (x *exhibit) summon(rest map[place]int64) (out []*suspect) {
 		if agree && b.Ambiguous == 0 {
 			continue
 		}
-		one := &suspect{batch: b}
+		one := &candidate{batch: b}
 		taken, doubtful := map[place]int64{}, map[place]int64{}
 		for _, c := range b.Cells {
 			up(x.Parents, c.Metric, func(metric string) {
@@ -153,9 +153,8 @@ func (x *exhibit) summon(rest map[place]int64) (out []*suspect) {
 	return out
 }
 
-// outcomes are the ways in which a batch may differ from its books: its reports with an unknown outcome were counted so
-// many times, and what was taken was dropped or not. Those that cannot be told from the books, or from one another,
-// are left out.
+// outcomes returns the ways in which a batch may differ from what was booked: how many of its reports with an unknown outcome
+// were counted, and whether accepted usage was dropped. Ways without an effect, or with the same effect as another, are left out.
 func outcomes(b *ledger.BatchRecord, taken, doubtful map[place]int64) (out []outcome) {
 	mine := delivered(b)
 	for landed := 0; landed <= min(b.Ambiguous, mostLanded); landed++ {
@@ -202,8 +201,8 @@ func delivered(b *ledger.BatchRecord) bool {
 	return slices.ContainsFunc(b.Cells, func(c ledger.BatchCell) bool { return c.Delivered != 0 })
 }
 
-// connected divides suspects into groups that share no cell.
-func connected(all []*suspect) (groups [][]*suspect) {
+// connected divides candidates into groups that share no cell.
+func connected(all []*candidate) (groups [][]*candidate) {
 	parent := make([]int, len(all))
 	root := func(i int) int {
 		for parent[i] != i {
@@ -237,11 +236,11 @@ func connected(all []*suspect) (groups [][]*suspect) {
 	return groups
 }
 
-// conclude says what became of the batches of a group, and attaches it to their cells.
-func (x *exhibit) conclude(group []*suspect) (all []Evidence) {
+// conclude determines the fates of the batches of a group, and adds them to their cells.
+func (x *analysis) conclude(group []*candidate) (all []Evidence) {
 	found, complete := solve(group, x.rest)
 	if len(found) == 0 {
-		return nil // something else happened here
+		return nil // the difference has another cause
 	}
 	for i, one := range group {
 		fate, agreed := Fate(""), complete
@@ -276,7 +275,7 @@ func (x *exhibit) conclude(group []*suspect) (all []Evidence) {
 	return all
 }
 
-func (x *exhibit) attach(one *suspect, fate Fate) Evidence {
+func (x *analysis) attach(one *candidate, fate Fate) Evidence {
 	final := true
 	for _, p := range one.seen {
 		c := &x.cells[x.index[p]]
@@ -287,16 +286,16 @@ func (x *exhibit) attach(one *suspect, fate Fate) Evidence {
 	return Evidence{one.batch.ID, fate, final}
 }
 
-// hints names batches that may have been dropped where other reporters report, too: their usage may hide a part of what is
-// missing, so that nothing is certain.
-func (x *exhibit) hints(known []Evidence) (all []Evidence) {
+// hints returns batches that may have been dropped where other reporters report as well: their usage may hide a part of what is
+// missing, so nothing is certain.
+func (x *analysis) hints(known []Evidence) (all []Evidence) {
 	rest := map[place]int64{}
 	for p, i := range x.index {
 		if x.cells[i].Delta < 0 {
 			rest[p] = x.cells[i].Delta
 		}
 	}
-	for _, group := range connected(x.summon(rest)) {
+	for _, group := range connected(x.findCandidates(rest)) {
 		found, _ := solve(group, rest)
 		for i, one := range group {
 			named := slices.ContainsFunc(known, func(e Evidence) bool { return e.Batch == one.batch.ID })

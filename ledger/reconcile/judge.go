@@ -8,24 +8,24 @@ import (
 	"github.com/reporterd/reporterd/ledger"
 )
 
-// sheet is a service while it is judged.
+// sheet is the state of judging a service.
 type sheet struct {
 	*Books
 	rules Rules
 	sent  map[place]ledger.Figures // added up the hierarchy; with and without an application
 
-	doubtful  map[place]int64 // of the same: of batches that were not delivered, with an unknown outcome
-	recorded  map[place]int64 // delivered, of the batches that are known, where a witness needs it
-	bare      map[place]bool  // applications and hours, without a metric: of batches without the witness
-	explained map[place]int64 // of the cells that are shown: by batches whose fate is certain
+	unresolved map[place]int64 // the same for batches that were not delivered, with an unknown outcome
+	recorded   map[place]int64 // delivered by known batches; only filled if a witness needs it
+	noWitness  map[place]bool  // applications and hours, without a metric, of batches without the witness
+	explained  map[place]int64 // of the shown cells: by batches whose fate is certain
 }
 
-// others are the applications that only other reporters report.
-const others = "(others)"
+// otherApps stands for the applications that only other reporters report.
+const otherApps = "(others)"
 
-// Judge says of every cell of a service how ledger and counts agree, and of batches what became of them.
+// Judge returns the verdict of every cell of a service, and the fates of batches.
 func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
-	s := &sheet{Books: b, rules: rules, sent: map[place]ledger.Figures{}, doubtful: map[place]int64{}, explained: map[place]int64{}, recorded: map[place]int64{}, bare: map[place]bool{}}
+	s := &sheet{Books: b, rules: rules, sent: map[place]ledger.Figures{}, unresolved: map[place]int64{}, explained: map[place]int64{}, recorded: map[place]int64{}, noWitness: map[place]bool{}}
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		up(b.Parents, r.Metric, func(metric string) {
@@ -38,7 +38,7 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 		})
 	}
 	for i := range b.Batches {
-		s.doubt(&b.Batches[i])
+		s.addUnresolved(&b.Batches[i])
 		s.record(&b.Batches[i])
 	}
 	var cells []Cell
@@ -47,7 +47,7 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 			cells = append(cells, s.cell(p))
 		}
 	}
-	cells = append(cells, s.strangers()...)
+	cells = append(cells, s.foreignCells()...)
 	fates := s.explain(cells)
 	for i := range cells {
 		s.judge(&cells[i])
@@ -58,37 +58,37 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 	return cells, fates
 }
 
-// doubt adds up what may have been counted of a batch that was not delivered.
-func (s *sheet) doubt(b *ledger.BatchRecord) {
+// addUnresolved adds up what may have been counted of a batch that was not delivered.
+func (s *sheet) addUnresolved(b *ledger.BatchRecord) {
 	if b.Ambiguous == 0 || delivered(b) {
 		return
 	}
 	for _, c := range b.Cells {
 		up(s.Parents, c.Metric, func(metric string) {
 			for _, app := range [...]string{c.AppID, ""} {
-				s.doubtful[place{app, metric, c.Hour.Unix()}] += c.Ambiguous / int64(b.Ambiguous)
+				s.unresolved[place{app, metric, c.Hour.Unix()}] += c.Ambiguous / int64(b.Ambiguous)
 			}
 		})
 	}
 }
 
-// record adds up what is known of a batch that was taken, and notes the hours that its witness does not vouch for.
+// record adds up the delivered usage of a batch, and records the hours in which it has no witness usage.
 func (s *sheet) record(b *ledger.BatchRecord) {
 	if s.rules.Witness == "" || s.rules.Exclusive {
 		return
 	}
-	vouched := map[place]bool{}
+	witnessed := map[place]bool{}
 	for _, c := range b.Cells {
-		vouched[place{c.AppID, "", c.Hour.Unix()}] = c.Metric == s.rules.Witness || vouched[place{c.AppID, "", c.Hour.Unix()}]
+		witnessed[place{c.AppID, "", c.Hour.Unix()}] = c.Metric == s.rules.Witness || witnessed[place{c.AppID, "", c.Hour.Unix()}]
 		up(s.Parents, c.Metric, func(metric string) {
 			for _, app := range [...]string{c.AppID, ""} {
 				s.recorded[place{app, metric, c.Hour.Unix()}] += c.Delivered
 			}
 		})
 	}
-	for p, yes := range vouched {
+	for p, yes := range witnessed {
 		if !yes {
-			s.bare[p], s.bare[place{"", "", p.hour}] = true, true
+			s.noWitness[p], s.noWitness[place{"", "", p.hour}] = true, true
 		}
 	}
 }
@@ -98,9 +98,9 @@ func (s *sheet) sole(metric string) bool {
 	return s.rules.Exclusive || s.rules.Witness != "" && metric == s.rules.Witness
 }
 
-// unknown is why a cell could not be asked for; empty: it was.
+// unknown returns why a cell could not be requested; empty: it was.
 func (s *sheet) unknown(c *Cell) string {
-	if c.AppID == others {
+	if c.AppID == otherApps {
 		return ""
 	}
 	return cmp.Or(s.Unknown[c.AppID], s.Unknown[c.Metric])
@@ -114,7 +114,7 @@ func add(f *ledger.Figures, o ledger.Figures) {
 	f.Lost += o.Lost
 }
 
-// drilled reports whether the applications of an hour and a metric were asked for.
+// drilled reports whether the applications of an hour and a metric were requested.
 func (s *sheet) drilled(metric string, hour int64) bool {
 	if f := s.sent[place{"", metric, hour}]; s.Counted[metric][hour] == f.Delivered {
 		return false // the sums agree
@@ -129,11 +129,11 @@ func (s *sheet) drilled(metric string, hour int64) bool {
 	return false
 }
 
-// shown reports whether a cell is judged: an application's where it was asked for, the service's where none was.
+// shown reports whether a cell gets a verdict: an application's if it was requested, the service's if no application was.
 func (s *sheet) shown(p place) bool {
 	f := s.sent[p]
 	if f.Delivered == 0 && f.Ambiguous == 0 && f.Pending() == 0 {
-		return false // all of it is dead: nothing is to be counted
+		return false // all of it is dead: nothing should be counted
 	}
 	if p.app == "" {
 		return !s.drilled(p.metric, p.hour)
@@ -156,9 +156,9 @@ func (s *sheet) cell(p place) Cell {
 	}
 }
 
-// strangers are what is left of a service's hour when the applications that the ledger knows are taken away: usage that
-// other reporters reported, or of applications that were deleted.
-func (s *sheet) strangers() (cells []Cell) {
+// foreignCells returns what is left of a service's hour without the applications that the ledger knows: usage of other reporters, or
+// of applications that were deleted.
+func (s *sheet) foreignCells() (cells []Cell) {
 	for p := range s.sent {
 		if p.app != "" || !s.drilled(p.metric, p.hour) {
 			continue
@@ -173,7 +173,7 @@ func (s *sheet) strangers() (cells []Cell) {
 			continue
 		}
 		c := s.cell(p)
-		c.AppID, c.Delivered, c.Ambiguous, c.Pending = others, 0, 0, 0
+		c.AppID, c.Delivered, c.Ambiguous, c.Pending = otherApps, 0, 0, 0
 		c.Counted, c.Delta = rest, rest
 		cells = append(cells, c)
 	}
@@ -189,7 +189,7 @@ func (s *sheet) own(p place) int64 {
 	return s.sent[p].Delivered
 }
 
-// judge says the verdict, after explain has attached the evidence.
+// judge sets the verdict. explain has added the evidence before.
 func (s *sheet) judge(c *Cell) {
 	sealed := !s.ObservedAt.Before(c.SealedAt)
 	c.Final = sealed
@@ -199,10 +199,10 @@ func (s *sheet) judge(c *Cell) {
 	}
 	left := c.Delta - s.explained[place{c.AppID, c.Metric, c.Hour.Unix()}]
 	switch {
-	case c.AppID == others && s.sole(c.Metric):
-		c.Verdict, c.Reason = Over, "usage of applications that nothing was delivered for"
-	case c.AppID == others:
-		c.Verdict, c.Reason = Covers, "others report here, too"
+	case c.AppID == otherApps && s.sole(c.Metric):
+		c.Verdict, c.Reason = Over, "usage of applications without delivered usage"
+	case c.AppID == otherApps:
+		c.Verdict, c.Reason = Covers, "other reporters report here as well"
 	case c.Delta < 0 || has(c, Dropped):
 		s.missing(c, sealed)
 	case c.Delta == 0 && left == 0:
@@ -217,53 +217,53 @@ func (s *sheet) judge(c *Cell) {
 	case left == 0:
 		c.Verdict, c.Reason = Match, "a report with an unknown outcome has landed"
 	case has(c, Possible):
-		c.Verdict, c.Reason = Unverifiable, "several batches would explain it"
+		c.Verdict, c.Reason = Unverifiable, "several batches could explain it"
 	default:
 		c.Verdict, c.Reason = Over, "more is counted than was delivered"
 	}
 	if sealed && c.Pending > 0 && c.Verdict != Short {
-		c.Reason = cmp.Or(c.Reason, "some of it was never delivered")
+		c.Reason = cmp.Or(c.Reason, "some of the usage was not delivered")
 	}
 }
 
-// shared says the verdict where more is counted than was delivered, and other reporters may report, too.
+// shared sets the verdict if more is counted than was delivered, and other reporters may report as well.
 func (s *sheet) shared(c *Cell) {
-	c.Verdict, c.Reason = Covers, "others may report here, too"
+	c.Verdict, c.Reason = Covers, "other reporters may report here as well"
 	if has(c, Twice) {
-		c.Verdict, c.Reason = Over, "a batch is counted twice; others may report here, too"
+		c.Verdict, c.Reason = Over, "a batch is counted twice; other reporters may report here as well"
 		return
 	}
 	w := place{c.AppID, s.rules.Witness, c.Hour.Unix()}
-	if s.rules.Witness == "" || s.bare[place{c.AppID, "", w.hour}] || s.recorded[place{c.AppID, c.Metric, w.hour}] != c.Delivered {
+	if s.rules.Witness == "" || s.noWitness[place{c.AppID, "", w.hour}] || s.recorded[place{c.AppID, c.Metric, w.hour}] != c.Delivered {
 		return
 	}
 	if c.AppID == "" || !s.drilled(w.metric, w.hour) {
 		w.app = ""
 	}
 	if s.shown(w) && s.Unknown[w.metric] == "" && s.cell(w).Delta == s.explained[w] {
-		c.Verdict, c.Reason = Match, "the witness metric agrees; others report here, too"
+		c.Verdict, c.Reason = Match, "the witness metric agrees; other reporters report here as well"
 	}
 }
 
-// missing says of a cell with too little whether there is still hope.
+// missing sets the verdict of a cell with too little usage: whether more may follow.
 func (s *sheet) missing(c *Cell, sealed bool) {
 	ended := c.Hour.Add(time.Hour)
 	switch {
 	case sealed:
 		c.Verdict, c.Reason = Short, "less is counted than was delivered"
 		if c.Delta >= 0 {
-			c.Reason = "a batch of it was dropped, and other usage hides it"
+			c.Reason = "a batch was dropped, and usage of other reporters hides it"
 		}
 	case s.ObservedAt.Before(ended):
 		c.Verdict = Open
 	case s.ObservedAt.After(ended.Add(s.rules.Quiet)) && s.ObservedAt.After(s.newest(c).Add(s.rules.Quiet)):
-		c.Verdict, c.Reason = Suspect, "nothing has come for a while"
+		c.Verdict, c.Reason = Suspect, "no further usage was counted for a while"
 	default:
 		c.Verdict, c.Reason = Settling, "seals "+c.SealedAt.Format("01-02 15:04Z")
 	}
 }
 
-// newest is when the latest batch with usage of a cell was sealed.
+// newest returns when the latest batch with usage of a cell was sealed.
 func (s *sheet) newest(c *Cell) (at time.Time) {
 	for i := range s.Batches {
 		b := &s.Batches[i]
@@ -274,7 +274,7 @@ func (s *sheet) newest(c *Cell) (at time.Time) {
 	return at
 }
 
-// has reports whether a batch of this fate is part of a cell.
+// has reports whether a batch of this fate is evidence of a cell.
 func has(c *Cell, fate Fate) bool {
 	return slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return e.Fate == fate })
 }

@@ -16,7 +16,7 @@ type sentBatch struct {
 	app       string
 	hits      int64
 	delivered bool // 202
-	unknown   int  // reports whose outcome nobody knows
+	unknown   int  // reports with an unknown outcome
 	landed    int  // of all its reports, how many were counted
 }
 
@@ -27,7 +27,7 @@ var (
 	later     = firstHour.Add(3 * time.Hour)
 )
 
-// books are both sides: the ledger's from what was answered, 3scale's from what landed, and others' usage.
+// books are both sides: the ledger's from what was answered, 3scale's from what landed, and usage of other reporters.
 func books(at time.Time, drill bool, others int64, batches ...sentBatch) *Books {
 	b := &Books{
 		ServiceID: "1001", ObservedAt: at, Parents: map[string]string{"search": "hits"}, Unknown: map[string]string{},
@@ -85,11 +85,11 @@ func TestVerdicts(t *testing.T) {
 		"failed twice, and had landed both times":      {batches: []sentBatch{fine, {"b", "app1", 7, false, 2, 2}}, at: sealed, verdict: Over, final: true, delta: 14, fates: "b twice"},
 		"either of two had landed":                     {batches: []sentBatch{{"a", "app1", 7, false, 1, 1}, {"b", "app1", 7, false, 1, 0}}, at: sealed, verdict: Unverifiable, final: true, delta: 7, fates: "a possible, b possible"},
 		"one dropped, or another one and a third":      {batches: []sentBatch{{"a", "app1", 7, true, 0, 0}, {"b", "app1", 10, true, 0, 1}, {"c", "app1", 3, false, 1, 0}}, at: sealed, verdict: Short, final: true, delta: -7, fates: "a possible, b possible, c possible"},
-		"failed, and others report as much":            {batches: []sentBatch{fine, {"b", "app1", 7, false, 1, 1}}, shared: true, at: sealed, verdict: Covers, final: true, delta: 7},
+		"failed, and other reporters report as much":   {batches: []sentBatch{fine, {"b", "app1", 7, false, 1, 1}}, shared: true, at: sealed, verdict: Covers, final: true, delta: 7},
 		"either of two was dropped":                    {batches: []sentBatch{{"a", "app1", 7, true, 0, 1}, {"b", "app1", 7, true, 0, 0}}, at: sealed, verdict: Short, final: true, delta: -7, fates: "a possible, b possible"},
-		"others report here, and are not known":        {batches: []sentBatch{fine}, others: 5, shared: true, at: sealed, verdict: Match, final: true, elsewhere: Covers},
-		"others report here, and nobody should":        {batches: []sentBatch{fine}, others: 5, at: sealed, verdict: Match, final: true, elsewhere: Over},
-		"dropped, and others report for somebody else": {batches: []sentBatch{fine, {"b", "app1", 7, true, 0, 0}}, others: 3, shared: true, at: sealed, verdict: Short, final: true, delta: -7, fates: "b possible", elsewhere: Covers},
+		"other reporters, not known":                   {batches: []sentBatch{fine}, others: 5, shared: true, at: sealed, verdict: Match, final: true, elsewhere: Covers},
+		"other reporters where none should be":         {batches: []sentBatch{fine}, others: 5, at: sealed, verdict: Match, final: true, elsewhere: Over},
+		"dropped, and other reporters for another app": {batches: []sentBatch{fine, {"b", "app1", 7, true, 0, 0}}, others: 3, shared: true, at: sealed, verdict: Short, final: true, delta: -7, fates: "b possible", elsewhere: Covers},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := books(c.at, c.verdict != Open && (c.delta != 0 || c.others > 0), max(c.others, 0), c.batches...)

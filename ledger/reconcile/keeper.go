@@ -18,25 +18,25 @@ import (
 )
 
 const (
-	// longestSince is as far back as the portal gives hours in one call.
+	// longestSince is the longest time for which the portal returns hours in one call.
 	longestSince = 90 * 24 * time.Hour
 
 	firstRun = 30 * time.Second // after the start: a daemon that is restarted often does not ask each time
 )
 
-// Keeper compares now and then, and keeps what it found. It is safe for concurrent use.
+// Keeper compares at intervals, and keeps the latest result. It is safe for concurrent use.
 type Keeper struct {
 	options Options
 	every   time.Duration
 	outage  *outage.Outage // of the comparison
 
-	running sync.Mutex // held through a run: there is one at a time
+	running sync.Mutex // held during a run: there is one at a time
 
-	mu     sync.Mutex            // guards what follows
+	mu     sync.Mutex            // guards the fields below
 	last   *Report               // of all services; nil: none yet
-	runs   uint64                // that came to an end
-	failed uint64                // that did not
-	sealed map[cellName]observed // the first count of sealed cells that was seen
+	runs   uint64                // that were completed
+	failed uint64                // that failed
+	sealed map[cellName]observed // the first observed count of sealed cells
 }
 
 type cellName struct {
@@ -44,17 +44,17 @@ type cellName struct {
 	hour                 int64
 }
 
-// observed is the count of a sealed cell when it was first seen.
+// observed is the count of a sealed cell when it was first read.
 type observed struct {
 	counted int64
 	at      time.Time
 }
 
-// NewKeeper returns a keeper that compares every so often once Run runs.
+// NewKeeper returns a Keeper that compares at an interval; Run starts it.
 func NewKeeper(o Options, every time.Duration, log *zap.Logger) *Keeper {
 	return &Keeper{options: o, every: every, outage: outage.New(outage.Options{
 		Log: log.With(zap.Duration("every", every)), BeginLevel: zap.WarnLevel,
-		Begin: "cannot read 3scale's counts: the comparison is tried again", End: "3scale's counts are read again",
+		Begin: "cannot read 3scale's counts, retrying", End: "3scale's counts can be read again",
 	}), sealed: make(map[cellName]observed)}
 }
 
@@ -72,7 +72,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// Now compares, and keeps what it finds where it is about all services and as far back as usual.
+// Now compares. It keeps the result if it includes all services and the usual time span.
 func (k *Keeper) Now(ctx context.Context, services []string, since time.Duration) (*Report, error) {
 	k.running.Lock()
 	defer k.running.Unlock()
@@ -97,7 +97,7 @@ func (k *Keeper) Now(ctx context.Context, services []string, since time.Duration
 	return r, nil
 }
 
-// rememberLocked keeps the first count of each sealed cell, and says of those that changed since that they did. mu is held.
+// rememberLocked keeps the first count of each sealed cell, and changes the verdict of cells whose count has changed since.
 func (k *Keeper) rememberLocked(r *Report) {
 	oldest := r.ObservedAt.Add(-k.options.Since - 48*time.Hour).Unix()
 	for name := range k.sealed {
@@ -125,20 +125,20 @@ func (k *Keeper) rememberLocked(r *Report) {
 	}
 }
 
-// Stats are figures for metrics.
+// Stats contains figures for metrics.
 type Stats struct {
 	Runs, Failed  uint64
-	Stopped       bool // the last run did not come to its end
+	Stopped       bool // the last run failed
 	Calls         uint64
 	Summary       map[Verdict]int
-	Missing       int64     // units that are short
-	Excess        int64     // units that are over
-	SealedThrough time.Time // zero: nothing was compared yet
+	Missing       int64     // units missing in short cells
+	Excess        int64     // units too many in over cells
+	SealedThrough time.Time // zero: no run yet
 	ObservedAt    time.Time
 	Skew          time.Duration
 }
 
-// Stats returns figures.
+// Stats returns the current figures.
 func (k *Keeper) Stats() Stats {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -165,7 +165,7 @@ type page struct {
 	*Report
 }
 
-// ServeHTTP answers GET with what was found last, and POST by comparing now: service (repeatable) and since.
+// ServeHTTP answers GET with the latest result, and POST with a new comparison: parameters service (repeatable) and since.
 func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	services, since := q["service_id"], k.options.Since
@@ -201,7 +201,7 @@ func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	send(w, answer)
 }
 
-// only is the part of a report about some services and hours.
+// only returns the part of a report about some services and hours.
 func (p *page) only(services []string, since time.Time) *Report {
 	r := *p.Report
 	r.Cells, r.Summary = []Cell{}, map[Verdict]int{}
@@ -214,7 +214,7 @@ func (p *page) only(services []string, since time.Time) *Report {
 	return &r
 }
 
-// span reads since, a point in time or how long ago it was, and returns how long ago.
+// span reads since, a point in time or a duration before now, and returns the duration.
 func span(text string, now time.Time) (time.Duration, error) {
 	at, err := timespec.At(text, now, time.UTC)
 	back := now.Sub(at)

@@ -16,7 +16,7 @@ import (
 // truth is what happened to a batch: what only the model knows.
 type truth struct {
 	delivered, dropped bool
-	unknown, landed    int // reports whose outcome nobody knows, and how many of these were counted
+	unknown, landed    int // reports with an unknown outcome, and how many of these were counted
 }
 
 // copies is how often the batch was counted.
@@ -130,7 +130,7 @@ var (
 	once      = truth{delivered: true, unknown: 1}
 )
 
-// TestModel: whatever happens to whole batches of the only reporter, what is said of a batch with certainty is true, and
+// TestModel: in every history of whole batches of the only reporter, what is said of a batch with certainty is true, and
 // each that was dropped is named, or is one of those that are. Where nothing is small, each is found.
 func TestModel(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -198,7 +198,7 @@ func (m *model) judged(t *testing.T, cells []Cell, exact bool) {
 	}
 }
 
-// TestModelShared: with others' usage in the counts nothing is said with certainty, and nothing is called over. With a
+// TestModelShared: with usage of other reporters in the counts nothing is said with certainty, and nothing is called over. With a
 // witness metric that only we report, the batches are found all the same, and their hours verified.
 func TestModelShared(t *testing.T) {
 	for seed := range uint64(150) {
@@ -227,7 +227,7 @@ func TestModelShared(t *testing.T) {
 					require.NotContains(t, []Fate{"", Possible}, said[id], "seed %d: %s", seed, id)
 				}
 			}
-			m.judged(t, slices.DeleteFunc(cells, func(c Cell) bool { return c.AppID == others }), true)
+			m.judged(t, slices.DeleteFunc(cells, func(c Cell) bool { return c.AppID == otherApps }), true)
 		}
 	}
 }

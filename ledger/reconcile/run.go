@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// mostApplications bounds how many applications of a service are asked for in one run.
+	// mostApplications limits how many applications of a service are requested in one run.
 	mostApplications = 200
 )
 
-// Options say what is compared, and how.
+// Options say what is compared.
 type Options struct {
 	Ledger *ledger.Ledger
 	Portal *portal.Client
@@ -25,10 +25,10 @@ type Options struct {
 	Services []string      // empty: those of the ledger
 	Since    time.Duration // how far back; at most 90 days
 	Rules    Rules
-	Step     func(done, all int) // called now and then; may be nil
+	Step     func(done, all int) // called repeatedly; may be nil
 }
 
-// Report is one run.
+// Report is the result of one run.
 type Report struct {
 	Portal        string          `json:"portal"`
 	ObservedAt    time.Time       `json:"observed_at"`
@@ -37,18 +37,18 @@ type Report struct {
 	Summary       map[Verdict]int `json:"summary"`
 	Cells         []Cell          `json:"cells"`
 	Batches       []Evidence      `json:"batches"`
-	Missed        bool            `json:"missed"` // the ledger may have less than what happened
+	Missed        bool            `json:"missed"` // some usage may be missing from the ledger
 }
 
-// UnknownService is a service that was asked for, and that neither the portal nor the ledger has.
+// UnknownService is a requested service that is in neither the portal nor the ledger.
 type UnknownService struct{ ID string }
 
 func (u *UnknownService) Error() string {
-	return fmt.Sprintf("service %q: neither the portal nor the ledger has it", u.ID)
+	return fmt.Sprintf("service %q: it is in neither the portal nor the ledger", u.ID)
 }
 
-// Run compares. It asks the portal one call at a time; ctx ends it early with ctx's error, and so does an answer that
-// makes the rest pointless, such as a token that is not known.
+// Run compares. It makes one call to the portal at a time. It ends early with ctx's error, or with an answer that makes further
+// calls useless, such as one to an unknown token.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	now := time.Now().UTC()
 	since := now.Add(-o.Since).Truncate(time.Hour)
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	before := o.Portal.Calls()
 	services := o.Services
 	if len(services) == 0 {
-		known, err := touched(o.Ledger, since)
+		known, err := servicesOf(o.Ledger, since)
 		if err != nil {
 			return nil, err
 		}
@@ -86,8 +86,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// touched are the services that the ledger has something of.
-func touched(l *ledger.Ledger, since time.Time) ([]string, error) {
+// servicesOf returns the services with figures in the ledger.
+func servicesOf(l *ledger.Ledger, since time.Time) ([]string, error) {
 	seen := map[string]bool{}
 	err := l.Rows(ledger.Query{Since: since, By: ledger.ByDay, Raw: true, AllApplications: true, AllMetrics: true}, func(r *ledger.Row) error {
 		seen[r.ServiceID] = true
@@ -102,10 +102,10 @@ func collect(ctx context.Context, o Options, id string, since, until time.Time) 
 		ServiceID: id, ObservedAt: until, Parents: map[string]string{}, Counted: map[string]map[int64]int64{},
 		Apps: map[string]map[string]map[int64]int64{}, Unknown: map[string]string{},
 	}
-	// The portal first: what is booked in between then shows as not counted yet, and not as counted too much.
+	// The portal first: usage booked in between appears as not counted yet, not as counted too much.
 	metrics, err := o.Portal.Metrics(ctx, id)
 	if gone(err) {
-		b.Unknown[""] = "the portal does not show the service: " + portal.Because(err)
+		b.Unknown[""] = "cannot read the service from the portal: " + portal.Because(err)
 	} else if err != nil {
 		return nil, err
 	}
@@ -131,14 +131,14 @@ func collect(ctx context.Context, o Options, id string, since, until time.Time) 
 			return nil, err
 		}
 	}
-	// Now what was delivered meanwhile: a count may include it.
+	// Then what was delivered in the meantime: a count may include it.
 	if _, err := b.read(o.Ledger, since); err != nil {
 		return nil, err
 	}
 	return b, b.drill(ctx, o, until)
 }
 
-// read takes the ledger's side, and returns the metrics that are to be asked for.
+// read reads the ledger's side, and returns the metrics to request.
 func (b *Books) read(l *ledger.Ledger, since time.Time) (metrics []string, err error) {
 	b.Rows, b.Batches = nil, nil
 	seen := map[string]bool{}
@@ -157,7 +157,7 @@ func (b *Books) read(l *ledger.Ledger, since time.Time) (metrics []string, err e
 	return slices.Sorted(maps.Keys(seen)), err
 }
 
-// drill asks for the applications of the hours in which a service's sums differ.
+// drill requests the applications of the hours in which a service's sums differ.
 func (b *Books) drill(ctx context.Context, o Options, until time.Time) error {
 	metrics, apps, from := b.different()
 	if len(apps) == 0 || len(apps) > mostApplications {
@@ -193,7 +193,7 @@ func (b *Books) drill(ctx context.Context, o Options, until time.Time) error {
 	return nil
 }
 
-// different are the metrics and the applications of the hours that differ, and the first of these hours.
+// different returns the metrics and the applications of the hours that differ, and the first of these hours.
 func (b *Books) different() (metrics, apps map[string]bool, from int64) {
 	sent := map[place]int64{}
 	for i := range b.Rows {
@@ -232,7 +232,7 @@ func ask(ctx context.Context, p *portal.Client, q portal.Question) (map[int64]in
 	return out, err
 }
 
-// gone reports whether an error says that there is nothing to be asked for, rather than that asking does not work.
+// gone reports whether an error says that the requested object does not exist.
 func gone(err error) bool {
 	var e *portal.Error
 	return errors.As(err, &e) && (e.Fault == portal.FaultNotFound || e.Fault == portal.FaultRequest)

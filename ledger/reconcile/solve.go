@@ -3,31 +3,31 @@ package reconcile
 import "maps"
 
 const (
-	// mostDropped bounds how many dropped batches together are tried as an explanation.
+	// mostDropped limits how many dropped batches a choice may contain.
 	mostDropped = 4
-	// mostLanded bounds how many reports of one batch are taken to have landed.
+	// mostLanded limits how many reports of one batch a choice may count as landed.
 	mostLanded = 8
-	// mostFound and mostTried bound the search; what it has found until then is possible, not certain.
+	// mostFound and mostTried limit the search; if it ends early, its results are possible, not certain.
 	mostFound = 256
 	mostTried = 300_000
 )
 
 // search looks for choices of outcomes that account for the difference of every cell.
 type search struct {
-	group     []*suspect
+	group     []*candidate
 	left      map[place]int64
-	low, high map[place]int64    // how far all batches together reach
+	low, high map[place]int64    // how far all batches together can change each cell
 	touching  map[place][][2]int // by cell: batch and outcome
 	banned    map[[2]int]int
 	chosen    map[int]int
-	drops     int // that are still to be chosen
-	tried     int // outcomes
+	drops     int // number of drops still to choose
+	tried     int // outcomes tried
 	found     []map[int]int
 }
 
-// solve returns the choices that account for the differences of a group's cells, as outcomes by batch, and whether these
-// are all there are. If some need no batch to have been dropped, the others are not looked at; those with few come first.
-func solve(group []*suspect, rest map[place]int64) (found []map[int]int, complete bool) {
+// solve returns the choices that account for the differences of a group's cells, as outcomes by batch, and whether the list is
+// complete. If choices without dropped batches exist, no other ones are considered; otherwise those with the fewest come first.
+func solve(group []*candidate, rest map[place]int64) (found []map[int]int, complete bool) {
 	complete = true
 	for drops := range mostDropped + 1 {
 		s := newSearch(group, rest, drops)
@@ -41,7 +41,7 @@ func solve(group []*suspect, rest map[place]int64) (found []map[int]int, complet
 	return found, complete
 }
 
-func newSearch(group []*suspect, rest map[place]int64, drops int) *search {
+func newSearch(group []*candidate, rest map[place]int64, drops int) *search {
 	s := &search{group: group, drops: drops, left: map[place]int64{}, touching: map[place][][2]int{}, banned: map[[2]int]int{}, chosen: map[int]int{}}
 	s.low, s.high = reach(group)
 	for i, x := range group {
@@ -55,7 +55,7 @@ func newSearch(group []*suspect, rest map[place]int64, drops int) *search {
 	return s
 }
 
-// step chooses an outcome for the cell with the fewest that fit, and goes on; each choice is come upon once.
+// step chooses an outcome for the cell with the fewest fitting ones, and continues; each choice is found once.
 func (s *search) step() {
 	if s.tried >= mostTried || len(s.found) >= mostFound {
 		return
@@ -99,7 +99,7 @@ func (s *search) step() {
 	}
 }
 
-// fits reports whether an outcome may be chosen: its batch has none yet, and the cells it changes stay in reach.
+// fits reports whether an outcome may be chosen: its batch has none yet, and the cells it changes stay within reach.
 func (s *search) fits(t [2]int) bool {
 	s.tried++
 	o := &s.group[t[0]].outcomes[t[1]]
