@@ -1,16 +1,16 @@
 package console
 
-// replicas are the families about replicas that share a spool; absent where there are none.
+// replicas are the metric families of replicas that share a spool; absent on a single machine.
 var replicas = []family{
 	{kind: gauge, name: "reporterd_cluster_partitions", label: "state",
-		help: "Partitions of the cluster: owned by this replica, and by nobody that is heard of. Absent with a spool of its own.",
+		help: "Partitions of the cluster: owned by this replica, and without a known owner. Absent on a single machine.",
 		each: func(s *Snapshot, put func(string, float64)) {
 			if s.Cluster != nil {
 				put("owned", float64(s.Cluster.Owned))
 				put("unowned", float64(s.Cluster.Unowned))
 			}
 		}},
-	{kind: gauge, name: "reporterd_cluster_replicas", help: "Replicas that are heard of, this one included. Absent with a spool of its own.",
+	{kind: gauge, name: "reporterd_cluster_replicas", help: "Known replicas, including this one. Absent on a single machine.",
 		series: func(s *Snapshot, put func(float64, ...string)) {
 			if s.Cluster != nil {
 				put(float64(s.Cluster.Replicas))
@@ -23,7 +23,7 @@ var replicas = []family{
 			}
 		}},
 	{kind: counter, name: "reporterd_authorize_spare_total",
-		help: "Authorizations answered while nobody owned their service's partition: without the usage that is not reported yet. As much may be granted beyond a limit, and no more.",
+		help: "Authorizations answered while their service's partition had no owner: without counting usage that is not reported yet. At most as much may be granted beyond a limit.",
 		series: func(s *Snapshot, put func(float64, ...string)) {
 			if s.Cluster != nil {
 				put(float64(s.Cluster.Spare))

@@ -2,16 +2,16 @@ package console
 
 import "time"
 
-// Reload is how the configuration was read again.
+// Reload contains the results of reloads of the configuration.
 type Reload struct {
-	Last          time.Time // when it went well; zero: never since the start
-	Failed        bool      // the latest did not
-	Done, Refused uint64    // how often it went well, and how often it did not, since the start
+	Last          time.Time // of the latest success; zero: none since the start
+	Failed        bool      // the latest reload failed
+	Done, Refused uint64    // numbers of successes and failures since the start
 }
 
-// configuration are the families about reading the configuration again, and about the clock.
+// configuration are the metric families of reloads, and of the clock.
 var configuration = []family{
-	{kind: counter, name: "reporterd_config_reloads_total", label: "outcome", help: "Reloads of the configuration: done, or refused, which leaves the one before in force.",
+	{kind: counter, name: "reporterd_config_reloads_total", label: "outcome", help: "Reloads of the configuration: done, or refused, which keeps the previous one.",
 		each: func(s *Snapshot, put func(string, float64)) {
 			put("done", float64(s.Reload.Done))
 			put("refused", float64(s.Reload.Refused))

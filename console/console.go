@@ -1,7 +1,7 @@
 // Package console is the admin listener: health, status, metrics, dead letters, flush.
 //
-// It decides nothing. Everything it shows comes from the functions in Options, so it knows none of the
-// parts it shows. Metric names are API; metrics.go documents them.
+// It decides nothing. Everything it shows comes from the functions in Options, so it does not import the parts. Metric names are
+// API; metrics.go documents them.
 package console
 
 import (
@@ -18,61 +18,61 @@ import (
 	"github.com/reporterd/reporterd/access"
 )
 
-// Options are what a console shows and does. All functions may be called concurrently.
+// Options are the functions that a console calls. All may be called concurrently.
 type Options struct {
 	Build    Build
 	Started  time.Time
 	Snapshot func() Snapshot
-	// Scraped is called when a scrape has read a snapshot: what is counted since the last scrape begins anew. Nil: nothing is.
+	// Scraped is called after a scrape has read a snapshot, to reset the figures that count since the last scrape; may be nil.
 	Scraped func()
-	// Ready returns nil while the daemon can commit and accept, and otherwise why not.
+	// Ready returns nil while the daemon can commit and accept events, and otherwise the reason.
 	Ready func() error
-	// Degraded says what does not work although the daemon is ready, a line each; nil: never anything.
+	// Degraded returns what does not work although the daemon is ready, a line each; may be nil.
 	Degraded func() []string
-	// Flush returns once what was accepted before the call is sealed and was tried, held lanes included, and says of each lane
-	// what came of it. What could not be delivered then is not an error.
+	// Flush returns once everything accepted before the call is sealed and a report of it was tried, including held lanes, with
+	// the result of each lane. Usage that could not be delivered is not an error.
 	Flush func(ctx context.Context) ([]FlushedLane, error)
-	// Reload puts the services of the configuration in force as it is now. Its error says what is wrong
-	// with it, without secrets; the one before then stays in force. removed are services that are meant to go.
+	// Reload applies the configuration as it is now. Its error says what is wrong with it, without secrets; the previous one
+	// stays in effect then. removed are services that are removed on purpose.
 	Reload func(removed []string) (Reloaded, error)
-	// DeadLetters lists the dead letters a query chooses; its error is the disk's.
+	// DeadLetters returns the dead letters that a query selects; its error is a disk error.
 	DeadLetters func(ctx context.Context, q DeadLetterQuery) (DeadLetters, error)
-	// DeadLetter is one of them; ErrNoDeadLetter when there is none of that id.
+	// DeadLetter returns one dead letter; ErrNoDeadLetter if the id is unknown.
 	DeadLetter func(ctx context.Context, id string) (json.RawMessage, error)
-	// Requeue makes dead letters live again, Drop deletes them. Both return once that is durable.
+	// Requeue makes dead letters pending again, Drop deletes them. Both return once that is durable.
 	Requeue, Drop func(ctx context.Context, o DeadLetterOrder) (DeadLetterOutcome, error)
-	// Parking is about reports whose outcome is unknown.
+	// Parking lists and decides about reports with an unknown outcome.
 	Parking Parking
-	// Names are what filters can name; its error is the disk's.
+	// Names returns the names for filters; its error is a disk error.
 	Names func(ctx context.Context) (Names, error)
-	// Tokens are asked for, each for what it is good for; nil: none are.
+	// Tokens are required, each with its scopes; nil: no token is required.
 	Tokens *access.Tokens
-	// Hosts are names under which the listener may be asked without a token, beside those that cannot be another site's.
+	// Hosts are host names accepted without a token, in addition to those that cannot belong to another site.
 	Hosts []string
-	// Routes are served beside the console's own.
+	// Routes are served in addition to the console's own.
 	Routes []Route
 
-	// Offers are the names of what Routes serve and the page can show: ledger, reconcile.
+	// Offers are the names of parts that Routes serve and the page can show: ledger, reconcile.
 	Offers []string
 	Pprof  bool
 	Log    *zap.Logger // nil: none
 }
 
-// Build names the program.
+// Build identifies the program.
 type Build struct {
 	Version, Commit, Go string
 }
 
-// Console answers the admin listener.
+// Console answers requests of the admin listener.
 type Console struct {
 	options Options
 	metrics http.Handler
 	routes  *http.ServeMux
 
-	following atomic.Int32 // who reads live figures
+	following atomic.Int32 // readers of live figures
 }
 
-// New returns the handler of the admin listener. It owns no goroutine.
+// New returns the handler of the admin listener. It starts no goroutine.
 func New(o Options) *Console {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -83,10 +83,10 @@ func New(o Options) *Console {
 	return c
 }
 
-// route mounts everything. What stands without a scope is open to all: it tells nothing but that the
-// daemon runs, or is a page without figures.
+// route registers all routes. Those without a scope are open to all callers: they show only that the daemon runs, or are a page
+// without figures.
 func (c *Console) route() {
-	all := slices.Concat(c.own(), c.options.Routes)
+	all := slices.Concat(c.ownRoutes(), c.options.Routes)
 	if c.options.Pprof {
 		all = append(all, profiles()...)
 	}
@@ -95,7 +95,7 @@ func (c *Console) route() {
 	}
 }
 
-func (c *Console) own() []Route {
+func (c *Console) ownRoutes() []Route {
 	f := func(h func(http.ResponseWriter, *http.Request)) http.Handler { return http.HandlerFunc(h) }
 	return []Route{
 		{"GET /{$}", "", f(c.index)},
@@ -123,7 +123,7 @@ func (c *Console) own() []Route {
 	}
 }
 
-// profiles are Go's own. They show the daemon's memory, so they are not for everyone who may look.
+// profiles are Go's profiling handlers. They show the daemon's memory, so they need the scope write.
 func profiles() []Route {
 	var all []Route
 	for path, h := range map[string]http.HandlerFunc{
@@ -134,11 +134,11 @@ func profiles() []Route {
 	return all
 }
 
-// ServeHTTP answers one request. Answers are never cached, and run no script but their own. A page of
-// another site cannot make a browser flush: unsafe methods from elsewhere are refused.
+// ServeHTTP answers one request. Answers are never cached, and run only the console's own scripts. A page of another site cannot
+// make a browser flush: unsafe methods from other origins are refused.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
-	if c.rebound(r) {
+	if c.dnsRebound(r) {
 		writeProblem(w, http.StatusMisdirectedRequest, "this name may be one of another site: use an address, localhost, or a name in admin.hosts")
 		return
 	}

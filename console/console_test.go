@@ -218,7 +218,7 @@ func TestReload(t *testing.T) {
 	assert.Contains(t, w.Body.String(), "r.yaml:3: nosuch: no such key")
 }
 
-// TestOrdersAreKept: whoever changes something gets an id, and the log says what was asked for and how it was answered.
+// TestOrdersAreKept: a request that changes something gets an id, and the log says what was asked for and how it was answered.
 func TestOrdersAreKept(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	o := options()

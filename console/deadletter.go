@@ -11,13 +11,13 @@ import (
 	"github.com/reporterd/reporterd/internal/timespec"
 )
 
-// Bounds of one page of dead letters.
+// Limits of one page of dead letters.
 const (
 	defaultPage = 100
 	maxPage     = 1000
 )
 
-// DeadLetterQuery chooses dead letters; zero fields choose all.
+// DeadLetterQuery selects dead letters; zero fields select all.
 type DeadLetterQuery struct {
 	ServiceID string
 	Reason    string    // the code
@@ -29,8 +29,8 @@ type DeadLetterQuery struct {
 
 // DeadLetters is one page of a listing.
 type DeadLetters struct {
-	Letters []json.RawMessage `json:"deadletters"` // each as its file has it
-	Next    string            `json:"next"`        // the cursor of the next page; empty: there is none
+	Letters []json.RawMessage `json:"deadletters"` // each in the form of its file
+	Next    string            `json:"next"`        // the cursor of the next page; empty: it was the last
 }
 
 func (c *Console) deadLetters(w http.ResponseWriter, r *http.Request) {
@@ -50,7 +50,7 @@ func (c *Console) deadLetters(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, page)
 }
 
-// parseQuery refuses parameters it does not know: a filter with a typing error would show everything.
+// parseQuery refuses unknown parameters: a filter with a typing error would select everything.
 func parseQuery(raw string) (DeadLetterQuery, error) {
 	q := DeadLetterQuery{Limit: defaultPage}
 	v, err := url.ParseQuery(raw)

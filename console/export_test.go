@@ -1,8 +1,8 @@
 package console
 
-// OwnRoutes are the patterns of what a console serves by itself.
+// OwnRoutes returns the patterns of the routes that a console serves itself.
 func OwnRoutes(o Options) (patterns []string) {
-	for _, r := range New(o).own() {
+	for _, r := range New(o).ownRoutes() {
 		patterns = append(patterns, r.Pattern)
 	}
 	return patterns

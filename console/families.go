@@ -2,26 +2,26 @@ package console
 
 import "github.com/reporterd/reporterd/internal/histogram"
 
-// families are the figures of events, data directory, journal and window. The events' counters are those of
-// the data directory and survive restarts; all others begin at zero when the daemon starts.
+// families are the metric families of events, data directory, journal and window. The counters of events are those of the data
+// directory and survive restarts; all others begin at zero when the daemon starts.
 var families = []family{
 	{kind: counter, name: "reporterd_events_accepted_total", help: "Events acknowledged. accepted = delivered + dead + pending + lost.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Accepted) }},
-	{kind: counter, name: "reporterd_events_duplicate_total", help: "Events acknowledged as already known by their id, not counted as accepted.",
+	{kind: counter, name: "reporterd_events_duplicate_total", help: "Events acknowledged as duplicates by their id, not counted as accepted.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Duplicates) }},
-	{kind: counter, name: "reporterd_events_delivered_total", help: "Events the backend took.",
+	{kind: counter, name: "reporterd_events_delivered_total", help: "Events accepted by the backend.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Delivered) }},
 	{kind: counter, name: "reporterd_events_dead_total", help: "Events kept as dead letters.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Dead) }},
 	{kind: counter, name: "reporterd_events_ambiguous_total", help: "Events in reports whose outcome was unknown, once for each such report.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Ambiguous) }},
-	{kind: counter, name: "reporterd_events_lost_total", help: "Events taken by a damaged disk.",
+	{kind: counter, name: "reporterd_events_lost_total", help: "Events lost to a damaged disk.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Lost) }},
-	{kind: gauge, name: "reporterd_events_pending", help: "Events on disk, on their way.",
+	{kind: gauge, name: "reporterd_events_pending", help: "Events on disk that are not delivered yet.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Pending) }},
 
 	{kind: gauge, name: "reporterd_events_accepted_newest_timestamp_seconds",
-		help:   "The latest timestamp of an accepted event, Unix seconds; absent before the first. Less that of the delivered ones, it is the delay.",
+		help:   "The latest timestamp of an accepted event, Unix seconds; absent before the first. The difference to that of delivered events is the delay.",
 		series: func(s *Snapshot, put func(float64, ...string)) { putTime(s.Latest.Accepted, put) }},
 	{kind: gauge, name: "reporterd_events_delivered_newest_timestamp_seconds",
 		help:   "The latest timestamp of a delivered event, Unix seconds; absent before the first since the start.",
@@ -31,13 +31,13 @@ var families = []family{
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Bytes) }},
 	{kind: gauge, name: "reporterd_spool_quota_bytes", help: "Bytes the data directory may take.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Quota) }},
-	{kind: gauge, name: "reporterd_spool_free_bytes", help: "Bytes left for new events: the least of quota and disk, less what is kept for draining.",
+	{kind: gauge, name: "reporterd_spool_free_bytes", help: "Bytes left for new events: the smaller of quota and disk, less the reserve for delivery.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Free) }},
-	{kind: gauge, name: "reporterd_spool_quarantined_bytes", help: "Bytes set aside as damaged.",
+	{kind: gauge, name: "reporterd_spool_quarantined_bytes", help: "Bytes of damaged data in quarantine.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Quarantined) }},
-	{kind: gauge, name: "reporterd_spool_directory_replaced", help: "Data directories (or lock files) that are gone or were replaced while open: nothing is accepted there until the same ones are back.",
+	{kind: gauge, name: "reporterd_spool_directory_replaced", help: "Data directories (or lock files) that were removed or replaced while open: no event is accepted there until the same ones are back.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Replaced) }},
-	{kind: gauge, name: "reporterd_spool_manifest_failing", help: "Manifests that cannot be written: a start after a crash then knows less of what is missing.",
+	{kind: gauge, name: "reporterd_spool_manifest_failing", help: "Manifests that cannot be written: a start after a crash may not detect all losses.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Unkept) }},
 	{kind: gauge, name: "reporterd_spool_batches", help: "Batches sealed and not resolved.",
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Batches) }},
@@ -45,13 +45,13 @@ var families = []family{
 		value: func(s *Snapshot) float64 { return float64(s.Spool.Segments) }},
 	{kind: gauge, name: "reporterd_spool_oldest_age_seconds", help: "Age of the oldest pending event. The backend refuses usage of more than 86400.",
 		value: func(s *Snapshot) float64 { return s.Spool.OldestAge.Seconds() }},
-	{kind: gauge, name: "reporterd_spool_sync_info", help: "1 for the sync mode in force.", label: "mode",
+	{kind: gauge, name: "reporterd_spool_sync_info", help: "1 for the sync mode in effect.", label: "mode",
 		each: func(s *Snapshot, put func(string, float64)) { put(s.Spool.Sync, 1) }},
 
 	{kind: counter, name: "reporterd_spool_read_errors_total", label: "log",
-		help: "Files of the data directory that could not be opened or read, by log: journal, batches, ids. Each is tried again until it can be.",
+		help: "Files of the data directory that could not be opened or read, by log: journal, batches, ids. Each is retried until it can be.",
 		each: func(s *Snapshot, put func(string, float64)) { each(s.Spool.ReadErrors, put) }},
-	{kind: gauge, name: "reporterd_spool_read_failing", help: "1 while something in the data directory cannot be read. What is there waits, and nothing of it is given up.",
+	{kind: gauge, name: "reporterd_spool_read_failing", help: "1 while something in the data directory cannot be read. Reads are retried, and no data is lost by it.",
 		value: func(s *Snapshot) float64 { return flag(s.Spool.Unreadable) }},
 
 	{kind: gauge, name: "reporterd_spool_dead_letters", help: "Dead letter files.",
@@ -96,7 +96,7 @@ var families = []family{
 		}},
 }
 
-// putTime leaves out what is not known, which would look like 1970.
+// putTime omits unknown times, which would look like 1970.
 func putTime(unix int64, put func(float64, ...string)) {
 	if unix != 0 {
 		put(float64(unix))

@@ -8,20 +8,20 @@ import (
 	"github.com/reporterd/reporterd/access"
 )
 
-// Route is something the console serves and knows nothing about. It has the console's headers, its
-// protection against pages of other sites, and its tokens.
+// Route is a route of another part that the console serves. It gets the console's headers, its protection against pages of other
+// sites, and its tokens.
 type Route struct {
 	Pattern string // as of http.ServeMux: GET /api/v1/ledger
-	Scope   string // of package access: what a token must be good for; empty: none is asked for
+	Scope   string // of package access: required of a token; empty: no token is required
 	Handler http.Handler
 }
 
-// byOtherWays reports whether a scope's tokens may come as 3scale's own APIs take them, too.
-func byOtherWays(scope string) bool {
+// threescaleAuth reports whether a scope's tokens may also be sent in the way of 3scale's own APIs.
+func threescaleAuth(scope string) bool {
 	return scope == access.Stats || scope == access.AccountManagement
 }
 
-// handle serves a route to those who may ask for it.
+// handle serves a route to callers with its scope.
 func (c *Console) handle(r Route) {
 	c.routes.HandleFunc(r.Pattern, func(w http.ResponseWriter, req *http.Request) {
 		if r.Scope != "" {
@@ -38,17 +38,17 @@ func (c *Console) handle(r Route) {
 	})
 }
 
-// admit lets a request through, or answers it.
+// admit lets a request pass, or answers it.
 func (c *Console) admit(w http.ResponseWriter, r *http.Request, scope string) (*access.Grant, bool) {
 	token := access.Bearer(r)
-	if token == "" && byOtherWays(scope) {
+	if token == "" && threescaleAuth(scope) {
 		token = access.Presented(r)
 	}
 	g, err := c.options.Tokens.Find(token)
 	switch {
 	case err != nil:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="reporterd"`)
-		if byOtherWays(scope) {
+		if threescaleAuth(scope) {
 			w.Header().Add("WWW-Authenticate", `Basic realm="reporterd"`)
 		}
 		writeProblem(w, http.StatusUnauthorized, err.Error())
@@ -62,11 +62,11 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, scope string) (*
 	return nil, false
 }
 
-// crossOrigin refuses what a browser sends because a page of another site told it to.
+// crossOrigin refuses requests that a browser sends for a page of another site.
 var crossOrigin = http.NewCrossOriginProtection()
 
-// policy allows pages what they bring themselves, and nothing that stands in them: a name that holds markup
-// stays a name. No other page may show them in a frame.
+// policy allows pages only their own resources and no inline scripts: a name that contains markup stays text. No other page may
+// show them in a frame.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -81,10 +81,11 @@ func protect(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 }
 
-// rebound reports whether a request came under a name that may be one of another site. A page of that site can have its own name
-// lead here, and then nothing tells its requests from our page's. Where a token is needed such a page has none, and a proxy may use
-// any name. On a loopback address only names of this machine are taken; elsewhere also those that cannot be another site's.
-func (c *Console) rebound(r *http.Request) bool {
+// dnsRebound reports whether the host name of a request may belong to another site. A page of such a site can let its name resolve to
+// this listener, and then its requests look like those of our page (DNS rebinding). If a token is required such a page has none, and a
+// proxy may use any name. On a loopback address only names of this machine are accepted; elsewhere also names that cannot belong to
+// another site.
+func (c *Console) dnsRebound(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	switch {
 	case !ok || c.options.Tokens != nil || isHealthCheck(r):
@@ -95,20 +96,20 @@ func (c *Console) rebound(r *http.Request) bool {
 	return !access.TrustedHost(r.Host, c.options.Hosts)
 }
 
-// isHealthCheck reports whether a load balancer or a supervisor asks for /livez or /readyz. Such checks often
-// name no host (HAProxy's is HTTP/1.0) or the balancer's. Details (?verbose) are told under this machine's names only.
+// isHealthCheck reports whether the request is /livez or /readyz of a load balancer or a supervisor. Such checks often have no
+// host (HAProxy's is HTTP/1.0) or the balancer's. Details (?verbose) are shown under this machine's names only.
 func isHealthCheck(r *http.Request) bool {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	return reads && (r.URL.Path == "/livez" || r.URL.Path == "/readyz") && r.URL.RawQuery == ""
 }
 
-// session answers what the token of a request is good for, so that a page can tell what it may offer.
+// session answers with the scopes of the request's token, so that a page can show what is allowed.
 func (c *Console) session(w http.ResponseWriter, r *http.Request) {
 	page := struct {
-		Asked  bool     `json:"asked"` // whether tokens are asked for at all
+		Asked  bool     `json:"asked"` // whether tokens are required
 		Name   string   `json:"name"`
 		Scopes []string `json:"scopes"`
-		Offers []string `json:"offers"` // what there is beside the console's own
+		Offers []string `json:"offers"` // parts in addition to the console's own
 	}{Asked: c.options.Tokens != nil, Scopes: slices.Clone(access.Scopes), Offers: append([]string{}, c.options.Offers...)}
 	if page.Asked {
 		g, err := c.options.Tokens.Find(access.Bearer(r))

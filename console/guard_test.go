@@ -104,7 +104,7 @@ func TestASessionSaysWhatAPageMayOffer(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(ask(t, options(), "GET", "/api/v1/session").Body.Bytes(), &got))
 	assert.False(t, got.Asked)
-	assert.Equal(t, access.Scopes, got.Scopes, "nobody is asked: everything may be done")
+	assert.Equal(t, access.Scopes, got.Scopes, "no token is required: everything is allowed")
 }
 
 func TestPagesRunNoScriptButTheirOwnAndShowInNoFrame(t *testing.T) {

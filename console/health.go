@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// live says that the process answers, nothing more. With ?verbose it says so of each part, and is 200 all the same.
+// live reports only that the process answers. With ?verbose it reports the state of each part, with status 200 in any case.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("verbose") {
 		writeJSON(w, http.StatusOK, c.health())
@@ -16,7 +16,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	writeText(w, http.StatusOK, "ok\n")
 }
 
-// ready says whether the daemon can commit and accept, and if not, why. What else does not work is a note.
+// ready reports whether the daemon can commit and accept events, and if not, why. Other problems are a note.
 func (c *Console) ready(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("verbose") {
 		page := c.health()
@@ -40,14 +40,14 @@ func (c *Console) ready(w http.ResponseWriter, r *http.Request) {
 	writeText(w, http.StatusOK, text)
 }
 
-// Reloaded is what a reload did, by the keys of the configuration that have changed.
+// Reloaded is the result of a reload, by the keys of the configuration that have changed.
 type Reloaded struct {
-	Applied      []string `json:"applied"`       // in force now
-	NeedsRestart []string `json:"needs_restart"` // not before a restart
+	Applied      []string `json:"applied"`       // in effect now
+	NeedsRestart []string `json:"needs_restart"` // after a restart
 }
 
-// reload answers once the services of the configuration are in force. The parameter removed names services that are meant
-// to be gone: several times, or separated by commas.
+// reload answers once the configuration is in effect. The parameter removed names services that are removed on purpose: several
+// times, or separated by commas.
 func (c *Console) reload(w http.ResponseWriter, r *http.Request) {
 	var removed []string
 	for _, ids := range r.URL.Query()["removed"] {
@@ -101,16 +101,16 @@ func (c *Console) index(w http.ResponseWriter, r *http.Request) {
 func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // the reader went away: nobody to tell
+	_, _ = io.WriteString(w, text) // an error means that the client is gone
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the reader went away: nobody to tell
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client is gone
 }
 
-// writeProblem answers as RFC 9457 wants it.
+// writeProblem answers in the format of RFC 9457.
 func writeProblem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)

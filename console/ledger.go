@@ -1,20 +1,20 @@
 package console
 
-// ledgers are the families about the ledger; absent where there is none.
+// ledgers are the metric families of the ledger; absent without one.
 var ledgers = []family{
-	{kind: counter, name: "reporterd_ledger_booked_total", help: "Things that happened to batches and were booked in the ledger. Absent without a ledger.",
+	{kind: counter, name: "reporterd_ledger_booked_total", help: "Events of batches that were booked in the ledger. Absent without a ledger.",
 		series: ledger(func(l *Ledger) float64 { return float64(l.Booked) })},
 	{kind: gauge, name: "reporterd_ledger_behind_records", help: "Records of the batch log that the ledger has not read yet.",
 		series: ledger(func(l *Ledger) float64 { return float64(l.Behind) })},
 	{kind: gauge, name: "reporterd_ledger_bytes", help: "Bytes the ledger takes.",
 		series: ledger(func(l *Ledger) float64 { return float64(l.Bytes) })},
-	{kind: gauge, name: "reporterd_ledger_missed", help: "1 if the ledger could not read something since it was made: its figures may be less than what happened.",
+	{kind: gauge, name: "reporterd_ledger_missed", help: "1 if some usage could not be booked since the ledger was made: it is missing from the figures.",
 		series: ledger(func(l *Ledger) float64 { return one(l.Missed) })},
-	{kind: gauge, name: "reporterd_ledger_stopped", help: "1 while the ledger cannot be written. Nothing else waits for it.",
+	{kind: gauge, name: "reporterd_ledger_stopped", help: "1 while the ledger cannot be written. Delivery continues.",
 		series: ledger(func(l *Ledger) float64 { return one(l.Stopped) })},
-	{kind: counter, name: "reporterd_ledger_days_given_up_total", help: "Days given up since the start because the ledger had become too large.",
+	{kind: counter, name: "reporterd_ledger_days_given_up_total", help: "Days deleted since the start because the ledger exceeded its maximum size.",
 		series: ledger(func(l *Ledger) float64 { return float64(l.GivenUp) })},
-	{kind: counter, name: "reporterd_ledger_set_aside_total", help: "Transactions since the start that the ledger could not book, such as those with a name above 32 KiB. They are delivered all the same.",
+	{kind: counter, name: "reporterd_ledger_set_aside_total", help: "Transactions since the start that the ledger could not book, such as those with a name above 32 KiB. They are delivered nevertheless.",
 		series: ledger(func(l *Ledger) float64 { return float64(l.SetAside) })},
 	{kind: gauge, name: "reporterd_ledger_earliest_timestamp_seconds", help: "The first day in the ledger, Unix seconds. Absent while it is empty.",
 		series: func(s *Snapshot, put func(float64, ...string)) {

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// liveEvery is how often those who follow get figures, and maxLive how many may at once.
+	// liveEvery is the interval of live figures, and maxLive the maximum number of readers.
 	liveEvery = time.Second
 	maxLive   = 32
 
-	// liveWrite bounds how long one of them may take to read them.
+	// liveWrite is how long a reader may take to read them.
 	liveWrite = 10 * time.Second
 )
 
-// livePage is one event of GET /api/v1/live: the status, and what a page shows beside it.
+// livePage is one event of GET /api/v1/live: the status, and other figures of the page.
 type livePage struct {
 	Status
 	Time        float64       `json:"time"`  // Unix seconds
-	Ready       string        `json:"ready"` // empty: it is
+	Ready       string        `json:"ready"` // empty: ready
 	DeadLetters int           `json:"deadletters"`
 	Commit      liveHistogram `json:"commit"` // seconds until a group was durable, since the start
 	Authorize   liveAuthorize `json:"authorize"`
@@ -38,12 +38,12 @@ type liveAuthorize struct {
 	Granted uint64            `json:"granted"`
 }
 
-// follow sends figures once a second, as server-sent events, until the reader goes away or the daemon stops.
+// follow sends figures once a second, as server-sent events, until the client is gone or the daemon stops.
 func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
 	if c.following.Add(1) > maxLive {
 		c.following.Add(-1)
 		w.Header().Set("Retry-After", "5")
-		writeProblem(w, http.StatusServiceUnavailable, "too many follow already")
+		writeProblem(w, http.StatusServiceUnavailable, "too many readers of live figures")
 		return
 	}
 	defer c.following.Add(-1)
@@ -59,13 +59,13 @@ func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
-		// Not every connection has a deadline; the admin listener renews it with each write anyway.
+		// Not every connection has a deadline; the admin listener renews it with each write in any case.
 		_ = answer.SetWriteDeadline(time.Now().Add(liveWrite))
 		if _, err := w.Write(append(append([]byte("data: "), data...), "\n\n"...)); err != nil || answer.Flush() != nil {
 			return
 		}
 		if page.Ready == Stopping {
-			return // a server that shuts down waits for nobody then
+			return // a server that shuts down must not wait for this reader
 		}
 		select {
 		case <-tick.C:
@@ -75,7 +75,7 @@ func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Stopping is what the error of Options.Ready says while the daemon stops.
+// Stopping is the text of Options.Ready's error while the daemon stops.
 const Stopping = "the daemon is stopping"
 
 func (c *Console) livePage() livePage {

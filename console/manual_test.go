@@ -34,8 +34,8 @@ reporterd_events_accepted_total = reporterd_events_delivered_total + reporterd_e
                                 + reporterd_events_pending + reporterd_events_lost_total
 ` + "```" + `
 
-The number of series is bounded, whatever producers, applications and the backend say: no label holds a word of
-theirs without a limit. Of services the first 100 of the configuration are named; all others share
+The number of series is limited: labels with words of producers, applications or the backend have a maximum number of
+values. Of services the first 100 of the configuration are named; the rest share
 ` + "`service_id=\"other\"`" + `.
 
 ## reporterd

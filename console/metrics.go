@@ -12,10 +12,10 @@ import (
 	"github.com/reporterd/reporterd/internal/histogram"
 )
 
-// family is one metric. Names and labels are API; docs/metrics.md is made of them. No label's values come
-// from outside without a bound: services are named as far as they are configured, see service.go.
+// family is one metric family. Names and labels are API; docs/metrics.md is generated from them. The number of label values is
+// limited: services are named as far as they are configured, see service.go.
 type family struct {
-	kind  prometheus.ValueType // of one with series or value; else it is a histogram
+	kind  prometheus.ValueType // with series or value; otherwise it is a histogram
 	name  string
 	help  string
 	label string // its one label; empty: none, or several: labels
@@ -34,8 +34,8 @@ const (
 	gauge   = prometheus.GaugeValue
 )
 
-// all are the families of every file here. What else GET /metrics has are reporterd_build_info, the start
-// time, and Go's own figures.
+// all returns the families of every file here. GET /metrics also contains reporterd_build_info, the start time, and Go's own
+// metrics.
 func all() []family {
 	return slices.Concat(families, traffic, deliveries, receiptFamilies, services, configuration, messages, authorizations, replicas, ledgers, reconciliations)
 }
@@ -48,7 +48,7 @@ func (f *family) names() []string {
 	return f.labels
 }
 
-// collect hands on what a snapshot says of the family.
+// collect emits a snapshot's figures of the family.
 func (f *family) collect(s *Snapshot, d *prometheus.Desc, out chan<- prometheus.Metric) {
 	put := func(value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, f.kind, value, labels...)
@@ -61,13 +61,13 @@ func (f *family) collect(s *Snapshot, d *prometheus.Desc, out chan<- prometheus.
 	case f.series != nil:
 		f.series(s, put)
 	case f.histogram != nil:
-		out <- exposed(d, f.histogram(s))
+		out <- constHistogram(d, f.histogram(s))
 	case f.histograms != nil:
-		f.histograms(s, func(label string, h histogram.Snapshot) { out <- exposed(d, h, label) })
+		f.histograms(s, func(label string, h histogram.Snapshot) { out <- constHistogram(d, h, label) })
 	}
 }
 
-func exposed(d *prometheus.Desc, h histogram.Snapshot, labels ...string) prometheus.Metric {
+func constHistogram(d *prometheus.Desc, h histogram.Snapshot, labels ...string) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(h.Bounds))
 	for i, bound := range h.Bounds {
 		buckets[bound] = h.Counts[i]
@@ -75,12 +75,12 @@ func exposed(d *prometheus.Desc, h histogram.Snapshot, labels ...string) prometh
 	return prometheus.MustNewConstHistogram(d, h.Count, h.Sum, buckets, labels...)
 }
 
-// collector reads one snapshot for each scrape, so that the figures of a scrape belong together.
+// collector reads one snapshot for each scrape, so that the figures of a scrape are consistent.
 type collector struct {
 	snapshot func() Snapshot
 	scraped  func()
 	families []family
-	descs    []*prometheus.Desc // beside families
+	descs    []*prometheus.Desc // of families
 }
 
 func newCollector(o Options) *collector {
@@ -92,10 +92,10 @@ func newCollector(o Options) *collector {
 	return c
 }
 
-// newRegistry holds everything GET /metrics publishes.
+// newRegistry contains everything that GET /metrics publishes.
 func newRegistry(o Options) *prometheus.Registry {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "reporterd_build_info", Help: "1, with what was built.",
+		Name: "reporterd_build_info", Help: "1, labelled with the version.",
 		ConstLabels: prometheus.Labels{"version": o.Build.Version, "commit": o.Build.Commit, "goversion": o.Build.Go},
 	})
 	build.Set(1)

@@ -4,11 +4,11 @@ import (
 	"net/http"
 )
 
-// Names are what filters of the API can name, sorted: a command completes them, and tells a mistyped name from one that has
-// nothing to show.
+// Names are the names for filters of the API, sorted: a command completes them, and can tell a mistyped name from one without
+// results.
 type Names struct {
-	Services []string `json:"services"` // configured, or with usage that waits
-	Reasons  []string `json:"reasons"`  // codes that dead letters can have: those that are known, and those that some have
+	Services []string `json:"services"` // configured, or with pending usage
+	Reasons  []string `json:"reasons"`  // codes of dead letters: the known ones, and those of existing letters
 }
 
 // names answers GET /api/v1/names.

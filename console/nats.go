@@ -2,9 +2,9 @@ package console
 
 import "time"
 
-// NATS is what came by a message bus since the daemon started; zero without one.
+// NATS contains the figures of messages since the daemon started; zero without NATS.
 type NATS struct {
-	Degraded    bool // it is configured, and nothing comes in
+	Degraded    bool // it is configured, and no messages arrive
 	Losses      uint64
 	Waiting     int
 	Refused     map[string]uint64 // by reason
@@ -12,15 +12,15 @@ type NATS struct {
 	Unkept      uint64
 	Dropped     uint64
 	BadEvents   uint64            // of the stream's messages
-	Unsynced    *time.Duration    // the longest time that JetStream's acknowledged messages are off a disk; nil: not known
-	Stream      map[string]uint64 // messages of the JetStream stream by what became of them
+	Unsynced    *time.Duration    // the longest time that JetStream keeps acknowledged messages off a disk; nil: unknown
+	Stream      map[string]uint64 // messages of the JetStream stream by outcome
 }
 
-// messages are the families about NATS.
+// messages are the metric families of NATS.
 var messages = []family{
-	{kind: gauge, name: "reporterd_nats_degraded", help: "1 while NATS is configured and no messages come in. All else goes on.",
+	{kind: gauge, name: "reporterd_nats_degraded", help: "1 while NATS is configured and no messages arrive. Everything else works.",
 		value: func(s *Snapshot) float64 { return flag(s.NATS.Degraded) }},
-	{kind: counter, name: "reporterd_nats_connections_lost_total", help: "Times the NATS server went away.",
+	{kind: counter, name: "reporterd_nats_connections_lost_total", help: "Number of lost connections to the NATS server.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Losses) }},
 	{kind: gauge, name: "reporterd_nats_waiting", help: "Messages received, and not yet durable or refused.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Waiting) }},
@@ -31,16 +31,16 @@ var messages = []family{
 				put(s.NATS.Unsynced.Seconds())
 			}
 		}},
-	{kind: counter, name: "reporterd_nats_refused_total", help: "Messages that can never be taken.", label: "reason",
+	{kind: counter, name: "reporterd_nats_refused_total", help: "Messages that can never be accepted.", label: "reason",
 		each: func(s *Snapshot, put func(string, float64)) { each(s.NATS.Refused, put) }},
-	{kind: counter, name: "reporterd_nats_dead_letters_total", help: "Messages that can never be taken and were kept as dead letters. Refused requests are not: who asked was told.",
+	{kind: counter, name: "reporterd_nats_dead_letters_total", help: "Messages that can never be accepted and were stored as dead letters. Refused requests are not stored: the requester got an answer.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.DeadLetters) }},
-	{kind: counter, name: "reporterd_nats_unkept_total", help: "Refused publishes that could not be kept: too many at once, or no room.",
+	{kind: counter, name: "reporterd_nats_unkept_total", help: "Refused publishes that could not be stored as dead letters: too many at once, or no space.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Unkept) }},
-	{kind: counter, name: "reporterd_nats_dropped_total", help: "Plain publishes lost because they came faster than they could be kept.",
+	{kind: counter, name: "reporterd_nats_dropped_total", help: "Plain publishes lost because they arrived faster than they could be stored.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.Dropped) }},
-	{kind: counter, name: "reporterd_nats_bad_events_total", help: "Events of the JetStream stream that can never be taken and were kept as dead letters, whole. The rest of their messages is taken.",
+	{kind: counter, name: "reporterd_nats_bad_events_total", help: "Events of the JetStream stream that can never be accepted and were stored as dead letters. The other events of their messages are accepted.",
 		value: func(s *Snapshot) float64 { return float64(s.NATS.BadEvents) }},
-	{kind: counter, name: "reporterd_nats_stream_messages_total", help: "Messages of the JetStream stream by what became of them.", label: "outcome",
+	{kind: counter, name: "reporterd_nats_stream_messages_total", help: "Messages of the JetStream stream by outcome.", label: "outcome",
 		each: func(s *Snapshot, put func(string, float64)) { each(s.NATS.Stream, put) }},
 }

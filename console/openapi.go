@@ -12,12 +12,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// openAPI describes the traffic and the admin listener. Tests hold requests and answers against it.
+// openAPI describes the traffic and the admin listener. Tests validate requests and answers against it.
 //
 //go:embed openapi.yaml
 var openAPI []byte
 
-// openAPIJSON is the same as JSON, for the explorer: a browser reads no YAML.
+// openAPIJSON is the same document as JSON, for the explorer: a browser cannot parse YAML.
 var openAPIJSON = asJSON(openAPI)
 
 func asJSON(document []byte) []byte {
@@ -25,19 +25,19 @@ func asJSON(document []byte) []byte {
 	err := yaml.Unmarshal(document, &all)
 	text, badJSON := json.Marshal(all)
 	if err = errors.Join(err, badJSON); err != nil {
-		panic(fmt.Sprintf("console: openapi.yaml: %v", err)) // it is in the program
+		panic(fmt.Sprintf("console: openapi.yaml: %v", err)) // it is embedded in the program
 	}
 	return text
 }
 
-// operation is one of the admin listener, as the index lists it.
+// operation is an operation of the admin listener in the index.
 type operation struct {
 	Method  string `json:"method"`
 	Path    string `json:"path"`
 	Summary string `json:"summary"`
 }
 
-// operations are those of the admin listener, by path.
+// operations returns the operations of the admin listener, by path.
 var operations = adminOperations()
 
 func adminOperations() (all []operation) {
@@ -48,7 +48,7 @@ func adminOperations() (all []operation) {
 		} `yaml:"paths"`
 	}
 	if err := yaml.Unmarshal(openAPI, &document); err != nil {
-		panic(fmt.Sprintf("console: openapi.yaml: %v", err)) // it is in the program
+		panic(fmt.Sprintf("console: openapi.yaml: %v", err)) // it is embedded in the program
 	}
 	for path, methods := range document.Paths {
 		for method, o := range methods {
@@ -64,7 +64,7 @@ func adminOperations() (all []operation) {
 // describe answers GET /openapi.yaml.
 func (c *Console) describe(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/yaml")
-	_, _ = w.Write(openAPI) // the reader went away: nobody to tell
+	_, _ = w.Write(openAPI) // an error means that the client is gone
 }
 
 // describeAsJSON answers GET /openapi.json.

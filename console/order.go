@@ -11,29 +11,29 @@ import (
 	"net/http"
 )
 
-// maxOrder is how many bytes of an order are read: a thousand ids fit.
+// maxOrder is the maximum size of an order in bytes: a thousand ids fit.
 const maxOrder = 256 << 10
 
-// ErrNoDeadLetter says that there is no dead letter of an id: it was requeued, dropped, or never written.
+// ErrNoDeadLetter says that no dead letter has this id: it was requeued, dropped, or never written.
 var ErrNoDeadLetter = errors.New("no such dead letter")
 
-// DeadLetterOrder says what to do with which dead letters: those named by IDs, at most 1000, or one page of
-// those that Query chooses.
+// DeadLetterOrder selects dead letters and what to do with them: those named by IDs, at most 1000, or one page of those that
+// Query selects.
 type DeadLetterOrder struct {
 	IDs     []string
 	Query   DeadLetterQuery
-	DryRun  bool // only say which they are
-	Restamp bool // requeue only: their usage is counted now, and not when it happened
+	DryRun  bool // only report which are selected
+	Restamp bool // requeue only: their usage is counted now, not at its own timestamp
 }
 
-// DeadLetterOutcome is what became of an order.
+// DeadLetterOutcome is the result of an order.
 type DeadLetterOutcome struct {
 	DryRun  bool     `json:"dry_run"`
 	Letters int      `json:"letters"` // how many were requeued or dropped, or would be
-	Events  uint64   `json:"events"`  // in them
+	Events  uint64   `json:"events"`  // events in them
 	IDs     []string `json:"ids"`
-	Errors  []string `json:"errors"` // one for each that was not
-	Next    string   `json:"next"`   // the cursor of the next page; empty: there is none
+	Errors  []string `json:"errors"` // one for each letter that failed
+	Next    string   `json:"next"`   // the cursor of the next page; empty: it was the last
 }
 
 // orderBody is the JSON of an order.
@@ -43,7 +43,7 @@ type orderBody struct {
 	Reason  string   `json:"reason"`
 	Since   string   `json:"since"`
 	Until   string   `json:"until"`
-	All     bool     `json:"all"` // an order without ids and filters has to say that it means all
+	All     bool     `json:"all"` // required in an order without ids and filters, which selects all
 	Limit   int      `json:"limit"`
 	Cursor  string   `json:"cursor"`
 	DryRun  bool     `json:"dry_run"`
@@ -65,7 +65,7 @@ func (c *Console) deadLetter(w http.ResponseWriter, r *http.Request) {
 // order answers a POST that changes dead letters.
 func (c *Console) order(do func(context.Context, DeadLetterOrder) (DeadLetterOutcome, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		// A page of an old browser can post a form anywhere without being asked, but not JSON.
+		// An old browser lets a page of another site post a form without a check, but not JSON.
 		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 			writeProblem(w, http.StatusUnsupportedMediaType, "expected Content-Type application/json")
 			return
@@ -90,7 +90,7 @@ func (c *Console) order(do func(context.Context, DeadLetterOrder) (DeadLetterOut
 	}
 }
 
-// readOrder refuses what it does not know: a filter with a typing error would mean everything.
+// readOrder refuses unknown fields: a filter with a typing error would select everything.
 func readOrder(body io.Reader) (o DeadLetterOrder, err error) {
 	text, err := io.ReadAll(body)
 	if err != nil {
@@ -116,7 +116,7 @@ func (b *orderBody) order() (o DeadLetterOrder, err error) {
 	case len(b.IDs) > maxPage:
 		return o, fmt.Errorf("ids: %d: expected at most %d", len(b.IDs), maxPage)
 	case len(b.IDs) == 0 && !filtered && !b.All:
-		return o, errors.New(`name ids, or a filter (service_id, reason, since, until), or say "all": true`)
+		return o, errors.New(`name ids, or a filter (service_id, reason, since, until), or set "all": true`)
 	case b.Limit < 0 || b.Limit > maxPage:
 		return o, fmt.Errorf("limit: %d: expected 1 to %d", b.Limit, maxPage)
 	case b.Limit == 0:

@@ -77,7 +77,7 @@ func TestOrdersThatAreNotClearAreRefused(t *testing.T) {
 		return console.DeadLetterOutcome{}, nil
 	}
 	for body, detail := range map[string]string{
-		`{}`:                                `name ids, or a filter (service_id, reason, since, until), or say "all": true`,
+		`{}`:                                `name ids, or a filter (service_id, reason, since, until), or set "all": true`,
 		`{"dry_run":true}`:                  `name ids, or a filter`,
 		`{"ids":["a"],"reason":"b"}`:        `ids cannot be given together with a filter or all`,
 		`{"ids":["a"],"all":true}`:          `ids cannot be given together with a filter or all`,

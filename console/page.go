@@ -12,29 +12,29 @@ import (
 	"strings"
 )
 
-// pageFiles are the page for people: plain HTML, CSS and modules, without a build step, and uPlot for the chart.
+// pageFiles is the web page: plain HTML, CSS and modules, without a build step, and uPlot for the chart.
 //
 //go:embed page/*.html page/*.css page/*.js
 var pageFiles embed.FS
 
-// pageFile is one of them, as it is sent.
+// pageFile is one of the files, in the form it is sent.
 type pageFile struct {
 	kind, tag      string
 	plain, smaller []byte
 }
 
-// kinds are said here, since a machine's own table may call them otherwise.
+// kinds are fixed here, since a machine's own table may have other types.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 }
 
-// pages are the files by their names.
+// pages contains the files by name.
 var pages = loadPages()
 
 func loadPages() map[string]pageFile {
 	entries, err := pageFiles.ReadDir("page")
 	if err != nil {
-		panic(fmt.Sprintf("console: %v", err)) // they are in the program
+		panic(fmt.Sprintf("console: %v", err)) // they are embedded in the program
 	}
 	all := make(map[string]pageFile, len(entries))
 	for _, e := range entries {
@@ -44,7 +44,7 @@ func loadPages() map[string]pageFile {
 		}
 		var small bytes.Buffer
 		w, _ := gzip.NewWriterLevel(&small, gzip.BestCompression) // the level exists
-		_, _ = w.Write(text)                                      // memory takes it
+		_, _ = w.Write(text)                                      // memory accepts it
 		_ = w.Close()
 		sum := sha256.Sum256(text)
 		all[e.Name()] = pageFile{
@@ -64,10 +64,10 @@ func (c *Console) page(w http.ResponseWriter, r *http.Request) {
 	f.send(w, r)
 }
 
-// send sends the file, or says that the browser has it already.
+// send sends the file, or the status that the browser has it already.
 func (f *pageFile) send(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-cache") // it is asked for again, and mostly not sent
+	h.Set("Cache-Control", "no-cache") // it is requested again, and usually not sent
 	h.Set("ETag", f.tag)
 	h.Set("Content-Type", f.kind)
 	h.Add("Vary", "Accept-Encoding, Accept")
@@ -80,8 +80,8 @@ func (f *pageFile) send(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", "gzip")
 		body = f.smaller
 	}
-	_, _ = w.Write(body) // the reader went away: nobody to tell
+	_, _ = w.Write(body) // an error means that the client is gone
 }
 
-// wantsPage reports whether a browser asks, and not a person with curl.
+// wantsPage reports whether the client is a browser.
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }

@@ -61,7 +61,7 @@ func TestPage(t *testing.T) {
 		weight += len(bodyOf(t, r))
 		again := ask(t, c, path, "If-None-Match", r.Header.Get("ETag"))
 		assert.Equal(t, http.StatusNotModified, again.StatusCode)
-		assert.NotContains(t, bodyOf(t, ask(t, c, path)), "innerHTML =", "others' words are text (%s)", path)
+		assert.NotContains(t, bodyOf(t, ask(t, c, path)), "innerHTML =", "words of producers are text (%s)", path)
 	}
 	assert.Less(t, weight, 64<<10, "bytes over the wire, besides the page itself")
 	t.Logf("%d bytes over the wire, and %d of HTML", weight, len(pages["index.html"].smaller))

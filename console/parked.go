@@ -11,10 +11,10 @@ import (
 // ErrNotParked is returned for a batch that is not parked.
 var ErrNotParked = errors.New("no such parked batch")
 
-// ErrCursor is returned for a cursor that is none of a page's.
+// ErrCursor is returned for a cursor that is not from a page.
 var ErrCursor = errors.New("cursor: expected the next of a page")
 
-// statusOf is what a listing's or an order's error is answered with.
+// statusOf returns the HTTP status for an error of a listing or an order.
 func statusOf(err error) int {
 	if errors.Is(err, ErrCursor) {
 		return http.StatusBadRequest
@@ -22,24 +22,24 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// Parking lists reports whose outcome is unknown, and ends that. Its functions may be called concurrently.
+// Parking lists reports with an unknown outcome, and decides about them. Its functions may be called concurrently.
 type Parking struct {
-	// List returns at most limit parked batches behind a cursor, the id of one or empty.
+	// List returns at most limit parked batches behind a cursor: the id of one, or empty.
 	List func(ctx context.Context, cursor string, limit int) ([]Parked, error)
-	// One is one of them; ErrNotParked when there is none of that id.
+	// One returns one of them; ErrNotParked if the id is unknown.
 	One func(ctx context.Context, id string) (Parked, error)
 	// Settle decides about one: Resend, Counted or Bury. It returns once that is durable.
 	Settle func(ctx context.Context, id, fate string) error
 }
 
-// What can be decided about a parked batch.
+// The decisions about a parked batch.
 const (
 	Resend  = "resend"  // it was not counted: send it again
-	Counted = "counted" // it was: done
+	Counted = "counted" // it was counted: finish it
 	Bury    = "bury"    // make dead letters of it
 )
 
-// Parked is a report whose outcome nobody saw, kept until somebody decides.
+// Parked is a report with an unknown outcome, kept until an operator decides.
 type Parked struct {
 	ID           string              `json:"id"`
 	ServiceID    string              `json:"service_id"`
@@ -51,17 +51,17 @@ type Parked struct {
 	Transactions []ParkedTransaction `json:"transactions"`
 }
 
-// ParkedTransaction is one transaction of it.
+// ParkedTransaction is one transaction of a parked report.
 type ParkedTransaction struct {
 	AppID        string            `json:"app_id,omitempty"`
-	UserKey      string            `json:"user_key,omitempty"` // as the ledger names it: a hash
+	UserKey      string            `json:"user_key,omitempty"` // in the ledger's form: a hash
 	Usage        map[string]uint64 `json:"usage"`
 	Timestamp    time.Time         `json:"timestamp"`
 	ResponseCode int               `json:"response_code,omitempty"`
 	Events       uint64            `json:"events"`
 }
 
-// parkedPage is how many parked batches one answer holds: each may have a thousand transactions.
+// parkedPage is the maximum number of parked batches in one answer: each may have a thousand transactions.
 const parkedPage = 10
 
 // parked answers GET /api/v1/parked?cursor=&limit=.

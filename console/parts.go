@@ -23,7 +23,7 @@ type HealthPart struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// health says how each part is.
+// health returns the state of each part.
 func (c *Console) health() Health {
 	s := c.options.Snapshot()
 	page := Health{Status: partOK}
@@ -71,7 +71,7 @@ func backendPart(s *Snapshot) (name, status, detail string) {
 	return "backend", partOK, ""
 }
 
-// plural is a number with what it counts.
+// plural returns a number with its noun.
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -88,14 +88,14 @@ func natsPart(c *Console, s *Snapshot) (name, status, detail string) {
 	case len(notes) > 0:
 		return "nats", partDegraded, notes[0]
 	case s.NATS.Degraded:
-		return "nats", partDegraded, "no messages come from it"
+		return "nats", partDegraded, "no messages arrive from it"
 	}
 	return "nats", partOK, ""
 }
 
 func configurationPart(s *Snapshot) (name, status, detail string) {
 	if s.Reload.Failed {
-		return "configuration", partDegraded, "the changed one was refused: the one before is in force"
+		return "configuration", partDegraded, "the changed one was refused: the previous one is in effect"
 	}
 	return "configuration", partOK, ""
 }
@@ -107,7 +107,7 @@ func ledgerPart(l *Ledger) (name, status, detail string) {
 	case l.Stopped:
 		return "ledger", partDegraded, "it cannot be written"
 	case l.Missed:
-		return "ledger", partDegraded, "it has missed something"
+		return "ledger", partDegraded, "some usage is missing from it"
 	}
 	return "ledger", partOK, ""
 }
@@ -119,7 +119,7 @@ func reconcilePart(r *Reconcile) (name, status, detail string) {
 	case r.Stopped:
 		return "reconcile", partDegraded, "3scale's counts cannot be read: see reporterd doctor"
 	case r.Missing > 0:
-		return "reconcile", partDegraded, fmt.Sprintf("3scale has not counted %d units that it took", r.Missing)
+		return "reconcile", partDegraded, fmt.Sprintf("3scale has not counted %d units that it accepted", r.Missing)
 	}
 	return "reconcile", partOK, ""
 }

@@ -1,9 +1,9 @@
 package console
 
-// verdicts are those that have a series from the start, so that an alert sees the first one.
+// verdicts have a series from the start, so that an alert sees the first increase.
 var verdicts = []string{"match", "covers", "open", "settling", "suspect", "short", "over", "unverifiable", "mutated"}
 
-// reconciliations are the families about 3scale's counts; absent where nobody asks for them.
+// reconciliations are the metric families of the comparison with 3scale's counts; absent without one.
 var reconciliations = []family{
 	{kind: gauge, name: "reporterd_reconcile_cells", label: "verdict",
 		help: "Cells (service, application, metric, hour) of the last comparison with 3scale's counts, by verdict. Absent without portal and ledger.",
@@ -14,15 +14,15 @@ var reconciliations = []family{
 				}
 			}
 		}},
-	{kind: gauge, name: "reporterd_reconcile_missing_units", help: "Usage that 3scale has not counted although it took it, of hours that are final.",
+	{kind: gauge, name: "reporterd_reconcile_missing_units", help: "Usage that 3scale accepted and has not counted, of hours that are final.",
 		series: reconciled(func(r *Reconcile) float64 { return float64(r.Missing) })},
-	{kind: gauge, name: "reporterd_reconcile_excess_units", help: "Usage that 3scale has counted beyond what was delivered, where nobody else reports.",
+	{kind: gauge, name: "reporterd_reconcile_excess_units", help: "Usage that 3scale has counted beyond what was delivered, of services without other reporters.",
 		series: reconciled(func(r *Reconcile) float64 { return float64(r.Excess) })},
 	{kind: gauge, name: "reporterd_reconcile_stopped", help: "1 while 3scale's counts cannot be read.",
 		series: reconciled(func(r *Reconcile) float64 { return one(r.Stopped) })},
-	{kind: counter, name: "reporterd_reconcile_runs_total", help: "Comparisons that came to their end.",
+	{kind: counter, name: "reporterd_reconcile_runs_total", help: "Completed comparisons.",
 		series: reconciled(func(r *Reconcile) float64 { return float64(r.Runs) })},
-	{kind: counter, name: "reporterd_reconcile_failed_total", help: "Comparisons that did not.",
+	{kind: counter, name: "reporterd_reconcile_failed_total", help: "Failed comparisons.",
 		series: reconciled(func(r *Reconcile) float64 { return float64(r.Failed) })},
 	{kind: counter, name: "reporterd_portal_requests_total", help: "Calls of 3scale's admin portal.",
 		series: reconciled(func(r *Reconcile) float64 { return float64(r.Calls) })},

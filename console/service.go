@@ -1,8 +1,8 @@
 package console
 
-// Services as labels: the first of the configured ones, in the order of the file, have a value of their own.
-// All others, and those that are only passed through, share one, so that neither a long file nor a producer
-// can make series without end.
+// Services as labels: the first of the configured ones, in the order of the file, have their own value. All other services share
+// one, including those that are only passed through, so that neither a long file nor a producer can create an unlimited number of
+// series.
 const (
 	maxNamedServices = 100
 	otherServices    = "other"
@@ -14,7 +14,7 @@ type Service struct {
 	Ended
 }
 
-// Ended is how many events came to which end since the daemon started.
+// Ended is the number of events by outcome since the daemon started.
 type Ended struct{ Delivered, Dead uint64 }
 
 // serviceFigures are the sums over the lanes of a service, or of all that share a label.
@@ -28,7 +28,7 @@ type serviceFigures struct {
 
 var laneStates = []string{"flowing", "retrying", "held", "draining", "parked"}
 
-// byService sums up what the labels stand for, in the order of the configuration.
+// byService sums up the figures by label, in the order of the configuration.
 func byService(s *Snapshot, visit func(label string, f *serviceFigures)) {
 	sums := map[string]*serviceFigures{otherServices: {Ended: s.Others, lanes: map[string]float64{}}}
 	named := make([]string, 0, maxNamedServices)
@@ -57,19 +57,19 @@ func byService(s *Snapshot, visit func(label string, f *serviceFigures)) {
 	}
 }
 
-// ofServices makes a family's each of a figure.
+// ofServices makes the each function of a family from a figure.
 func ofServices(figure func(*serviceFigures) float64) func(*Snapshot, func(string, float64)) {
 	return func(s *Snapshot, put func(string, float64)) {
 		byService(s, func(label string, f *serviceFigures) { put(label, figure(f)) })
 	}
 }
 
-// services are the families by service. The 100 first of the configuration are named.
+// services are the metric families by service. The first 100 of the configuration are named.
 var services = []family{
 	{kind: gauge, name: "reporterd_services", help: "Configured services.",
 		value: func(s *Snapshot) float64 { return float64(len(s.Services)) }},
 	{kind: gauge, name: "reporterd_service_lanes", labels: []string{"service_id", "state"},
-		help: "Lanes of a service by state. Only the first 100 configured services are named, all others are other.",
+		help: "Lanes of a service by state. Only the first 100 configured services are named, the rest share other.",
 		series: func(s *Snapshot, put func(float64, ...string)) {
 			byService(s, func(label string, f *serviceFigures) {
 				for _, state := range laneStates { // all of them, so that an alert clears at zero
@@ -81,9 +81,9 @@ var services = []family{
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.batches) })},
 	{kind: gauge, name: "reporterd_service_events", label: "service_id", help: "Events of a service in sealed batches that wait for delivery.",
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.events) })},
-	{kind: gauge, name: "reporterd_service_oldest_age_seconds", label: "service_id", help: "Age of a service's oldest event in a sealed batch; 0: none waits.",
+	{kind: gauge, name: "reporterd_service_oldest_age_seconds", label: "service_id", help: "Age of a service's oldest event in a sealed batch; 0: none.",
 		each: ofServices(func(f *serviceFigures) float64 { return f.oldest })},
-	{kind: counter, name: "reporterd_service_events_delivered_total", label: "service_id", help: "Events of a service the backend took since the start.",
+	{kind: counter, name: "reporterd_service_events_delivered_total", label: "service_id", help: "Events of a service that the backend accepted since the start.",
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Delivered) })},
 	{kind: counter, name: "reporterd_service_events_dead_total", label: "service_id", help: "Events of a service that became dead letters since the start.",
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Dead) })},

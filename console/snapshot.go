@@ -6,8 +6,8 @@ import (
 	"github.com/reporterd/reporterd/internal/histogram"
 )
 
-// Snapshot is what the daemon looks like at one moment: plain figures that the parts count and the
-// console publishes, as JSON and as metrics.
+// Snapshot is the state of the daemon at one moment: figures that the parts count and the console publishes, as JSON and as
+// metrics.
 type Snapshot struct {
 	Events  Events
 	Spool   Spool
@@ -24,29 +24,29 @@ type Snapshot struct {
 	Latest   Latest
 
 	Services []Service // configured, in the order of the file
-	Others   Ended     // of services that are not
+	Others   Ended     // of services that are not configured
 
 	NATS        NATS
 	Authorize   Authorize
-	Cluster     *Cluster // nil: this daemon has a spool of its own
-	Ledger      *Ledger  // nil: there is none
+	Cluster     *Cluster // nil: a single machine
+	Ledger      *Ledger  // nil: no ledger
 	Connections Connections
-	Reconcile   *Reconcile // nil: nobody asks 3scale what it counted
+	Reconcile   *Reconcile // nil: no comparison
 }
 
-// Ledger is how far the ledger is.
+// Ledger is the progress of the ledger.
 type Ledger struct {
-	Booked   uint64 // things that happened to batches, since the start
+	Booked   uint64 // events of batches, since the start
 	Behind   uint64 // records of the batch log that are not booked yet
 	Bytes    int64
-	Missed   bool   // its figures may be less than what happened
-	Stopped  bool   // it cannot be written at the moment
-	GivenUp  uint64 // days, for its size, since the start
+	Missed   bool   // some usage is missing from its figures
+	Stopped  bool   // it cannot be written now
+	GivenUp  uint64 // days deleted for its size, since the start
 	SetAside uint64 // transactions it could not book, since the start
-	Earliest int64  // the first day that is kept, Unix seconds; 0: none
+	Earliest int64  // the first day in it, Unix seconds; 0: none
 }
 
-// Reconcile is what the ledger looks like beside 3scale's counts.
+// Reconcile is the comparison of the ledger with 3scale's counts.
 type Reconcile struct {
 	Runs, Failed  uint64
 	Stopped       bool
@@ -54,7 +54,7 @@ type Reconcile struct {
 	Cells         map[string]int // by verdict, of the last run
 	Missing       int64
 	Excess        int64
-	SealedThrough int64 // Unix seconds; 0: nothing was compared yet
+	SealedThrough int64 // Unix seconds; 0: no comparison yet
 	ObservedAt    int64
 	Skew          float64 // seconds
 }
@@ -62,30 +62,30 @@ type Reconcile struct {
 // Connections are those of the traffic listener.
 type Connections struct {
 	Open    int
-	Crowded uint64 // closed to make room
-	Refused uint64 // of addresses that had enough
+	Crowded uint64 // closed for limits.max_connections
+	Refused uint64 // of addresses with too many
 }
 
-// Cluster is this replica among others that share a spool.
+// Cluster is the state of this replica in the cluster.
 type Cluster struct {
 	Partitions int
 	Owned      int    // by this replica
-	Unowned    int    // by nobody that is heard of
-	Replicas   int    // that are heard of, this one included
+	Unowned    int    // without a known owner
+	Replicas   int    // known ones, including this one
 	Taken      uint64 // partitions taken over since the start
-	Spare      uint64 // authorizations answered without the partition's owner, and what is not reported yet
+	Spare      uint64 // authorizations answered without the partition's owner, not counting usage that is not reported yet
 }
 
 // Events accounts for every event since the data directory was made, across restarts. In one snapshot
 // Accepted = Delivered + Dead + Pending + Lost.
 type Events struct {
 	Accepted   uint64 `json:"accepted"`
-	Duplicates uint64 `json:"duplicates"` // acknowledged as already known by their id; not in Accepted
+	Duplicates uint64 `json:"duplicates"` // acknowledged as duplicates by their id; not in Accepted
 	Delivered  uint64 `json:"delivered"`
 	Dead       uint64 `json:"dead"`      // kept as dead letters
-	Pending    uint64 `json:"pending"`   // on disk, on their way
+	Pending    uint64 `json:"pending"`   // on disk, not delivered yet
 	Ambiguous  uint64 `json:"ambiguous"` // in reports whose outcome was unknown, once for each such report
-	Lost       uint64 `json:"lost"`      // taken by a damaged disk
+	Lost       uint64 `json:"lost"`      // lost to a damaged disk
 }
 
 // Latest are the latest timestamps of events since the daemon started, Unix seconds; 0: none yet.
@@ -99,18 +99,18 @@ type Spool struct {
 	Bytes       int64
 	Quota       int64
 	Free        int64 // bytes that can still be accepted: the smaller of what is left of the quota and of the disk above min_free_bytes
-	Quarantined int64 // bytes set aside as damaged
-	Replaced    int   // data directories that are not the ones that were opened: nothing is accepted there
+	Quarantined int64 // bytes in quarantine
+	Replaced    int   // data directories that are not the ones that were opened: no event is accepted there
 	Unkept      int   // manifests that cannot be written
 	Batches     int   // sealed and not resolved
 	Segments    int
-	OldestAge   time.Duration // of what is pending; 0: nothing is
+	OldestAge   time.Duration // of pending events; 0: none
 	DeadLetters int
 	IDs         int                // event ids remembered
-	Sync        string             // the mode in force
+	Sync        string             // the mode in effect
 	Fsyncs      histogram.Snapshot // seconds, of all logs, since the daemon started
 	ReadErrors  map[string]uint64  // files that could not be opened or read since the daemon started, by log
-	Unreadable  bool               // something cannot be read at the moment
+	Unreadable  bool               // something cannot be read now
 }
 
 // Commits are the journal's group commits since the daemon started.
@@ -122,19 +122,19 @@ type Commits struct {
 	Sizes histogram.Snapshot // events of a group
 }
 
-// Window is what is being aggregated: accepted, durable, not yet sealed.
+// Window describes what is being aggregated: accepted, durable, not yet sealed.
 type Window struct {
 	Transactions int
 	Events       uint64
 	Cuts         uint64        // since the daemon started
-	Batches      uint64        // sealed by them
+	Batches      uint64        // sealed by the cuts
 	LastCut      time.Duration // how long the last one took
 
 	Times, Ages histogram.Snapshot // seconds: of cuts, and how long the first event had waited
 	Fill        Fill
 }
 
-// Fill is how full sealed batches were, as parts of the three caps.
+// Fill says how full sealed batches were, as fractions of the three caps.
 type Fill struct{ Transactions, Params, Bytes histogram.Snapshot }
 
 // Reports are the calls to the backend since the daemon started.
@@ -142,34 +142,34 @@ type Reports struct {
 	Calls        uint64
 	Transactions uint64 // delivered
 	InFlight     int
-	Verdicts     map[string]uint64 // attempts by how they were judged
+	Verdicts     map[string]uint64 // attempts by verdict
 	Answers      []Answers
 	Seconds      histogram.Snapshot // of a call
-	Saturated    time.Duration      // for so long as many were in flight as may be
+	Saturated    time.Duration      // time during which the maximum number was in flight
 	Dead         map[string]Buried  // dead letters by reason; the reasons are bounded
-	Skew         time.Duration      // of the backend's clock against ours, at the least
+	Skew         time.Duration      // of the backend's clock against ours, at least
 
-	Limit       int    // how many may be in flight, as it adapted
-	BreakerOpen bool   // the backend is away: one call at a time
-	Alone       uint64 // about one application that nothing vouched for
+	Limit       int    // how many may be in flight, adapted to the backend
+	BreakerOpen bool   // the backend is unavailable: one call at a time
+	Alone       uint64 // of a single application that 3scale had not confirmed lately
 
 	Restamped, RestampedEvents uint64 // transactions and events delivered with the time of the attempt
 }
 
-// Answers is how many calls were answered with a status and judged so. The statuses are bounded.
+// Answers is the number of calls with a status and a verdict. The number of statuses is limited.
 type Answers struct {
 	Verdict, Status string
 	Calls           uint64
 }
 
-// Buried is what became dead letters.
+// Buried is the number of transactions and events that became dead letters.
 type Buried struct{ Transactions, Events uint64 }
 
-// Proof is what the backend vouched for.
+// Proof describes what the backend has confirmed.
 type Proof struct {
 	Known         int    // applications and metrics remembered
-	Waiting       int    // questions queued or under way
-	Asked, Failed uint64 // questions since the daemon started, and those without an answer
+	Waiting       int    // probes queued or in progress
+	Asked, Failed uint64 // probes since the daemon started, and those without an answer
 }
 
 // Lane is the queue of one service with one set of credentials.
@@ -180,14 +180,14 @@ type Lane struct {
 	Batches   int
 	Events    uint64
 	OldestAge time.Duration
-	LastError string // never with a secret; empty when the last attempt went well
+	LastError string // never contains a secret; empty after a success
 
 	Questioned   int // batches that wait for proof of their applications and metrics
-	Parked       int // batches with an unknown outcome, kept until somebody decides
+	Parked       int // batches with an unknown outcome, kept until an operator decides
 	ParkedEvents uint64
 }
 
-// Traffic is what producers sent by one transport since the daemon started.
+// Traffic contains the requests of producers by one transport since the daemon started.
 type Traffic struct {
 	Transport string         // events or report
 	Requests  map[int]uint64 // by status of the answer
@@ -195,7 +195,7 @@ type Traffic struct {
 	Bytes     uint64
 }
 
-// Authorize is how authorizations were answered since the daemon started.
+// Authorize contains the figures of authorizations since the daemon started.
 type Authorize struct {
 	Answers map[string]uint64 // by source: cache, backend, stale, mode
 	Granted uint64
@@ -205,17 +205,17 @@ type Authorize struct {
 	Failures     uint64             // of them, without an answer of its own
 	RefreshAhead uint64
 
-	Entries, Denials int // remembered
+	Entries, Denials int // in the cache
 	Bytes            int64
 	Evicted          uint64
-	Applications     int // whose usage is followed
+	Applications     int // whose usage is tracked
 	Untracked        uint64
 
-	Reported, Refused, Unbilled uint64 // authreps by what became of their usage
+	Reported, Refused, Unbilled uint64 // authreps by the outcome of their usage
 
 	Overshoot int64
-	Unseen    int64         // the most usage of others that one answer brought to light
+	Unseen    int64         // the most usage of other reporters that one answer showed
 	Behind    int64         // the most delivered usage that a counter of the backend lacked, since the last scrape
-	Forgotten uint64        // applications of which delivered usage was forgotten before the backend showed it
+	Forgotten uint64        // applications whose delivered usage was dropped from memory before the backend showed it
 	OldestAge time.Duration // of an answer served since the last scrape
 }

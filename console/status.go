@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Status is the JSON of GET /api/v1/status. Its names are promises; ages are in seconds.
+// Status is the JSON of GET /api/v1/status. Its names are API; ages are in seconds.
 type Status struct {
 	Version string        `json:"version"`
 	Uptime  float64       `json:"uptime_seconds"`
@@ -21,7 +21,7 @@ type Status struct {
 	Receipts *StatusReceipts `json:"receipts,omitempty"`
 }
 
-// StatusService sums the lanes of a service. Only the first 100 configured services are named, all others are "other".
+// StatusService is the sum over the lanes of a service. Only the first 100 configured services are named, the rest share "other".
 type StatusService struct {
 	ServiceID string  `json:"service_id"`
 	Delivered uint64  `json:"delivered"` // events since the start
@@ -40,7 +40,7 @@ type StatusSpool struct {
 	OldestAge float64 `json:"oldest_age_seconds"`
 }
 
-// StatusBackend is what was called, since the start.
+// StatusBackend contains the figures of calls to the backend, since the start.
 type StatusBackend struct {
 	Calls        uint64 `json:"report_calls"`
 	Transactions uint64 `json:"transactions"`

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Plus adds the figures of another spool to a snapshot, which is of the same daemon otherwise.
+// Plus adds the figures of another spool of the same daemon.
 func (s Snapshot) Plus(o Snapshot) Snapshot {
 	s.Events = s.Events.plus(o.Events)
 	s.Spool = s.Spool.plus(o.Spool)
@@ -25,7 +25,7 @@ func (s Snapshot) Plus(o Snapshot) Snapshot {
 
 func (e Ended) plus(o Ended) Ended { return Ended{e.Delivered + o.Delivered, e.Dead + o.Dead} }
 
-// servicesPlus adds up what is of the same service. Those of b alone come last.
+// servicesPlus adds up the figures of the same service. Services of b only come last.
 func servicesPlus(a, b []Service) []Service {
 	sum, at := slices.Clone(a), make(map[string]int, len(a))
 	for i := range sum {
@@ -86,7 +86,7 @@ func (r Reports) plus(o Reports) Reports {
 		}
 	}
 	r.Dead, r.Seconds, r.Saturated = dead, r.Seconds.Plus(o.Seconds), r.Saturated+o.Saturated
-	r.Skew, r.Limit, r.BreakerOpen = farther(r.Skew, o.Skew), r.Limit+o.Limit, r.BreakerOpen || o.BreakerOpen
+	r.Skew, r.Limit, r.BreakerOpen = largerSkew(r.Skew, o.Skew), r.Limit+o.Limit, r.BreakerOpen || o.BreakerOpen
 	r.Alone, r.Restamped, r.RestampedEvents = r.Alone+o.Alone, r.Restamped+o.Restamped, r.RestampedEvents+o.RestampedEvents
 	return r
 }
@@ -101,8 +101,8 @@ func (a Authorize) plus(o Authorize) Authorize {
 	}
 }
 
-// farther is the larger of two differences, whichever way they go: where nothing was sent yet there is none.
-func farther(a, b time.Duration) time.Duration {
+// largerSkew returns the difference with the larger absolute value; a spool that has sent nothing yet has none.
+func largerSkew(a, b time.Duration) time.Duration {
 	if b.Abs() > a.Abs() {
 		return b
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestSumOfSpools: every figure that a spool counts is in the sum, and the clock's skew is that which is farther off,
-// whichever way.
+// TestSumOfSpools: every figure that a spool counts is in the sum, and the clock's skew is the one with the larger absolute value,
+// positive or negative.
 func TestSumOfSpools(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	services := func() []Service {

@@ -2,7 +2,7 @@ package console
 
 import "strconv"
 
-// traffic are the families about what producers send.
+// traffic are the metric families of producers' requests.
 var traffic = []family{
 	{kind: gauge, name: "reporterd_connections", help: "Connections of the traffic listener.",
 		value: func(s *Snapshot) float64 { return float64(s.Connections.Open) }},
@@ -13,7 +13,7 @@ var traffic = []family{
 			put("address", float64(s.Connections.Refused))
 		}},
 	{kind: counter, name: "reporterd_ingest_requests_total", labels: []string{"transport", "status"},
-		help: "Requests of producers by transport and status of the answer: 202 was taken whole, of all others nothing was.",
+		help: "Requests of producers by transport and status of the answer: with 202 all events were accepted, otherwise none.",
 		series: func(s *Snapshot, put func(float64, ...string)) {
 			for _, t := range s.Traffic {
 				for status, n := range t.Requests {
@@ -33,7 +33,7 @@ var traffic = []family{
 				put(t.Transport, float64(t.Bytes))
 			}
 		}},
-	{kind: gauge, name: "reporterd_ingest_held_bytes", help: "Bytes that requests being read take in memory, estimated: heads and bodies, those of reports weighted.",
+	{kind: gauge, name: "reporterd_ingest_held_bytes", help: "Estimated memory of requests that are being read, in bytes: heads and bodies, those of reports weighted.",
 		value: func(s *Snapshot) float64 { return float64(s.Held.Bytes) }},
 	{kind: gauge, name: "reporterd_ingest_held_limit_bytes", help: "Bytes they may take; beyond it requests are answered 503.",
 		value: func(s *Snapshot) float64 { return float64(s.Held.Limit) }},

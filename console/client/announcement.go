@@ -18,26 +18,26 @@ import (
 // File is the name of the file in the data directory by which a command finds the daemon that uses the directory.
 const File = "admin"
 
-// Announcement is what a daemon says about its admin listener in File, one line each. The file is readable for the daemon's
-// user alone.
+// Announcement is the content of File, one line each: how to reach the daemon's listeners. The file is readable only by the
+// daemon's user.
 type Announcement struct {
 	Address     string // a URL, host:port, or unix:/path
-	Token       string // of an operator, good for as long as the daemon lives; a process that may read the directory can do as much without it
+	Token       string // of an operator, valid until the daemon stops; a process that can read the directory can do as much without it
 	Certificate string // absolute file of the certificate to expect; empty: plain HTTP
 
 	Traffic            string // the traffic listener, as Address
 	TrafficCertificate string // as Certificate
 }
 
-// Announce writes File into the data directory dir. It is not synced: a daemon that starts writes it anew.
+// Announce writes File into the data directory dir. It is not synced: a daemon writes it again at every start.
 func Announce(dir string, a Announcement) error {
 	lines := []string{a.Address, a.Token, a.Certificate, a.Traffic, a.TrafficCertificate, ""}
 	return os.WriteFile(filepath.Join(dir, File), []byte(strings.Join(lines, "\n")), 0o600)
 }
 
-// Find makes a client of the daemon that uses the data directory dir, as it announced itself. fallback is its address where
-// it did not. A token that is not empty is used in place of the announced one. The error is about the address. Where File cannot
-// be read, the error of a call says so.
+// Find makes a client of the daemon that uses the data directory dir, by its announcement; without one, fallback is its address.
+// A token that is not empty replaces the announced one. The error is about the address. If File cannot be read, the error of a
+// later call says so.
 func Find(dir, fallback, token string) (*Client, error) {
 	a, unread := read(dir)
 	c, err := New(cmp.Or(a.Address, fallback), cmp.Or(token, a.Token))
@@ -48,13 +48,13 @@ func Find(dir, fallback, token string) (*Client, error) {
 		c.pin(a.Certificate)
 	}
 	if unread != nil {
-		c.hint = fmt.Sprintf("where its admin listener is cannot be read (%v): run this as the user of the daemon, or name the listener with --admin-url", unread)
+		c.hint = fmt.Sprintf("cannot read the address of its admin listener (%v): run this command as the user of the daemon, or set --admin-url", unread)
 	}
 	return c, nil
 }
 
-// FindTraffic makes a client of the traffic listener of the daemon that uses the data directory dir. fallback is its address
-// where it did not announce one. An empty token, a producer's, is not sent.
+// FindTraffic makes a client of the traffic listener of the daemon that uses the data directory dir; without an announced
+// address, fallback is used. An empty token, a producer's, is not sent.
 func FindTraffic(dir, fallback, token string) (*Client, error) {
 	a, _ := read(dir)
 	c, err := NewTraffic(cmp.Or(a.Traffic, fallback), token)
@@ -64,7 +64,7 @@ func FindTraffic(dir, fallback, token string) (*Client, error) {
 	return c, err
 }
 
-// read reads File. The error is the file system's, unless there is no such file: then nothing was announced.
+// read reads File. A missing file is not an error: then nothing was announced.
 func read(dir string) (a Announcement, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, File))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,8 +79,8 @@ func read(dir string) (a Announcement, err error) {
 	return a, err
 }
 
-// pin trusts the certificate in a file and no other, whatever names it has: it is that of the daemon on this machine. The file
-// is read for each connection, since a reload may replace it.
+// pin trusts only the certificate in a file, with any name: it is that of the daemon on this machine. The file is read for each
+// connection, since a reload may replace it.
 func (c *Client) pin(file string) {
 	c.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{
 		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // VerifyPeerCertificate is stricter

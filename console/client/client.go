@@ -1,7 +1,7 @@
-// Package client asks the admin API of a daemon. It also writes and reads the file in the data directory by which a command
-// finds the daemon that uses the directory, so that the writer and the reader agree on its format.
+// Package client calls the admin API of a daemon. It also writes and reads the file in the data directory by which a command
+// finds the daemon that uses the directory, so that writer and reader use the same format.
 //
-// It shares the types of the API with console, so that a field which the server adds is the client's, too.
+// It shares the types of the API with console, so that the client has every field of the server.
 package client
 
 import (
@@ -19,36 +19,36 @@ import (
 	"time"
 )
 
-// Timeout bounds a call unless SetTimeout says otherwise: a page of a thousand dead letters is requeued with one fsync.
+// Timeout limits a call, unless SetTimeout changes it: a page of a thousand dead letters is requeued with one fsync.
 const Timeout = time.Minute
 
 const (
-	maxAnswer = 64 << 20 // bytes of an answer of the API that are read
-	maxHealth = 64 << 10 // bytes of an answer of a health check that are read
+	maxAnswer = 64 << 20 // maximum bytes of an answer of the API
+	maxHealth = 64 << 10 // maximum bytes of an answer of a health check
 )
 
-// Client asks one listener of a daemon: the admin listener, or the traffic listener for SendEvents. Its methods may be called
-// concurrently; SetTimeout comes before them.
+// Client calls one listener of a daemon: the admin listener, or the traffic listener for SendEvents. Its methods may be called
+// concurrently; SetTimeout must be called before them.
 type Client struct {
 	base  string // without a slash at the end
-	shown string // what messages call it
+	shown string // its name in messages
 	token string // of an operator or a producer; empty: none is sent
 	hint  string // what to do when there is no answer
 	http  *http.Client
 }
 
-// Refusal is an error that the daemon answered, in its words.
+// Refusal is an error answered by the daemon, with the daemon's text.
 type Refusal struct {
-	Status     int // of HTTP
+	Status     int // HTTP status
 	Detail     string
-	RetryAfter time.Duration // when the same may be asked again; 0: it does not say
-	Faults     []Fault       // of events: what is wrong with which, the first hundred
+	RetryAfter time.Duration // when to retry; 0: unknown
+	Faults     []Fault       // of events: the faults of the first hundred invalid events
 }
 
-// Fault is what is wrong with one event.
+// Fault is a fault of one event.
 type Fault struct {
 	Index  int    `json:"index"` // in the request, from 0
-	Field  string `json:"field"` // empty: it is about the whole event
+	Field  string `json:"field"` // empty: the whole event
 	Detail string `json:"detail"`
 }
 
@@ -59,8 +59,8 @@ const (
 
 func (r *Refusal) Error() string { return r.Detail }
 
-// New makes a client of an admin listener: a URL, or an address as a listener has it (host:port, or unix:/path). An empty token
-// is not sent. The error is about the address.
+// New makes a client of an admin listener: a URL, or an address in the form of a listener (host:port, or unix:/path). An empty
+// token is not sent. The error is about the address.
 func New(address, token string) (*Client, error) {
 	c := &Client{token: token, hint: adminHint, http: &http.Client{Timeout: Timeout}}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
@@ -83,10 +83,10 @@ func New(address, token string) (*Client, error) {
 	return c, nil
 }
 
-// SetTimeout bounds each call from now on, from the connection to the end of the answer.
+// SetTimeout limits each call from now on, from the connection to the end of the answer.
 func (c *Client) SetTimeout(d time.Duration) { c.http.Timeout = d }
 
-// Reachable is a bound address as a process on the same machine dials it: a wildcard address becomes localhost.
+// Reachable returns the address by which a process on the same machine connects to a bound address: a wildcard becomes localhost.
 func Reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -98,8 +98,8 @@ func Reachable(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// Call sends body as JSON, and reads the answer into the value that into points to. An answer other than 200 is a *Refusal
-// when the daemon says why.
+// Call sends body as JSON, and decodes the answer into into, a pointer. If the status is not 200 and the daemon gives a reason,
+// the error is a *Refusal.
 func (c *Client) Call(ctx context.Context, method, path string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -108,7 +108,7 @@ func (c *Client) Call(ctx context.Context, method, path string, body, into any) 
 	return c.send(ctx, method, path, "application/json", text, http.StatusOK, into)
 }
 
-// send sends a body, and reads the answer into the value that into points to when it has the status that is expected.
+// send sends a body, and decodes the answer into into, a pointer, if it has the expected status.
 func (c *Client) send(ctx context.Context, method, path, media string, body []byte, expected int, into any) error {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -144,19 +144,19 @@ func (c *Client) send(ctx context.Context, method, path, media string, body []by
 	return &Refusal{answer.StatusCode, problem.Detail, time.Duration(seconds) * time.Second, problem.Errors}
 }
 
-// Unreachable is the error of a daemon that did not answer.
+// Unreachable is the error if a daemon does not answer.
 type Unreachable struct {
 	URL  string // of the listener, or unix:/path
 	Hint string // what to do about it
 	Err  error
 }
 
-// Error is why there was no answer, and on a second line what to do about it.
+// Error returns the cause, and the hint on a second line.
 func (u *Unreachable) Error() string {
 	cause := u.Err
 	var of *url.Error
 	if errors.As(cause, &of) {
-		cause = of.Err // without the URL, which comes first here
+		cause = of.Err // without the URL, which is shown before it
 	}
 	var dialled *net.OpError
 	if errors.As(cause, &dialled) && dialled.Op == "dial" {
@@ -165,10 +165,11 @@ func (u *Unreachable) Error() string {
 	return fmt.Sprintf("cannot reach the daemon at %s: %v\n%s", u.URL, cause, u.Hint)
 }
 
-// Unwrap returns why there was no answer.
+// Unwrap returns the cause.
 func (u *Unreachable) Unwrap() error { return u.Err }
 
-// Health asks /readyz, or /livez, without a token. It returns what the daemon says when it is well, and otherwise why not.
+// Health calls /readyz, or /livez, without a token. It returns the daemon's text if it is ready, and otherwise an error with the
+// reason.
 func (c *Client) Health(ctx context.Context, path string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {

@@ -104,7 +104,7 @@ func TestFindPinsTheCertificate(t *testing.T) {
 	assert.ErrorContains(t, ask(), "no such file")
 }
 
-// Where the file cannot be read, a call that gets no answer says so: the daemon may well run, for another user.
+// If the file cannot be read, the error of a call without an answer says so: the daemon may run as another user.
 func TestFindWhereTheFileCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, File), 0o700)) // a directory cannot be read as a file, not even by root
@@ -113,7 +113,7 @@ func TestFindWhereTheFileCannotBeRead(t *testing.T) {
 	_, err = found.Health(t.Context(), "/readyz")
 	assert.ErrorContains(t, err, "cannot reach the daemon at http://127.0.0.1:1: connect: connection refused")
 	assert.ErrorContains(t, err, "is a directory")
-	assert.ErrorContains(t, err, "run this as the user of the daemon")
+	assert.ErrorContains(t, err, "run this command as the user of the daemon")
 
 	s, _ := answering(t, http.StatusOK, "ok")
 	s.Start()

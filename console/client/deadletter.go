@@ -11,7 +11,7 @@ import (
 	"github.com/reporterd/reporterd/console"
 )
 
-// DeadLetters returns a page of the dead letters that a query chooses.
+// DeadLetters returns a page of the dead letters that a query selects.
 func (c *Client) DeadLetters(ctx context.Context, q console.DeadLetterQuery) (page console.DeadLetters, err error) {
 	v := url.Values{}
 	for name, text := range filters(q) {
@@ -26,14 +26,14 @@ func (c *Client) DeadLetters(ctx context.Context, q console.DeadLetterQuery) (pa
 	return page, err
 }
 
-// DeadLetter returns one of them.
+// DeadLetter returns one dead letter.
 func (c *Client) DeadLetter(ctx context.Context, id string) (letter json.RawMessage, err error) {
 	err = c.Call(ctx, http.MethodGet, "/api/v1/deadletters/"+url.PathEscape(id), nil, &letter)
 	return letter, err
 }
 
-// OrderDeadLetters requeues or drops those that are named, or one page of those that the order's query chooses. action is
-// requeue or drop. It returns once that is durable.
+// OrderDeadLetters requeues or drops the named letters, or one page of those that the order's query selects. action is requeue or
+// drop. It returns once that is durable.
 func (c *Client) OrderDeadLetters(ctx context.Context, action string, o console.DeadLetterOrder) (out console.DeadLetterOutcome, err error) {
 	body := map[string]any{"dry_run": o.DryRun, "restamp": o.Restamp}
 	if len(o.IDs) > 0 {
@@ -48,8 +48,8 @@ func (c *Client) OrderDeadLetters(ctx context.Context, action string, o console.
 	return out, err
 }
 
-// Parked lists at most limit reports whose outcome is unknown, behind a cursor: that of the page before, or empty. next is the
-// cursor of the next page; empty: there is none.
+// Parked returns at most limit reports with an unknown outcome, behind a cursor: that of the previous page, or empty. next is the
+// cursor of the next page; empty: it was the last.
 func (c *Client) Parked(ctx context.Context, cursor string, limit int) (parked []console.Parked, next string, err error) {
 	v := url.Values{"limit": {strconv.Itoa(limit)}}
 	if cursor != "" {
@@ -74,14 +74,14 @@ func (c *Client) Settle(ctx context.Context, id, fate string) error {
 	return c.Call(ctx, http.MethodPost, "/api/v1/parked/"+url.PathEscape(id)+"/"+fate, nil, &struct{}{})
 }
 
-// filters are a query's, by the names that the API gives them; empty: not set.
+// filters returns a query's filters by their names in the API; empty: not set.
 func filters(q console.DeadLetterQuery) map[string]string {
 	return map[string]string{
 		"service_id": q.ServiceID, "reason": q.Reason, "cursor": q.Cursor, "since": stamp(q.Since), "until": stamp(q.Until),
 	}
 }
 
-// stamp is a time as the API takes it; empty for the zero time.
+// stamp returns a time in the format of the API; empty for the zero time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
