@@ -156,7 +156,7 @@ func TestDeletedApplication(t *testing.T) {
 		cells, _ := Judge(b, Rules{Exclusive: true, Seal: time.Hour})
 		foreign := 0
 		for _, c := range cells {
-			if c.AppID == others {
+			if c.AppID == otherApps {
 				foreign++
 				assert.Equal(t, Over, c.Verdict)
 				assert.Equal(t, beyond, c.Counted)
