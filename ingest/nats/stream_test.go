@@ -215,3 +215,19 @@ func openStream(t *testing.T, r *rig, stream string) (failure error) {
 	})
 	return failure
 }
+
+// A backlog of large messages is read without the server taking the daemon for a slow consumer.
+func TestLargeBacklog(t *testing.T) {
+	r := newRig(t, "USAGE")
+	r.stop(r.Bridge)
+	body := []byte(one + strings.Repeat(" ", 1<<20))
+	for range 60 {
+		_, err := r.jet().Publish(t.Context(), "usage.1001", body)
+		require.NoError(t, err)
+	}
+	r.open("USAGE")
+	r.eventually("all is taken", func() bool { return r.left("USAGE") == 0 })
+	assert.Equal(t, 60, r.count())
+	assert.Zero(t, r.Stats().Losses)
+	assert.Zero(t, r.Stats().Stream.Redelivered)
+}

@@ -21,9 +21,9 @@ import (
 // maxPayload is the largest message it takes, in bytes: a request of as many events as HTTP takes.
 const maxPayload = 8 << 20
 
-// What one client can make the server keep in memory.
+// What clients can make the server keep in memory, beside 64 MiB that a client has not read yet (nats-server's default): the
+// daemon itself needs half of that, and a client that reads nothing for ten seconds is disconnected.
 const (
-	maxPending       = 16 << 20 // bytes that a client has not read yet; then it is disconnected
 	maxSubscriptions = 1024     // of a client
 	maxStreamMemory  = 64 << 20 // bytes of streams that are not on disk, all together
 )
@@ -70,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	with := &server.Options{
 		ServerName: "reporterd", Host: host, Port: port, MaxPayload: maxPayload, MaxConn: o.MaxConnections,
-		MaxPending: maxPending, MaxSubs: maxSubscriptions, JetStreamMaxMemory: maxStreamMemory,
+		MaxSubs: maxSubscriptions, JetStreamMaxMemory: maxStreamMemory,
 		JetStream: true, StoreDir: o.StoreDir, JetStreamMaxStore: o.MaxStore, SyncAlways: !o.Lazy,
 		NoSigs: true, DisableJetStreamBanner: true,
 	}
