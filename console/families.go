@@ -3,7 +3,7 @@ package console
 import "github.com/reporterd/reporterd/internal/histogram"
 
 // families are the metric families of events, data directory, journal and window. The counters of events are those of the data
-// directory and survive restarts; all others begin at zero when the daemon starts.
+// directory and survive restarts; the rest begin at zero when the daemon starts.
 var families = []family{
 	{kind: counter, name: "reporterd_events_accepted_total", help: "Events acknowledged. accepted = delivered + dead + pending + lost.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Accepted) }},
