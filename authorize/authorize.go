@@ -135,6 +135,7 @@ func New(o Options) *Authorizer {
 	a.bad = newCache(max(o.MaxEntries/4, 64), max(o.MaxBytes/4, 64<<10), forget)
 	a.breakers.byService = make(map[quota.ID]*breaker)
 	a.voucher.known, a.voucher.asking = make(map[digest]*vouched), make(chan struct{}, maxVouching)
+	a.voucher.unchecked = make(map[digest]struct{})
 	a.flights.byKey = make(map[digest]*flight)
 	a.outage.log = o.Log
 	a.buffers.New = func() any { return new(reply) }

@@ -15,6 +15,8 @@ const (
 	vouchLife = 5 * time.Minute
 	// maxVouched bounds how many pairs of a service and credentials are remembered.
 	maxVouched = 100_000
+	// maxUnchecked bounds how many pairs that could not be asked about are taken: each is a queue of the sender.
+	maxUnchecked = 1000
 	// maxVouching bounds how many questions are asked at once.
 	maxVouching = 32
 )
@@ -24,8 +26,9 @@ type voucher struct {
 	breaker breaker       // of all questions: a pair that is asked about first has no failures of its own
 	asking  chan struct{} // a place for each question
 
-	mu    sync.Mutex // guards known
-	known map[digest]*vouched
+	mu        sync.Mutex // guards what follows
+	known     map[digest]*vouched
+	unchecked map[digest]struct{} // pairs that were taken since the backend could be asked last
 }
 
 // vouched is what is known about a pair of a service and credentials.
@@ -50,7 +53,8 @@ func CredentialsRefused(code string) bool {
 // Vouch returns the backend's refusal of credentials, in its words, or nil: it accepts them, or cannot be asked now. They are
 // asked about when they are seen first, by one question however many reports come with them, and again when the answer is older
 // than DenyTTL (a refusal) or five minutes. app is an application of the report; the backend looks at the credentials before it.
-// It waits for Options.Timeout at most, or until ctx ends.
+// It waits for Options.Timeout at most, or until ctx ends. While the backend cannot be asked, reports with more than maxUnchecked
+// different pairs are refused with status 503.
 func (a *Authorizer) Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error {
 	asked := &call{door: door{serviceID: serviceID, credentials: c, passed: c}}
 	key := a.digest(asked)
@@ -64,7 +68,12 @@ func (a *Authorizer) Vouch(ctx context.Context, serviceID string, c threescale.C
 	case <-ctx.Done():
 		return nil
 	}
-	if v.status == 0 {
+	switch {
+	case v.until.IsZero() && !a.voucher.take(key):
+		return &threescale.Error{
+			Status: http.StatusServiceUnavailable, Code: codeUnavailable, Text: "3scale cannot be asked about these credentials at the moment",
+		}
+	case v.status == 0:
 		return nil
 	}
 	e := &entry{status: v.status, code: v.code, text: v.text}
@@ -85,6 +94,24 @@ func (v *voucher) join(key digest, now time.Time) (known *vouched, first bool) {
 	known = &vouched{done: make(chan struct{})}
 	v.known[key] = known
 	return known, true
+}
+
+// take reports whether a pair that could not be asked about may be taken.
+func (v *voucher) take(key digest) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, taken := v.unchecked[key]; !taken && len(v.unchecked) >= maxUnchecked {
+		return false
+	}
+	v.unchecked[key] = struct{}{}
+	return true
+}
+
+// answered notes that the backend can be asked.
+func (v *voucher) answered() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	clear(v.unchecked)
 }
 
 // open reports whether the question is on its way.
@@ -141,6 +168,7 @@ func (a *Authorizer) vouch(c *call, key digest, v *vouched) {
 		return
 	}
 	a.voucher.breaker.report(true, now)
+	a.voucher.answered()
 	if answer.Verdict != nil && answer.Verdict.AppKeys != nil {
 		a.quota.LearnNames(c.name(), answer.Verdict.AppKeys.ServiceID, answer.Verdict.AppKeys.ApplicationID)
 	}

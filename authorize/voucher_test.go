@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -68,6 +69,14 @@ func TestVouchWithoutBackend(t *testing.T) {
 			assert.LessOrEqual(t, time.Since(begun), most)
 		}
 		assert.Equal(t, breakAfter, w.backend.calls())
+		refused := 0
+		for i := range 3 * maxUnchecked {
+			if e := w.vouch("1001", threescale.Credentials{ServiceToken: fmt.Sprint("other", i%(2*maxUnchecked))}); e != nil {
+				assert.Equal(t, http.StatusServiceUnavailable, e.Status)
+				refused++
+			}
+		}
+		assert.Equal(t, maxUnchecked+2*20, refused, "so many different ones are taken, each again and again")
 		w.backend.set(false, 0)
 		pass(breakMax)
 		assert.NotNil(t, w.vouch("1001", threescale.Credentials{ServiceToken: "a"}), "it can be asked again")

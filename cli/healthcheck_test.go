@@ -44,7 +44,7 @@ func TestHealthcheckOfFullSpool(t *testing.T) {
 	d.address("admin")
 	d.eventually("it answers, and is not ready", func() bool {
 		status, _, stderr := execute(t, dir, nil, "healthcheck", "--config", "r.yaml")
-		return status == 1 && strings.Contains(stderr, "not ready") && strings.Contains(stderr, "watermark")
+		return status == 1 && strings.Contains(stderr, "not ready") && strings.Contains(stderr, "min_free_bytes")
 	})
 	status, stdout, _ := execute(t, dir, nil, "healthcheck", "--config", "r.yaml", "--live")
 	assert.Equal(t, 0, status)

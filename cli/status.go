@@ -117,6 +117,11 @@ func showStatus(s *terminal.Screen, now *console.Status, health *console.Health)
 	}
 	e := now.Events
 	table.Row("events", fmt.Sprintf("%d accepted = %d delivered + %d dead + %d pending + %d lost", e.Accepted, e.Delivered, e.Dead, e.Pending, e.Lost))
+	if now.Receipts == nil {
+		table.Row("", "delivered is what 3scale accepted: no service has receipts")
+	} else {
+		table.Row("", fmt.Sprintf("delivered is what 3scale counted, of services with receipts; %s without an end yet", count(now.Receipts.Open, "report")))
+	}
 	if e.Duplicates > 0 || e.Ambiguous > 0 {
 		table.Row("", fmt.Sprintf("%d duplicates, %d in reports whose outcome was unknown", e.Duplicates, e.Ambiguous))
 	}

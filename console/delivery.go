@@ -11,7 +11,7 @@ import (
 var deliveries = []family{
 	{kind: counter, name: "reporterd_report_calls_total", help: "Report calls made to the backend.",
 		value: func(s *Snapshot) float64 { return float64(s.Reports.Calls) }},
-	{kind: counter, name: "reporterd_report_transactions_total", help: "Transactions delivered by report calls.",
+	{kind: counter, name: "reporterd_report_transactions_total", help: "Transactions delivered by report calls: accepted by 3scale, or with receipts counted by it.",
 		value: func(s *Snapshot) float64 { return float64(s.Reports.Transactions) }},
 	{kind: gauge, name: "reporterd_report_in_flight", help: "Report calls without an answer yet.",
 		value: func(s *Snapshot) float64 { return float64(s.Reports.InFlight) }},

@@ -3,13 +3,13 @@ package console
 import "github.com/reporterd/reporterd/internal/histogram"
 
 // families are the metric families of events, data directory, journal and window. The counters of events are those of the data
-// directory and survive restarts; all others begin at zero when the daemon starts.
+// directory and survive restarts; the rest begin at zero when the daemon starts.
 var families = []family{
 	{kind: counter, name: "reporterd_events_accepted_total", help: "Events acknowledged. accepted = delivered + dead + pending + lost.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Accepted) }},
 	{kind: counter, name: "reporterd_events_duplicate_total", help: "Events acknowledged as duplicates by their id, not counted as accepted.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Duplicates) }},
-	{kind: counter, name: "reporterd_events_delivered_total", help: "Events accepted by the backend.",
+	{kind: counter, name: "reporterd_events_delivered_total", help: "Events that 3scale accepted (202), which says nothing about whether it counts them; of services with receipts, events that it counted.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Delivered) }},
 	{kind: counter, name: "reporterd_events_dead_total", help: "Events kept as dead letters.",
 		value: func(s *Snapshot) float64 { return float64(s.Events.Dead) }},

@@ -83,7 +83,7 @@ var services = []family{
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.events) })},
 	{kind: gauge, name: "reporterd_service_oldest_age_seconds", label: "service_id", help: "Age of a service's oldest event in a sealed batch; 0: none.",
 		each: ofServices(func(f *serviceFigures) float64 { return f.oldest })},
-	{kind: counter, name: "reporterd_service_events_delivered_total", label: "service_id", help: "Events of a service that the backend accepted since the start.",
+	{kind: counter, name: "reporterd_service_events_delivered_total", label: "service_id", help: "Events of a service that 3scale accepted since the start; with receipts, that it counted.",
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Delivered) })},
 	{kind: counter, name: "reporterd_service_events_dead_total", label: "service_id", help: "Events of a service that became dead letters since the start.",
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Dead) })},

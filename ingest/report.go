@@ -128,6 +128,8 @@ func refusalOf(err error) *threescale.Error {
 			code = codeUnavailable
 		}
 		return &threescale.Error{Status: e.status, Code: code, Text: e.detail}
+	case refused.Status == http.StatusServiceUnavailable: // of Options.Vouch
+		return refused
 	case refused.Status >= 500 || refused.HTML:
 		return threescale.SyntaxErrors()
 	case refused.Code == threescale.CodeBadRequest && strings.Contains(refused.Text, "exceeds limit"):

@@ -105,8 +105,9 @@ func (b *booking) fail(err error) {
 	}
 }
 
-// addAmbiguous counts one more ambiguous report of a batch. Only the first one writes what it may have added.
-func (b *booking) addAmbiguous(batch *spool.Batch) {
+// addAmbiguous counts one more ambiguous report of a batch, with the transactions as they were sent. Only the first one writes what
+// it may have added.
+func (b *booking) addAmbiguous(batch *spool.Batch, sent []spool.Transaction) {
 	r := b.row(batch)
 	if r.ambiguous > 0 {
 		r.repeated++
@@ -114,7 +115,7 @@ func (b *booking) addAmbiguous(batch *spool.Batch) {
 	}
 	b.read(batch, r)
 	r.ambiguous, r.rewrite = 1, true
-	b.addUses(batch, batch.Transactions, times{ambiguous: 1})
+	b.addUses(batch, sent, times{ambiguous: 1})
 }
 
 // read loads a row's uses into memory, each cell once, with what the repeated reports may have added.

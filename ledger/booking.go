@@ -101,13 +101,35 @@ func (b *booking) event(a *spool.BatchEvent) {
 	case spool.BatchRequeued:
 		b.requeued(a)
 	case spool.BatchAmbiguous:
-		all(Figures{Ambiguous: 1})
-		b.addAmbiguous(a.Batch)
+		sent := asSent(a)
+		for i := range sent {
+			b.transaction(a.Batch, &sent[i], sent[i].Timestamp, Figures{Ambiguous: 1})
+		}
+		b.addAmbiguous(a.Batch, sent)
 	case spool.BatchLost:
 		all(Figures{Lost: 1})
 	case spool.BatchEnded:
 		b.ended(a)
 	}
+}
+
+// restampedFrom is the age in seconds from which on a transaction is sent with the time of the attempt, if it is sent: 3scale takes
+// none that is older than 24 h, and the sender keeps a minute of that.
+const restampedFrom = 24*3600 - 60
+
+// asSent are the transactions of an ambiguous report with the timestamps that were sent: 3scale counts them by these.
+func asSent(a *spool.BatchEvent) []spool.Transaction {
+	all := a.Batch.Transactions
+	for i := range all {
+		if at := timeOf(a.Batch, all[i].Timestamp); a.Attempted == 0 || a.Attempted-at < restampedFrom {
+			continue
+		}
+		if &all[0] == &a.Batch.Transactions[0] {
+			all = slices.Clone(all)
+		}
+		all[i].Timestamp = a.Attempted
+	}
+	return all
 }
 
 // requeued moves usage of a dead letter to pending. If it will be sent with another timestamp, its hour changes.

@@ -30,8 +30,8 @@ const (
 // errStructure says that pages are missing, or that they are in the wrong place.
 var errStructure = fmt.Errorf("%w: its pages are inconsistent", errDamaged)
 
-// walker reads a bbolt file page by page without bbolt, which panics at some kinds of damage, loops at some, and does not notice
-// others. It verifies that every page is used exactly once, keys are in order and within the limits of the page above, and
+// walker reads a bbolt file page by page without bbolt, which panics at some kinds of damage, loops at some, and misses
+// some. It verifies that every page is used exactly once, keys are in order and within the limits of the page above, and
 // no byte of a used page is left over. It is for one goroutine; the file must not be written meanwhile.
 type walker struct {
 	ctx      context.Context

@@ -22,6 +22,8 @@ type BatchEvent struct {
 	Dead     []Transaction
 	Late     []LateTransaction
 	Was      *Transaction
+
+	Attempted int64 // of BatchAmbiguous: when the report was sent, Unix seconds; 0: not known
 }
 
 // LateTransaction was delivered with a timestamp that is not its own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/reporterd/reporterd/spool/wal"
 )
@@ -48,6 +49,8 @@ type recorded struct {
 	offset  int64
 	length  int64
 	batch   *Batch
+
+	attempted int64 // Unix seconds of the last attempt; 0: none that is known
 }
 
 // ChangeFeed returns the reader, which begins at the place given to Booked. There is one at a time.
@@ -220,16 +223,21 @@ func (c *ChangeFeed) record(r *record, body []byte, base int64, tell bool) error
 			return c.activate(r.committed, tell)
 		}
 	case recordMoved:
-		here.batch = c.live[here.id].batch
+		here.batch, here.attempted = c.live[here.id].batch, c.live[here.id].attempted
 		c.live[here.id] = here
 	case recordRequeued:
 		here.batch = c.parse(body)
 		c.begin(here, BatchRequeued, tell)
+	case recordAttempt, recordNote:
+		if live, known := c.live[r.id]; known && r.at != 0 {
+			live.attempted = time.Unix(0, r.at).Unix()
+			c.live[r.id] = live
+		}
 	case recordAmbiguous:
 		if tell {
 			b, err := c.batch(r.id)
 			if b != nil {
-				c.addEvent(BatchEvent{Kind: BatchAmbiguous, Batch: b})
+				c.addEvent(BatchEvent{Kind: BatchAmbiguous, Batch: b, Attempted: c.live[r.id].attempted})
 			}
 			return err
 		}

@@ -93,7 +93,7 @@ func (x *index) stageLocked(r *record, s *wal.Segment, base int64) {
 		x.unstageLocked()
 		x.cut = r.cut
 	}
-	r.entry.locate(s, base)
+	r.entry.locateLocked(s, base)
 	x.staged = append(x.staged, r.entry)
 }
 
@@ -144,7 +144,7 @@ func (x *index) applyAttemptLocked(r *record, e *entry) {
 	case recordAnswered:
 		e.open = false
 	case recordReceipt:
-		e.applyReceipt(r)
+		e.applyReceiptLocked(r)
 	}
 }
 
@@ -157,7 +157,7 @@ func (x *index) applyResolvedLocked(r *record, s *wal.Segment, base int64) {
 		behind = e.next
 	}
 	for _, child := range r.children {
-		child.locate(s, base)
+		child.locateLocked(s, base)
 		x.addLocked(child, behind)
 	}
 	if e != nil {
@@ -169,7 +169,7 @@ func (x *index) applyResolvedLocked(r *record, s *wal.Segment, base int64) {
 
 // applyMovedLocked replaces the place of a live batch by that of its copy, since the original may have been removed.
 func (x *index) applyMovedLocked(copied *entry, s *wal.Segment, base int64) {
-	copied.locate(s, base)
+	copied.locateLocked(s, base)
 	e := x.live[copied.id]
 	if e == nil {
 		x.addLocked(copied, nil)
@@ -180,8 +180,8 @@ func (x *index) applyMovedLocked(copied *entry, s *wal.Segment, base int64) {
 	e.segment, e.offset, e.length = copied.segment, copied.offset, copied.length
 }
 
-// locate turns an offset in a payload into one in a segment, and pins that segment.
-func (e *entry) locate(s *wal.Segment, base int64) {
+// locateLocked turns an offset in a payload into one in a segment, and pins that segment.
+func (e *entry) locateLocked(s *wal.Segment, base int64) {
 	e.segment, e.offset = s, base+e.offset
 	s.Pins.Add(1)
 }

@@ -92,8 +92,8 @@ func (r *ready) first(limit int) []*entry {
 // newestLooked is how many of a lane's last batches Newest examines.
 const newestLooked = 64
 
-// newest returns at most limit ready batches, the last sealed first.
-func (l *lane) newest(limit int) []*entry {
+// newestLocked returns at most limit ready batches, the last sealed first.
+func (l *lane) newestLocked(limit int) []*entry {
 	var found []*entry
 	for e, n := l.last, 0; e != nil && len(found) < limit && n < newestLooked; e, n = e.prev, n+1 {
 		if e.queued > 0 {
@@ -132,7 +132,7 @@ func (s *Spool) Due(key LaneKey, limit int) []BatchInfo {
 
 // Newest returns at most limit of the last batches of a lane that are not set aside, the last one first.
 func (s *Spool) Newest(key LaneKey, limit int) []BatchInfo {
-	return s.laneBatches(key, func(l *lane) []*entry { return l.newest(limit) })
+	return s.laneBatches(key, func(l *lane) []*entry { return l.newestLocked(limit) })
 }
 
 func (s *Spool) laneBatches(key LaneKey, choose func(*lane) []*entry) []BatchInfo {

@@ -63,8 +63,8 @@ func (s *Spool) receiptState(id BatchID, sent bool) error {
 	return nil
 }
 
-// applyReceipt applies a receipt record.
-func (e *entry) applyReceipt(r *record) {
+// applyReceiptLocked applies a receipt record.
+func (e *entry) applyReceiptLocked(r *record) {
 	e.receipt, e.sent = r.receipt, r.sent
 }
 
@@ -110,11 +110,11 @@ func (s *Spool) LoadReceipts() ([]byte, error) {
 	return data, nil
 }
 
-// SendAgain records that nothing of a batch was counted by the report that carried its receipt, and that it is sent again with
-// the same one. It returns once that is durable.
+// SendAgain records that the report with the batch's receipt was not counted, and that the batch is sent again with the same
+// receipt. It returns once that is durable.
 func (s *Spool) SendAgain(id BatchID) error { return s.decideReceipt(id, true) }
 
-// DropReceipt is SendAgain without the receipt: what the batch is sent in carries others.
+// DropReceipt is SendAgain without the receipt: the next report of the batch has a new one, or none.
 func (s *Spool) DropReceipt(id BatchID) error { return s.decideReceipt(id, false) }
 
 func (s *Spool) decideReceipt(id BatchID, keep bool) error {

@@ -32,7 +32,7 @@ func (x *index) requeueCount() uint64 {
 // applyRequeuedLocked makes a dead letter a live batch.
 func (x *index) applyRequeuedLocked(r *record, s *wal.Segment, base int64) {
 	x.requeues = max(x.requeues, uint64(r.entry.id.Position))
-	r.entry.locate(s, base)
+	r.entry.locateLocked(s, base)
 	x.addLocked(r.entry, nil)
 	if id, ok := batchOfLetter(r.letter + letterSuffix); ok {
 		s.Pins.Add(1)

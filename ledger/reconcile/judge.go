@@ -166,7 +166,7 @@ func (s *sheet) foreignCells() (cells []Cell) {
 		rest := s.Counted[p.metric][p.hour]
 		for q := range s.sent {
 			if q.app != "" && q.metric == p.metric && q.hour == p.hour {
-				rest -= s.Apps[q.app][p.metric][p.hour]
+				rest -= s.own(q)
 			}
 		}
 		if rest <= 0 {
@@ -178,6 +178,15 @@ func (s *sheet) foreignCells() (cells []Cell) {
 		cells = append(cells, c)
 	}
 	return cells
+}
+
+// own is what is counted of an application that the ledger knows. One that could not be asked about, as it was deleted, is taken to
+// have what was delivered for it.
+func (s *sheet) own(p place) int64 {
+	if counted, asked := s.Apps[p.app][p.metric]; asked {
+		return counted[p.hour]
+	}
+	return s.sent[p].Delivered
 }
 
 // judge sets the verdict. explain has added the evidence before.

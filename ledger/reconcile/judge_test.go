@@ -145,3 +145,23 @@ func TestRefused(t *testing.T) {
 	}
 	assert.Equal(t, map[string]Verdict{"app1": Match, "gone": Unverifiable}, verdicts)
 }
+
+// TestDeletedApplication: usage of an application that was delivered, and that the portal does not know any more, is not usage of
+// other reporters; what is counted beyond it is.
+func TestDeletedApplication(t *testing.T) {
+	for beyond, want := range map[int64]int{0: 0, 7: 1} {
+		b := books(sealed, true, beyond, sentBatch{id: "a", app: "gone", hits: 40, delivered: true, landed: 1}, sentBatch{id: "b", app: "stays", hits: 5, delivered: true})
+		delete(b.Apps, "gone")
+		b.Unknown["gone"] = "the portal does not know the application"
+		cells, _ := Judge(b, Rules{Exclusive: true, Seal: time.Hour})
+		foreign := 0
+		for _, c := range cells {
+			if c.AppID == otherApps {
+				foreign++
+				assert.Equal(t, Over, c.Verdict)
+				assert.Equal(t, beyond, c.Counted)
+			}
+		}
+		assert.Equal(t, want, foreign, "with %d of other reporters", beyond)
+	}
+}

@@ -1,0 +1,46 @@
+package ingest
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// TestVouch: reports with credentials that are not those of a configured service are answered as the backend says of them, and
+// kept with them if it accepts them; a configured service keeps its metrics. Without Vouch they have to be the configured ones.
+func TestVouch(t *testing.T) {
+	vouch := func(_ context.Context, id string, c threescale.Credentials, app threescale.Application) *threescale.Error {
+		assert.Equal(t, "A", app.ID)
+		switch c.ServiceToken {
+		case "good":
+			return nil
+		case "away":
+			return &threescale.Error{Status: http.StatusServiceUnavailable, Code: codeUnavailable, Text: "cannot be asked"}
+		}
+		return threescale.ServiceTokenInvalid(c.ServiceToken, id)
+	}
+	configured := Service{ID: "1001", Credentials: threescale.Credentials{ServiceToken: "own"}, Metrics: []string{"hits"}}
+	l := listen(t, Options{Services: []Service{configured}, Passthrough: true, Vouch: vouch})
+	trusting := listen(t, Options{Services: []Service{configured}, Passthrough: true})
+	const usage = "&transactions[0][app_id]=A&transactions[0][usage][hits]=1"
+	for _, service := range []string{"1001", "77"} {
+		for token, want := range map[string]int{"good": 202, "bad": 403, "away": 503} {
+			got := l.report(t, "service_token="+token+"&service_id="+service+usage)
+			assert.Equal(t, want, got.StatusCode, "%s %s", service, token)
+			if want == 503 {
+				assert.NotEmpty(t, got.Header.Get("Retry-After"))
+			}
+		}
+	}
+	for _, e := range l.take() {
+		assert.Equal(t, threescale.Credentials{ServiceToken: "good"}, e.Credentials)
+	}
+	assert.Equal(t, 202, l.report(t, "service_token=own&service_id=1001"+usage).StatusCode)
+	assert.True(t, l.take()[0].Credentials.IsZero(), "the configured ones are not asked about, and are those of the day of delivery")
+	assert.Equal(t, 404, l.report(t, "service_token=good&service_id=1001&transactions[0][app_id]=A&transactions[0][usage][other]=1").StatusCode)
+	assert.Equal(t, 403, trusting.report(t, "service_token=good&service_id=1001"+usage).StatusCode)
+}
