@@ -27,8 +27,10 @@ bench:
 
 # What takes too long for CI, or was not seen to pass there yet.
 soak:
-	REPORTERD_MUTANTS=1 go test -count=1 -timeout 60m -v -run Mutant ./spool ./test
+	REPORTERD_MUTANTS=1 go test -count=1 -timeout 60m -v -run Mutant ./spool ./sender/receipt ./test
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModelTrouble$$' ./spool
+	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt
+	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 20m -v -run '^TestReceiptsHeal$$' ./test
 	REPORTERD_STREAM_KILLS=10 go test -count=1 -timeout 20m -v -run '^TestStreamKilled$$' ./test
 	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test

@@ -157,6 +157,24 @@ func TestDroppedForACulprit(t *testing.T) {
 	assert.Empty(t, b.ends())
 }
 
+// Two denials count that are far enough apart, and only with a reading from behind the second.
+func TestCulpritIsDeniedTwice(t *testing.T) {
+	b := newBench(t, 1)
+	b.sent("a", 100)
+	b.counted(b.sent("later", 100))
+	b.after(time.Second)
+	b.Denied("a", "app 7", b.now)
+	b.after(10 * time.Second)
+	b.Denied("a", "app 7", b.now)
+	b.after(time.Second)
+	assert.NotContains(t, b.ends(), "a", "the backend's processes remember for a minute")
+	b.now = b.now.Add(time.Minute)
+	b.Denied("a", "app 7", b.now)
+	assert.NotContains(t, b.ends(), "a", "it may have moved since the last reading")
+	b.after(time.Second)
+	assert.Equal(t, Dropped, b.ends()["a"])
+}
+
 func TestPlacesAreKeptOverRestarts(t *testing.T) {
 	b := newBench(t, 1)
 	r := b.sent("a", 100)

@@ -39,6 +39,8 @@ var mutants = []struct{ name, file, old, new string }{
 // judges are the tests of mutants whose occasion is too rare for random histories.
 var judges = map[string]string{
 	"links begin at the first one's sending": "TestLinksBeginWhenTheLastWasSeen",
+	"one denial condemns":                    "TestCulpritIsDeniedTwice",
+	"a culprit needs no reading behind it":   "TestCulpritIsDeniedTwice",
 	"places are not kept":                    "TestPlacesRestAfterTheirReports",
 	"kept places are given":                  "TestPlacesAreKeptOverRestarts",
 	"a report sent again passes others":      "TestReportsSentAgainPassNone",
