@@ -30,7 +30,7 @@ func (w *world) load() {
 func usageOf(events []event.Event) iter.Seq[quota.Usage] {
 	return func(yield func(quota.Usage) bool) {
 		for i := range events {
-			lane := quota.Lane{ServiceID: "1001", Credentials: events[i].Credentials, FlatUsage: events[i].FlatUsage}
+			lane := quota.Lane{ServiceID: events[i].ServiceID, Credentials: events[i].Credentials, FlatUsage: events[i].FlatUsage}
 			if !yield(quota.Usage{Lane: lane, Transaction: &events[i].Transaction}) {
 				return
 			}

@@ -1,10 +1,7 @@
 package authorize
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"iter"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -16,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/authorize/quota"
@@ -80,9 +76,22 @@ func (h *history) sum(l sandbox.Limit) (n uint64) {
 
 func (h *history) usage() event.Event {
 	metric := []string{"hits", "search", "search_deep", "other"}[h.r.IntN(4)]
-	return event.Event{ID: fmt.Sprint(len(h.tale)), ServiceID: "1001", FlatUsage: h.r.IntN(5) == 0, Transaction: threescale.Transaction{
+	e := event.Event{ID: fmt.Sprint(len(h.tale)), FlatUsage: h.r.IntN(5) == 0, Transaction: threescale.Transaction{
 		Application: threescale.Application{ID: "life"}, Usage: threescale.Usage{{Metric: metric, Value: 1 + h.r.Uint64N(6)}}, Timestamp: time.Now().Unix(),
 	}}
+	e.ServiceID = "1001"
+	if name := h.r.IntN(6); name < len(passedNames) {
+		e.ServiceID, e.Credentials = passedNames[name], threescale.Credentials{ProviderKey: "pkey"}
+	}
+	return e
+}
+
+// passedNames are names of service 1001 beside its provider's key.
+var passedNames = []string{"", "1001", "foo-1001"}
+
+// laneFor is the lane of an event.
+func laneFor(e event.Event) quota.Lane {
+	return quota.Lane{ServiceID: e.ServiceID, Credentials: e.Credentials, FlatUsage: e.FlatUsage}
 }
 
 // fits reports whether usage may be granted now.
@@ -97,12 +106,31 @@ func (h *history) fits(e event.Event) bool {
 	return true
 }
 
+// query is the part of a query that names the service of an event.
+func query(e event.Event) string {
+	switch {
+	case e.Credentials.IsZero():
+		return "service_token=stoken1001&service_id=1001"
+	case e.ServiceID == "":
+		return "provider_key=pkey"
+	}
+	return "provider_key=pkey&service_id=" + e.ServiceID
+}
+
+// opening are the credentials that a report of a lane is sent with.
+func opening(l quota.Lane) threescale.Credentials {
+	if l.Credentials.IsZero() {
+		return threescale.Credentials{ServiceToken: "stoken1001"}
+	}
+	return l.Credentials
+}
+
 // call asks, and holds the answer against the truth.
 func (h *history) call() {
 	e := h.usage()
 	u := e.Usage[0]
 	fits, loaded := h.fits(e), h.Loaded()
-	r := h.request("authrep", fmt.Sprintf("&app_id=life&usage[%s]=%d", u.Metric, u.Value), e.FlatUsage)
+	r := h.request("authrep", fmt.Sprintf("%s&app_id=life&usage[%s]=%d", query(e), u.Metric, u.Value), e.FlatUsage)
 	h.tell("authrep %v flat %v: %d", u, e.FlatUsage, r.status)
 	if !h.Loaded() && r.status != http.StatusOK {
 		h.denied++
@@ -115,11 +143,11 @@ func (h *history) call() {
 	require.Equal(h.t, fits, r.status == http.StatusOK, "%v", h.tale)
 	if fits {
 		kept := h.journal.events
-		e.Timestamp = kept[len(kept)-1].Timestamp
+		e.Timestamp, e.ServiceID = kept[len(kept)-1].Timestamp, kept[len(kept)-1].ServiceID
 		kept[len(kept)-1].ID = e.ID
 		h.counts = append(h.counts, e)
 	}
-	r = h.request("authorize", "&app_id=life", false)
+	r = h.request("authorize", query(event.Event{ServiceID: "1001"})+"&app_id=life", false)
 	for _, l := range h.limits {
 		p, _ := threescale.ParsePeriod(l.Period)
 		require.EqualValues(h.t, h.sum(l), r.current(h.t, l.Metric, p), "%s per %s: %v", l.Metric, l.Period, h.tale)
@@ -127,7 +155,7 @@ func (h *history) call() {
 }
 
 func (h *history) request(call, query string, flat bool) got {
-	q, err := http.NewRequest(http.MethodGet, "/transactions/"+call+".xml?service_token=stoken1001&service_id=1001"+query, nil)
+	q, err := http.NewRequest(http.MethodGet, "/transactions/"+call+".xml?"+query, nil)
 	require.NoError(h.t, err)
 	if flat {
 		q.Header.Set(threescale.OptionsHeader, "flat_usage=1")
@@ -143,9 +171,10 @@ func (h *history) tell(format string, args ...any) {
 func (h *history) report() {
 	e := h.usage()
 	e.Timestamp -= h.r.Int64N(7200)
-	_, err := h.Append(h.t.Context(), []event.Event{e})
+	list := []event.Event{e}
+	_, err := h.Append(h.t.Context(), list)
 	require.NoError(h.t, err)
-	h.counts = append(h.counts, e)
+	h.counts = append(h.counts, list[0])
 	h.tell("report %v flat %v at %d", e.Usage[0], e.FlatUsage, e.Timestamp)
 }
 
@@ -153,7 +182,7 @@ func (h *history) report() {
 func (h *history) seal() {
 	events := h.journal.take()
 	for i, e := range events {
-		name := fmt.Sprint("batch", len(h.tale), e.FlatUsage, i/4)
+		name := fmt.Sprint("batch", len(h.tale), e.FlatUsage, e.ServiceID, e.Credentials.ProviderKey, i/4)
 		h.batches[name] = append(h.batches[name], e)
 	}
 	h.tell("seal %d", len(events))
@@ -163,7 +192,7 @@ func (h *history) seal() {
 func (h *history) attempt() {
 	for _, name := range slices.Sorted(maps.Keys(h.batches))[:min(1, len(h.batches))] {
 		events := h.batches[name]
-		lane := quota.Lane{ServiceID: "1001", FlatUsage: events[0].FlatUsage}
+		lane := laneFor(events[0])
 		outcomes := make([]quota.Outcome, len(events))
 		fate := []quota.Outcome{quota.Delivered, quota.Delivered, quota.Returned, quota.Refused}[h.r.IntN(4)]
 		var sent []int
@@ -181,7 +210,7 @@ func (h *history) attempt() {
 		}
 		if fate == quota.Delivered && len(sent) > 0 {
 			_, err := h.client.Report(h.t.Context(), &threescale.Report{
-				ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"}, FlatUsage: lane.FlatUsage, Transactions: list,
+				ServiceID: lane.ServiceID, Credentials: opening(lane), FlatUsage: lane.FlatUsage, Transactions: list,
 			})
 			require.NoError(h.t, err)
 			synctest.Wait()
@@ -221,124 +250,10 @@ func (h *history) requeue() {
 	h.dead = h.dead[1:]
 	h.Requeue(func() []quota.Usage {
 		h.batches[fmt.Sprint("again", len(h.tale))] = []event.Event{e}
-		return []quota.Usage{{Lane: quota.Lane{ServiceID: "1001", FlatUsage: e.FlatUsage}, Transaction: &e.Transaction}}
+		return []quota.Usage{{Lane: laneFor(e), Transaction: &e.Transaction}}
 	})
 	h.counts = append(h.counts, e)
 	h.tell("requeue %v at %d", e.Usage[0], e.Timestamp)
-}
-
-// save writes the file that a restart or a crash leaves.
-func (h *history) save() {
-	if !h.Loaded() {
-		return
-	}
-	h.saved, h.savedAt = h.world.save(), len(h.outcomes)
-	h.tell("save")
-}
-
-// restart begins a new life, after a stop in good order or a kill, with what is on disk: the file that was written last, what
-// became of batches since, and what is pending.
-func (h *history) restart() {
-	stopped := h.r.IntN(2) == 0
-	if stopped {
-		h.save()
-	}
-	h.tell("restart, stopped %v", stopped)
-	h.killed()
-	h.options.pending = h.backlog
-	h.Authorizer, h.Tracker = h.options.new()
-	if h.saved != "" {
-		require.NoError(h.t, h.restore(h.saved))
-	}
-	for _, o := range h.outcomes[h.savedAt:] {
-		for i := range o.delivered {
-			h.Replay(o.lane, &o.delivered[i].Transaction, false)
-		}
-	}
-	h.Follow()
-	var ctx context.Context
-	ctx, h.killed = context.WithCancel(h.t.Context())
-	go func(q *quota.Tracker) { assert.NoError(h.t, q.Run(ctx)) }(h.Tracker) // killed ends it
-}
-
-// backlog is what is on disk, which takes its time to be read, and fails to be now and then. A report that has ended
-// is not there any more.
-func (h *history) backlog() quota.Backlog {
-	r := rand.New(rand.NewPCG(h.r.Uint64(), 0))
-	slow := int64(1 + r.IntN(1000))
-	read := func() error {
-		pass(time.Duration(r.Int64N(slow)) * time.Millisecond)
-		if r.IntN(5) == 0 {
-			return io.ErrUnexpectedEOF
-		}
-		return nil
-	}
-	batches, left := maps.Clone(h.batches), slices.Clone(h.journal.events)
-	b := quota.Backlog{Close: func() {}}
-	for name, events := range batches { // in any order
-		b.Reports = append(b.Reports, quota.PendingReport{Batch: name, Transactions: len(events), Attempted: h.attempted[name]})
-	}
-	ended := h.ended
-	b.Read = func(name string) (quota.Lane, []threescale.Transaction, error) {
-		if err := read(); err != nil {
-			return quota.Lane{}, nil, err
-		}
-		if _, gone := ended.Load(name); gone {
-			return quota.Lane{}, nil, quota.ErrNoReport
-		}
-		var list []threescale.Transaction
-		for _, e := range batches[name] {
-			list = append(list, e.Transaction)
-		}
-		return quota.Lane{ServiceID: "1001", FlatUsage: batches[name][0].FlatUsage}, list, nil
-	}
-	b.Next = func(context.Context) (iter.Seq[quota.Usage], error) {
-		if err := read(); err != nil {
-			return nil, err
-		}
-		if len(left) == 0 {
-			return nil, io.EOF
-		}
-		n := min(len(left), 3)
-		next := left[:n]
-		left = left[n:]
-		return usageOf(next), nil
-	}
-	return b
-}
-
-// worker lets the backend's worker stand for a while, or go on.
-func (h *history) worker() {
-	stop := h.resumes.IsZero()
-	var f sandbox.Faults
-	if stop {
-		f.Worker = append(f.Worker, sandbox.WorkerFault{Stop: true})
-		h.resumes = time.Now().Add(time.Duration(h.r.Int64N(int64(behind))))
-	} else {
-		h.resumes = time.Time{}
-	}
-	require.NoError(h.t, h.sandbox.SetFaults(f))
-	synctest.Wait()
-	h.tell("worker stands: %v", stop)
-}
-
-// pass lets time go by. The worker goes on when its time comes.
-func (h *history) pass(d time.Duration) {
-	h.tell("pass %v", d)
-	if left := time.Until(h.resumes); !h.resumes.IsZero() && d > left {
-		pass(max(0, left))
-		h.worker()
-		d -= max(0, left)
-	}
-	pass(d)
-}
-
-// crowd drives the application out of memory, as far as it can be forgotten.
-func (h *history) crowd() {
-	for i := range 40 {
-		h.get("authorize", "app_id", fmt.Sprint("bulk", i+1))
-	}
-	h.tell("crowd")
 }
 
 // TestHistories: many lives.
@@ -347,7 +262,7 @@ func TestHistories(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &history{
-					world: newWorld(t, func(o *worldOptions) { o.MaxEntries = 1 }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
+					world: newWorld(t, func(o *worldOptions) { o.MaxEntries, o.Services = 1, nil }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
 					attempted: map[string]bool{}, ended: &sync.Map{}, killed: func() {},
 					limits: []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
 						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},
@@ -358,6 +273,10 @@ func TestHistories(t *testing.T) {
 					pass(time.Minute) // what reads for it ends
 				}()
 				h.Follow()
+				for _, name := range passedNames { // until the backend told what a name means, its usage waits under it
+					e := event.Event{ServiceID: name, Credentials: threescale.Credentials{ProviderKey: "pkey"}}
+					require.Equal(t, http.StatusOK, h.request("authorize", query(e)+"&app_id=life", false).status)
+				}
 				h.save()
 				for range 150 {
 					switch k := h.r.IntN(28); {

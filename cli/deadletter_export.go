@@ -46,11 +46,18 @@ that only you can read, and refuses one that exists.`,
 			return withLetters(cmd, reveal, func(ctx context.Context, s *terminal.Screen, l letters) error {
 				return into(name, s.Out(), func(w io.Writer) error {
 					write, finish := writer(w, format)
+					n := 0
 					for d, err := range each(ctx, l, q, args) {
 						if err == nil {
 							err = write(&d)
 						}
 						if err != nil {
+							return err
+						}
+						n++
+					}
+					if n == 0 {
+						if err := checkNames(ctx, l.names, q.ServiceID, q.Reason); err != nil {
 							return err
 						}
 					}

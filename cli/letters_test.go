@@ -106,7 +106,7 @@ func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
 			assert.Contains(t, stderr, "no such dead letter")
 			status, _, _ = runIn(t, dir, "deadletter show "+id)
 			assert.Equal(t, 2, status)
-			for _, wrong := range []string{"ls --reason nosuch", "drop --yes --reason application_not_fuond", "requeue --yes --reason nosuch"} {
+			for _, wrong := range []string{"ls --reason nosuch", "drop --yes --reason application_not_fuond", "requeue --yes --reason nosuch", "export --reason nosuch"} {
 				status, stdout, stderr := runIn(t, dir, "deadletter "+wrong)
 				assert.Equal(t, 2, status, wrong)
 				assert.Empty(t, stdout)

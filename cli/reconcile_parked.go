@@ -20,14 +20,14 @@ func resolveParked(ctx context.Context, s *terminal.Screen, cmd *cobra.Command, 
 	if daemon == nil {
 		return misuse(errors.New("--resolve: expected a daemon that runs: it decides about its own reports"))
 	}
-	parked, _, err := daemon.Parked(ctx, "", 500)
-	if err != nil {
-		return failed(err)
-	}
 	yes, _ := cmd.Flags().GetBool("yes")
 	in := bufio.NewReader(cmd.InOrStdin())
-	decided := 0
-	for _, p := range parked {
+	decided, all := 0, 0
+	for p, err := range eachParked(ctx, daemon) {
+		if err != nil {
+			return err
+		}
+		all++
 		fate, what := decision(r, p.ID)
 		if fate == "" {
 			continue
@@ -46,7 +46,7 @@ func resolveParked(ctx context.Context, s *terminal.Screen, cmd *cobra.Command, 
 		decided++
 		s.Printf("%s: done\n", question)
 	}
-	s.Printf("%s decided about, %d left\n", count(decided, "parked report"), len(parked)-decided)
+	s.Printf("%s decided about, %d left\n", count(decided, "parked report"), all-decided)
 	return nil
 }
 
