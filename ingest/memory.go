@@ -13,7 +13,7 @@ import (
 const (
 	// maxMemory is how many bytes of requests may be in memory at once, and reservedMemory the part of it that requests of
 	// more than 64 KiB cannot use. A request that finds no memory is answered with 503.
-	maxMemory, reservedMemory = 80 << 20, 16 << 20
+	maxMemory, reservedMemory = 64 << 20, 16 << 20
 
 	// reportWeight is how many bytes of memory one byte of a report takes while it is decoded into a tree of parameters.
 	// readWeight is how many while it is being received.
