@@ -101,7 +101,7 @@ func (w *window) queueOf(e *event.Event) *queue {
 		l.ServiceID = strings.Clone(l.ServiceID)
 		l.Credentials.ServiceToken = strings.Clone(l.Credentials.ServiceToken)
 		l.Credentials.ProviderKey = strings.Clone(l.Credentials.ProviderKey)
-		q = &queue{lane: l, number: len(w.queues), transactions: w.room()}
+		q = &queue{lane: l, number: len(w.queues), transactions: w.queueMemory()}
 		if w.witness != nil && l.Credentials.IsZero() {
 			q.witness = strings.Clone(w.witness(l.ServiceID))
 		}
@@ -112,8 +112,8 @@ func (w *window) queueOf(e *event.Event) *queue {
 	return q
 }
 
-// room returns memory for a queue's transactions.
-func (w *window) room() []spool.Transaction {
+// queueMemory returns memory for a queue's transactions.
+func (w *window) queueMemory() []spool.Transaction {
 	n := len(w.spare) - 1
 	if n < 0 {
 		return nil

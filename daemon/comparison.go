@@ -22,7 +22,10 @@ func (r *comparison) open(d *daemon) {
 	if r.portal == nil || l == nil {
 		return
 	}
-	r.keeper = reconcile.NewKeeper(reconcile.Options{Ledger: l, Portal: r.portal, Since: c.Reconcile.Since, Rules: ReconcileRules(c)}, c.Reconcile.Every, d.log.Named("reconcile"))
+	r.keeper = reconcile.NewKeeper(reconcile.Options{
+		Ledger: l, Portal: r.portal, Since: c.Reconcile.Since, Rules: ReconcileRules(c),
+		Every: c.Reconcile.Every, Log: d.log.Named("reconcile"),
+	})
 }
 
 // start compares every reconcile.every, until the daemon stops.

@@ -180,7 +180,7 @@ func (r *run) check(ctx context.Context) {
 	case damaged(err):
 		r.suspect(err)
 		if err := r.renew(ctx, err); err != nil {
-			r.trouble(err)
+			r.logFailure(err)
 			pause(ctx, retryPause)
 			return
 		}

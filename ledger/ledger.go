@@ -186,7 +186,7 @@ func (l *Ledger) updateStats(change func(*Stats)) {
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 	for !l.anchored && ctx.Err() == nil {
 		if err := l.Anchor(s); err != nil {
-			l.trouble(err)
+			l.logFailure(err)
 			pause(ctx, retryPause)
 		}
 	}
@@ -240,7 +240,7 @@ func (r *run) gather(ctx context.Context) {
 		page, err := r.feed.Next(wait)
 		if err != nil {
 			if wait.Err() == nil {
-				r.trouble(err)
+				r.logFailure(err)
 				pause(wait, retryPause)
 			}
 			return
@@ -277,11 +277,11 @@ func (r *run) book(ctx context.Context) {
 		if refused(err) && r.isolate() {
 			continue
 		}
-		r.trouble(err)
+		r.logFailure(err)
 		if damaged(err) || errors.Is(err, ErrUnavailable) {
 			r.suspect(err)
 			if err := r.renew(ctx, err); err != nil {
-				r.trouble(err)
+				r.logFailure(err)
 			} else if r.next == 0 {
 				return // the records are read again
 			} else if !renewed {
@@ -333,8 +333,8 @@ func (r *run) commit() error {
 	})
 }
 
-// trouble logs why nothing is booked, once.
-func (l *Ledger) trouble(err error) {
+// logFailure logs why nothing is booked, once.
+func (l *Ledger) logFailure(err error) {
 	var was string
 	l.updateStats(func(s *Stats) { was, s.Trouble = s.Trouble, err.Error() })
 	if was == "" {

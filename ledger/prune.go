@@ -65,7 +65,7 @@ func (r *run) drop(ctx context.Context, bucket, before []byte) bool {
 			return nil
 		})
 		if err != nil {
-			r.trouble(err)
+			r.logFailure(err)
 			return false
 		}
 		r.measure()
@@ -100,7 +100,7 @@ func (r *run) dropEvidence(ctx context.Context, before []byte) {
 			return addEvidence(tx, -freed)
 		})
 		if err != nil {
-			r.trouble(err)
+			r.logFailure(err)
 			return
 		}
 		r.measure()

@@ -48,7 +48,7 @@ func (r *run) upgradeSome() {
 	case damaged(err):
 		r.suspect(err)
 	case err != nil:
-		r.trouble(err)
+		r.logFailure(err)
 	default:
 		if next.done && !r.upgrade.done && next.bucket > 0 {
 			r.options.Log.Info("the upgrade of ledger.db is complete: all values have checksums")

@@ -249,37 +249,68 @@ func (k *keeper) readOne(ctx context.Context, a int) (absent string, err error) 
 		return "", errors.New("there are no credentials for the service")
 	}
 	asked := time.Now()
-	answer, err := k.client.Authorize(ctx, &threescale.AuthorizeCall{ServiceID: k.service, Credentials: c, Application: k.config.Applications[a]})
+	values, absent, err := k.config.read(ctx, k.client, k.service, c, a)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.reads++
+	if err == nil && absent == "" {
+		k.book.Seen(a, values, asked)
+	}
+	return absent, err
+}
+
+// read asks for one application's counters, one for each metric. absent says what 3scale does not know.
+func (r *Receipts) read(ctx context.Context, client *threescale.Client, service string, c threescale.Credentials, a int) (values []uint64, absent string, err error) {
+	answer, err := client.Authorize(ctx, &threescale.AuthorizeCall{ServiceID: service, Credentials: c, Application: r.Applications[a]})
 	switch {
 	case err != nil:
-		return "", err
+		return nil, "", err
 	case answer.Code == threescale.CodeApplicationNotFound || answer.Code == threescale.CodeUserKeyInvalid:
-		return fmt.Sprintf("the %s receipt application is not known to 3scale", placeNames[a]), nil
+		return nil, fmt.Sprintf("the %s receipt application is not known to 3scale", placeNames[a]), nil
 	case answer.Verdict == nil:
-		return "", fmt.Errorf("3scale answered %d %s", answer.Status, answer.Code)
+		return nil, "", fmt.Errorf("3scale answered %d %s", answer.Status, answer.Code)
 	}
-	values, missing := k.values(answer.Verdict)
+	values, missing := r.values(answer.Verdict)
 	if missing != "" {
-		return fmt.Sprintf("the %s receipt application has no limit for eternity on the metric %s", placeNames[a], missing), nil
+		return nil, fmt.Sprintf("the %s receipt application has no limit for eternity on the metric %s", placeNames[a], missing), nil
 	}
-	k.book.Seen(a, values, asked)
-	return "", nil
+	return values, "", nil
+}
+
+// CheckReceipts returns why reports of a service could not carry these receipts: what 3scale does not know, or a limit that is too
+// low. It makes one authorize call for each application, which counts nothing.
+func CheckReceipts(ctx context.Context, client *threescale.Client, service string, c threescale.Credentials, r Receipts) error {
+	for a := range r.Applications {
+		if r.Applications[a] == (threescale.Application{}) {
+			continue
+		}
+		values, absent, err := r.read(ctx, client, service, c, a)
+		if err != nil {
+			return fmt.Errorf("sender: read the %s receipt application: %w", placeNames[a], err)
+		}
+		if absent != "" {
+			return fmt.Errorf("sender: %s", absent)
+		}
+		for n, value := range values {
+			if value > receipt.Most/2 {
+				return fmt.Errorf("sender: the counter of the metric %s of the %s receipt application is %d: it is used up", r.Metrics[n], placeNames[a], value)
+			}
+		}
+	}
+	return nil
 }
 
 // placeNames are what the configuration calls the receipt applications.
 var placeNames = [receipt.Applications]string{"first", "second", "third", "last"}
 
 // values are the counters of the receipt metrics, or the name of one that is missing.
-func (k *keeper) values(s *threescale.Status) (values []uint64, missing string) {
-	values = make([]uint64, len(k.config.Metrics))
-	for n, name := range k.config.Metrics {
+func (r *Receipts) values(s *threescale.Status) (values []uint64, missing string) {
+	values = make([]uint64, len(r.Metrics))
+	for n, name := range r.Metrics {
 		found := false
-		for _, r := range s.UsageReports {
-			if r.Metric == name && r.Period == threescale.Eternity {
-				values[n], found = uint64(r.CurrentValue), true
+		for _, u := range s.UsageReports {
+			if u.Metric == name && u.Period == threescale.Eternity {
+				values[n], found = uint64(u.CurrentValue), true
 			}
 		}
 		if !found {

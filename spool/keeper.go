@@ -46,7 +46,7 @@ func (s *Spool) keep(ctx context.Context, tell func(Trouble)) {
 		report(TroubleDirectory, &absent, err)
 		if err == nil { // otherwise its files may be in another directory
 			s.manifest.sync()
-			report(TroubleManifest, &unkept, s.manifest.trouble())
+			report(TroubleManifest, &unkept, s.manifest.failure())
 		}
 	}
 }

@@ -116,8 +116,8 @@ func (m *manifest) sync() {
 	}
 }
 
-// trouble returns why the manifest cannot be written, or nil.
-func (m *manifest) trouble() error {
+// failure returns why the manifest cannot be written, or nil.
+func (m *manifest) failure() error {
 	if m == nil {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (m *manifest) trouble() error {
 
 // start begins to keep the manifest with the given state. The former state is overwritten, so recovery must have used it. It
 // fails if old files can neither be replaced nor overwritten: the next start would believe that they cover everything
-// acknowledged. If there are no old files, it does not fail: trouble reports it, and sync retries.
+// acknowledged. If there are no old files, it does not fail: failure returns the reason, and sync retries.
 func (m *manifest) start(state manifestState) error {
 	if m == nil {
 		return nil

@@ -94,7 +94,7 @@ var mutants = []mutant{
 		"requeued.go", "	x.requeues = max(x.requeues, uint64(r.entry.id.Position))\n", "",
 	}}},
 	{"take a failed read for a torn end", false, []change{{
-		"wal/reader.go", "	return r.log.trouble(r.Segment, r.scan.failed, err)\n", "	return errNoFrame\n",
+		"wal/reader.go", "	return r.log.readError(r.Segment, r.scan.failed, err)\n", "	return errNoFrame\n",
 	}}},
 	{"go on behind a segment not read", false, []change{{
 		"wal/replay.go", "		if err := r.run(); err != nil {\n", "		if r.run() != nil {\n			continue\n		}\n		if err := error(nil); err != nil {\n",

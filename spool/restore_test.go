@@ -131,11 +131,11 @@ func TestManifestThatCannotBeWritten(t *testing.T) {
 	_, err := s.Append(t.Context(), []event.Event{someEvents(1)[0]})
 	require.NoError(t, err)
 	require.NoError(t, s.Ready())
-	require.Error(t, s.manifest.trouble())
+	require.Error(t, s.manifest.failure())
 	assert.True(t, s.Usage().ManifestFailing)
 	d.Heal()
 	s.manifest.sync()
-	require.NoError(t, s.manifest.trouble())
+	require.NoError(t, s.manifest.failure())
 	d = d.Crash()
 	o.FS = d
 	s, found := open(t, o)
@@ -159,7 +159,7 @@ func TestStartBesideAManifestThatCannotBeWritten(t *testing.T) {
 
 	d.Inject(disktest.Fault{On: disktest.Changing, Name: newSuffix, Times: -1})
 	s, _ = open(t, o)
-	require.Error(t, s.manifest.trouble())
+	require.Error(t, s.manifest.failure())
 	d.Heal()
 	onDisk, err := s.manifest.load()
 	require.NoError(t, err)

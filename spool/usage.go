@@ -30,7 +30,7 @@ func (s *Spool) Usage() Usage {
 		QuarantinedBytes: s.quarantine.Bytes.Load(), DeadLetters: int(s.letters.count.Load()),
 		Sync: s.mode, Commits: s.timing.snapshot(), ReadErrors: make(map[string]uint64),
 	}
-	u.Replaced, u.ManifestFailing = s.presence.Err() != nil, s.manifest.trouble() != nil
+	u.Replaced, u.ManifestFailing = s.presence.Err() != nil, s.manifest.failure() != nil
 	for _, l := range s.logs() {
 		n, _ := l.Files()
 		u.Segments += n

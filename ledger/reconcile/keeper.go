@@ -27,7 +27,6 @@ const (
 // Keeper compares at intervals, and keeps the latest result. It is safe for concurrent use.
 type Keeper struct {
 	options Options
-	every   time.Duration
 	outage  *outage.Outage // of the comparison
 
 	running sync.Mutex // held during a run: there is one at a time
@@ -50,24 +49,27 @@ type observed struct {
 	at      time.Time
 }
 
-// NewKeeper returns a Keeper that compares at an interval; Run starts it.
-func NewKeeper(o Options, every time.Duration, log *zap.Logger) *Keeper {
-	return &Keeper{options: o, every: every, outage: outage.New(outage.Options{
-		Log: log.With(zap.Duration("every", every)), BeginLevel: zap.WarnLevel,
+// NewKeeper returns a Keeper that compares every Options.Every; Run starts it.
+func NewKeeper(o Options) *Keeper {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return &Keeper{options: o, outage: outage.New(outage.Options{
+		Log: o.Log.With(zap.Duration("every", o.Every)), BeginLevel: zap.WarnLevel,
 		Begin: "cannot read 3scale's counts, retrying", End: "3scale's counts can be read again",
 	}), sealed: make(map[cellName]observed)}
 }
 
 // Run compares until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
-	next := min(firstRun, k.every)
+	next := min(firstRun, k.options.Every)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(next):
 		}
-		next = k.every
+		next = k.options.Every
 		_, _ = k.Now(ctx, k.options.Services, k.options.Since)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
@@ -26,6 +28,9 @@ type Options struct {
 	Since    time.Duration // how far back; at most 90 days
 	Rules    Rules
 	Step     func(done, all int) // called repeatedly; may be nil
+
+	Every time.Duration // of a Keeper: the interval between two runs
+	Log   *zap.Logger   // of a Keeper; nil: none
 }
 
 // Report is the result of one run.

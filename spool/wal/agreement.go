@@ -61,7 +61,7 @@ func (log *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
 	head := make([]byte, FrameHead)
 	for off := int64(SegmentHead); off+FrameHead <= end; {
 		if err := readFull(file, head, off); err != nil {
-			return PlaceUnknown, fmt.Errorf("spool: %w", log.trouble(segment, span{off, FrameHead}, err))
+			return PlaceUnknown, fmt.Errorf("spool: %w", log.readError(segment, span{off, FrameHead}, err))
 		}
 		f, ok := ParseFrame(head)
 		if !ok {

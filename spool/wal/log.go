@@ -102,7 +102,7 @@ func (l *Log) note(e Extent) {
 
 // put writes and syncs a frame, to a new segment if it does not fit.
 func (l *Log) put(buf []byte, count uint32) (Place, error) {
-	if err := l.makeRoom(int64(len(buf))); err != nil {
+	if err := l.ensureSpace(int64(len(buf))); err != nil {
 		return Place{}, err
 	}
 	s := l.active()
@@ -146,8 +146,8 @@ func (l *Log) syncDir() error {
 	return l.FS.SyncDir(filepath.Join(l.Root, l.Dir))
 }
 
-// makeRoom starts a new segment unless a frame of n bytes, and a footer, fit into the active one.
-func (l *Log) makeRoom(n int64) error {
+// ensureSpace starts a new segment unless a frame of n bytes, and a footer, fit into the active one.
+func (l *Log) ensureSpace(n int64) error {
 	if l.file != nil && l.off+n+FrameHead <= l.active().Size {
 		return nil
 	}

@@ -24,7 +24,7 @@ func (l *Log) Outline(s *Segment) (o outline, err error) {
 	head := make([]byte, FrameHead)
 	for o.Bytes = min(SegmentHead, s.Size); o.Bytes+FrameHead <= s.Size; {
 		if err := readFull(file, head, o.Bytes); err != nil {
-			return o, l.trouble(s, span{o.Bytes, FrameHead}, err)
+			return o, l.readError(s, span{o.Bytes, FrameHead}, err)
 		}
 		f, ok := ParseFrame(head)
 		if !ok {

@@ -48,11 +48,11 @@ func (l *Log) openSegment(s *Segment) (disk.File, error) {
 			err = fmt.Errorf("%w (%w)", away, err)
 		}
 	}
-	return nil, l.trouble(s, span{}, err)
+	return nil, l.readError(s, span{}, err)
 }
 
-// trouble records that a part of a segment could not be read, and returns a *ReadError.
-func (l *Log) trouble(s *Segment, at span, err error) error {
+// readError records that a part of a segment could not be read, and returns a *ReadError.
+func (l *Log) readError(s *Segment, at span, err error) error {
 	err = &ReadError{File: filepath.Join(l.Dir, s.Name()), Err: err}
 	l.health.failed(s, at, err)
 	return err
@@ -66,7 +66,7 @@ func (l *Log) readAt(s *Segment, data []byte, offset int64) error {
 	}
 	defer func() { _ = file.Close() }() // opened for reading
 	if err := readFull(file, data, offset); err != nil {
-		return l.trouble(s, span{offset, int64(len(data))}, err)
+		return l.readError(s, span{offset, int64(len(data))}, err)
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (r *reader) judge(err error) error {
 	if err == nil || inFile(err) {
 		return err
 	}
-	return r.log.trouble(r.Segment, r.scan.failed, err)
+	return r.log.readError(r.Segment, r.scan.failed, err)
 }
 
 // resync finds the next valid frame at or after an offset whose sequence numbers lie in [low, high]. It returns the frame's

@@ -175,7 +175,7 @@ func (r *replay) checkHead() (made int64, err error) {
 func (r *replay) closeNewest() error {
 	file, err := r.log.FS.OpenFile(r.log.path(r.Segment.Name()), os.O_RDWR, 0)
 	if err != nil {
-		return r.log.trouble(r.Segment, span{}, err)
+		return r.log.readError(r.Segment, span{}, err)
 	}
 	r.finish(file)
 	// After a kill, the page cache contains writes that the process did not sync. From here on they count as accepted, so they

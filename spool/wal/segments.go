@@ -157,7 +157,7 @@ func (l *Log) remove(s *Segment) error {
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return l.trouble(s, span{}, err)
+		return l.readError(s, span{}, err)
 	}
 	return err
 }
