@@ -28,7 +28,7 @@ type Config struct {
 	TLS TLS `key:"tls"`
 	// Who may send.
 	Auth Auth `key:"auth"`
-	// Lets `listen` and `admin.listen` be reached from other machines although nobody is asked who they are: without
+	// Lets `listen`, `admin.listen` and `nats.listen` be reached from other machines although nobody is asked who they are: without
 	// it, that takes `auth.tokens_file` or `tls.client_ca_file`, and `admin.tokens_file` or `admin.tls.client_ca_file`.
 	// It is for networks where something else asks.
 	Insecure bool `key:"insecure"`

@@ -63,17 +63,17 @@ func newBook() *book {
 	}
 }
 
-// violate notes that the spool did what it must not. The caller holds mu.
-func (b *book) violate(format string, args ...any) {
+// violateLocked notes that the spool did what it must not.
+func (b *book) violateLocked(format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	b.violations = append(b.violations, what[:min(len(what), 500)])
 }
 
-// fault is violate for callers that do not hold mu.
+// fault is violateLocked for callers that do not hold mu.
 func (b *book) fault(format string, args ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.violate(format, args...)
+	b.violateLocked(format, args...)
 }
 
 // faulty reports whether there was a violation.
@@ -146,16 +146,16 @@ func (b *book) answered(r *request, duplicates int, err error) {
 		if before == 0 && e.tries > 1 {
 			r.most++ // another producer sent it in the meantime
 		}
-		b.settle(e, err)
+		b.settleLocked(e, err)
 	}
 	if err == nil && (duplicates < r.least || duplicates > r.most) {
-		b.violate("Append of %d events, %d to %d of them kept before, counted %d duplicates",
+		b.violateLocked("Append of %d events, %d to %d of them kept before, counted %d duplicates",
 			len(r.entries), r.least, r.most, duplicates)
 	}
 }
 
-// settle concludes from one answer of Append. The caller holds mu.
-func (b *book) settle(e *entry, err error) {
+// settleLocked concludes from one answer of Append.
+func (b *book) settleLocked(e *entry, err error) {
 	var refused *event.Refused
 	switch {
 	case err == nil:
@@ -164,7 +164,7 @@ func (b *book) settle(e *entry, err error) {
 	case !e.certain:
 		e.possible, e.refused = false, true
 	case e.tries == 1:
-		b.violate("event %d was refused, and handed out", e.serial)
+		b.violateLocked("event %d was refused, and handed out", e.serial)
 	}
 }
 
@@ -172,29 +172,29 @@ func (b *book) settle(e *entry, err error) {
 func (b *book) handedOut(at spool.Position, got *event.Event) *entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.find(got)
+	e := b.findLocked(got)
 	switch {
 	case e == nil:
-		b.violate("position %d: an event that was not sent: %+v", at, got.Transaction)
+		b.violateLocked("position %d: an event that was not sent: %+v", at, got.Transaction)
 		return nil
 	case !e.certain && !e.possible:
-		b.violate("position %d: event %d was refused, or found gone, and is handed out", at, e.serial)
+		b.violateLocked("position %d: event %d was refused, or found gone, and is handed out", at, e.serial)
 	case b.positions[at] != nil && b.positions[at] != e:
-		b.violate("position %d stood for event %d and stands for event %d", at, b.positions[at].serial, e.serial)
+		b.violateLocked("position %d stood for event %d and stands for event %d", at, b.positions[at].serial, e.serial)
 	case e.position != 0 && e.position != at:
-		b.violate("event %d stands at positions %d and %d", e.serial, e.position, at)
+		b.violateLocked("event %d stands at positions %d and %d", e.serial, e.position, at)
 	case e.at != nowhere && e.at != inJournal:
-		b.violate("event %d is in the journal, and in a batch or behind it", e.serial)
+		b.violateLocked("event %d is in the journal, and in a batch or behind it", e.serial)
 	case !sameEvent(&e.event, got):
-		b.violate("position %d: event %d came back as %+v", at, e.serial, got)
+		b.violateLocked("position %d: event %d came back as %+v", at, e.serial, got)
 	}
 	e.certain, e.position, e.at = true, at, inJournal
 	b.positions[at] = e
 	return e
 }
 
-// find returns the entry that an event names, or nil. The caller holds mu.
-func (b *book) find(got *event.Event) *entry {
+// findLocked returns the entry that an event names, or nil.
+func (b *book) findLocked(got *event.Event) *entry {
 	var serial int
 	if len(got.Usage) == 0 {
 		_, _ = fmt.Sscanf(got.Application.ID, "n%06d", &serial)
@@ -220,7 +220,7 @@ func (b *book) nextLife() {
 	defer b.mu.Unlock()
 	for _, e := range b.entries {
 		if e.flying > 0 {
-			b.violate("Append of event %d did not return", e.serial)
+			b.violateLocked("Append of event %d did not return", e.serial)
 		}
 		e.possible = e.possible || e.refused
 		e.refused = false

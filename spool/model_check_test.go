@@ -104,34 +104,34 @@ func receive(group *spool.Group, b *book) []*entry {
 func (b *book) reconcile(st *state) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.reconcileCut(st)
+	b.reconcileCutLocked(st)
 	for _, s := range b.live {
 		if s.outcome == nil {
 			continue
 		}
 		if _, still := st.infos[s.batch.ID]; !still {
-			b.applyOutcome(s)
+			b.applyOutcomeLocked(s)
 		}
 		s.outcome = nil
 	}
-	b.reconcileDug(st)
-	b.reconcileBatches(st)
-	b.reconcileEvents(st)
-	b.reconcileLetters(st)
-	b.reconcileCounts(st)
+	b.reconcileDugLocked(st)
+	b.reconcileBatchesLocked(st)
+	b.reconcileEventsLocked(st)
+	b.reconcileLettersLocked(st)
+	b.reconcileCountsLocked(st)
 }
 
-// reconcileCut finds out which cut of those in doubt happened. The caller holds mu.
-func (b *book) reconcileCut(st *state) {
+// reconcileCutLocked finds out which cut of those in doubt happened.
+func (b *book) reconcileCutLocked(st *state) {
 	for _, p := range b.doubtful {
 		if p.upTo == st.committed && p.matches(st) {
-			b.applyCut(p)
+			b.applyCutLocked(p)
 			break
 		}
 	}
 	b.doubtful = nil
 	if st.committed != b.committed {
-		b.violate("everything up to %d is sealed, it should be %d", st.committed, b.committed)
+		b.violateLocked("everything up to %d is sealed, it should be %d", st.committed, b.committed)
 	}
 }
 
@@ -145,45 +145,45 @@ func (p *cutPlan) matches(st *state) bool {
 	return true
 }
 
-// reconcileBatches compares the live batches. The caller holds mu.
-func (b *book) reconcileBatches(st *state) {
+// reconcileBatchesLocked compares the live batches.
+func (b *book) reconcileBatchesLocked(st *state) {
 	for id, s := range b.live {
 		info, ok := st.infos[id]
 		if !ok {
-			b.violate("batch %v with %d events is gone", id, s.events())
+			b.violateLocked("batch %v with %d events is gone", id, s.events())
 			continue
 		}
-		if got := st.batches[id]; got != nil && !sameBatch(&s.batch, got) && !b.resurrect(got) {
-			b.violate("batch %v came back as %+v", id, got)
+		if got := st.batches[id]; got != nil && !sameBatch(&s.batch, got) && !b.resurrectLocked(got) {
+			b.violateLocked("batch %v came back as %+v", id, got)
 		}
 		s = b.live[id]
 		if int(info.Events) != s.events() || info.Transactions != len(s.entries) || info.Lane != s.batch.Lane {
-			b.violate("the index says of batch %v: %+v", id, info)
+			b.violateLocked("the index says of batch %v: %+v", id, info)
 		}
 		if info.Attempts == s.tries && info.Attempts == s.attempts && info.Receipt != s.receipt {
-			b.violate("batch %v has the receipt %q, not %q", id, info.Receipt, s.receipt)
+			b.violateLocked("batch %v has the receipt %q, not %q", id, info.Receipt, s.receipt)
 		}
 		if info.Attempts < s.attempts || info.Attempts > s.tries {
-			b.violate("batch %v: %d attempts, of %d recorded and %d tried", id, info.Attempts, s.attempts, s.tries)
+			b.violateLocked("batch %v: %d attempts, of %d recorded and %d tried", id, info.Attempts, s.attempts, s.tries)
 		}
 		if info.Ambiguous < s.ambiguous || info.Ambiguous > max(s.doubts, info.Attempts) {
-			b.violate("batch %v: %d ambiguous, of %d recorded and %d tried", id, info.Ambiguous, s.ambiguous, s.doubts)
+			b.violateLocked("batch %v: %d ambiguous, of %d recorded and %d tried", id, info.Ambiguous, s.ambiguous, s.doubts)
 		}
 		s.attempts, s.tries, s.receipt = info.Attempts, info.Attempts, info.Receipt
 		s.ambiguous, s.doubts = info.Ambiguous, info.Ambiguous
 	}
 	for id := range st.infos {
-		if b.live[id] == nil && !b.resurrect(st.batches[id]) {
-			b.violate("batch %v is live, and was never committed, or is resolved", id)
+		if b.live[id] == nil && !b.resurrectLocked(st.batches[id]) {
+			b.violateLocked("batch %v is live, and was never committed, or is resolved", id)
 		}
 	}
 	if len(st.damaged) > 0 {
-		b.violate("batches %v cannot be read", st.damaged)
+		b.violateLocked("batches %v cannot be read", st.damaged)
 	}
 }
 
-// reconcileEvents checks that each event is where it must be, once. The caller holds mu.
-func (b *book) reconcileEvents(st *state) {
+// reconcileEventsLocked checks that each event is where it must be, once.
+func (b *book) reconcileEventsLocked(st *state) {
 	found := map[*entry]bool{}
 	for _, e := range st.journal {
 		found[e] = true
@@ -191,16 +191,16 @@ func (b *book) reconcileEvents(st *state) {
 	for _, e := range b.entries {
 		switch {
 		case e.certain && (e.at == nowhere || e.at == inJournal && !found[e]):
-			b.violate("event %d (position %d) was acknowledged or handed out, and is gone", e.serial, e.position)
+			b.violateLocked("event %d (position %d) was acknowledged or handed out, and is gone", e.serial, e.position)
 		case found[e] && e.at != inJournal:
-			b.violate("event %d is in the journal, and in a batch or behind it", e.serial)
+			b.violateLocked("event %d is in the journal, and in a batch or behind it", e.serial)
 		}
 		e.possible = false // not found, and must not come back
 	}
 }
 
-// reconcileLetters compares the dead letters. The caller holds mu.
-func (b *book) reconcileLetters(st *state) {
+// reconcileLettersLocked compares the dead letters.
+func (b *book) reconcileLettersLocked(st *state) {
 	letters := map[*entry]bool{}
 	for _, l := range st.letters {
 		for _, value := range l.Usage {
@@ -211,13 +211,13 @@ func (b *book) reconcileLetters(st *state) {
 	}
 	for _, e := range b.entries {
 		if letters[e] != (e.at == isDead) && !e.hit {
-			b.violate("event %d: dead letter %v, it should be %v", e.serial, letters[e], e.at == isDead)
+			b.violateLocked("event %d: dead letter %v, it should be %v", e.serial, letters[e], e.at == isDead)
 		}
 	}
 }
 
-// reconcileCounts compares the figures. The caller holds mu.
-func (b *book) reconcileCounts(st *state) {
+// reconcileCountsLocked compares the figures.
+func (b *book) reconcileCountsLocked(st *state) {
 	want := spool.Counts{Duplicates: st.counts.Duplicates, Ambiguous: st.counts.Ambiguous}
 	for _, e := range b.entries {
 		if e.certain {
@@ -239,6 +239,6 @@ func (b *book) reconcileCounts(st *state) {
 		return // a batch whose end is undone may be pending beside its children
 	}
 	if st.counts != want {
-		b.violate("counts are %+v, they should be %+v", st.counts, want)
+		b.violateLocked("counts are %+v, they should be %+v", st.counts, want)
 	}
 }

@@ -195,16 +195,16 @@ func (b *book) forgive(st *state, hit map[*entry]bool) (undone int) {
 		switch {
 		case e.at == inJournal && !found[e]:
 			e.at = isLost
-		case e.at == inBatch && !b.alive(e):
+		case e.at == inBatch && !b.aliveLocked(e):
 			e.at = isLost
 		}
 	}
 	return undone
 }
 
-// resurrect books a batch that damage may have brought back: one of events that were hit, each as it was
-// written. It reports whether that is what it is. The caller holds mu.
-func (b *book) resurrect(got *spool.Batch) bool {
+// resurrectLocked books a batch that damage may have brought back: one of events that were hit, each as it was
+// written. It reports whether that is what it is.
+func (b *book) resurrectLocked(got *spool.Batch) bool {
 	if got == nil {
 		return false
 	}
@@ -232,8 +232,8 @@ func (b *book) resurrect(got *spool.Batch) bool {
 // maxTries is more attempts than any history makes.
 const maxTries = 1 << 20
 
-// alive reports whether an event is in a live batch. The caller holds mu.
-func (b *book) alive(e *entry) bool {
+// aliveLocked reports whether an event is in a live batch.
+func (b *book) aliveLocked(e *entry) bool {
 	for _, s := range b.live {
 		if s.has(e) {
 			return true

@@ -39,12 +39,12 @@ func (b *book) digging(page []spool.DeadLetter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, d := range page {
-		b.dubious[d.ID] = b.buried(&d)
+		b.dubious[d.ID] = b.buriedLocked(&d)
 	}
 }
 
-// buried returns the events of a dead letter. The caller holds mu.
-func (b *book) buried(d *spool.DeadLetter) (entries []*entry) {
+// buriedLocked returns the events of a dead letter.
+func (b *book) buriedLocked(d *spool.DeadLetter) (entries []*entry) {
 	for _, value := range d.Usage {
 		if serial := int(value) - 1; serial >= 0 && serial < len(b.entries) {
 			entries = append(entries, b.entries[serial])
@@ -52,7 +52,7 @@ func (b *book) buried(d *spool.DeadLetter) (entries []*entry) {
 	}
 	for _, e := range entries {
 		if e.at != isDead {
-			b.violate("event %d has the dead letter %s, and is not dead", e.serial, d.ID)
+			b.violateLocked("event %d has the dead letter %s, and is not dead", e.serial, d.ID)
 		}
 	}
 	return entries
@@ -62,16 +62,16 @@ func (b *book) buried(d *spool.DeadLetter) (entries []*entry) {
 func (b *book) dug(letter string, got *spool.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s := b.exhumed(b.dubious[letter], got); s != nil {
+	if s := b.exhumedLocked(b.dubious[letter], got); s != nil {
 		delete(b.dubious, letter)
-		b.adopt(s)
+		b.adoptLocked(s)
 	} else {
-		b.violate("letter %s came back as %+v", letter, got)
+		b.violateLocked("letter %s came back as %+v", letter, got)
 	}
 }
 
-// exhumed returns the batch that a letter of some events became, or nil when got is another. The caller holds mu.
-func (b *book) exhumed(entries []*entry, got *spool.Batch) *sealed {
+// exhumedLocked returns the batch that a letter of some events became, or nil when got is another.
+func (b *book) exhumedLocked(entries []*entry, got *spool.Batch) *sealed {
 	if len(entries) == 0 || len(got.Transactions) != 1 || !got.ID.Requeued() {
 		return nil
 	}
@@ -89,15 +89,15 @@ func (b *book) exhumed(entries []*entry, got *spool.Batch) *sealed {
 	return &sealed{batch: *got, entries: [][]*entry{entries}}
 }
 
-// reconcileDug settles the letters in doubt: each is dead, or was requeued. The caller holds mu.
-func (b *book) reconcileDug(st *state) {
+// reconcileDugLocked settles the letters in doubt: each is dead, or was requeued.
+func (b *book) reconcileDugLocked(st *state) {
 	for _, entries := range b.dubious {
 		for id, got := range st.batches {
 			if b.live[id] != nil {
 				continue
 			}
-			if s := b.exhumed(entries, got); s != nil {
-				b.adopt(s)
+			if s := b.exhumedLocked(entries, got); s != nil {
+				b.adoptLocked(s)
 				break
 			}
 		}

@@ -80,12 +80,12 @@ func (h *history) survey(ctx context.Context, all *lies) {
 		for _, t := range batch.Transactions {
 			for _, u := range t.Usage {
 				h.book.mu.Lock()
-				e := h.book.find(&event.Event{Transaction: t.Transaction})
+				e := h.book.findLocked(&event.Event{Transaction: t.Transaction})
 				if serial := int(u.Value) - 1; serial >= 0 && serial < len(h.book.entries) {
 					e = h.book.entries[serial]
 				}
 				if e == nil || e.event.Usage[0] != u {
-					h.book.violate("batch %v holds what was not sent: %+v", info.ID, u)
+					h.book.violateLocked("batch %v holds what was not sent: %+v", info.ID, u)
 				} else {
 					seen[e]++
 				}
@@ -110,8 +110,8 @@ func (h *history) readLeft(ctx context.Context, seen map[*entry]int) {
 		group.Events(func(got *event.Event) bool {
 			h.book.mu.Lock()
 			defer h.book.mu.Unlock()
-			if e := h.book.find(got); e == nil || !sameEvent(&e.event, got) {
-				h.book.violate("the journal holds what was not sent: %+v", got.Transaction)
+			if e := h.book.findLocked(got); e == nil || !sameEvent(&e.event, got) {
+				h.book.violateLocked("the journal holds what was not sent: %+v", got.Transaction)
 			} else {
 				seen[e]++
 			}

@@ -52,27 +52,27 @@ func (b *book) committing(p *cutPlan) {
 func (b *book) commit(p *cutPlan) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.applyCut(p)
+	b.applyCutLocked(p)
 }
 
-// applyCut moves the events of a cut, once. The caller holds mu.
-func (b *book) applyCut(p *cutPlan) {
+// applyCutLocked moves the events of a cut, once.
+func (b *book) applyCutLocked(p *cutPlan) {
 	if p.upTo <= b.committed {
 		return // the sender saw it first
 	}
 	b.committed, b.doubtful = p.upTo, nil
 	for _, s := range p.batches {
-		b.adopt(s)
+		b.adoptLocked(s)
 	}
 	for _, e := range p.nothing {
 		e.at = isDelivered
 	}
 }
 
-// adopt makes a batch live. The caller holds mu.
-func (b *book) adopt(s *sealed) {
+// adoptLocked makes a batch live.
+func (b *book) adoptLocked(s *sealed) {
 	if earlier := b.sealed[s.batch.ID]; earlier != nil && !earlier.forgiven {
-		b.violate("batch id %v is used again", s.batch.ID)
+		b.violateLocked("batch id %v is used again", s.batch.ID)
 	}
 	s.forgiven = s.entries[0][0].hit
 	b.sealed[s.batch.ID] = s
@@ -92,18 +92,18 @@ func (b *book) loaded(got *spool.Batch) *sealed {
 	if b.live[got.ID] == nil {
 		for _, p := range b.doubtful {
 			if p.upTo == got.ID.Position {
-				b.applyCut(p)
+				b.applyCutLocked(p)
 				break
 			}
 		}
 	}
 	s := b.live[got.ID]
 	if s == nil {
-		b.violate("batch %v is live, and was never committed, or is resolved", got.ID)
+		b.violateLocked("batch %v is live, and was never committed, or is resolved", got.ID)
 		return nil
 	}
-	if !sameBatch(&s.batch, got) && !b.resurrect(got) {
-		b.violate("batch %v came back as %+v", got.ID, got)
+	if !sameBatch(&s.batch, got) && !b.resurrectLocked(got) {
+		b.violateLocked("batch %v came back as %+v", got.ID, got)
 	}
 	return b.live[got.ID]
 }
@@ -126,11 +126,11 @@ func (b *book) resolving(s *sealed, o *outcome) {
 func (b *book) resolve(s *sealed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.applyOutcome(s)
+	b.applyOutcomeLocked(s)
 }
 
-// applyOutcome moves the events of a batch to where they ended. The caller holds mu.
-func (b *book) applyOutcome(s *sealed) {
+// applyOutcomeLocked moves the events of a batch to where they ended.
+func (b *book) applyOutcomeLocked(s *sealed) {
 	delete(b.live, s.batch.ID)
 	for _, i := range s.outcome.resolution.Delivered {
 		for _, e := range s.entries[i] {
@@ -143,7 +143,7 @@ func (b *book) applyOutcome(s *sealed) {
 		}
 	}
 	for _, child := range s.outcome.children {
-		b.adopt(child)
+		b.adoptLocked(child)
 	}
 }
 
