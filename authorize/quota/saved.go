@@ -154,7 +154,7 @@ func (t *Tracker) Restore(s *Saved) error {
 	}
 	for i := range s.Applications {
 		for _, l := range s.Applications[i].Limits {
-			if l.Period < 0 || int(l.Period) >= Periods {
+			if int(l.Period) >= Periods {
 				return fmt.Errorf("quota: restore: no period %d", l.Period)
 			}
 		}
