@@ -132,4 +132,3 @@ func (h *history) crowd() {
 	}
 	h.tell("crowd")
 }
-

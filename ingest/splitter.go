@@ -47,7 +47,7 @@ type Splitter struct {
 	refused  int
 }
 
-// Splitter begins with a message, which must not change until its last Next. The bundle is the Splitter's until then.
+// Split begins with a message, which must not change until its last Next. The bundle is the Splitter's until then.
 func (b *Bundle) Split(m Message) *Splitter {
 	s := &Splitter{bundle: b, message: m, services: b.handler.services.Load(), at: time.Now()}
 	var p problem

@@ -72,13 +72,13 @@ func (s *Spool) compareBatches(r *manifestFacts, found *Recovery) error {
 
 // missOldest finds segments that are missing before the oldest one that is left. Only a current manifest can tell: it is written
 // before each removal. An older one, or one that was copied together with files of another moment, cannot.
-func (found *Recovery) missOldest(l *wal.Log, r *manifestFacts) {
+func (r *Recovery) missOldest(l *wal.Log, known *manifestFacts) {
 	left := l.Ranges()
-	if !r.exact || r.copied || r.restored != "" || len(left) == 0 {
+	if !known.exact || known.copied || known.restored != "" || len(left) == 0 {
 		return
 	}
-	if was, is := r.logs[l.Kind-1].First, left[0].First; was > 0 && was < is {
-		found.Missing = append(found.Missing, Missing{Log: l.Dir, First: was, Last: is - 1, Exact: true, oldest: true})
+	if was, is := known.logs[l.Kind-1].First, left[0].First; was > 0 && was < is {
+		r.Missing = append(r.Missing, Missing{Log: l.Dir, First: was, Last: is - 1, Exact: true, oldest: true})
 	}
 }
 

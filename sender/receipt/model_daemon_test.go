@@ -31,7 +31,6 @@ type modelDaemon struct {
 	reserved []Reserved          // on disk
 	dead     map[int]bool        // on disk: transactions that ended as dead letters
 	ids      int
-	asking   time.Time // no authorize earlier
 	wrong    []string
 	ended    map[End]int
 	killed   int

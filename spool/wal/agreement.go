@@ -29,28 +29,28 @@ const (
 // the log as it is now. Records written after the end of the log was lost reuse the numbers of the lost ones, so the number alone
 // does not tell. It reads the heads of one segment's frames. An error is one of reading: nothing follows from it, and the call
 // can be repeated.
-func (log *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
+func (l *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
 	if next <= 1 {
 		return PlaceHolds, nil
 	}
-	if next > log.NextSequence() {
+	if next > l.NextSequence() {
 		return PlaceDiffers, nil
 	}
-	segment := log.holding(next - 1)
+	segment := l.holding(next - 1)
 	if segment == nil {
 		return PlaceUnknown, nil
 	}
 	if segment.First >= next {
-		if log.oldestFirst() < next { // segments are removed oldest first: this one was not removed
+		if l.oldestFirst() < next { // segments are removed oldest first: this one was not removed
 			return PlaceMissing, nil
 		}
 		return PlaceUnknown, nil
 	}
-	end, reach, following := log.extent(segment)
+	end, reach, following := l.extent(segment)
 	if reach < next && following == nil {
 		return PlaceMissing, nil // the manifest knows records after the last one that is left
 	}
-	file, err := log.openSegment(segment)
+	file, err := l.openSegment(segment)
 	if errors.Is(err, ErrReleased) {
 		return PlaceUnknown, nil // removed just now
 	}
@@ -61,7 +61,7 @@ func (log *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
 	head := make([]byte, FrameHead)
 	for off := int64(SegmentHead); off+FrameHead <= end; {
 		if err := readFull(file, head, off); err != nil {
-			return PlaceUnknown, fmt.Errorf("spool: %w", log.readError(segment, span{off, FrameHead}, err))
+			return PlaceUnknown, fmt.Errorf("spool: %w", l.readError(segment, span{off, FrameHead}, err))
 		}
 		f, ok := ParseFrame(head)
 		if !ok {
