@@ -34,6 +34,10 @@ line, 78 wrong configuration, or no service has receipts.`,
   reporterd receipts check --config reporterd.yaml --output json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := newScreen(cmd)
+			if err != nil {
+				return err
+			}
 			c, _, err := load(cmd, false)
 			if err != nil {
 				return unusable(err)
@@ -42,7 +46,7 @@ line, 78 wrong configuration, or no service has receipts.`,
 			if err != nil {
 				return unusable(err)
 			}
-			return showReceipts(cmd, findings)
+			return showReceipts(s, findings)
 		},
 	}
 	addConfigFlags(cmd, "")
@@ -50,11 +54,7 @@ line, 78 wrong configuration, or no service has receipts.`,
 	return cmd
 }
 
-func showReceipts(cmd *cobra.Command, findings []daemon.ReceiptFinding) error {
-	s, err := newScreen(cmd)
-	if err != nil {
-		return err
-	}
+func showReceipts(s *terminal.Screen, findings []daemon.ReceiptFinding) error {
 	list, ill := s.List(), false
 	for _, f := range findings {
 		mark, detail := terminal.Cell{Text: "ok", Colour: terminal.Green}, "reports can carry receipts"
