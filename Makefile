@@ -25,7 +25,7 @@ bench:
 	go test -run '^$$' -bench . -benchtime 1x ./test
 	go test -run '^$$' -bench BenchmarkLedger -benchtime 1x ./ledger
 
-# What takes too long for CI, or was not seen to pass there yet.
+# What takes too long for CI.
 soak:
 	REPORTERD_MUTANTS=1 go test -count=1 -timeout 60m -v -run Mutant ./spool ./sender/receipt ./test
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test

@@ -33,6 +33,9 @@ var description = sync.OnceValues(func() (*openapi3.T, routers.Router) {
 	return document, router
 })
 
+// otherVersions are the addresses of daemons of other versions, whose answers the document does not describe.
+var otherVersions sync.Map
+
 // conforms holds an answer against the document, and the request, too, where it was answered well: tests send wrong ones, as well.
 // It returns the operation; empty: the document does not describe it, as the sandbox's own.
 func conforms(t testing.TB, method, url, contentType string, body []byte, got answer) (operation string) {
@@ -41,6 +44,9 @@ func conforms(t testing.TB, method, url, contentType string, body []byte, got an
 	require.NoError(t, err)
 	if len(body) > 0 {
 		request.Header.Set("Content-Type", contentType)
+	}
+	if _, other := otherVersions.Load(request.URL.Host); other {
+		return ""
 	}
 	_, router := description()
 	route, parameters, err := router.FindRoute(request)

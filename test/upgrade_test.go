@@ -49,6 +49,7 @@ func (s settings) with(t *testing.T, program, file string) *daemon {
 	cmd := exec.Command(program, "serve", "--config", file)
 	cmd.Env = []string{"HOME=" + os.TempDir(), "PATH=" + os.Getenv("PATH")}
 	d := &daemon{process: start(t, cmd)}
+	otherVersions.Store(d.await("admin"), true)
 	d.ready()
 	return d
 }
