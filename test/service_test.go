@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,13 +22,20 @@ type booted struct {
 	leader string // process id of its systemd
 }
 
-// boot starts systemd in a container on the host's network; false where this kernel forbids it.
+// containers has one systemd run at a time. systemd-nspawn puts every one into the control group "payload" beside the
+// others, so two of them own the same reporterd.service: the one cleans up what the other started.
+var containers sync.Mutex
+
+// boot starts systemd in a container on the host's network, once the one before has ended; false where this kernel
+// forbids it.
 func (d *cleanDebian) boot() (*booted, bool) {
 	d.t.Helper()
 	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
 		d.t.Log("!! SKIPPED: no systemd-nspawn, so the unit runs under no systemd in this run")
 		return nil, false
 	}
+	containers.Lock()
+	d.t.Cleanup(containers.Unlock) // after the container has ended
 	own := "mount --make-rprivate /; mkdir -p /run/systemd/nspawn; mount -t tmpfs none /run/systemd/nspawn; exec \"$@\""
 	cmd := exec.Command("unshare", "-m", "sh", "-c", own, "sh", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot",
 		"--directory", d.root, "--machine=reporterd-test", "--console=pipe")
