@@ -16,7 +16,7 @@ type Ledger struct {
 // Portal is 3scale's admin portal.
 type Portal struct {
 	// The admin portal: `acme`, `acme-admin.3scale.net` or a URL. It is what `services`, `usage` and `doctor` ask, and
-	// what the ledger is held against. Empty: nobody asks 3scale what it counted.
+	// what the ledger is held against. Empty: 3scale is not asked what it counted.
 	URL string `key:"url"`
 	// An access token of the portal with the scopes Analytics API and Account Management API; read only is enough. It
 	// stands in the file itself, so keep the file 0600 or use the next.
@@ -41,10 +41,10 @@ type Reconcile struct {
 	Every time.Duration `key:"every" min:"0s" max:"24h"`
 	// How far back.
 	Since time.Duration `key:"since" min:"1h" max:"2160h"`
-	// Nobody but this daemon reports usage of the services. Then a count that is larger than what was delivered is a
+	// This daemon is the only reporter of the services. Then a count that is larger than what was delivered is a
 	// difference, too; otherwise it proves nothing.
 	Exclusive bool `key:"exclusive"`
-	// Where others report, too: a metric, not a method, that nobody else reports, such as `reporterd_tx`. Each event adds one to it,
+	// For services with other reporters: a metric, not a method, that only this daemon reports, such as `reporterd_tx`. Each event adds one to it,
 	// in the same transaction as its usage, so that the counts of this metric tell what became of the rest. It has
 	// to be made in the portal, without limits and prices, for each service; those that do not have it go without.
 	// Two daemons need two. Events with credentials of their own do not add to it.

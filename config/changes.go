@@ -15,7 +15,7 @@ const (
 
 // Changes are the keys whose change a reload puts in force, compared with before, and those that are not in force before
 // a restart, compared with start, which the daemon runs with. Both in the order of the manual. A key of a file counts as
-// changed when the file's contents are others.
+// changed when the file's contents are different.
 func (c *Config) Changes(start, before *Config) (applied, restart []string) {
 	applied, restart = []string{}, []string{}
 	if !reflect.DeepEqual(c.Services, before.Services) {

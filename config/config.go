@@ -28,9 +28,9 @@ type Config struct {
 	TLS TLS `key:"tls"`
 	// Who may send.
 	Auth Auth `key:"auth"`
-	// Lets `listen`, `admin.listen` and `nats.listen` be reached from other machines although nobody is asked who they are: without
-	// it, that takes `auth.tokens_file` or `tls.client_ca_file`, and `admin.tokens_file` or `admin.tls.client_ca_file`.
-	// It is for networks where something else asks.
+	// Allows `listen`, `admin.listen` and `nats.listen` to be reachable from other machines without authentication. When false,
+	// such an address needs `auth.tokens_file` or `tls.client_ca_file`, and `admin.tokens_file` or `admin.tls.client_ca_file`.
+	// Set it only where a proxy or the network authenticates clients.
 	Insecure bool `key:"insecure"`
 	// How much of the daemon one client may take.
 	Limits Limits `key:"limits"`
@@ -93,7 +93,7 @@ type TLS struct {
 	CertFile string `key:"cert_file" kind:"file" reload:"file"`
 	// The private key, PEM.
 	KeyFile string `key:"key_file" kind:"file" reload:"file"`
-	// When given, whoever connects must show a certificate signed by one of these authorities, PEM.
+	// When given, a client must present a certificate that one of these authorities has signed, PEM.
 	ClientCAFile string `key:"client_ca_file" kind:"file" reload:"file"`
 }
 
@@ -115,7 +115,7 @@ type Limits struct {
 	MaxConnectionsPerAddress int `key:"max_connections_per_address" min:"0" max:"1000000"`
 	// Connections of the admin listener; when there are more, the same one goes as on the traffic listener. 0 is no
 	// bound of its own. Every listener stays below what the limit of open files (`LimitNOFILE`, `ulimit -n`) leaves
-	// beside the files of the spool, whatever is configured: the log says the numbers at the start.
+	// beside the files of the spool, also when more is configured: the log states the numbers at the start.
 	MaxAdminConnections int `key:"max_admin_connections" min:"0" max:"1000000"`
 	// Connections of one client address to the admin listener; 0 is no bound.
 	MaxAdminConnectionsPerAddress int `key:"max_admin_connections_per_address" min:"0" max:"1000000"`
@@ -191,7 +191,7 @@ type Service struct {
 
 // Batch is how events become reports.
 type Batch struct {
-	// How long an event waits for others to be summed with, at most. `POST /-/flush` does not wait.
+	// How long an event waits, at most, to be summed with events that follow. `POST /-/flush` does not wait.
 	// With `serve --sandbox` the default is 1s.
 	FlushInterval time.Duration `key:"flush_interval" min:"10ms" max:"1h"`
 	// The most transactions in one report. 3scale documents 1000.
@@ -216,7 +216,7 @@ type Spool struct {
 	// The most bytes the data directory may take. At the limit new events are refused (429 with
 	// Retry-After) while delivery goes on. With `serve --sandbox` the default is 1GiB.
 	MaxBytes Size `key:"max_bytes" min:"1MiB" max:"1PiB"`
-	// Bytes to leave free on the file system for others. Below it new events are refused, as above.
+	// Bytes to leave free on the file system for other programs. Below it new events are refused, as above.
 	// With `serve --sandbox` the default is 64MiB.
 	MinFreeBytes Size `key:"min_free_bytes" min:"0B" max:"1PiB"`
 	// `always`: an event is acknowledged once fsynced, and survives a power cut. `never`: once written,
@@ -244,7 +244,7 @@ type Cluster struct {
 	Replicas int `key:"replicas" min:"1" max:"5"`
 	// The stream's name, and what all its subjects begin with. Replicas with the same prefix belong together.
 	Prefix string `key:"prefix" kind:"name" need:"true"`
-	// How long the parts of a replica that died wait until others take them over. Meanwhile their events are
+	// How long the partitions of a replica that died wait until other replicas take them over. Meanwhile their events are
 	// refused (503 with Retry-After).
 	PinTTL time.Duration `key:"pin_ttl" min:"1s" max:"5m"`
 }
@@ -298,12 +298,12 @@ type Authorize struct {
 	Mode string `key:"mode" oneof:"strict,resilient,allow,none"`
 	// How long a yes is served without asking again. A revoked key, a suspended application or another
 	// plan takes effect within it; a key that is in use is asked about again after three quarters of it,
-	// so that nobody waits. The backend itself remembers all this for 60s. Limits are exact while this
-	// daemon is the only reporter; what others use is seen within the ttl after the backend counted it,
+	// so that no caller waits. The backend itself remembers all this for 60s. Limits are exact while this
+	// daemon is the only reporter; usage from other reporters is seen within the ttl after the backend counted it,
 	// and as much may be granted beyond a limit.
 	TTL time.Duration `key:"ttl" min:"0s" max:"24h"`
 	// How long a no is served without asking again. A denial for a limit is decided anew with every call,
-	// and ends with the limit's period whatever this says.
+	// and ends with the limit's period, also when this is longer.
 	DenyTTL time.Duration `key:"deny_ttl" min:"0s" max:"24h"`
 	// How long a remembered answer may serve while the backend cannot be asked.
 	MaxStale time.Duration `key:"max_stale" min:"0s" max:"720h"`

@@ -15,7 +15,7 @@ func (t *TLS) check(found *problems, key string) {
 	}
 }
 
-// checkOpen refuses a listener that others can reach, where nobody would be asked who they are.
+// checkOpen refuses a listener that other machines can reach without authentication.
 func (c *Config) checkOpen(found *problems) {
 	if c.Insecure {
 		return
@@ -33,7 +33,7 @@ func (c *Config) checkOpen(found *problems) {
 			if l.authorities != "" {
 				credentials += " or " + l.authorities
 			}
-			found.add(l.key, l.address, "can be reached from other machines, and nobody is asked who they are: expected %s, an address of this machine alone, or insecure: true", credentials)
+			found.add(l.key, l.address, "can be reached from other machines without authentication: expected %s, an address of this machine alone, or insecure: true", credentials)
 		}
 	}
 }

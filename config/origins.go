@@ -35,7 +35,7 @@ func checkHosts(found *problems, key, text string) {
 	}
 }
 
-// checkOrigins refuses what no browser would ever send as an origin: it would let nobody in, in silence.
+// checkOrigins refuses a value that no browser sends as an origin: it would never match, without an error.
 func checkOrigins(found *problems, key, text string) {
 	for _, origin := range (Admin{CORSOrigins: text}).Origins() {
 		u, err := url.Parse(origin)

@@ -2,8 +2,8 @@ package config
 
 import "fmt"
 
-// Secret is a token or key. It prints and marshals as [redacted], whatever the verb; string(s) is the
-// only way to what it holds.
+// Secret is a token or key. It prints and marshals as [redacted] with every verb; only string(s)
+// returns its value.
 type Secret string
 
 // String returns a constant that says only whether the secret is set.

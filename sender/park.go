@@ -126,7 +126,7 @@ func (d *delivery) sayParked(v Verdict) {
 	if d.options.OnAmbiguous != ParkAmbiguous || d.riding != nil {
 		return
 	}
-	d.log.Warn("batch is parked: its outcome is unknown, and somebody has to decide",
+	d.log.Warn("batch is parked: its outcome is unknown, and an operator has to decide",
 		zap.String("service_id", d.lane.key.ServiceID), zap.Stringer("batch", d.batch.ID), zap.String("code", v.Code),
 		zap.Int("transactions", len(d.fresh)), zap.Uint64("events", d.batch.Events()))
 }

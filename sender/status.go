@@ -9,7 +9,7 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// heads returns a lane's most urgent batches. Those that somebody has to decide about are set aside.
+// heads returns a lane's most urgent batches. Parked ones, which wait for an operator, are set aside.
 func (s *Sender) heads(key spool.LaneKey) []spool.BatchInfo {
 	for {
 		due := s.spool.Due(key, s.share()+1)

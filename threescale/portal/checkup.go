@@ -108,7 +108,7 @@ func Because(err error) string { return strings.TrimPrefix(err.Error(), "portal:
 var advice = map[Fault]string{
 	FaultName:       "portal.url is misspelt, or this machine's resolver does not know it",
 	FaultReach:      "is a proxy or firewall between? The portal's host is not the backend's",
-	FaultTLS:        "an own authority needs portal.ca_file; else somebody else answers for this name",
+	FaultTLS:        "a private certificate authority needs portal.ca_file; otherwise another server answers for this name",
 	FaultTime:       "it is slow or something swallows the connection",
 	FaultHost:       "portal.url must be the admin portal: for the hosted service <name>-admin.3scale.net. The developer portal and the backend do not have this API",
 	FaultToken:      "the token is misspelt, expired, of another portal, or a provider key or service token: make one in the portal under Account Settings, Tokens",
