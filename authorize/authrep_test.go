@@ -94,7 +94,7 @@ func TestJournalRefuses(t *testing.T) {
 					assert.EqualValues(t, 5, s.Refused)
 					assert.EqualValues(t, map[bool]int{true: 5, false: 0}[mode == Allow], s.Unbilled)
 					w.journal.fail = nil
-					want := map[bool]int{true: 5, false: 0}[name == "full"] // nobody knows of the others: they stay counted
+					want := map[bool]int{true: 5, false: 0}[name == "full"] // the outcome of the rest is unknown: they stay counted
 					assert.Equal(t, want, w.hammer(64, "app_id", "jam", "usage[hits]", "2"))
 				})
 			})

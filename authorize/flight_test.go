@@ -56,7 +56,7 @@ func TestRefreshAhead(t *testing.T) {
 	})
 }
 
-// TestSlowBackendIsAway: nobody waits longer than the timeout, and after a few times nobody waits.
+// TestSlowBackendIsAway: no caller waits longer than the timeout, and after a few times no caller waits.
 func TestSlowBackendIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)

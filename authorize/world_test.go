@@ -281,7 +281,7 @@ func (w *world) counted(app, metric string) uint64 {
 // pass lets time go by.
 func pass(d time.Duration) { <-time.After(d) }
 
-// discard is a response nobody reads.
+// discard is a response that is not read.
 type discard struct {
 	header http.Header
 	status int

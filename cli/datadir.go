@@ -19,7 +19,7 @@ func addDirectory(cmd *cobra.Command) {
 }
 
 // directory returns the configuration that names the data directory. With --data-dir alone none is read: what
-// is wrong elsewhere shall not keep anybody from looking.
+// is wrong elsewhere must not prevent an inspection.
 func directory(cmd *cobra.Command) (*config.Config, error) {
 	file, _ := cmd.Flags().GetString("config")
 	dir, _ := cmd.Flags().GetString("data-dir")

@@ -17,7 +17,7 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// letters are the dead letters of a daemon that runs, through its admin API, or of a directory that nobody
+// letters are the dead letters of a daemon that runs, through its admin API, or of a directory that no daemon
 // uses. User keys are redacted, unless they were asked for.
 type letters interface {
 	page(ctx context.Context, q console.DeadLetterQuery) (page []spool.DeadLetter, next string, err error)

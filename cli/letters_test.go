@@ -62,7 +62,7 @@ func lettersOf(t *testing.T, dir, line string) map[string]map[string]any {
 	return found
 }
 
-// The commands work alike on a daemon, through its admin API, and on a directory that nobody uses.
+// The commands work alike on a daemon, through its admin API, and on a directory that no daemon uses.
 func TestDeadLettersOfADaemonAndOfADirectory(t *testing.T) {
 	t.Parallel()
 	for _, running := range []bool{true, false} {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// checkOwner refuses to write into somebody else's directory: root could, and would leave files behind that
+// checkOwner refuses to write into another user's directory: root could, and would leave files behind that
 // the daemon cannot open.
 func checkOwner(dir string) error {
 	info, err := os.Stat(dir)

@@ -125,7 +125,7 @@ func compareNow(ctx context.Context, s *terminal.Screen, cmd *cobra.Command) (*r
 	return &answer.Report, daemon, err
 }
 
-// compareHere reads the ledger of a directory that nobody uses.
+// compareHere reads the ledger of a directory that no daemon uses.
 func compareHere(ctx context.Context, s *terminal.Screen, c *config.Config, services []string, since string) (*reconcile.Report, error) {
 	if c.Portal.URL == "" {
 		return nil, misuse(errors.New("portal.url: expected the admin portal, in the configuration given with --config"))

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A daemon is killed while dead letters are requeued, again and again. They die once more, since nobody knows
+// A daemon is killed while dead letters are requeued, again and again. They die once more, since it is unknown
 // their application: in the end each is there, once.
 func TestKilledWhileRequeueing(t *testing.T) {
 	t.Parallel()

@@ -126,7 +126,7 @@ func (d *dispatch) book(came client.Accepted, n int, ids []string) error {
 	if len(ids) > 0 {
 		d.lastID = ids[len(ids)-1]
 	}
-	if d.sent > n { // a single request is over before anybody looks
+	if d.sent > n { // a single request ends before a progress line is of use
 		d.screen.Progress(count(d.sent, "event"), d.source.progress(), d.source.size)
 	}
 	if !d.screen.JSON() {

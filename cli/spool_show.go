@@ -59,7 +59,7 @@ type batchView struct {
 	Sealed       time.Time         `json:"sealed"`
 	Attempts     int               `json:"attempts"`
 	Ambiguous    int               `json:"ambiguous"`
-	Undecided    int               `json:"undecided"` // of the ambiguous, those nobody decided about
+	Undecided    int               `json:"undecided"` // of the ambiguous, those without an operator's decision
 	Attempted    time.Time         `json:"last_attempt"`
 	Transactions []transactionView `json:"transactions"`
 }

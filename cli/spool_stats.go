@@ -66,7 +66,7 @@ type laneTotal struct {
 	Transactions int       `json:"transactions"`
 	Events       uint64    `json:"events"`    // in batches
 	Journal      uint64    `json:"journal"`   // events that are in no batch yet
-	Ambiguous    int       `json:"ambiguous"` // batches that were sent, and nobody knows how it ended
+	Ambiguous    int       `json:"ambiguous"` // batches that were sent with an unknown outcome
 	Oldest       time.Time `json:"oldest_usage"`
 }
 

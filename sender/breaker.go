@@ -9,7 +9,7 @@ import (
 const (
 	breakerStreak  = 8               // failures in a row, over all lanes
 	breakerLanes   = 2               // that many lanes must have failed: one alone may be sick by itself
-	breakerSilence = 3 * time.Second // for so long nobody must have been answered
+	breakerSilence = 3 * time.Second // for so long no request must have been answered
 )
 
 // breaker bounds how often a backend that is away is tried, however many lanes wait for it: while it is
@@ -19,7 +19,7 @@ type breaker struct {
 	open      bool
 	since     time.Time
 	notBefore time.Time // no call of a lane in trouble earlier
-	answered  time.Time // when anybody was answered last
+	answered  time.Time // when a request was answered last
 	streak    int       // failures since then
 	first     *lane     // the first of them
 	several   bool      // there were others

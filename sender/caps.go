@@ -12,7 +12,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// capsLife is how long a lower cap is remembered: somebody may raise it again.
+// capsLife is how long a lower cap is remembered: an administrator may raise it again.
 const capsLife = time.Hour
 
 // caps are what this backend, or what stands in front of it, was seen to refuse as too large. They only

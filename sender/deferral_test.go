@@ -15,7 +15,7 @@ import (
 func at(app string, ahead time.Duration) spool.Transaction { return hit(app, time.Now().Add(ahead)) }
 
 // TestTheClockWasAhead when events were accepted: the backend drops a report whole for one of them that is more
-// than an hour ahead. They wait for their time, and nobody waits with them.
+// than an hour ahead. They wait for their time, and no other batch waits with them.
 func TestTheClockWasAhead(t *testing.T) {
 	for name, test := range map[string]struct {
 		ahead     []time.Duration

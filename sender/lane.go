@@ -7,7 +7,7 @@ import (
 )
 
 // lane is what goes out for one service with one set of credentials. A lane in trouble waits by itself
-// and sends one report at a time, so it delays nobody else. The Sender's mutex guards it.
+// and sends one report at a time, so it delays no other lane. The Sender's mutex guards it.
 type lane struct {
 	key      spool.LaneKey
 	head     []spool.BatchInfo // live batches that are not set aside, the earliest deadline first
@@ -124,7 +124,7 @@ type State string
 const (
 	Flowing  State = "flowing"  // delivering what is sealed
 	Retrying State = "retrying" // the last attempt failed; the next comes by itself
-	Held     State = "held"     // somebody has to put something right; tried slowly meanwhile
+	Held     State = "held"     // an operator has to correct something; tried slowly meanwhile
 	Draining State = "draining" // delivering again, with a backlog from before
 	Parked   State = "parked"   // all that waits has an unknown outcome, and an operator has to decide about it: see Sender.Parked
 )
@@ -157,7 +157,7 @@ type LaneStatus struct {
 	NextAttempt time.Time // zero: as soon as there is something to send
 
 	Questioned   int // batches that wait for proof of their applications and metrics
-	Parked       int // batches whose outcome is unknown, kept until somebody decides
+	Parked       int // batches whose outcome is unknown, kept until an operator decides
 	ParkedEvents uint64
 }
 

@@ -9,14 +9,14 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// parks reports whether a batch is kept until somebody decides. It follows from what is on disk about the
+// parks reports whether a batch is kept until an operator decides. It follows from what is on disk about the
 // batch, so that it is the same after a crash at any moment.
 func (s *Sender) parks(b *spool.BatchInfo) bool {
 	return b.Held || s.options.OnAmbiguous == ParkAmbiguous && b.Unresolved > 0 && !s.waitsForReceipt(b)
 }
 
 // Parked returns parked batches behind one, at most limit, in the order of their ids: how often each was
-// attempted, how often nobody saw the outcome, and when it was last. Their transactions are the spool's
+// attempted, how often its outcome was unknown, and when it was last. Their transactions are the spool's
 // to Load. Unless ambiguous batches are parked these are the held ones only: what a start found unresolved in a
 // directory that was restored, or whose batch log lost records.
 func (s *Sender) Parked(behind spool.BatchID, limit int) []spool.BatchInfo {
@@ -26,7 +26,7 @@ func (s *Sender) Parked(behind spool.BatchID, limit int) []spool.BatchInfo {
 	return s.spool.Unresolved(behind, limit)
 }
 
-// Fate is what somebody decides about a parked batch.
+// Fate is what an operator decides about a parked batch.
 type Fate uint8
 
 // The fates.
@@ -36,7 +36,7 @@ const (
 	MakeDead                 // make dead letters of it
 )
 
-// unresolvedReason is the reason of a transaction that somebody gave up on.
+// unresolvedReason is the reason of a transaction that an operator gave up on.
 var unresolvedReason = spool.Reason{
 	Code:    "ambiguous",
 	Message: "a report with it was sent and its outcome is unknown: the backend may have counted it",

@@ -120,7 +120,7 @@ func TestWhatWasTooOldIsNotCounted(t *testing.T) {
 	})
 }
 
-// TestWhatWasSentWithAnotherTimeIsBookedThere also when somebody else says that it was counted.
+// TestWhatWasSentWithAnotherTimeIsBookedThere also when an operator says that it was counted.
 func TestWhatWasSentWithAnotherTimeIsBookedThere(t *testing.T) {
 	inWorld(t, Options{OnAmbiguous: ParkAmbiguous, Restamp: true}, func(w *world) {
 		var settled []spool.Resolution

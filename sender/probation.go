@@ -195,7 +195,7 @@ func (s *Sender) probeFailingLocked(l *lane, now time.Time, f *proof.Failure) ti
 	s.backendSilentLocked(l, now)
 	b := &l.probing
 	if !b.exists() || !s.breaker.open && now.Sub(b.notBefore) > probationWait {
-		b.since, b.failures = now, 0 // nobody asked for a while: what failed then says nothing about now
+		b.since, b.failures = now, 0 // no question was asked for a while: what failed then says nothing about now
 	}
 	b.failures++
 	l.failures++
@@ -236,7 +236,7 @@ type probeTrouble struct {
 
 func (b *probeTrouble) exists() bool { return b.failures > 0 }
 
-// lasting reports whether questions went on failing for so long that nobody waits for the end of it.
+// lasting reports whether questions went on failing for so long that waiting for their end is pointless.
 func (b *probeTrouble) lasting() bool {
 	return b.exists() && b.latest.Sub(b.since) >= probationWait
 }

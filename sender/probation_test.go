@@ -87,7 +87,7 @@ func TestNewApplication(t *testing.T) {
 		t.Run(created.String(), func(t *testing.T) {
 			inCity(t, sandbox.Options{NegativeCache: minute}, Options{}, proof.Options{}, 50, func(c *city) {
 				// What was there more than a minute before the application is unknown for longer than that; what
-				// comes after that may be, as long as somebody remembers.
+				// comes after that may be, as long as it is remembered.
 				began, sealed, early := time.Now(), uint64(0), uint64(0)
 				for range 60 {
 					c.sealAll("1001", of(id("app2"), "hits"), of(id("new"), "hits"))
@@ -116,7 +116,7 @@ func TestNewApplication(t *testing.T) {
 
 // TestEveryWayToNameAnApplication: by id with and without keys it must have, by user key, with OAuth,
 // suspended, in a suspended service, behind a referrer filter, above its limits; with a provider key; and
-// a metric nobody knows is found behind every denial.
+// an unknown metric is found behind every denial.
 func TestEveryWayToNameAnApplication(t *testing.T) {
 	inCity(t, sandbox.Options{}, Options{}, proof.Options{}, 200, func(c *city) {
 		for service, apps := range map[string][]threescale.Application{
@@ -192,7 +192,7 @@ func TestQuestionsThatAreNotAnswered(t *testing.T) {
 	})
 }
 
-// TestQuestionsThatFailNowAndThen: two failures far apart do not mean that nobody answers, also where the first
+// TestQuestionsThatFailNowAndThen: two failures far apart do not mean that the backend is away, also where the first
 // question was not needed any more.
 func TestQuestionsThatFailNowAndThen(t *testing.T) {
 	inCity(t, sandbox.Options{}, Options{}, proof.Options{}, 200, func(c *city) {

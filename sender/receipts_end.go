@@ -261,7 +261,7 @@ func (s *Sender) reserveReceipts() error {
 	for service, kept := range all {
 		for _, r := range kept {
 			if k := s.keepers[service]; k != nil {
-				id, _ := spool.ParseBatchID(r.Name) // a name that is none is nobody's
+				id, _ := spool.ParseBatchID(r.Name) // a name that is none belongs to no batch
 				k.book.Reserve(id, r)
 			}
 		}

@@ -5,7 +5,7 @@
 // spool only when each of its transactions is delivered, a dead letter, or part of another batch.
 // Nothing is dropped: what the backend will never take becomes a dead letter with the reason.
 //
-// There is no idempotency key, so a report whose outcome nobody saw may be counted twice when it is
+// There is no idempotency key, so a report whose outcome is unknown may be counted twice when it is
 // repeated. Such attempts are counted as ambiguous, a report in flight is never cancelled by a stop, and
 // a lane in trouble repeats one batch, not all it has.
 package sender
@@ -28,7 +28,7 @@ type Policy uint8
 // The policies. The zero value is the default.
 const (
 	RetryAmbiguous Policy = iota // send it again: it is counted at least once, and sometimes twice
-	ParkAmbiguous                // keep it until somebody decides: see Parked and Unpark
+	ParkAmbiguous                // keep it until an operator decides: see Parked and Unpark
 )
 
 // Options are how a Sender behaves. The zero value has the documented defaults.
@@ -45,7 +45,7 @@ type Options struct {
 	// Sending and Settled, when not nil, follow usage on its way. Sending is called before a report is
 	// sent, with the indices of the transactions in it. Settled is called once its outcome is known and
 	// recorded: an empty Resolution says that the backend counted nothing and all of it will be sent
-	// again. While nobody knows the outcome it is not called.
+	// again. While the outcome is unknown it is not called.
 	Sending func(b *spool.Batch, sent []int)
 	Settled func(b *spool.Batch, r spool.Resolution)
 

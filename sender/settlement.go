@@ -72,10 +72,10 @@ const (
 	badDisk       = "disk"
 )
 
-// diskMax is the most that a lane waits before it tries again what the disk refused: asking costs nobody anything.
+// diskMax is the most that a lane waits before it tries again what the disk refused: an attempt costs little.
 const diskMax = 5 * time.Second
 
-// setback books a failed attempt that began at began. It is logged once: at once when somebody has to do
+// setback books a failed attempt that began at began. It is logged once: at once when an operator has to do
 // something about it, otherwise when it happens a second time in a row.
 func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
 	s.mu.Lock()
@@ -86,9 +86,9 @@ func (s *Sender) setback(l *lane, began time.Time, v Verdict, cause error) {
 // failLocked is setback for those who hold the mutex.
 func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 	switch {
-	case v.Code == noCredentials, v.Code == badDisk: // nobody was asked
+	case v.Code == noCredentials, v.Code == badDisk: // no request was sent
 	case v.Kind == Hold:
-		s.backendAnsweredLocked(time.Now()) // somebody answered
+		s.backendAnsweredLocked(time.Now()) // an answer arrived
 	default:
 		s.backendSilentLocked(l, time.Now())
 	}

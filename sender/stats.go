@@ -91,7 +91,7 @@ func (c *counts) resolved(b *spool.Batch, r spool.Resolution) {
 	defer c.mu.Unlock()
 	service := b.Lane.ServiceID
 	if !b.Lane.Credentials.IsZero() {
-		service = "" // whoever reports with credentials of its own may name any number of services
+		service = "" // a reporter with credentials of its own may name any number of services
 	}
 	ended := c.ended[service]
 	for _, i := range r.Delivered {

@@ -30,7 +30,7 @@ func TestFiguresAreBoundedWhateverTheBackendSays(t *testing.T) {
 	assert.Equal(t, DeadLettered{Transactions: 100 - maxReasons, Events: 3 * (100 - maxReasons)}, c.dead["other"])
 }
 
-// Services with credentials of their reporter's own are nobody's in particular.
+// Services with credentials of their reporter's own are counted under no service.
 func TestEndsAreCountedByConfiguredService(t *testing.T) {
 	c := newCounts()
 	b := &spool.Batch{Lane: spool.LaneKey{ServiceID: "1001"}, Transactions: []spool.Transaction{{Events: 3}, {Events: 4}}}

@@ -19,7 +19,7 @@ const (
 	Bisect                    // never taken as it is: halve until the guilty transaction is alone
 	Hold                      // something must be put right first: keep everything, try slowly
 	Retry                     // not counted: try again
-	Ambiguous                 // may have been counted, nobody knows
+	Ambiguous                 // may have been counted, unknown
 )
 
 var kinds = [...]string{Delivered: "delivered", Split: "split", Bisect: "bisect", Hold: "hold", Retry: "retry", Ambiguous: "ambiguous"}
@@ -127,7 +127,7 @@ func judgeQuestion(o Outcome) Verdict {
 }
 
 // judgeServerError judges 5xx. The listener answers 500 also when its database failed after the report
-// was queued; a proxy that answers 502 or 504 may have passed it on. Only 503 says that nobody looked.
+// was queued; a proxy that answers 502 or 504 may have passed it on. Only 503 says that the backend did not process it.
 func judgeServerError(status int) Verdict {
 	switch status {
 	case http.StatusServiceUnavailable:
@@ -158,7 +158,7 @@ func judgeRefusal(a *threescale.Answer) Verdict {
 		return Verdict{Kind: Bisect, Code: a.Code}
 	case threescale.CodeApplicationNotFound, threescale.CodeMetricInvalid, threescale.CodeUserKeyInvalid,
 		threescale.CodeAuthenticationError, threescale.CodeUsageValueInvalid:
-		// Never answered to a report so far; whoever does has looked at a transaction.
+		// Never answered to a report so far; a backend that does has looked at a transaction.
 		return Verdict{Kind: Bisect, Code: a.Code}
 	}
 	if own(a.Code) && (a.Status == http.StatusBadRequest || a.Status == http.StatusUnprocessableEntity) {

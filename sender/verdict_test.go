@@ -93,7 +93,7 @@ func wireOf(r *recording.Recording) string {
 func TestVerdictsOnWhatStandsInFrontOfTheBackend(t *testing.T) {
 	foreign := Verdict{Kind: Ambiguous, Code: "unexpected_answer", Wait: 5 * time.Minute}
 	const page = "<html><body><h1>Sorry</h1></body></html>"
-	// A page is an answer with a body nobody expects.
+	// A page is an answer with an unexpected body.
 	html := func(status int, headers ...string) string {
 		return fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Type: text/html\r\n%sContent-Length: %d\r\n\r\n%s",
 			status, strings.Join(append(headers, ""), "\r\n"), len(page), page)

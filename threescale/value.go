@@ -95,7 +95,7 @@ func (v Value) ValidUTF8() bool {
 // entry is faster than hashing.
 const indexFrom = 12
 
-// node is a Value under construction. Only the parser changes it, before anybody else sees it.
+// node is a Value under construction. Only the parser changes it, before other goroutines have it.
 type node struct {
 	kind    Kind
 	text    string

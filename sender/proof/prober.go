@@ -15,7 +15,7 @@ const (
 	patience   = 5 * time.Second // for one answer
 )
 
-// Prober asks the backend. Every question is asked once at a time, whoever wants to know; services take
+// Prober asks the backend. Every question is asked once at a time, however many callers wait for it; services take
 // turns; and there are never more than so many a second.
 type Prober struct {
 	client *threescale.Client
@@ -46,7 +46,7 @@ type subject struct {
 // queue holds one service's questions.
 type queue struct {
 	scope   Scope
-	again   []*inquiry // about what was proven before; they come first, so that names nobody knows cannot crowd out those in use
+	again   []*inquiry // about what was proven before; they come first, so that unknown names cannot crowd out those in use
 	waiting []*inquiry
 	flying  int
 }
@@ -70,10 +70,10 @@ type inquiry struct {
 	tickets  []*ticket
 }
 
-// ticket is a set of questions that somebody waits for.
+// ticket is a set of questions that a caller waits for.
 type ticket struct {
 	left int
-	done func(*Failure) // nil: nobody waits
+	done func(*Failure) // nil: no caller waits
 }
 
 // NewProber returns a prober that asks nothing before Run. rate is how many questions a second it asks at

@@ -144,7 +144,7 @@ func TestStopDoesNotWaitForAnswers(t *testing.T) {
 	})
 }
 
-// TestWhatIsInUseComesFirst: names that nobody knows cannot crowd out those whose proof runs out.
+// TestWhatIsInUseComesFirst: unknown names cannot crowd out those whose proof runs out.
 func TestWhatIsInUseComesFirst(t *testing.T) {
 	withProber(t, 5, func(o *oracle, p *Prober, proofs *Proofs) {
 		proofs.Prove(scope, app("known"), nil, time.Now())

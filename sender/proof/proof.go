@@ -99,7 +99,7 @@ func New(o Options) *Proofs {
 }
 
 // knownLocked is what is remembered of a subject. What was noted more than a moment after now was noted before the clock
-// went back, nobody knows how long ago: a denial condemns nothing then, and all else counts from now on for as long
+// went back, it is unknown how long ago: a denial condemns nothing then, and all else counts from now on for as long
 // as it would have. mu is held.
 func (p *Proofs) knownLocked(k key, now int64) record {
 	r, life, late := p.records[k], int64(p.life/time.Second), now+int64(freshDenial/time.Second)

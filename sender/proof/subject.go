@@ -23,7 +23,7 @@ const (
 )
 
 // key hashes a name. Credentials do not matter where the service is named: what exists in a service
-// exists whoever asks.
+// exists for every caller.
 func (p *Proofs) key(s Scope, kind byte, name string) (k key) {
 	var room [256]byte
 	b := append(append(room[:0], p.salt[:]...), kind)

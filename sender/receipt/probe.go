@@ -34,7 +34,7 @@ func (b *Book[K]) Probe(now time.Time) (Receipt, bool) {
 	return Receipt{Metric: 0, Place: probePlace, Mask: 1 << Last}, true
 }
 
-// probesMoved notes that so many probes were counted. Which of those under way nobody can tell: it counts for the earliest.
+// probesMoved notes that so many probes were counted. Which of those under way is unknown: it counts for the earliest.
 func (b *Book[K]) probesMoved(n int) {
 	for ; n > 0 && len(b.probes) > 0; n-- {
 		b.newest = later(b.newest, b.probes[0])

@@ -62,7 +62,7 @@ func TestClientReportsAndAuthorizes(t *testing.T) {
 	assert.Equal(t, []string{"search", "other"}, a.Verdict.Hierarchy[0].Children)
 }
 
-// What the client makes of a failure, and whether it had landed: an answer nobody saw is ambiguous in both
+// What the client makes of a failure, and whether it had landed: an answer that did not arrive is ambiguous in both
 // cases.
 func TestClientMeetsFaults(t *testing.T) {
 	timeouts := map[string]time.Duration{"closed": time.Minute, "too late": 200 * time.Millisecond}

@@ -38,7 +38,7 @@ func newHierarchy(pairs [][2]string) (*hierarchy, error) {
 	return h, nil
 }
 
-// add appends one metric. Only newHierarchy and a service's change call it, before anybody else sees h.
+// add appends one metric. Only newHierarchy and a service's change call it, before other goroutines have h.
 func (h *hierarchy) add(name, parent string) error {
 	if name == "" || strings.TrimSpace(name) != name {
 		return fmt.Errorf("metrics: %q is no name of a metric", name)
@@ -76,7 +76,7 @@ func (h *hierarchy) clone() *hierarchy {
 	return c
 }
 
-// remove deletes a metric without children. Only the service's change calls it, before anybody else sees h.
+// remove deletes a metric without children. Only the service's change calls it, before other goroutines have h.
 func (h *hierarchy) remove(name string) error {
 	index, known := h.byName[name]
 	if !known {

@@ -159,7 +159,7 @@ func accessTokenOf(r *http.Request) string {
 	return password
 }
 
-// writePortal sends an answer with an ETag, or 304 to whoever has it already.
+// writePortal sends an answer with an ETag, or 304 to a client that has it already.
 func writePortal(w http.ResponseWriter, r *http.Request, v any, err error) {
 	status, kind := http.StatusOK, "application/json; charset=utf-8"
 	var body []byte

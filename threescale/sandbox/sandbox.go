@@ -14,7 +14,7 @@
 //	GET  /sandbox/counters      the counters of one application, or without app_id of a whole service:
 //	     ?service_id=&app_id=   {"metrics":{"hits":{"day":{"2026-11-21T00:00:00Z":12}}},"codes":{…}}
 //	GET  /sandbox/calls         figures (type Calls)
-//	GET  /sandbox/errors        errors the backend stores and nobody is told: type IntegrationError
+//	GET  /sandbox/errors        errors that the backend stores and no answer contains: type IntegrationError
 //	GET  /sandbox/faults        the faults still to come
 //	PUT  /sandbox/faults        replaces all faults (types Faults and Fault); {} takes them away
 //	PUT  /sandbox/applications  creates or alters applications: one (type ApplicationChange), or an
