@@ -33,7 +33,7 @@ func file(t *testing.T, text string) string {
 func TestATokenIsGoodForWhatItsEntrySays(t *testing.T) {
 	tokens, err := access.Open(file(t, fmt.Sprintf("tokens:\n"+
 		"  - {name: shop, sha256: %s, services: [\"1001\", \"1002\"], rate: 50}\n"+
-		"  - name: anybody\n    sha256: %s\n    services: [\"*\"]\n", digest("a"), digest("b"))), access.Producers)
+		"  - name: anyone\n    sha256: %s\n    services: [\"*\"]\n", digest("a"), digest("b"))), access.Producers)
 	require.NoError(t, err)
 	assert.Equal(t, 2, tokens.Len())
 

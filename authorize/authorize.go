@@ -2,7 +2,7 @@
 //
 // An answer is remembered under everything the backend looks at to give it: service, credentials, application, application key
 // (absent, empty, or which), referrer, redirect and endpoint. In memory that is one keyed hash; no key is kept in clear
-// (entry.go). Limits are not part of an answer. They belong to the application, whichever key it shows: authorize/quota holds
+// (entry.go). Limits are not part of an answer. They belong to the application, with every key: authorize/quota holds
 // every call against them anew, with all usage that was accepted here.
 //
 // With this daemon as the only reporter a limit of N grants N, however long the backend's worker takes to count a report. What

@@ -125,7 +125,7 @@ func TestRestartCountsPending(t *testing.T) {
 	})
 }
 
-// TestPendingThatMayBeCounted: an ambiguous report is neither forgotten nor taken for others' usage.
+// TestPendingThatMayBeCounted: an ambiguous report is neither forgotten nor taken for usage of another reporter.
 func TestPendingThatMayBeCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)

@@ -12,7 +12,7 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// FuzzQuick: whatever quick reads, read in full is the same.
+// FuzzQuick: what quick reads is the same as what the full parser reads.
 func FuzzQuick(f *testing.F) {
 	for _, seed := range []string{
 		"service_token=stoken1001&service_id=1001&app_id=app1&app_key=key1&usage%5Bhits%5D=1",

@@ -79,7 +79,7 @@ func TestSlowBackendIsAway(t *testing.T) {
 	})
 }
 
-// TestCallerGone: who goes away takes nothing from the others, and is not billed.
+// TestCallerGone: a caller that goes away takes nothing from the remaining callers, and is not billed.
 func TestCallerGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)

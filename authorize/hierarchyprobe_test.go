@@ -12,7 +12,7 @@ import (
 )
 
 // TestLimitsFarAbove: hits over search over search_deep, and no limit on search. Usage of search_deep counts against
-// the limit of hits, whatever is tighter, and not against what does not lie above.
+// the limit of hits, also below a tighter one, and not against what does not lie above.
 func TestLimitsFarAbove(t *testing.T) {
 	far := func(max uint64) sandbox.Limit { return sandbox.Limit{Metric: "hits", Period: "eternity", Max: max} }
 	own := func(max uint64) sandbox.Limit {

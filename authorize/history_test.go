@@ -21,8 +21,8 @@ import (
 	"github.com/reporterd/reporterd/threescale/sandbox"
 )
 
-// history is a life of one application with a single reporter, with everything known: whatever
-// happens to its usage, and however often the daemon starts anew, what counts against a limit is what was accepted
+// history is a life of one application with a single reporter, with everything known. In every order of events,
+// and with any number of starts of the daemon, what counts against a limit is what was accepted
 // and did not become a dead letter, and a call is granted if, and only if, it fits.
 type history struct {
 	*world

@@ -185,7 +185,7 @@ func TestAllWaysInCount(t *testing.T) {
 	})
 }
 
-// TestOthersUsageShows: what other reporters count is seen at the next refresh, whatever is pending here.
+// TestOthersUsageShows: what other reporters count is seen at the next refresh, with any usage pending here.
 func TestOthersUsageShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
@@ -200,7 +200,7 @@ func TestOthersUsageShows(t *testing.T) {
 	})
 }
 
-// others reports usage as another reporter would.
+// others lets another reporter report usage.
 func (w *world) others(app string, hits uint64) {
 	_, err := w.client.Report(w.t.Context(), &threescale.Report{
 		ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "stoken1001"},

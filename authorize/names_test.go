@@ -35,7 +35,7 @@ var forms = [][]string{
 	{"provider_key", "pkey", "service_id", "another-1001"},
 }
 
-// TestOneAccountUnderAllNames: a limit of 100 grants 100, whichever of its names a service comes with, configured by token or not
+// TestOneAccountUnderAllNames: a limit of 100 grants 100, under each name of a service, configured by token or not
 // at all; the names in the journal are those of the backend, and the account of each name is the same after a restart.
 func TestOneAccountUnderAllNames(t *testing.T) {
 	for name, services := range map[string][]Service{"passed through": nil, "configured by token": configured[:1]} {

@@ -87,7 +87,7 @@ func twice(t *testing.T, w *world, reference *sandbox.Sandbox, rec *recording.Re
 	return alike, sent
 }
 
-// passing has no service configured: whatever credentials a recording has are for the backend to judge.
+// passing has no service configured: the backend judges the credentials of a recording.
 func passing(o *worldOptions) { o.Services = nil }
 
 func TestRecordingsAnsweredAlike(t *testing.T) {

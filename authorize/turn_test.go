@@ -31,7 +31,7 @@ func (w *world) slowly(query string, meanwhile func()) *reply {
 	return r
 }
 
-// TestCallsAcrossATurn: a call that came in before a period turned, and is decided after others have used the
+// TestCallsAcrossATurn: a call that came in before a period turned, and is decided after further calls have used the
 // next one, is neither a gift of the old period nor a loss for the new one.
 func TestCallsAcrossATurn(t *testing.T) {
 	for _, period := range []string{"minute", "day", "year"} {

@@ -23,7 +23,7 @@ func (g got) rejection() string {
 	return field(g.header, "3scale-Rejection-Reason")
 }
 
-// TestKeyLetsNobodyElseThrough: whatever was authorized before, each call is answered for what it shows.
+// TestKeyLetsNobodyElseThrough: each call is answered for what it shows, also after other authorizations.
 func TestKeyLetsNobodyElseThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)

@@ -11,7 +11,7 @@ func newDrop() *cobra.Command {
 		Use:   "drop [ID]...",
 		Short: "Delete dead letters for good",
 		Long: `Deletes dead letters. Their events remain counted as dead, and the daemon logs a
-line for each. Export them first if anybody may ask.`,
+line for each. Export them first if they may be needed later.`,
 		Example: `  reporterd deadletter export --older-than 30d --file dead.ndjson
   reporterd deadletter drop --older-than 30d
   reporterd deadletter drop 000000042000-0007-0003 --yes`,

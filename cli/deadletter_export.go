@@ -101,7 +101,7 @@ var letterColumns = []string{
 	"reason_code", "reason_message", "answer_status", "attempts", "created_at",
 }
 
-// harmless keeps a spreadsheet from taking for a formula what others chose as a name.
+// harmless keeps a spreadsheet from taking a foreign name for a formula.
 func harmless(name string) string {
 	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
 		return "'" + name

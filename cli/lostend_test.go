@@ -35,7 +35,7 @@ func TestStartsWithoutTheEndOfTheJournal(t *testing.T) {
 	assert.Zero(t, d.stop())
 }
 
-// loseEnd has three events accepted, one of them sealed, and the others gone.
+// loseEnd has three events accepted, one of them sealed, and the rest gone.
 func loseEnd(t *testing.T, dir string) {
 	t.Helper()
 	loseNothing(t, dir)

@@ -33,7 +33,7 @@ func TestKilledWhileRequeueing(t *testing.T) {
 	for round := range 4 {
 		cmd := command(t, dir, nil, "deadletter", "requeue", "--all", "--yes", "--data-dir", "reporterd-data")
 		require.NoError(t, cmd.Start())
-		if round%2 == 1 { // in the others the command may find no daemon, and open the directory itself
+		if round%2 == 1 { // in the remaining rounds the command may find no daemon, and open the directory itself
 			d.eventually("the first are requeued", func() bool { return strings.Contains(d.logged(), "dead letter requeued") })
 		}
 		d.kill()

@@ -100,5 +100,5 @@ func prepare(cmd *cobra.Command) {
 	}
 }
 
-// showHelp is the body of a command that only has others below it.
+// showHelp is the body of a command that only has subcommands.
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -24,7 +24,7 @@ what the next start would do with it:
   damaged      set a range aside in quarantine/, and count what was in it as
                lost; also when entries are missing that the manifest knows to
                have been durable
-  short        nothing, but somebody cut its end off: what was there is unknown
+  short        nothing, but its end was cut off: what was there is unknown
   superseded   ignore it: it was written again in a later file
   foreign      set it aside: another version of reporterd wrote it
   gone         it was removed while this went on, since nothing in it was needed

@@ -24,7 +24,7 @@ func newTop() *cobra.Command {
 		Short: "Show rates and the busiest services, again and again",
 		Long: `Shows events a second in and out, and the services with the highest rate of
 delivered events, then those with the most that waits. The first 100 services of
-the configuration are told apart; all others are one line, other.
+the configuration are told apart; all other ones are one line, other.
 
 Exit status: 0 it was ended by Ctrl-C or --count, 1 no answer, 2 wrong usage of
 the command line, 78 wrong configuration.`,

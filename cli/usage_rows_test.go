@@ -12,7 +12,7 @@ import (
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
-// TestUsageRowsHoldEveryHour: whatever the zone does to its clocks, also at midnight, each hour falls into exactly one of
+// TestUsageRowsHoldEveryHour: with every change of a zone's clocks, also at midnight, each hour falls into exactly one of
 // the rows, which have different names and the name of the hour's own day or month.
 func TestUsageRowsHoldEveryHour(t *testing.T) {
 	for _, name := range []string{"UTC", "Europe/Madrid", "America/New_York", "Africa/Cairo", "America/Santiago", "Asia/Beirut", "America/Havana"} {

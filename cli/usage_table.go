@@ -156,7 +156,7 @@ func some(names []string) string {
 		return "none: it shows none"
 	}
 	if len(names) > mostWords {
-		return strings.Join(names[:mostWords], ", ") + fmt.Sprintf(" and %d others", len(names)-mostWords)
+		return strings.Join(names[:mostWords], ", ") + fmt.Sprintf(" and %d more", len(names)-mostWords)
 	}
 	return strings.Join(names, ", ")
 }

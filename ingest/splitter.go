@@ -29,7 +29,7 @@ type Rejected struct {
 
 // Splitter takes the good events of a message that Bundle.Add refuses. It is for messages of a stream, which has acknowledged
 // them to their publishers. Every event is either in the bundle of a Next or in a Rejected, so that a bad event does not affect
-// the others, and a message may be larger than a request.
+// the rest, and a message may be larger than a request.
 //
 // Both passes validate with the services and the time at which it was made, so their results agree.
 type Splitter struct {

@@ -22,7 +22,7 @@ type breaker struct {
 	answered  time.Time // when a request was answered last
 	streak    int       // failures since then
 	first     *lane     // the first of them
-	several   bool      // there were others
+	several   bool      // there were further ones
 }
 
 // backendAnsweredLocked records that the backend answered something. The mutex is held.

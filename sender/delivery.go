@@ -28,7 +28,7 @@ type delivery struct {
 	riding          *riding      // what the report carries beside its usage; nil: nothing
 }
 
-// attempt makes one attempt at one batch and settles what came of it. Whatever keeps it from being made
+// attempt makes one attempt at one batch and settles what came of it. What keeps it from being made
 // is trouble of the lane, except for damage, which concerns this batch alone.
 func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried bool, now time.Time) {
 	b, err := s.spool.Load(id)

@@ -44,12 +44,12 @@ func TestVerdictsOverARealConnection(t *testing.T) {
 
 	secure := httptest.NewTLSServer(http.HandlerFunc(drop))
 	defer secure.Close()
-	assert.Equal(t, Verdict{Kind: Retry, Code: "connection"}, Judge(report(t, secure.URL)), "a certificate nobody trusts")
+	assert.Equal(t, Verdict{Kind: Retry, Code: "connection"}, Judge(report(t, secure.URL)), "a certificate that is not trusted")
 
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	nothing, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	url := "http://" + nobody.Addr().String()
-	require.NoError(t, nobody.Close())
+	url := "http://" + nothing.Addr().String()
+	require.NoError(t, nothing.Close())
 	assert.Equal(t, Verdict{Kind: Retry, Code: "connection"}, Judge(report(t, url)), "refused")
 	assert.EqualValues(t, 1, reports.Load())
 }

@@ -42,7 +42,7 @@ func mixture(rng *rand.Rand) (all []spool.Transaction) {
 }
 
 // TestMixtures seals batches of which some transactions have bad parts, while calls fail now and then.
-// The backend drops none of them, and whatever was accepted is counted there or a dead letter; and dead
+// The backend drops none of them, and everything accepted is counted there or a dead letter; and dead
 // is only what is bad, or was a single event with something bad.
 func TestMixtures(t *testing.T) {
 	histories := uint64(60)
@@ -63,7 +63,7 @@ func TestMixtures(t *testing.T) {
 				rng, sealed := rand.New(rand.NewPCG(seed, 0)), map[[2]string]uint64{}
 				for round := range 30 {
 					if round == 15 {
-						c.create("ghost0") // from now on it exists, though not everybody knows that at once
+						c.create("ghost0") // from now on it exists, though not every process of the backend knows that at once
 					}
 					all := mixture(rng)
 					for _, t := range all {

@@ -131,7 +131,7 @@ func (w *world) arrived(app string) time.Time {
 	return time.Time{}
 }
 
-// TestConcurrencyAdapts: a backend that takes two reports at a time and refuses others is not hammered; one
+// TestConcurrencyAdapts: a backend that takes two reports at a time and refuses the rest is not hammered; one
 // that takes all gets all that is allowed.
 func TestConcurrencyAdapts(t *testing.T) {
 	inWorld(t, Options{MaxInFlight: 32}, func(w *world) {

@@ -14,7 +14,7 @@ import (
 	"github.com/reporterd/reporterd/spool/disk/disktest"
 )
 
-// Whatever the disk answers to a reader, and for however long: the lanes wait and say so, and everything is delivered
+// With every error that the disk answers to a reader, and for however long: the lanes wait and say so, and everything is delivered
 // once it can be read.
 func TestLanesWaitForADiskThatCannotBeRead(t *testing.T) {
 	for name, fault := range map[string]disktest.Fault{

@@ -100,7 +100,7 @@ func (k *keeper) reopen(b *spool.BatchInfo) {
 	}
 }
 
-// landsUntil is when the backend cannot count a report any more, since its oldest usage is too old, whatever the clocks
+// landsUntil is when the backend cannot count a report any more, since its oldest usage is too old, with every difference of the clocks
 // say within an hour.
 func landsUntil(b *spool.BatchInfo) time.Time {
 	oldest := time.Unix(b.OldestTimestamp, 0)

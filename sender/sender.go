@@ -61,7 +61,7 @@ type Options struct {
 	// Refused, when not nil, is told when the backend refuses a report for the credentials of its lane, with its status and code.
 	Refused func(k spool.LaneKey, status int, code string)
 
-	// Proofs say which applications and metrics may share a report, Prober asks about the others. Whoever
+	// Proofs say which applications and metrics may share a report, Prober asks about the rest. A caller that
 	// makes them runs the Prober. Both nil: everything may.
 	Proofs *proof.Proofs
 	Prober *proof.Prober
@@ -267,7 +267,7 @@ func (s *Sender) startAttemptLocked(ctx context.Context, l *lane, b spool.BatchI
 	})
 }
 
-// endAttempt ends an attempt, whatever came of it.
+// endAttempt ends an attempt, with every outcome.
 func (s *Sender) endAttempt(l *lane, id spool.BatchID, sick bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -70,8 +70,8 @@ func sharesOf(i int, t *spool.Transaction, opinions []proof.Assessment) (shares 
 	return shares
 }
 
-// count divides a transaction's events among its shares, of which there are not more than events. Nobody
-// knows which of the events that were summed up had which metric: each share counts one at least, a later
+// count divides a transaction's events among its shares, of which there are not more than events. Which
+// of the events that were summed up had which metric is unknown: each share counts one at least, a later
 // one as many as can have had its metrics, and the first one, which is the proven one if there is any,
 // the rest.
 func count(shares []share, events uint32) {

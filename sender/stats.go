@@ -14,7 +14,7 @@ import (
 
 // Stats are figures since the start. Each is exact; together they are no snapshot.
 type Stats struct {
-	ReportCalls  uint64              // calls made, whatever came of them
+	ReportCalls  uint64              // calls made, with every outcome
 	Transactions uint64              // delivered
 	Verdicts     map[string]uint64   // calls by verdict: "delivered", "split", "bisect", "hold", "retry", "ambiguous"
 	Answers      map[Answered]uint64 // calls by verdict and status
@@ -29,7 +29,7 @@ type Stats struct {
 
 	Receipts Receipted // of services with receipts
 
-	Services map[string]Ended // events that came to their end, by configured service; of all others: ""
+	Services map[string]Ended // events that came to their end, by configured service; of all other services: ""
 	Latest   int64            // the latest timestamp of a delivered transaction, Unix seconds; 0: none was
 	Skew     time.Duration    // by how much the backend's clock is ahead of this one at the least, by its latest answer
 }
@@ -119,7 +119,7 @@ func (c *counts) countDeadLocked(code string, events uint64) {
 }
 
 // known are the statuses that get a label of their own: the backend's, and what gateways are known for.
-// Others share one, so that no backend can make labels without end.
+// Other codes share one, so that no backend can make labels without end.
 var known = map[int]string{
 	200: "200", 202: "202", 301: "301", 302: "302", 307: "307", 308: "308", 400: "400", 401: "401", 403: "403", 404: "404", 405: "405",
 	408: "408", 409: "409", 411: "411", 413: "413", 415: "415", 422: "422", 429: "429", 500: "500", 502: "502", 503: "503", 504: "504",

@@ -19,7 +19,7 @@ func (s *Sender) heads(key spool.LaneKey) []spool.BatchInfo {
 	}
 }
 
-// sound returns those of the batches that may be sent, and sets the others aside.
+// sound returns those of the batches that may be sent, and sets the rest aside.
 func (s *Sender) sound(batches []spool.BatchInfo) []spool.BatchInfo {
 	var sound []spool.BatchInfo
 	for i := range batches {

@@ -105,7 +105,7 @@ func judgeStatus(a *threescale.Answer) Verdict {
 }
 
 // foreignWait is the least time before a report is repeated that was answered with a success that is not the
-// backend's. Whatever answers so does it until an operator changes something, and each repetition may be counted.
+// backend's. A server that answers so does it until an operator changes something, and each repetition may be counted.
 const foreignWait = 5 * time.Minute
 
 // isBackendAcceptance reports whether a 202 is the backend's own: without a body, of the length announced, and no
@@ -177,8 +177,8 @@ func own(code string) bool {
 	return code != "" && len(code) <= 64
 }
 
-// judgeBare judges a refusal without a code: the backend's 404 for a path it does not know, and whatever
-// proxies, firewalls and wrong URLs answer. The backend's own 403 without a body hides a refusal of the
+// judgeBare judges a refusal without a code: the backend's 404 for a path it does not know, and the answers
+// of proxies, firewalls and wrong URLs. The backend's own 403 without a body hides a refusal of the
 // credentials (recording report-no-body-ext-error).
 func judgeBare(status int) Verdict {
 	switch status {

@@ -81,7 +81,7 @@ func (d *date) completeYear(bc bool) {
 	}
 }
 
-// readBare takes a lone number that is left over as the day or the hour, whichever is missing.
+// readBare takes a lone number that is left over as the day or the hour: the one that is missing.
 func (d *date) readBare(text string) {
 	text = strings.TrimSpace(text)
 	if len(text) == 0 || len(text) > 2 {

@@ -112,7 +112,7 @@ func reread(t testing.TB, body string, now time.Time, timestamps bool) *Report {
 	return report
 }
 
-// FuzzFormRoundTrip: whatever Validate lets through comes out of the backend's parser as it went in.
+// FuzzFormRoundTrip: what Validate lets through comes out of the backend's parser as it went in.
 func FuzzFormRoundTrip(f *testing.F) {
 	f.Add("stoken", "1001", "app1", false, "hits", uint64(1), "transfer", uint64(2), int64(0), 200)
 	f.Add("a&b=c%", "x[y]", "é\r\n;+ ", true, "m&=%;+", uint64(MaxValue), "b", uint64(0), int64(-3600), 0)

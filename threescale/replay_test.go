@@ -101,7 +101,7 @@ func TestEveryRecordedCallIsReadAsTheBackendReadIt(t *testing.T) {
 	assert.Greater(t, calls, 140)
 }
 
-// TestEveryDiscardedBatchIsFoundBeforehand: whatever the worker threw away after its 202, Decode
+// TestEveryDiscardedBatchIsFoundBeforehand: all that the worker threw away after its 202, Decode
 // refuses with the same code and text, unless only the backend can know.
 func TestEveryDiscardedBatchIsFoundBeforehand(t *testing.T) {
 	found := 0

@@ -147,7 +147,7 @@ func TestSilenceIsAmbiguous(t *testing.T) {
 	assert.True(t, failure(t, ctx, newClient(t, url), &report).Written)
 }
 
-// TestBodyCutShortKeepsTheStatus: a 202 is a 202, whatever happens behind it.
+// TestBodyCutShortKeepsTheStatus: a 202 is a 202, whether its body is complete or not.
 func TestBodyCutShortKeepsTheStatus(t *testing.T) {
 	report := goldenReports["one"]
 	url := rawBackend(t, func(_ int, conn net.Conn) {

@@ -12,7 +12,7 @@ import (
 )
 
 // Application is one application of a service: its plan and limits as the backend last told them, and what was accepted for
-// it here. All remembered answers about it share it, whichever key they were given for.
+// it here. All remembered answers about it share it, with every key.
 type Application struct {
 	service *Service
 	clock   *clock

@@ -11,7 +11,7 @@ const (
 	progressWidth    = 30                     // characters of the bar
 )
 
-// Progress draws how far something has come, if a person reads Err: done of total, in whatever they count. Without a total it
+// Progress draws how far something has come, if a person reads Err: done of total, in any unit. Without a total it
 // draws nothing.
 func (s *Screen) Progress(what string, done, total int64) {
 	if !s.o.Person || total <= 0 || time.Since(s.shown) < progressInterval {

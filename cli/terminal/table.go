@@ -15,7 +15,7 @@ const tableRows = 500
 // columnGap is how many blanks are between two columns.
 const columnGap = 2
 
-// Cell is a cell with a colour. The others are plain.
+// Cell is a cell with a colour. Other values are plain cells.
 type Cell struct {
 	Text   string
 	Colour Colour

@@ -104,7 +104,7 @@ func handled(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "handler "+r.URL.RawQuery+string(body))
 }
 
-// TestFastPathAnswersBetween: the second request of a connection and those behind it, with others among them,
+// TestFastPathAnswersBetween: the second request of a connection and those behind it, with slow ones among them,
 // for longer than a connection may rest.
 func TestFastPathAnswersBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

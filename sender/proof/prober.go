@@ -199,7 +199,7 @@ func (p *Prober) put(ctx context.Context, q *queue, i *inquiry) {
 	}
 }
 
-// settle ends a question, and after a failure all others of its service that were not begun. It returns
+// settle ends a question, and after a failure all other questions of its service that were not begun. It returns
 // who is to be told.
 func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)) {
 	p.mu.Lock()

@@ -1,5 +1,5 @@
 // Package proof knows which applications and metrics the backend recently vouched for, and asks it about
-// the others.
+// the rest.
 //
 // The backend drops a whole report for one application or metric that it does not know, after its 202
 // and in silence. Only what an authorize call has vouched for may therefore share a report. Proofs is
@@ -25,7 +25,7 @@ type State uint8
 
 // The states, from the best to the worst.
 const (
-	Proven    State = iota // may share a report with others that are
+	Proven    State = iota // may share a report with other proven ones
 	Waiting                // denied or unsettled so far; not before Assessment.At can there be more to say
 	Unknown                // nothing is known that still counts: ask
 	Unaskable              // reports take this name, authorizations do not: may travel, alone
@@ -55,7 +55,7 @@ type Options struct {
 }
 
 // Proofs is what is known of applications and metrics. An application exists in a service; a metric
-// exists in a service, whatever the application. Its methods may be called concurrently.
+// exists in a service, for every application. Its methods may be called concurrently.
 type Proofs struct {
 	life  time.Duration
 	grace int64 // seconds

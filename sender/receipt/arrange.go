@@ -43,7 +43,7 @@ func Arrange[A comparable](n int, application func(int) A) []Item {
 			continue
 		}
 		items = append(items, Item{-1, head})
-		room := n // of the last slice: whatever is left
+		room := n // of the last slice: the rest
 		if head+1 < Last && mask.Has(head+1) {
 			room = sliceSize - 1
 		}

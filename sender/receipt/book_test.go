@@ -94,7 +94,7 @@ func TestNotMovedProvesNothing(t *testing.T) {
 		assert.Empty(t, b.ends())
 	}
 	b.after(time.Hour)
-	assert.Equal(t, map[string]End{"a": Unconfirmed}, b.ends(), "nothing of it can be counted any more, and nobody knows why")
+	assert.Equal(t, map[string]End{"a": Unconfirmed}, b.ends(), "nothing of it can be counted any more, and the cause is unknown")
 }
 
 // Later reports that are counted, five minutes apart, end one that did not move.

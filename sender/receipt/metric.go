@@ -31,7 +31,7 @@ type closed[K comparable] struct {
 // kept reports whether a place is kept for a report that may still land.
 func (p *place[K]) kept(now time.Time) bool { return p.closed != nil && p.closed.until.After(now) }
 
-// takes reports whether a place can be given to a report that carries the receipts of mask: it rests, and whatever is counted
+// takes reports whether a place can be given to a report that carries the receipts of mask: it rests, and everything that is counted
 // there, up to three times, is not carried over into the digit of a report that is open at a higher place.
 func (m *metric[K]) takes(number int, mask Mask, now time.Time) bool {
 	p := &m.places[number]

@@ -87,7 +87,7 @@ func newModelBackend(random *rand.Rand, metrics, workers int, now time.Time) *mo
 	b := &modelBackend{random: random, now: now, metrics: metrics, counts: map[int]int{}, reports: map[int]int{}, beyond: map[int]bool{}, deleted: map[int]bool{}, listener: memory{}}
 	for a := range b.counters {
 		b.counters[a] = make([]uint64, metrics)
-		for m := range b.counters[a] { // others were there before
+		for m := range b.counters[a] { // other ones were there before
 			b.counters[a][m] = random.Uint64N(1 << 40)
 		}
 	}

@@ -35,7 +35,7 @@ func history(seed uint64, figures *modelFigures, break_ func(*Rules)) []string {
 	}
 	d := newModelDaemon(random, b, rules)
 	d.held = []time.Duration{0, time.Second, 6 * time.Second, 300 * time.Second}
-	if random.IntN(3) == 0 { // beyond what was seen: of such a report nothing can be told, and of all others as much as ever
+	if random.IntN(3) == 0 { // beyond what was seen: of such a report nothing can be told, and of all other reports as much as ever
 		d.held = []time.Duration{300 * time.Second, 20 * time.Minute, time.Hour, 3 * time.Hour}
 	}
 	d.rare = random.IntN(3) == 0
@@ -179,7 +179,7 @@ func histories(t *testing.T, least int) (from, n uint64) {
 	return from, n
 }
 
-// TestModel: whatever the backend and the network do, and wherever the daemon is killed, no conclusion is wrong, nothing is
+// TestModel: with every behaviour of the backend and the network, and a kill of the daemon at every step, no conclusion is wrong, nothing is
 // counted twice by us, and everything that was accepted has its end.
 func TestModel(t *testing.T) {
 	from, n := histories(t, 2000)

@@ -43,10 +43,10 @@ const (
 
 // The receipt applications by the place that their transaction has in a report.
 const (
-	First  = 0 // before all others
+	First  = 0 // before all other transactions
 	Second = 1 // the 401st transaction, at the head of the second slice
 	Third  = 2 // the 801st
-	Last   = 3 // behind all others
+	Last   = 3 // after all other transactions
 )
 
 // Mask is a set of receipt applications.

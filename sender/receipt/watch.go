@@ -196,7 +196,7 @@ func (w *watch[K]) concludeUnmoved(rules Rules, now time.Time) End {
 }
 
 // concludeAbsent concludes about a report one of whose own receipt applications is unknown: it voids the report, if that was not
-// counted before. Where none of the others moved since, nothing was.
+// counted before. Where no other receipt moved since, nothing was.
 func (w *watch[K]) concludeAbsent() End {
 	others := w.receipt.Mask &^ w.absent
 	_, most := w.boundsOf(others)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// FuzzReadSpan: whatever is asked for, a range is whole buckets, in order, within the limits, or it is refused with a
+// FuzzReadSpan: for every request, a range is whole buckets, in order, within the limits, or it is refused with a
 // status that blames the query; and the hours of a range end in its buckets once.
 func FuzzReadSpan(f *testing.F) {
 	for _, q := range []string{

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzAnswer: whatever a portal, or who stands in its place, answers: rows or an error, and an error is short.
+// FuzzAnswer: for every answer of a portal, or of a server in its place: rows or an error, and an error is short.
 func FuzzAnswer(f *testing.F) {
 	f.Add(200, "application/json", `{"services":[{"service":{"id":1,"name":"a"}}]}`)
 	f.Add(403, "application/json", `{"error":"Access denied"}`)

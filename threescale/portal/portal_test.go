@@ -167,7 +167,7 @@ func TestFaults(t *testing.T) {
 		"the backend instead":            {plain(404, "text/plain", ""), "t", FaultHost},
 		"the developer portal":           {http.RedirectHandler("/login", http.StatusFound), "t", FaultHost},
 		"a page for people":              {plain(200, "text/html", "<html>"), "t", FaultHost},
-		"JSON of somebody else":          {plain(200, js, `{"hello":1}`), "t", FaultUnexpected},
+		"JSON of another API":            {plain(200, js, `{"hello":1}`), "t", FaultUnexpected},
 		"something that is gone":         {plain(404, js, `{"status":"Not found"}`), "t", FaultNotFound},
 		"a question it does not like":    {plain(400, "text/plain", "Required parameter missing: metric_name"), "t", FaultRequest},
 		"an answer that is not about it": {plain(200, js, `{"services":[{"service":[]}]}`), "t", FaultUnexpected},

@@ -21,7 +21,7 @@ var developers = []struct {
 	name string
 }{{2445582571511, "ACME"}, {2445582571512, "Globex"}, {2445582571513, "Initech"}}
 
-// serviceNames are those of the fixtures; others are called by their ids.
+// serviceNames are those of the fixtures; further ones are called by their ids.
 var serviceNames = map[string]string{
 	"1001": "Orders", "1002": "Search", "1003": "Payments", "1004": "Referrals", "1005": "Archive", "2001": "Elsewhere",
 }
@@ -224,7 +224,7 @@ func (s *Sandbox) showApplication(a applicationRow) object {
 }
 
 // findApplication answers applications/find.json: user_key finds in services of backend_version 1 only,
-// app_id in others only.
+// app_id in other ones only.
 func (s *Sandbox) findApplication(q *query) (any, error) {
 	params := q.URL.Query()
 	for _, a := range s.portalApplications(q, url.Values{"service_id": params["service_id"]}) {

@@ -77,7 +77,7 @@ func nested(v threescale.Value) bool {
 	return v.Kind() == threescale.Hash || v.Kind() == threescale.Array
 }
 
-// application finds one by id or user key, whatever the service's version. Both together are refused even
+// application finds one by id or user key, in services of every version. Both together are refused even
 // when one is empty.
 func (b *batch) application(v *view, t *pending) (*application, error) {
 	if t.application != "" {

@@ -81,7 +81,7 @@ func momentAt(t time.Time) *moment {
 
 // count books one transaction of an application: usage, ancestors included by the caller, and codes.
 // It reports whether every counter could take it; if not, nothing was counted. The real backend would
-// count a part, crash, and count the others of the batch again with every re-run (recording
+// count a part, crash, and count the rest of the batch again with every re-run (recording
 // report-overflow-among-good).
 func (l *ledger) count(application string, usage []amount, codes []string, m *moment, now time.Time) bool {
 	own := l.application(application)

@@ -91,7 +91,7 @@ func (p *processes) forget() {
 	}
 }
 
-// startProcesses begins the processes anew, if they are to be others. The caller holds s.mu.
+// startProcesses begins the processes anew, if their number changes. The caller holds s.mu.
 func (s *Sandbox) startProcesses() {
 	if m := s.faults.Backend.memories(s.options); m != s.memories || s.listeners == nil {
 		s.memories = m

@@ -33,7 +33,7 @@
 // backend is as a whole (Backend: its clock, a Date, its processes and how long each remembers).
 //
 // What the real backend does and this one does not: a job that crashes its worker for its values is not run
-// again; the transaction that would crash it is left out and the others are counted once. However many
+// again; the transaction that would crash it is left out and the rest is counted once. However many
 // workers there are, they take jobs one after the other. There are no alerts, and no internal API.
 package sandbox
 

@@ -142,7 +142,7 @@ func TestWorkerIsBehind(t *testing.T) {
 		faults(t, s, `{"worker":{"stop":true}}`)
 		require.Equal(t, http.StatusAccepted, report(s, hitsOf("app2", "1")))
 		require.NoError(t, wait(t.Context(), 30*time.Minute))
-		assert.EqualValues(t, 100, counted(t, s, "app2", "hits"), "and nobody waits for it")
+		assert.EqualValues(t, 100, counted(t, s, "app2", "hits"), "and no report waits for it")
 		var shown struct{ Worker []map[string]any }
 		require.Equal(t, http.StatusOK, control(t, s, http.MethodGet, "/sandbox/faults", "", &shown))
 		assert.Equal(t, []map[string]any{{"stop": true}}, shown.Worker)

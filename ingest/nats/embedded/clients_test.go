@@ -58,7 +58,7 @@ func TestTokensAreAskedFor(t *testing.T) {
 	password.Close()
 }
 
-// A client publishes and asks on its subjects, and the daemon learns whose message it is, whatever the client claims.
+// A client publishes and asks on its subjects, and the daemon learns whose message it is, also when the client claims another name.
 func TestClientsReachTheDaemon(t *testing.T) {
 	url, _, daemon := guarded(t)
 	senders := make(chan string, 10)
