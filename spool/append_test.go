@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,7 +142,7 @@ func TestDuplicatesAreAnsweredWithoutSpace(t *testing.T) {
 	s, _ := open(t, Options{Dir: t.TempDir(), DedupeWindow: time.Hour})
 	appendAll(t, s, identified("a", "b"))
 	full := &event.Refused{}
-	s.journal.admit = func(int) error { return syscall.ENOSPC }
+	s.quota.Max = 1
 	_, err := s.Append(context.Background(), identified("a", "c"))
 	require.ErrorAs(t, err, &full)
 	assert.True(t, full.Full)

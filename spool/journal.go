@@ -182,7 +182,10 @@ func (j *journal) admitFreshLocked(e *encoding, full error) error {
 	if full != nil {
 		return refused(wal.IsNoSpace(full), full)
 	}
-	if n := j.dedupe.size() + len(j.inFlight); len(e.fresh) > 0 && n > j.maxIDs {
+	if len(e.fresh) == 0 {
+		return nil
+	}
+	if n := j.dedupe.size() + len(j.inFlight); n > j.maxIDs {
 		limit := fmt.Sprintf("dedupe.max_ids of %d", j.maxIDs)
 		return &event.Refused{
 			Full: true, RetryAfter: retryFull, Limit: limit,
