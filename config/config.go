@@ -323,9 +323,10 @@ type Dedupe struct {
 	// How long an event's `id` is remembered, across restarts: the same id for the same service within
 	// this time is acknowledged and counted once. 0s: ids are ignored.
 	Window time.Duration `key:"window" min:"0s" max:"24h"`
-	// The most ids remembered at once, about 40 bytes of memory each. When they are reached, requests
-	// with ids are refused (429 with Retry-After) until the oldest are past the window: an id is never
-	// forgotten early.
+	// The most ids remembered at once, at most 16 bytes of memory each: the default is 50,000 events a
+	// second with ids for the default window. When they are reached, requests with new ids are refused
+	// (429 with Retry-After, which names this key) until the oldest are past the window: an id is never
+	// forgotten early, and a repeated event is answered as one.
 	MaxIDs int `key:"max_ids" min:"1000" max:"1000000000"`
 }
 
