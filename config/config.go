@@ -191,9 +191,16 @@ type Service struct {
 
 // Batch is how events become reports.
 type Batch struct {
-	// How long an event waits for others to be summed with, at most. `POST /-/flush` does not wait.
+	// How long an event waits for others to be summed with; with thousands of services longer, see
+	// `batch.max_flush_interval`. `POST /-/flush` does not wait.
 	// With `serve --sandbox` the default is 1s.
 	FlushInterval time.Duration `key:"flush_interval" min:"10ms" max:"1h"`
+	// How long an event waits at most where there are many services. Each service takes a call of its own, however
+	// little it has to report. So with more services that have something to report than 500 for each second of
+	// `flush_interval`, events wait longer, such that there are about 500 calls a second: 6s with 3,000 services, 10s with
+	// 5,000. While the backend is away or behind it is up to 1m: what is summed meanwhile takes fewer calls to
+	// deliver. A value below `flush_interval` counts as `flush_interval`.
+	MaxFlushInterval time.Duration `key:"max_flush_interval" min:"10ms" max:"1h"`
 	// The most transactions in one report. 3scale documents 1000.
 	MaxTransactions int `key:"max_transactions" min:"1" max:"10000"`
 	// The most form parameters in one report, credentials included. The backend refuses a report with

@@ -10,7 +10,7 @@ func Default() *Config {
 		Admin:   Admin{Listen: "127.0.0.1:7071"},
 		Backend: Backend{URL: "https://su1.3scale.net", Timeout: 10 * time.Second, Passthrough: PassthroughVerify},
 		Batch: Batch{
-			FlushInterval: 5 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
+			FlushInterval: 5 * time.Second, MaxFlushInterval: 20 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
 		},
 		Spool:       Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
 		DeadLetters: DeadLetters{RejectedMaxBytes: 64 * MiB, RejectedMaxLetters: 10_000},

@@ -74,7 +74,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		Reports: client, Authorizations: asks, Probes: probes,
 		Spool: SpoolOptions(c),
 		Batcher: batcher.Options{
-			FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
+			FlushInterval: c.Batch.FlushInterval, MaxInterval: c.Batch.MaxFlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
 			MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Witness: d.services.witnessOf(),
 		},
 		Sender: sender.Options{
@@ -177,7 +177,7 @@ func lateMargin(c *config.Config) time.Duration {
 	if c.Sender.Expired == "restamp" {
 		return 0
 	}
-	return c.Sender.ExpiredMargin + c.Batch.FlushInterval + sealAndSend
+	return c.Sender.ExpiredMargin + max(c.Batch.FlushInterval, c.Batch.MaxFlushInterval) + sealAndSend
 }
 
 // eventServices converts the configured services.

@@ -26,8 +26,9 @@ type lane struct {
 	answered  time.Time // when a report got through last
 
 	probing       probeTrouble
-	asking        int // sets of questions under way
-	awaitingProof int // batches set aside for want of an answer
+	asking        int                     // sets of questions under way
+	awaitingProof int                     // batches set aside for want of an answer
+	aside         map[*probation]struct{} // batches set aside, for whatever reason
 
 	dead logLimiter
 
@@ -35,7 +36,7 @@ type lane struct {
 }
 
 func newLane(key spool.LaneKey) *lane {
-	return &lane{key: key, inFlight: make(map[spool.BatchID]struct{}), allowance: 1}
+	return &lane{key: key, inFlight: make(map[spool.BatchID]struct{}), aside: make(map[*probation]struct{}), allowance: 1}
 }
 
 // trouble is what keeps a lane from delivering. Its zero value: nothing does.
