@@ -281,7 +281,9 @@ type Sender struct {
 	FutureMargin time.Duration `key:"future_margin" min:"1s" max:"30m"`
 	// The most questions a second to the backend about applications and metrics that it did not vouch for
 	// lately. The backend drops a whole report for one it does not know, so what is not proven does not
-	// share a report with what is. A question is an authorization without usage; it counts nothing.
+	// share a report with what is. A question is an authorization without usage; it counts nothing, and asks about one
+	// application and all metrics in question. Below this bound there are as many as the backend answers quickly: up to
+	// 32 at a time, fewer once it takes longer than it needs otherwise.
 	ProbeRate int `key:"probe_rate" min:"1" max:"100000"`
 	// How long an application or metric counts as proven. Until that is over, an application deleted in
 	// 3scale can still spoil reports that it is in; with many applications, a short life means many

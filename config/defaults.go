@@ -19,7 +19,7 @@ func Default() *Config {
 		Reconcile:   Reconcile{Every: 15 * time.Minute, Since: 72 * time.Hour, Seal: 24*time.Hour + 15*time.Minute, Quiet: 30 * time.Minute},
 		Limits:      Limits{MaxConnections: 8192, MaxAdminConnections: 256, MaxNATSConnections: 1024},
 		Cluster:     Cluster{Partitions: 8, Replicas: 3, Prefix: "reporterd", PinTTL: 10 * time.Second},
-		Sender:      Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ExpiredMargin: time.Minute, FutureMargin: time.Minute, ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
+		Sender:      Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ExpiredMargin: time.Minute, FutureMargin: time.Minute, ProbeRate: 5000, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
 		Authorize: Authorize{
 			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
 			MaxBytes: 256 * MiB, Timeout: 2 * time.Second,

@@ -30,7 +30,7 @@ import (
 // Connections to the backend, in addition to those for reports.
 const (
 	authorizationConnections = 32
-	probeConnections         = 8
+	probeConnections         = 32
 )
 
 // userAgent returns the User-Agent of requests to 3scale.

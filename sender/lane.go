@@ -157,8 +157,9 @@ type LaneStatus struct {
 	Since       time.Time // of the first of them; zero: no trouble
 	NextAttempt time.Time // zero: as soon as there is something to send
 
-	Questioned   int // batches that wait for proof of their applications and metrics
-	Parked       int // batches whose outcome is unknown, kept until somebody decides
+	Questioned   int       // batches that wait for proof of their applications and metrics
+	Questioning  time.Time // since when the first of them does; zero: none waits
+	Parked       int       // batches whose outcome is unknown, kept until somebody decides
 	ParkedEvents uint64
 }
 

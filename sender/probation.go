@@ -16,7 +16,8 @@ import (
 // all of it is found out again. The Sender's mutex guards it.
 type probation struct {
 	lane   *lane
-	since  time.Time // examined first
+	began  time.Time // examined first
+	since  time.Time // examined first, or again after a wait
 	id     spool.BatchID
 	due    time.Time // look at it again; zero: it is not set aside
 	slot   int       // in the Sender's aside, while it is set aside
@@ -30,7 +31,7 @@ func (d *delivery) probation() *probation {
 	defer d.mu.Unlock()
 	w := d.probations[d.batch.ID]
 	if w == nil {
-		w = &probation{lane: d.lane, id: d.batch.ID, since: d.began}
+		w = &probation{lane: d.lane, id: d.batch.ID, began: d.began, since: d.began}
 		d.probations[d.batch.ID] = w
 	}
 	return w

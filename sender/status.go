@@ -99,11 +99,21 @@ func (s *Sender) Lanes() []LaneStatus {
 		if status.Parked > 0 && status.Parked == status.Batches {
 			status.State = Parked
 		}
-		status.Questioned = len(l.aside)
+		status.Questioned, status.Questioning = len(l.aside), l.questioning()
 		sorted = append(sorted, status)
 	}
 	slices.SortFunc(sorted, func(a, b LaneStatus) int {
 		return cmp.Or(cmp.Compare(a.ServiceID, b.ServiceID), a.Oldest.Compare(b.Oldest))
 	})
 	return sorted
+}
+
+// questioning is when the first of the batches that are set aside was examined first; zero: none is set aside.
+func (l *lane) questioning() (first time.Time) {
+	for w := range l.aside {
+		if first.IsZero() || w.began.Before(first) {
+			first = w.began
+		}
+	}
+	return first
 }
