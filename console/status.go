@@ -49,6 +49,8 @@ type StatusBackend struct {
 	Restamped    uint64 `json:"restamped_events"`
 	Questions    uint64 `json:"questions"`
 	Waiting      int    `json:"questions_waiting"` // about applications and metrics, queued or under way now
+
+	Clock StatusClock `json:"clock"`
 }
 
 // StatusLane is the queue of one service with one set of credentials.
@@ -78,6 +80,7 @@ func (c *Console) statusPage(s Snapshot) Status {
 		Spool:   StatusSpool{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},
 		Backend: StatusBackend{
 			s.Reports.Calls, s.Reports.Transactions, s.Reports.Limit, s.Reports.BreakerOpen, s.Reports.RestampedEvents, s.Proof.Asked, s.Proof.Waiting,
+			s.Reports.Clock.page(),
 		},
 		Lanes: make([]StatusLane, 0, len(s.Lanes)), // [] and not null
 	}

@@ -23,6 +23,7 @@ type probation struct {
 	slot   int       // in the Sender's aside, while it is set aside
 	asking int       // sets of questions of it that are under way: it may ask again before the first is answered
 	wanted bool      // it waits for answers, rather than for time to pass
+	clock  bool      // it waits for the backend's clock
 }
 
 // probation returns the batch's probation, and makes one if need be.
@@ -100,7 +101,7 @@ func (s *Sender) setAsideLocked(id spool.BatchID, w *probation, due time.Time, w
 	if wanted && !w.wanted {
 		w.lane.awaitingProof++
 	}
-	w.wanted = wanted
+	w.wanted, w.clock = wanted, false
 	s.aside.put(w, due)
 	s.schedule.touch(w.lane)
 	s.spool.SetAside(id)
@@ -111,7 +112,7 @@ func (s *Sender) recallLocked(id spool.BatchID, w *probation) {
 	if w.wanted {
 		w.lane.awaitingProof--
 	}
-	w.wanted = false
+	w.wanted, w.clock = false, false
 	s.aside.take(w)
 	s.schedule.touch(w.lane)
 	s.spool.Recall(id)
