@@ -2,7 +2,6 @@ package test
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -34,7 +33,7 @@ var processRows = map[string][]remedy{
 		{text: "correct it, then `systemctl reload reporterd`.", act: (*runbook).correctsTheFile},
 	},
 	"ClockSkew": {
-		{text: "have this clock synchronized (chrony, systemd-timesyncd).", act: (*runbook).synchronizes},
+		{text: "have this clock synchronized (chrony, systemd-timesyncd).", by: "TestBackendClock"},
 		{text: "If the backend's is wrong, tell its operator.", left: "a person is told"},
 	},
 }
@@ -127,21 +126,4 @@ func (x *runbook) correctsTheFile() {
 	x.settings.rewrite(x.t, x.file)
 	x.daemon.signal(syscall.SIGHUP)
 	x.sees("taken", func() bool { return x.figure("reporterd_config_last_reload_successful") == 1 })
-}
-
-func (x *runbook) synchronizes() {
-	x.begin()
-	dated := func(date time.Time) { // as seen from here: the clock that is wrong is this one
-		headers := map[string]string{"Date": date.UTC().Format(http.TimeFormat)}
-		mustCall(x.t, http.StatusOK, http.MethodPut, x.backend.url+"/sandbox/faults",
-			map[string]any{"report": map[string]any{"status": 202, "landed": true, "headers": headers}})
-		x.daemon.send(hit("1001", "app1"))
-		x.daemon.flush()
-	}
-	dated(time.Now().Add(-10 * time.Minute))
-	x.sees("the clocks are apart", func() bool { return math.Abs(x.figure("reporterd_clock_skew_seconds")) > 60 })
-	x.sees("the clocks agree", func() bool {
-		dated(time.Now())
-		return math.Abs(x.figure("reporterd_clock_skew_seconds")) < 60
-	})
 }
