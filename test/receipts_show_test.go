@@ -67,6 +67,15 @@ func (x *shown) report(faults map[string]any, settled time.Duration) {
 	x.counted = counted
 }
 
+// ended waits until nothing is pending.
+func (x *shown) ended(within time.Duration) {
+	x.t.Helper()
+	eventually(x.t, within, "each report has its end", func() bool {
+		pause(x.t.Context(), time.Second)
+		return x.status().Events.Pending == 0
+	})
+}
+
 // ends are the ends that the log names, by batch; what was counted whole has no line.
 func (x *shown) ends() map[string]string {
 	ends := map[string]string{}
@@ -163,7 +172,7 @@ func TestReceiptsLong(t *testing.T) {
 		}
 		x.b.heal()
 		begun := time.Now()
-		x.drained(40 * time.Minute)
+		x.ended(40 * time.Minute)
 		t.Logf("all ended after %v", time.Since(begun).Round(time.Second))
 		x.judge()
 	})
@@ -184,7 +193,8 @@ func TestReceiptsLong(t *testing.T) {
 		}
 		x.b.heal()
 		begun := time.Now()
-		ended := x.drained(40 * time.Minute)
+		x.ended(40 * time.Minute)
+		ended := x.status()
 		t.Logf("200 answers were lost, %d reports had landed; all ended after %v; %v", landed, time.Since(begun).Round(time.Second), x.receipts().Receipts.Reports)
 		assert.Zero(t, ended.Events.Dead)
 		for i := range x.size {
