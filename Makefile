@@ -1,5 +1,5 @@
 # The same commands as .ci/run, one by one.
-.PHONY: build test lint fuzz crash cluster bench soak
+.PHONY: build test lint fuzz crash cluster bench soak release
 
 build:
 	go build -o bin/reporterd ./cmd/reporterd
@@ -23,7 +23,13 @@ crash:
 
 bench:
 	go test -run '^$$' -bench . -benchtime 1x ./test
-	go test -run '^$$' -bench BenchmarkLedger -benchtime 1x ./ledger
+	go test -run '^$$' -bench 'BenchmarkLedger|BenchmarkNewNames' -benchtime 1x ./ledger
+	go test -run '^$$' -bench 'BenchmarkDedupeSet|BenchmarkReadyWithIDs' -benchtime 1x ./spool
+
+# Everything of a release, in dist/: see deploy/build.
+release:
+	go mod verify
+	deploy/build dist
 
 # What takes too long for CI.
 soak:
@@ -31,6 +37,7 @@ soak:
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModelTrouble$$' ./spool
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt
-	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 20m -v -run '^TestReceiptsHeal$$' ./test
+	REPORTERD_GROWTH=1 go test -count=1 -timeout 30m -v -run '^TestGrowth$$' ./sender
+	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 90m -v -run '^(TestReceiptsHeal|TestReceiptsLong|TestLimitWithReceipts.*)$$' ./test
 	REPORTERD_STREAM_KILLS=10 go test -count=1 -timeout 20m -v -run '^TestStreamKilled$$' ./test
 	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test

@@ -132,8 +132,26 @@ func showStatus(s *terminal.Screen, now *console.Status, health *console.Health)
 	table.Row("spool", fmt.Sprintf("%s of %s; %s", terminal.Size(now.Spool.Bytes), terminal.Size(now.Spool.Quota), waits))
 	table.Row("backend", fmt.Sprintf("%s with %s, at most %d in flight", count(int(now.Backend.Calls), "call"),
 		count(int(now.Backend.Transactions), "transaction"), now.Backend.Limit))
+	table.Row("clock", clockCell(&now.Backend.Clock))
 	table.Flush()
 	showLanes(s, now.Lanes)
+}
+
+// clockCell says how 3scale's clock differs from the daemon's.
+func clockCell(c *console.StatusClock) terminal.Cell {
+	cell := terminal.Cell{Text: "3scale's is unknown: no answer has shown it"}
+	switch {
+	case c.State == "agrees":
+		cell = terminal.Cell{Text: "3scale's agrees with the daemon's", Colour: terminal.Green}
+	case c.State == "ahead" && c.Least != nil:
+		cell = terminal.Cell{Text: fmt.Sprintf("3scale's is ahead by %s at least", terminal.Age(seconds(*c.Least))), Colour: terminal.Red}
+	case c.State == "behind" && c.Most != nil:
+		cell = terminal.Cell{Text: fmt.Sprintf("3scale's is behind by %s at least", terminal.Age(seconds(-*c.Most))), Colour: terminal.Red}
+	}
+	if c.Waiting > 0 {
+		cell.Text += fmt.Sprintf("; waiting for it to be set right: %s", batches(c.Waiting))
+	}
+	return cell
 }
 
 // laneColours are the colours of the states of lanes.
@@ -154,13 +172,22 @@ func showLanes(s *terminal.Screen, lanes []console.StatusLane) {
 		}
 		why := l.LastError
 		if l.Questioned > 0 {
-			why = strings.TrimPrefix(why+fmt.Sprintf("; %s to be confirmed", batches(l.Questioned)), "; ")
+			why = strings.TrimPrefix(why+"; "+toBeConfirmed(l), "; ")
 		}
 		table.Row(l.ServiceID, terminal.Cell{Text: l.State, Colour: laneColours[l.State]}, l.Batches, l.Events, l.Parked, age(l.OldestAge), why)
 	}
 	if table != nil {
 		table.Flush()
 	}
+}
+
+// toBeConfirmed says what waits for 3scale to confirm its applications and metrics, and for how long.
+func toBeConfirmed(l console.StatusLane) string {
+	text := batches(l.Questioned) + " unconfirmed"
+	if l.Probation > 0 {
+		text += " for " + age(l.Probation)
+	}
+	return text
 }
 
 func batches(n int) string {

@@ -147,7 +147,7 @@ type Reports struct {
 	Seconds      histogram.Snapshot // of a call
 	Saturated    time.Duration      // time during which the maximum number was in flight
 	Dead         map[string]Buried  // dead letters by reason; the reasons are bounded
-	Skew         time.Duration      // of the backend's clock against ours, at least
+	Clock        Clock
 
 	Limit       int    // how many may be in flight, adapted to the backend
 	BreakerOpen bool   // the backend is unavailable: one call at a time
@@ -182,8 +182,9 @@ type Lane struct {
 	OldestAge time.Duration
 	LastError string // never contains a secret; empty after a success
 
-	Questioned   int // batches that wait for proof of their applications and metrics
-	Parked       int // batches with an unknown outcome, kept until an operator decides
+	Questioned   int           // batches that wait for proof of their applications and metrics
+	Probation    time.Duration // for how long the first of them has waited
+	Parked       int           // batches with an unknown outcome, kept until an operator decides
 	ParkedEvents uint64
 }
 
