@@ -124,10 +124,7 @@ func (s *Spool) readLogs(facts *manifestFacts, found *Recovery) error {
 		return err
 	}
 	s.batches.index.dropStaged()
-	stale, err := s.letters.stale(s.batches.index.isStale)
-	if err != nil {
-		return fmt.Errorf("spool: dead letters: %w", err)
-	}
+	stale := s.letters.stale(s.batches.index.isStale)
 	for _, letter := range s.batches.index.requeuedLetters() {
 		s.letters.locked[letter] = true // until removeRequeued has removed it
 	}
@@ -144,7 +141,7 @@ func (s *Spool) readLogs(facts *manifestFacts, found *Recovery) error {
 }
 
 // repair changes the directory according to what was found. Everything was read before (I17).
-func (s *Spool) repair(found *Recovery, stale []disk.Entry) error {
+func (s *Spool) repair(found *Recovery, stale []string) error {
 	for _, log := range [...]*wal.Log{s.batches.log, s.ids.log, s.journal.log} {
 		if err := log.Repair(); err != nil {
 			return err

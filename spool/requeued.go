@@ -84,7 +84,7 @@ func (x *index) unpin(letter string) {
 
 // isStale reports whether letters of a batch found at a start are to be removed: the batch is live, or was split from a live one,
 // because the record that ended it is missing or damaged.
-func (x *index) isStale(batch BatchID, _ string) bool {
+func (x *index) isStale(batch BatchID) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.live[batch] != nil || x.descendsLocked(batch)
