@@ -84,7 +84,9 @@ func (t *idTable) free() {
 	*t = idTable{}
 }
 
-func (t *idTable) first(slot int) uint64 { return binary.LittleEndian.Uint64(t.data.bytes[slot*slotBytes:]) }
+func (t *idTable) first(slot int) uint64 {
+	return binary.LittleEndian.Uint64(t.data.bytes[slot*slotBytes:])
+}
 
 func (t *idTable) second(slot int) uint16 {
 	return binary.LittleEndian.Uint16(t.data.bytes[slot*slotBytes+8:])

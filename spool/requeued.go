@@ -29,14 +29,16 @@ func (x *index) requeueCount() uint64 {
 	return x.requeues
 }
 
-// applyRequeuedLocked makes a dead letter a live batch.
+// applyRequeuedLocked makes dead letters a live batch.
 func (x *index) applyRequeuedLocked(r *record, s *wal.Segment, base int64) {
 	x.requeues = max(x.requeues, uint64(r.entry.id.Position))
 	r.entry.locateLocked(s, base)
 	x.addLocked(r.entry, nil)
-	if id, ok := batchOfLetter(r.letter + letterSuffix); ok {
-		s.Pins.Add(1)
-		x.requeuedBy[id] = append(x.requeuedBy[id], pin{letter: strings.Clone(r.letter), segment: s})
+	for letter := range strings.SplitSeq(r.letter, letterSeparator) {
+		if id, ok := batchOfLetter(letter + letterSuffix); ok {
+			s.Pins.Add(1)
+			x.requeuedBy[id] = append(x.requeuedBy[id], pin{letter: strings.Clone(letter), segment: s})
+		}
 	}
 	x.counters.requeued(r.entry.events)
 	x.signalLocked()
