@@ -131,6 +131,7 @@ func (s *Spool) readLogs(facts *manifestFacts, found *Recovery) error {
 	if err := s.ids.log.Open(0, &found.Findings, s.ids.visit); err != nil {
 		return err
 	}
+	s.ids.endReplay()
 	if err := s.replayJournal(found); err != nil {
 		return err
 	}
