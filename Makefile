@@ -1,5 +1,5 @@
 # The same commands as .ci/run, one by one.
-.PHONY: build test lint fuzz crash cluster bench soak
+.PHONY: build test lint fuzz crash cluster bench soak release
 
 build:
 	go build -o bin/reporterd ./cmd/reporterd
@@ -26,12 +26,20 @@ bench:
 	go test -run '^$$' -bench 'BenchmarkLedger|BenchmarkNewNames' -benchtime 1x ./ledger
 	go test -run '^$$' -bench 'BenchmarkDedupeSet|BenchmarkReadyWithIDs|BenchmarkLetters' -benchtime 1x ./spool
 
+# Everything of a release, in dist/: see deploy/build.
+release:
+	go mod verify
+	deploy/build dist
+
 # What takes too long for CI.
 soak:
 	REPORTERD_MUTANTS=1 go test -count=1 -timeout 60m -v -run Mutant ./spool ./sender/receipt ./test
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModelTrouble$$' ./spool
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt
-	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 20m -v -run '^TestReceiptsHeal$$' ./test
+	REPORTERD_GROWTH=1 go test -count=1 -timeout 30m -v -run '^TestGrowth$$' ./sender
+	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 90m -v -run '^(TestReceiptsHeal|TestReceiptsLong|TestLimitWithReceipts.*)$$' ./test
 	REPORTERD_STREAM_KILLS=10 go test -count=1 -timeout 20m -v -run '^TestStreamKilled$$' ./test
 	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test
+	REPORTERD_COLD=1 go test -count=1 -timeout 30m -v -run '^TestColdRelease$$' ./test
+	REPORTERD_PACKAGES=1 REPORTERD_NIGHT=$(CURDIR)/docs/night.md go test -count=1 -timeout 30m -v -run '^TestNight$$' ./test

@@ -148,23 +148,6 @@ type Admin struct {
 	TLS TLS `key:"tls"`
 }
 
-// Backend is the 3scale backend.
-type Backend struct {
-	// The backend's address: 3scale's own, or that of an on-premises installation.
-	URL string `key:"url" kind:"url" need:"true"`
-	// How long one call may take from first to last byte. A report that passes it may have been counted
-	// all the same, so short values cause what they seem to cure.
-	Timeout time.Duration `key:"timeout" min:"100ms" max:"5m"`
-	// Takes 3scale calls for services that are not listed, and delivers them with the credentials they
-	// carry. `verify`: 3scale is asked about credentials at their first use, and again while it refuses them:
-	// reports with credentials that it refuses get its 403. While it cannot be asked, they are taken. `trust`:
-	// reports are taken without asking; those that 3scale refuses are kept until they are too old. `off`: only
-	// listed services are taken; it is the default where `auth.tokens_file` is given and services are listed.
-	Passthrough Passthrough `key:"passthrough" oneof:"verify,trust,off"`
-	// Authorities to trust for `backend.url` instead of the system's, PEM.
-	CAFile string `key:"ca_file" kind:"file" reload:"file"`
-}
-
 // Service is one service events may be for. Exactly one of its six ways to give credentials is used.
 type Service struct {
 	// The service's id in 3scale, in quotes.
@@ -191,9 +174,16 @@ type Service struct {
 
 // Batch is how events become reports.
 type Batch struct {
-	// How long an event waits for others to be summed with, at most. `POST /-/flush` does not wait.
+	// How long an event waits for others to be summed with; with thousands of services longer, see
+	// `batch.max_flush_interval`. `POST /-/flush` does not wait.
 	// With `serve --sandbox` the default is 1s.
 	FlushInterval time.Duration `key:"flush_interval" min:"10ms" max:"1h"`
+	// How long an event waits at most where there are many services. Each service takes a call of its own, however
+	// little it has to report. So with more services that have something to report than 500 for each second of
+	// `flush_interval`, events wait longer, such that there are about 500 calls a second: 6s with 3,000 services, 10s with
+	// 5,000. While the backend is away or behind it is up to 1m: what is summed meanwhile takes fewer calls to
+	// deliver. A value below `flush_interval` counts as `flush_interval`.
+	MaxFlushInterval time.Duration `key:"max_flush_interval" min:"10ms" max:"1h"`
 	// The most transactions in one report. 3scale documents 1000.
 	MaxTransactions int `key:"max_transactions" min:"1" max:"10000"`
 	// The most form parameters in one report, credentials included. The backend refuses a report with
@@ -274,11 +264,15 @@ type Sender struct {
 	FutureMargin time.Duration `key:"future_margin" min:"1s" max:"30m"`
 	// The most questions a second to the backend about applications and metrics that it did not vouch for
 	// lately. The backend drops a whole report for one it does not know, so what is not proven does not
-	// share a report with what is. A question is an authorization without usage; it counts nothing.
+	// share a report with what is. A question is an authorization without usage; it counts nothing, and asks about one
+	// application and all metrics in question. Below this bound there are as many as the backend answers quickly: up to
+	// 32 at a time, fewer once it takes longer than it needs otherwise.
 	ProbeRate int `key:"probe_rate" min:"1" max:"100000"`
 	// How long an application or metric counts as proven. Until that is over, an application deleted in
 	// 3scale can still spoil reports that it is in; with many applications, a short life means many
-	// questions: `probe_rate` times this is how many can be kept proven.
+	// questions: `probe_rate` times this is how many can be kept proven. What shares its report with 100 or more is
+	// asked about again after a third of this at the latest, with 400 or more after a sixth, while fewer questions wait
+	// than are asked in two seconds: of 1000 applications 3 to 9 a second with the default.
 	ProofLife time.Duration `key:"proof_life" min:"10s" max:"24h"`
 	// How long the backend goes on denying what it was asked for too early. Usage of an application or a
 	// metric that is denied for longer than this becomes a dead letter, and a new application waits this

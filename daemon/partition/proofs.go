@@ -10,13 +10,14 @@ import (
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/outage"
+	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/threescale"
 )
 
 const (
 	proofsFile = "proofs"         // in the data directory
-	proofsSave = 30 * time.Second // a crash loses at most this much of what was learned
+	proofsSave = 30 * time.Second // a crash loses at most this much of what was learned, or a little more: see keep
 )
 
 // ProofOptions configure what counts as recently confirmed by the backend.
@@ -65,6 +66,22 @@ func (k *proofKeeper) denied(service string, c threescale.Credentials, a threesc
 	k.proofs.Deny(proof.Scope{ServiceID: service, Credentials: c}, a, d.Metric, refusal, time.Now())
 }
 
+// doubt ends the proofs of what is missing. The ledger has a hash of user keys only, so that all proofs end where one is named.
+func (k *proofKeeper) doubt(s proof.Scope, applications, metrics []string) {
+	for _, metric := range metrics {
+		k.proofs.Revoke(s, threescale.Application{}, metric)
+	}
+	for _, name := range applications {
+		if ledger.IsUserKey(name) {
+			k.proofs.RevokeAll()
+			break
+		}
+		k.proofs.Revoke(s, threescale.Application{ID: name}, "")
+	}
+	k.log.Warn("3scale did not count what it accepted: what was in the reports is asked about again before it shares another",
+		zap.String("service_id", s.ServiceID), zap.Int("applications", len(applications)), zap.Strings("metrics", metrics))
+}
+
 // run probes and saves until ctx ends.
 func (k *proofKeeper) run(ctx context.Context) error {
 	saved := make(chan struct{})
@@ -79,8 +96,8 @@ func (k *proofKeeper) run(ctx context.Context) error {
 
 // keep saves every proofsSave, and once at the end.
 func (k *proofKeeper) keep(ctx context.Context) {
-	ticker := time.NewTicker(proofsSave)
-	defer ticker.Stop()
+	timer := time.NewTimer(proofsSave)
+	defer timer.Stop()
 	saving := outage.New(outage.Options{
 		Log: k.log, BeginLevel: zap.WarnLevel,
 		Begin: "cannot save the proofs: after a restart applications and metrics are asked about again",
@@ -91,9 +108,11 @@ func (k *proofKeeper) keep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			last = true
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		began := time.Now()
 		saving.Report(k.proofs.Save(k.file))
+		timer.Reset(max(proofsSave, saveShare*time.Since(began)))
 		if last {
 			return
 		}

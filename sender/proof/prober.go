@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,14 +10,15 @@ import (
 )
 
 const (
-	mostAsked  = 8               // questions under way at a time
-	scopeAsked = 4               // of those, for one service
-	mostQueued = 50_000          // questions waiting, over all services
-	patience   = 5 * time.Second // for one answer
+	mostQueued  = 200_000         // questions waiting, over all services; some 300 bytes each
+	patience    = 5 * time.Second // for one answer
+	mostMetrics = 16              // asked about in one call
+	mostRides   = 8               // calls that may say nothing about a metric, before it is asked about by itself
 )
 
-// Prober asks the backend. Every question is asked once at a time, whoever wants to know; services take
-// turns; and there are never more than so many a second.
+// Prober asks the backend. Every question is asked once at a time, however many batches wait for it; services take turns; the
+// metrics of a service are asked about in the same call as the next of its applications; and how many calls are under way
+// follows how quickly the backend answers (pace), with a bound of so many a second.
 type Prober struct {
 	client *threescale.Client
 	proofs *Proofs
@@ -29,7 +31,8 @@ type Prober struct {
 	scopes  map[Scope]*queue
 	turns   []*queue // those with waiting questions, the next one first
 	pending map[subject]*inquiry
-	flying  int
+	flying  int // calls
+	pace    pace
 	tokens  float64
 	filled  time.Time
 	asked   uint64
@@ -46,27 +49,54 @@ type subject struct {
 // queue holds one service's questions.
 type queue struct {
 	scope   Scope
-	again   []*inquiry // about what was proven before; they come first, so that names nobody knows cannot crowd out those in use
-	waiting []*inquiry
-	flying  int
+	again   []*inquiry // about applications that were proven before; they come first, so that unknown names cannot crowd out those in use
+	waiting []*inquiry // about other applications
+	metrics []*inquiry // the next call asks about them, too
+	flying  int        // calls
 }
 
-func (q *queue) empty() bool { return len(q.again)+len(q.waiting) == 0 }
+func (q *queue) empty() bool { return len(q.again)+len(q.waiting)+len(q.metrics) == 0 }
 
-// pop takes the next question. There is one.
-func (q *queue) pop() (i *inquiry) {
-	from := &q.waiting
-	if len(q.again) > 0 {
-		from = &q.again
+// pop takes the questions of the next call, an application first. There is one.
+func (q *queue) pop() (asked []*inquiry) {
+	together := true
+	if len(q.metrics) > 0 && (q.metrics[0].rides >= mostRides || len(q.again)+len(q.waiting) == 0) {
+		asked, together = q.metrics[:1:1], q.metrics[0].rides < mostRides
+		q.metrics = q.metrics[1:]
+	} else {
+		from := &q.waiting
+		if len(q.again) > 0 {
+			from = &q.again
+		}
+		asked, *from = (*from)[:1:1], (*from)[1:]
+		together = asked[0].rides < mostRides
 	}
-	i, *from = (*from)[0], (*from)[1:]
-	return i
+	for together && len(q.metrics) > 0 && len(asked) < mostMetrics && q.metrics[0].rides < mostRides {
+		asked, q.metrics = append(asked, q.metrics[0]), q.metrics[1:]
+	}
+	return asked
+}
+
+// enqueue puts a question in. One that was asked in vain comes before the others of its kind.
+func (q *queue) enqueue(i *inquiry, proven bool) {
+	switch {
+	case i.question.Metric != "" && i.rides > 0:
+		q.metrics = append([]*inquiry{i}, q.metrics...)
+	case i.question.Metric != "":
+		q.metrics = append(q.metrics, i)
+	case proven || i.rides > 0:
+		q.again = append(q.again, i)
+	default:
+		q.waiting = append(q.waiting, i)
+	}
 }
 
 // inquiry is one question, and who waits for the answer.
 type inquiry struct {
 	about    subject
 	question Question
+	rides    int // calls that said nothing about it; from mostRides on it gets one of its own
+	flying   bool
 	tickets  []*ticket
 }
 
@@ -81,6 +111,7 @@ type ticket struct {
 func NewProber(c *threescale.Client, p *Proofs, rate int) *Prober {
 	return &Prober{
 		client: c, proofs: p, rate: float64(max(rate, 1)), wake: make(chan struct{}, 1), tokens: float64(max(rate, 1)),
+		pace:   pace{room: firstAsked},
 		scopes: make(map[Scope]*queue), pending: make(map[subject]*inquiry),
 	}
 }
@@ -103,6 +134,8 @@ func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
 			i = &inquiry{about: about, question: q}
 			p.pending[about] = i
 			p.enqueue(s, i)
+		} else if q.Metric != "" && !i.flying && p.proofs.wasProven(p.proofs.keyOf(s, Question{Application: q.Application})) {
+			i.question = q // by way of an application that exists
 		}
 		i.tickets = append(i.tickets, t)
 		t.left++
@@ -114,6 +147,13 @@ func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
 	return true
 }
 
+// HasRoom reports whether fewer questions wait than are asked in two seconds.
+func (p *Prober) HasRoom() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return float64(len(p.pending)) < 2*p.rate
+}
+
 func (p *Prober) enqueue(s Scope, i *inquiry) {
 	q := p.scopes[s]
 	if q == nil {
@@ -123,20 +163,16 @@ func (p *Prober) enqueue(s Scope, i *inquiry) {
 	if q.empty() {
 		p.turns = append(p.turns, q)
 	}
-	if p.proofs.wasProven(i.about.key) {
-		q.again = append(q.again, i)
-	} else {
-		q.waiting = append(q.waiting, i)
-	}
+	q.enqueue(i, p.proofs.wasProven(i.about.key))
 }
 
 // Run asks until ctx ends, which also ends the questions under way: none of them counts anything.
 func (p *Prober) Run(ctx context.Context) error {
 	defer p.flights.Wait()
 	for {
-		q, i, wait := p.next(time.Now())
-		if i != nil {
-			p.flights.Go(func() { p.put(ctx, q, i) })
+		q, asked, wait := p.next(time.Now())
+		if q != nil {
+			p.flights.Go(func() { p.put(ctx, q, asked) })
 			continue
 		}
 		timer := time.NewTimer(wait)
@@ -152,8 +188,8 @@ func (p *Prober) Run(ctx context.Context) error {
 	}
 }
 
-// next takes the next question, or says how long there is none.
-func (p *Prober) next(now time.Time) (*queue, *inquiry, time.Duration) {
+// next takes the questions of the next call, or says how long there is none.
+func (p *Prober) next(now time.Time) (*queue, []*inquiry, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.filled.IsZero() {
@@ -161,18 +197,25 @@ func (p *Prober) next(now time.Time) (*queue, *inquiry, time.Duration) {
 	}
 	p.tokens = min(p.rate, p.tokens+now.Sub(p.filled).Seconds()*p.rate)
 	p.filled = now
-	if len(p.turns) == 0 || p.flying >= mostAsked {
+	if len(p.turns) == 0 || p.flying >= p.pace.most() {
 		return nil, nil, time.Hour
 	}
 	if p.tokens < 1 {
 		return nil, nil, time.Duration((1-p.tokens)/p.rate*float64(time.Second)) + time.Microsecond
 	}
 	for n, q := range p.turns {
-		if q.flying >= scopeAsked {
+		if q.flying >= p.pace.share() {
 			continue
 		}
-		i := q.pop()
-		p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
+		asked := q.pop()
+		for _, i := range asked {
+			i.flying = true
+		}
+		if n == 0 {
+			p.turns = p.turns[1:] // as a rule: nothing is moved
+		} else {
+			p.turns = slices.Delete(p.turns, n, n+1)
+		}
 		if !q.empty() {
 			p.turns = append(p.turns, q)
 		}
@@ -180,18 +223,19 @@ func (p *Prober) next(now time.Time) (*queue, *inquiry, time.Duration) {
 		p.flying++
 		p.tokens--
 		p.asked++
-		return q, i, 0
+		return q, asked, 0
 	}
 	return nil, nil, time.Hour
 }
 
-// put asks one question and tells those who wait.
-func (p *Prober) put(ctx context.Context, q *queue, i *inquiry) {
+// put makes one call and tells those who wait.
+func (p *Prober) put(ctx context.Context, q *queue, asked []*inquiry) {
 	limited, cancel := context.WithTimeout(ctx, patience)
-	f := p.proofs.ask(limited, p.client, q.scope, i.question)
+	began := time.Now()
+	f := p.proofs.ask(limited, p.client, q.scope, callOf(asked))
 	cancel()
-	for _, done := range p.settle(q, i, f) {
-		done(f)
+	for _, done := range p.settle(q, asked, f, began) {
+		done(f.failure)
 	}
 	select {
 	case p.wake <- struct{}{}:
@@ -199,30 +243,43 @@ func (p *Prober) put(ctx context.Context, q *queue, i *inquiry) {
 	}
 }
 
-// settle ends a question, and after a failure all others of its service that were not begun. It returns
-// who is to be told.
-func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	q.flying--
-	p.flying--
-	ended := []*inquiry{i}
-	if f != nil {
-		p.failed++
-		ended = append(append(ended, q.again...), q.waiting...)
-		q.again, q.waiting = nil, nil
-		for n, other := range p.turns {
-			if other == q {
-				p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
-				break
-			}
+// callOf is the call that asks several questions.
+func callOf(asked []*inquiry) call {
+	first := asked[0].question
+	c := call{application: first.Application, both: first.Metric == ""}
+	for _, i := range asked {
+		if i.question.Metric != "" {
+			c.metrics = append(c.metrics, i.question.Metric)
 		}
 	}
-	for _, i := range ended {
+	return c
+}
+
+// settle ends the questions of a call, and after a failure all others of its service that were not begun. What the answer said
+// nothing about is asked again. It returns who is to be told.
+func (p *Prober) settle(q *queue, asked []*inquiry, f finding, began time.Time) (tell []func(*Failure)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	full := p.flying >= p.pace.most() || q.flying >= p.pace.share()
+	q.flying--
+	p.flying--
+	if f.failure == nil {
+		p.pace.answered(began, time.Now(), full)
+		asked = p.againLocked(q, asked, f)
+	} else {
+		p.failed++
+		p.pace.failed(f.failure, began, time.Now())
+		if !q.empty() {
+			p.turns = slices.DeleteFunc(p.turns, func(other *queue) bool { return other == q })
+		}
+		asked = slices.Concat(asked, q.again, q.waiting, q.metrics)
+		q.again, q.waiting, q.metrics = nil, nil, nil
+	}
+	for _, i := range asked {
 		delete(p.pending, i.about)
 		for _, t := range i.tickets {
 			t.left--
-			if t.done != nil && (t.left == 0 || f != nil) {
+			if t.done != nil && (t.left == 0 || f.failure != nil) {
 				tell = append(tell, t.done)
 				t.done = nil
 			}
@@ -234,10 +291,32 @@ func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)
 	return tell
 }
 
+// againLocked puts back what an answer said nothing about, and returns the questions that are answered. A metric by way of an
+// application of its own is answered if that does not exist: another batch asks by way of another one. The mutex is held.
+func (p *Prober) againLocked(q *queue, asked []*inquiry, f finding) (answered []*inquiry) {
+	idle := q.empty()
+	for n, i := range asked {
+		i.flying = false
+		if len(asked) == 1 || n == 0 && f.gone || !f.unclear && !slices.Contains(f.left, i.question.Metric) {
+			answered = append(answered, i)
+			continue
+		}
+		if i.rides++; f.unclear {
+			i.rides = mostRides
+		}
+		q.enqueue(i, false)
+	}
+	if idle && !q.empty() {
+		p.turns = append(p.turns, q)
+	}
+	return answered
+}
+
 // Stats are figures since the start.
 type Stats struct {
 	Asked, Failed uint64 // questions, and those without an answer
 	Waiting       int    // questions queued or under way
+	Room          int    // calls that may be under way
 	Known         int    // applications and metrics remembered
 }
 
@@ -245,5 +324,5 @@ type Stats struct {
 func (p *Prober) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Stats{Asked: p.asked, Failed: p.failed, Waiting: len(p.pending), Known: p.proofs.Len()}
+	return Stats{Asked: p.asked, Failed: p.failed, Waiting: len(p.pending), Room: p.pace.most(), Known: p.proofs.Len()}
 }

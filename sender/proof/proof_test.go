@@ -41,7 +41,7 @@ func TestAMetricIsProvenForAllApplications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Options{})
 		o := standing(p, hits("a"), 0)
-		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a")}}}, o, "the application first")
+		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a")}, {app("a"), "hits"}}}, o, "both at once")
 		p.Prove(scope, app("a"), nil, time.Now())
 		o = standing(p, hits("a"), 0)
 		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a"), Metric: "hits"}}}, o, "then its metrics")
@@ -225,4 +225,30 @@ func TestDenialsThatSayNothing(t *testing.T) {
 	for _, a := range []threescale.Application{app("a"), {UserKey: "k"}} {
 		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: a}, 0).State)
 	}
+}
+
+// TestProofsAreYoungerInLargeCompany: the more transactions share a report, the sooner a proof is renewed; it counts until its end.
+func TestProofsAreYoungerInLargeCompany(t *testing.T) {
+	for company, renewed := range map[int]time.Duration{1: 18 * time.Minute, 99: 18 * time.Minute, 100: 7 * time.Minute, 400: 110 * time.Second, 1000: 110 * time.Second} {
+		p, now := New(Options{}), time.Now()
+		p.Prove(scope, app("a"), []string{"hits"}, now)
+		asks := func(after time.Duration) bool {
+			q := p.Lookup(scope, now, now.Add(after))
+			q.Among(company)
+			o := q.Assess(hits("a"))
+			assert.Equal(t, Proven, o.State)
+			return len(o.Questions) > 0
+		}
+		assert.False(t, asks(renewed), company)
+		assert.True(t, asks(renewed+5*time.Minute), company)
+	}
+}
+
+// TestRevokeAll: no proof is left, and none is forgotten.
+func TestRevokeAll(t *testing.T) {
+	p, now := New(Options{}), time.Now()
+	p.Prove(scope, app("a"), []string{"hits"}, now)
+	p.RevokeAll()
+	assert.Equal(t, Unknown, p.Lookup(scope, now, now).Assess(hits("a")).State)
+	assert.Equal(t, 2, p.Len())
 }
