@@ -134,6 +134,10 @@ func showStatus(s *terminal.Screen, now *console.Status, health *console.Health)
 		count(int(now.Backend.Transactions), "transaction"), now.Backend.Limit))
 	table.Flush()
 	showLanes(s, now.Lanes)
+	for _, other := range now.OtherLanes {
+		s.Printf("and %s %s: %s, %s\n", count(other.Lanes, other.State+" lane"), "with credentials that reporters sent",
+			batches(other.Batches), count(int(other.Events), "event"))
+	}
 }
 
 // laneColours are the colours of the states of lanes.

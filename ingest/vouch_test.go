@@ -25,7 +25,10 @@ func TestVouch(t *testing.T) {
 	}
 	configured := Service{ID: "1001", Credentials: threescale.Credentials{ServiceToken: "own"}, Metrics: []string{"hits"}}
 	l := listen(t, Options{Services: []Service{configured}, Passthrough: true, Vouch: vouch})
-	trusting := listen(t, Options{Services: []Service{configured}, Passthrough: true})
+	both := Service{ID: "1002", Credentials: threescale.Credentials{ServiceToken: "own"}, ProviderKey: "key"}
+	unasked := listen(t, Options{Services: []Service{configured, both}, Passthrough: true})
+	trusting := listen(t, Options{Services: []Service{configured}, Passthrough: true, Vouch: vouch, Trust: true})
+	closed := listen(t, Options{Services: []Service{configured}, Vouch: vouch})
 	const usage = "&transactions[0][app_id]=A&transactions[0][usage][hits]=1"
 	for _, service := range []string{"1001", "77"} {
 		for token, want := range map[string]int{"good": 202, "bad": 403, "away": 503} {
@@ -42,5 +45,17 @@ func TestVouch(t *testing.T) {
 	assert.Equal(t, 202, l.report(t, "service_token=own&service_id=1001"+usage).StatusCode)
 	assert.True(t, l.take()[0].Credentials.IsZero(), "the configured ones are not asked about, and are those of the day of delivery")
 	assert.Equal(t, 404, l.report(t, "service_token=good&service_id=1001&transactions[0][app_id]=A&transactions[0][usage][other]=1").StatusCode)
-	assert.Equal(t, 403, trusting.report(t, "service_token=good&service_id=1001"+usage).StatusCode)
+	assert.Equal(t, 403, unasked.report(t, "service_token=good&service_id=1001"+usage).StatusCode)
+	for _, l := range []*listener{trusting, closed} {
+		assert.Equal(t, 202, l.report(t, "service_token=good&service_id=1001"+usage).StatusCode, "any valid token of a configured service")
+		assert.Equal(t, 403, l.report(t, "service_token=bad&service_id=1001"+usage).StatusCode)
+	}
+	assert.Equal(t, 202, trusting.report(t, "service_token=bad&service_id=77"+usage).StatusCode)
+	assert.Equal(t, 403, closed.report(t, "service_token=good&service_id=77"+usage).StatusCode)
+	unasked.take()
+	for _, own := range []string{"service_token=own", "provider_key=key"} { // both are configured
+		assert.Equal(t, 202, unasked.report(t, own+"&service_id=1002"+usage).StatusCode)
+		assert.True(t, unasked.take()[0].Credentials.IsZero())
+	}
+	assert.Equal(t, 403, unasked.report(t, "provider_key=other&service_id=1002"+usage).StatusCode)
 }

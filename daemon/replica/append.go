@@ -42,6 +42,19 @@ func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates 
 	return duplicates, nil
 }
 
+// Admit returns why an event cannot be taken; see partition.Partition.Admit. Events of a partition that another replica owns are
+// admitted there.
+func (r *Replica) Admit(e *event.Event) (why string) {
+	node := r.node.Load()
+	if node == nil {
+		return ""
+	}
+	if own := r.partition(node.Partition(e.ServiceID)); own != nil {
+		return own.Admit(e)
+	}
+	return ""
+}
+
 func sortedKeys[V any](m map[int]V) []int {
 	keys := make([]int, 0, len(m))
 	for k := range m {

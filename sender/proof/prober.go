@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,11 +13,13 @@ const (
 	mostAsked  = 8               // questions under way at a time
 	scopeAsked = 4               // of those, for one service
 	mostQueued = 50_000          // questions waiting, over all services
+	mostInTurn = 8               // of few questions of one service, asked in a row: about what a first batch has
 	patience   = 5 * time.Second // for one answer
 )
 
-// Prober asks the backend. Every question is asked once at a time, whoever wants to know; services take
-// turns; and there are never more than so many a second.
+// Prober asks the backend. Every question is asked once at a time, however many batches wait for it; services take
+// turns, configured ones first; few questions of one are asked in one turn, so that the first of many new services does not wait
+// for the first question of the last; and there are never more than so many a second.
 type Prober struct {
 	client *threescale.Client
 	proofs *Proofs
@@ -27,7 +30,7 @@ type Prober struct {
 
 	mu      sync.Mutex // guards what follows
 	scopes  map[Scope]*queue
-	turns   []*queue // those with waiting questions, the next one first
+	turns   [2][]*queue // by origin, those with waiting questions, the next one first
 	pending map[subject]*inquiry
 	flying  int
 	tokens  float64
@@ -43,12 +46,23 @@ type subject struct {
 	key   key
 }
 
+// Origin says whose questions they are.
+type Origin uint8
+
+// The origins, in the order in which they are asked.
+const (
+	Configured Origin = iota // of a service with configured credentials
+	PassedOn                 // of a service with credentials that a reporter sent
+)
+
 // queue holds one service's questions.
 type queue struct {
 	scope   Scope
+	origin  Origin
 	again   []*inquiry // about what was proven before; they come first, so that names nobody knows cannot crowd out those in use
 	waiting []*inquiry
 	flying  int
+	inTurn  int // questions asked since its turn began
 }
 
 func (q *queue) empty() bool { return len(q.again)+len(q.waiting) == 0 }
@@ -89,7 +103,7 @@ func NewProber(c *threescale.Client, p *Proofs, rate int) *Prober {
 // answered, or with the failure of one of them, or of another question of that service, upon which none
 // of those queued are asked. done may be nil. It reports whether there was room; if not, done is not
 // called.
-func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
+func (p *Prober) Ask(s Scope, o Origin, questions []Question, done func(*Failure)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(questions) == 0 || len(p.pending)+len(questions) > mostQueued {
@@ -102,7 +116,7 @@ func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
 		if i == nil {
 			i = &inquiry{about: about, question: q}
 			p.pending[about] = i
-			p.enqueue(s, i)
+			p.enqueue(s, o, i)
 		}
 		i.tickets = append(i.tickets, t)
 		t.left++
@@ -114,14 +128,16 @@ func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
 	return true
 }
 
-func (p *Prober) enqueue(s Scope, i *inquiry) {
+func (p *Prober) enqueue(s Scope, o Origin, i *inquiry) {
 	q := p.scopes[s]
 	if q == nil {
-		q = &queue{scope: s}
+		q = &queue{scope: s, origin: o}
 		p.scopes[s] = q
 	}
 	if q.empty() {
-		p.turns = append(p.turns, q)
+		q.inTurn = 0
+		turns := p.turnsOf(q)
+		*turns = append(*turns, q)
 	}
 	if p.proofs.wasProven(i.about.key) {
 		q.again = append(q.again, i)
@@ -161,29 +177,47 @@ func (p *Prober) next(now time.Time) (*queue, *inquiry, time.Duration) {
 	}
 	p.tokens = min(p.rate, p.tokens+now.Sub(p.filled).Seconds()*p.rate)
 	p.filled = now
-	if len(p.turns) == 0 || p.flying >= mostAsked {
+	if len(p.turns[Configured])+len(p.turns[PassedOn]) == 0 || p.flying >= mostAsked {
 		return nil, nil, time.Hour
 	}
 	if p.tokens < 1 {
 		return nil, nil, time.Duration((1-p.tokens)/p.rate*float64(time.Second)) + time.Microsecond
 	}
-	for n, q := range p.turns {
-		if q.flying >= scopeAsked {
-			continue
+	for _, turns := range p.turns {
+		for n, q := range turns {
+			if q.flying >= scopeAsked {
+				continue
+			}
+			i := q.pop()
+			p.turn(n, q)
+			q.flying++
+			p.flying++
+			p.tokens--
+			p.asked++
+			return q, i, 0
 		}
-		i := q.pop()
-		p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
-		if !q.empty() {
-			p.turns = append(p.turns, q)
-		}
-		q.flying++
-		p.flying++
-		p.tokens--
-		p.asked++
-		return q, i, 0
 	}
 	return nil, nil, time.Hour
 }
+
+// turn moves a queue, at n in turns, of which a question was taken: to the end when its turn is over, and out when it is empty.
+// The mutex is held.
+func (p *Prober) turn(n int, q *queue) {
+	q.inTurn++
+	left := len(q.again) + len(q.waiting)
+	if left > 0 && q.inTurn+left <= mostInTurn {
+		return
+	}
+	q.inTurn = 0
+	turns := p.turnsOf(q)
+	*turns = slices.Delete(*turns, n, n+1)
+	if left > 0 {
+		*turns = append(*turns, q)
+	}
+}
+
+// turnsOf is the list of turns that a queue belongs to. The mutex is held.
+func (p *Prober) turnsOf(q *queue) *[]*queue { return &p.turns[q.origin] }
 
 // put asks one question and tells those who wait.
 func (p *Prober) put(ctx context.Context, q *queue, i *inquiry) {
@@ -211,12 +245,8 @@ func (p *Prober) settle(q *queue, i *inquiry, f *Failure) (tell []func(*Failure)
 		p.failed++
 		ended = append(append(ended, q.again...), q.waiting...)
 		q.again, q.waiting = nil, nil
-		for n, other := range p.turns {
-			if other == q {
-				p.turns = append(p.turns[:n:n], p.turns[n+1:]...)
-				break
-			}
-		}
+		turns := p.turnsOf(q)
+		*turns = slices.DeleteFunc(*turns, func(other *queue) bool { return other == q })
 	}
 	for _, i := range ended {
 		delete(p.pending, i.about)

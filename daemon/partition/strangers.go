@@ -1,0 +1,136 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool"
+)
+
+// StrangerLimits bound usage with credentials that reporters sent, which are not configured: each pair of a service and such
+// credentials is a lane. 0: no bound.
+type StrangerLimits struct {
+	Lanes int   // with usage that is not delivered
+	Bytes int64 // of the spool for that usage, about
+}
+
+// strangerRetry is when a reporter whose usage is beyond the limits should try again.
+const strangerRetry = 30 * time.Second
+
+// boundedJournal refuses events of strangers beyond their limits, and passes everything else to the spool. What is on disk is
+// counted by the spool; what was accepted since the last cuts is counted here.
+type boundedJournal struct {
+	*spool.Spool
+	limits  StrangerLimits
+	totals  *totals
+	refused atomic.Uint64 // requests
+
+	mu      sync.Mutex // guards what follows
+	recent  uncut
+	before  uncut          // accepted before recent began; dropped once it is sealed
+	sealing spool.Position // recent began when so many events were accepted
+}
+
+// uncut is usage of strangers that may not be sealed yet, so that the spool does not count it.
+type uncut struct {
+	lanes map[spool.LaneKey]struct{} // without batches when their usage came
+	bytes int64
+}
+
+func newBoundedJournal(s *spool.Spool, l StrangerLimits, t *totals) *boundedJournal {
+	return &boundedJournal{Spool: s, limits: l, totals: t, recent: uncut{lanes: map[spool.LaneKey]struct{}{}}}
+}
+
+func (j *boundedJournal) figures() console.Strangers {
+	waiting := j.PassedOn()
+	return console.Strangers{Lanes: waiting.Lanes, Bytes: waiting.Bytes, Refused: j.refused.Load()}
+}
+
+// Append implements quota.Journal.
+func (j *boundedJournal) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
+	if err := j.admit(events); err != nil {
+		return 0, err
+	}
+	duplicates, err = j.Spool.Append(ctx, events)
+	if !errors.As(err, new(*event.Refused)) { // else nothing of it was kept
+		j.totals.count(events)
+	}
+	return duplicates, err
+}
+
+// authrepJournal is where the usage of authreps becomes durable. Nothing before it has admitted their large values.
+type authrepJournal struct{ *boundedJournal }
+
+// Append implements quota.Journal.
+func (j authrepJournal) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
+	for i := range events {
+		if why := j.totals.Admit(&events[i]); why != "" {
+			return 0, &event.Refused{RetryAfter: strangerRetry, Err: errors.New("the usage " + why)}
+		}
+	}
+	return j.boundedJournal.Append(ctx, events)
+}
+
+// admit notes the strangers among the events, or refuses the request as a whole. The usual request costs no lock.
+func (j *boundedJournal) admit(events []event.Event) error {
+	for i := range events {
+		if events[i].Credentials.IsZero() {
+			continue
+		}
+		if err := j.admitStranger(&events[i]); err != nil {
+			j.refused.Add(1)
+			return &event.Refused{Full: true, RetryAfter: strangerRetry, Err: err}
+		}
+	}
+	return nil
+}
+
+func (j *boundedJournal) admitStranger(e *event.Event) error {
+	key := spool.LaneKey{ServiceID: e.ServiceID, Credentials: e.Credentials}
+	waiting, known := j.PassedOn(), j.HasLane(key)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.turnLocked()
+	bytes := j.recent.bytes + j.before.bytes + waiting.Bytes
+	if !known {
+		_, now := j.recent.lanes[key]
+		_, earlier := j.before.lanes[key]
+		known = now || earlier
+	}
+	switch lanes := waiting.Lanes + len(j.recent.lanes) + len(j.before.lanes); {
+	case j.limits.Bytes > 0 && bytes >= j.limits.Bytes:
+		return fmt.Errorf("services that are not configured have %d bytes of undelivered usage (backend.passthrough_share)", bytes)
+	case known:
+	case j.limits.Lanes > 0 && lanes >= j.limits.Lanes:
+		return fmt.Errorf("%d services that are not configured have undelivered usage (backend.passthrough_lanes)", lanes)
+	default:
+		j.recent.lanes[key.Clone()] = struct{}{}
+	}
+	j.recent.bytes += sizeOf(e)
+	return nil
+}
+
+// turnLocked forgets what is sealed by now. The mutex is held.
+func (j *boundedJournal) turnLocked() {
+	if j.Committed() < j.sealing {
+		return
+	}
+	j.before, j.recent = j.recent, uncut{lanes: map[spool.LaneKey]struct{}{}}
+	j.sealing = spool.Position(j.Counts().Accepted)
+}
+
+// sizeOf is about what an event takes on disk.
+func sizeOf(e *event.Event) int64 {
+	n := 32 + len(e.ServiceID) + len(e.Credentials.ServiceToken) + len(e.Credentials.ProviderKey) + len(e.ID) +
+		len(e.Application.ID) + len(e.Application.UserKey)
+	for i := range e.Usage {
+		n += len(e.Usage[i].Metric) + 8
+	}
+	return int64(n)
+}
