@@ -132,12 +132,30 @@ func showStatus(s *terminal.Screen, now *console.Status, health *console.Health)
 	table.Row("spool", fmt.Sprintf("%s of %s; %s", terminal.Size(now.Spool.Bytes), terminal.Size(now.Spool.Quota), waits))
 	table.Row("backend", fmt.Sprintf("%s with %s, at most %d in flight", count(int(now.Backend.Calls), "call"),
 		count(int(now.Backend.Transactions), "transaction"), now.Backend.Limit))
+	table.Row("clock", clockCell(&now.Backend.Clock))
 	table.Flush()
 	showLanes(s, now.Lanes)
 	for _, other := range now.OtherLanes {
 		s.Printf("and %s %s: %s, %s\n", count(other.Lanes, other.State+" lane"), "with credentials that reporters sent",
 			batches(other.Batches), count(int(other.Events), "event"))
 	}
+}
+
+// clockCell says how 3scale's clock differs from the daemon's.
+func clockCell(c *console.StatusClock) terminal.Cell {
+	cell := terminal.Cell{Text: "3scale's is unknown: no answer has shown it"}
+	switch {
+	case c.State == "agrees":
+		cell = terminal.Cell{Text: "3scale's agrees with the daemon's", Colour: terminal.Green}
+	case c.State == "ahead" && c.Least != nil:
+		cell = terminal.Cell{Text: fmt.Sprintf("3scale's is ahead by %s at least", terminal.Age(seconds(*c.Least))), Colour: terminal.Red}
+	case c.State == "behind" && c.Most != nil:
+		cell = terminal.Cell{Text: fmt.Sprintf("3scale's is behind by %s at least", terminal.Age(seconds(-*c.Most))), Colour: terminal.Red}
+	}
+	if c.Waiting > 0 {
+		cell.Text += fmt.Sprintf("; waiting for it to be set right: %s", batches(c.Waiting))
+	}
+	return cell
 }
 
 // laneColours are the colours of the states of lanes.

@@ -9,7 +9,7 @@ type Reload struct {
 	Done, Refused uint64    // numbers of successes and failures since the start
 }
 
-// configuration are the metric families of reloads, and of the clock.
+// configuration are the metric families of reloads.
 var configuration = []family{
 	{kind: counter, name: "reporterd_config_reloads_total", label: "outcome", help: "Reloads of the configuration: done, or refused, which keeps the previous one.",
 		each: func(s *Snapshot, put func(string, float64)) {
@@ -25,6 +25,4 @@ var configuration = []family{
 			}
 			return float64(s.Reload.Last.Unix())
 		}},
-	{kind: gauge, name: "reporterd_clock_skew_seconds", help: "By how much the backend's clock is ahead of this one at the least, by its latest answer; negative: behind.",
-		value: func(s *Snapshot) float64 { return s.Reports.Skew.Seconds() }},
 }

@@ -49,7 +49,7 @@ var snapshot = console.Snapshot{
 		Calls: 4, Transactions: 37, InFlight: 1, Verdicts: map[string]uint64{"delivered": 3, "retry": 1},
 		Answers:   []console.Answers{{Verdict: "delivered", Status: "202", Calls: 3}, {Verdict: "retry", Status: "none", Calls: 1}},
 		Dead:      map[string]console.Buried{"application_not_found": {Transactions: 2, Events: 6}},
-		Saturated: 1500 * time.Millisecond, Skew: -3 * time.Second,
+		Saturated: 1500 * time.Millisecond, Clock: console.Clock{Known: true, Own: true, Ahead: -3 * time.Second, Least: -10 * time.Second, Most: -3 * time.Second, Waiting: 2},
 	},
 	Lanes: []console.Lane{{
 		ServiceID: "1001", State: "flowing", Batches: 1, Events: 100, OldestAge: 2100 * time.Millisecond,
@@ -92,7 +92,8 @@ func TestStatus(t *testing.T) {
 	assert.JSONEq(t, `{"version":"1.2.3",
 		"events":{"accepted":1000,"duplicates":7,"delivered":890,"dead":6,"pending":100,"ambiguous":5,"lost":4},
 		"spool":{"bytes":4096,"quota_bytes":10737418240,"free_bytes":1,"batches":3,"oldest_age_seconds":2.1},
-		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11},
+		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11,
+			"clock":{"state":"agrees","source":"backend","ahead_at_least":-10,"ahead_at_most":-3,"waiting_batches":2}},
 		"lanes":[{"service_id":"1001","state":"flowing","batches":1,"events":100,"oldest_age_seconds":2.1,"last_error":"",
 			"probation_batches":1,"parked_batches":2,"parked_events":3}],
 		"services":[{"service_id":"1001","delivered":890,"dead":6,"batches":1,"events":100,"oldest_age_seconds":2.1},

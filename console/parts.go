@@ -65,6 +65,8 @@ func backendPart(s *Snapshot) (name, status, detail string) {
 		return "backend", partDegraded, plural(held, "lane is", "lanes are") + " held: the last error says why"
 	case retrying > 0:
 		return "backend", partDegraded, plural(retrying, "lane is", "lanes are") + " retrying"
+	case s.Reports.Clock.Waiting > 0:
+		return "backend", partDegraded, "its clock differs from ours: " + plural(s.Reports.Clock.Waiting, "batch waits", "batches wait") + ", since 3scale would drop them by its clock"
 	case parked > 0:
 		return "backend", partDegraded, plural(parked, "report is", "reports are") + " parked until you decide: reporterd parked ls"
 	}

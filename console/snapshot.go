@@ -149,7 +149,7 @@ type Reports struct {
 	Seconds      histogram.Snapshot // of a call
 	Saturated    time.Duration      // time during which the maximum number was in flight
 	Dead         map[string]Buried  // dead letters by reason; the reasons are bounded
-	Skew         time.Duration      // of the backend's clock against ours, at least
+	Clock        Clock
 
 	Limit       int    // how many may be in flight, adapted to the backend
 	BreakerOpen bool   // the backend is unavailable: one call at a time

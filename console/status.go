@@ -55,6 +55,8 @@ type StatusBackend struct {
 	BreakerOpen  bool   `json:"breaker_open"`
 	Restamped    uint64 `json:"restamped_events"`
 	Questions    uint64 `json:"questions"`
+
+	Clock StatusClock `json:"clock"`
 }
 
 // StatusLane is the queue of one service with one set of credentials.
@@ -140,6 +142,7 @@ func (c *Console) statusPage(s Snapshot, named int) Status {
 		Spool:   StatusSpool{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},
 		Backend: StatusBackend{
 			s.Reports.Calls, s.Reports.Transactions, s.Reports.Limit, s.Reports.BreakerOpen, s.Reports.RestampedEvents, s.Proof.Asked,
+			s.Reports.Clock.page(),
 		},
 		Lanes:      make([]StatusLane, 0, len(lanes)), // [] and not null
 		OtherLanes: rest,

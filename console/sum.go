@@ -2,7 +2,6 @@ package console
 
 import (
 	"slices"
-	"time"
 )
 
 // Plus adds the figures of another spool of the same daemon.
@@ -87,7 +86,7 @@ func (r Reports) plus(o Reports) Reports {
 		}
 	}
 	r.Dead, r.Seconds, r.Saturated = dead, r.Seconds.Plus(o.Seconds), r.Saturated+o.Saturated
-	r.Skew, r.Limit, r.BreakerOpen = largerSkew(r.Skew, o.Skew), r.Limit+o.Limit, r.BreakerOpen || o.BreakerOpen
+	r.Clock, r.Limit, r.BreakerOpen = r.Clock.plus(o.Clock), r.Limit+o.Limit, r.BreakerOpen || o.BreakerOpen
 	r.Alone, r.Restamped, r.RestampedEvents = r.Alone+o.Alone, r.Restamped+o.Restamped, r.RestampedEvents+o.RestampedEvents
 	return r
 }
@@ -100,14 +99,6 @@ func (a Authorize) plus(o Authorize) Authorize {
 		Untracked: a.Untracked + o.Untracked, Reported: a.Reported + o.Reported, Refused: a.Refused + o.Refused, Unbilled: a.Unbilled + o.Unbilled,
 		Overshoot: max(a.Overshoot, o.Overshoot), Unseen: max(a.Unseen, o.Unseen), Behind: max(a.Behind, o.Behind), Forgotten: a.Forgotten + o.Forgotten, OldestAge: max(a.OldestAge, o.OldestAge),
 	}
-}
-
-// largerSkew returns the difference with the larger absolute value; a spool that has sent nothing yet has none.
-func largerSkew(a, b time.Duration) time.Duration {
-	if b.Abs() > a.Abs() {
-		return b
-	}
-	return a
 }
 
 func added(a, b map[string]uint64) map[string]uint64 {

@@ -29,15 +29,15 @@ func TestSumOfSpools(t *testing.T) {
 	}
 	for range 1000 {
 		a, b := Snapshot{Services: services(), Others: Ended{1, 2}}, Snapshot{Services: services(), Others: Ended{3, 4}}
-		a.Reports.Skew, b.Reports.Skew = time.Duration(random.IntN(9)-4), time.Duration(random.IntN(9)-4)
+		a.Reports.Clock, b.Reports.Clock = Clock{Known: true, Ahead: time.Duration(random.IntN(9) - 4)}, Clock{Known: true, Ahead: time.Duration(random.IntN(9) - 4)}
 		sum := a.Plus(b)
 		assert.Equal(t, count(a).plus(count(b)), count(sum))
 		assert.Len(t, sum.Services, max(len(a.Services), len(b.Services)))
-		assert.Equal(t, max(a.Reports.Skew.Abs(), b.Reports.Skew.Abs()), sum.Reports.Skew.Abs())
+		assert.Equal(t, max(a.Reports.Clock.Ahead.Abs(), b.Reports.Clock.Ahead.Abs()), sum.Reports.Clock.Ahead.Abs())
 	}
 	empty := Snapshot{}.Plus(complete)
 	for _, name := range []string{"Events", "Latest", "Services", "Others"} {
 		assert.Equal(t, reflect.ValueOf(complete).FieldByName(name).Interface(), reflect.ValueOf(empty).FieldByName(name).Interface(), name)
 	}
-	assert.Equal(t, complete.Reports.Skew, empty.Reports.Skew)
+	assert.Equal(t, complete.Reports.Clock, empty.Reports.Clock)
 }

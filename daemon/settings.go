@@ -65,6 +65,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 	}
 	client := threescale.ClientOptions{
 		URL: d.listeners.backend, Timeout: c.Backend.Timeout, Trust: &d.auth.backend, MaxConns: c.Sender.MaxInFlight, UserAgent: userAgent(d.options.Build),
+		Clock: &threescale.Clock{},
 	}
 	asks, probes := client, client
 	asks.Timeout, asks.MaxConns = c.Authorize.Timeout, authorizationConnections

@@ -22,7 +22,7 @@ func (d *delivery) left(i int) time.Duration {
 	if at == 0 || d.restamped(i) {
 		return threescale.MaxPast
 	}
-	return max(leastLeft, time.Unix(at, 0).Add(threescale.MaxPast).Sub(d.began))
+	return max(leastLeft, d.window.left(at))
 }
 
 // separate divides a batch in which something is near the end of its 24 hours, and something else is not, and reports
@@ -83,6 +83,8 @@ func (d *delivery) delay(at time.Time) string {
 		return fmt.Sprintf("reports of its service have failed since %s (%s)", instant(l.trouble.since), l.trouble.code)
 	case l != nil && l.probing.exists():
 		return fmt.Sprintf("3scale has not said since %s whether its application exists (%s)", instant(l.probing.since), l.probing.code)
+	case d.window.ahead != 0:
+		return "it waited for 3scale's clock, which " + clockText(d.client.Clock().Skew(d.began))
 	case d.probations[d.batch.ID] != nil:
 		return "it waited for 3scale to confirm its application and metrics since " + instant(d.probations[d.batch.ID].since)
 	case d.tried:

@@ -21,11 +21,12 @@ type delivery struct {
 	began time.Time
 	sent  time.Time // when the call was made
 
-	fresh           []int        // indices of the transactions that are sent
-	stale           []int        // of those too old to be
-	futureTimestamp []int        // of those too far ahead to be sent yet
-	late            map[int]bool // of those sent, the ones that are too old for their own timestamp
-	riding          *riding      // what the report carries beside its usage; nil: nothing
+	window  window       // of timestamps that may be sent
+	fresh   []int        // indices of the transactions that are sent
+	stale   []int        // of those too old to be
+	waiting []int        // of those too far ahead to be sent yet, or that the backend would drop by its own clock
+	late    map[int]bool // of those sent, the ones that are too old for their own timestamp
+	riding  *riding      // what the report carries beside its usage; nil: nothing
 }
 
 // attempt makes one attempt at one batch and settles what came of it. Whatever keeps it from being made
@@ -44,42 +45,39 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 	}
 	d := &delivery{Sender: s, lane: l, batch: b, tried: tried, began: now}
 	d.sort()
-	if len(d.futureTimestamp) > 0 {
-		d.deferUntilValid(ctx)
+	if len(d.waiting) > 0 {
+		d.holdBack(ctx)
 		return
 	}
 	if len(d.fresh) == 0 {
 		d.resolve(ctx, spool.Resolution{})
 		return
 	}
-	if !d.separate(ctx) && d.admitted(ctx) && d.fits(ctx) && d.ride(ctx) {
+	if !d.separate(ctx) && d.admitted(ctx) && d.clockShown(ctx) && d.fits(ctx) && d.ride(ctx) {
 		d.send(ctx)
 	}
 }
 
 // sort divides the transactions into those that may be sent, those whose timestamp the backend would find
-// too old by the time its worker gets to them, and those that it would find too new.
+// too old by the time its worker gets to them, and those that have to wait.
 func (d *delivery) sort() {
-	newest := d.began.Add(threescale.MaxFuture - d.options.FutureMargin).Unix()
-	oldest := d.began.Add(d.options.ExpiredMargin - threescale.MaxPast).Unix()
+	d.window = d.windowAt(d.began)
 	for i := range d.batch.Transactions {
-		at := d.batch.Transactions[i].Timestamp
-		if at > newest {
-			d.futureTimestamp = append(d.futureTimestamp, i)
-			continue
-		}
-		if at == 0 || at >= oldest {
+		switch d.window.of(d.batch.Transactions[i].Timestamp) {
+		case fits:
 			d.fresh = append(d.fresh, i)
-			continue
+		case tooNew, tooSoon:
+			d.waiting = append(d.waiting, i)
+		case tooOld:
+			if !d.options.Restamp {
+				d.stale = append(d.stale, i)
+				continue
+			}
+			if d.late == nil {
+				d.late = make(map[int]bool)
+			}
+			d.fresh, d.late[i] = append(d.fresh, i), true
 		}
-		if !d.options.Restamp {
-			d.stale = append(d.stale, i)
-			continue
-		}
-		if d.late == nil {
-			d.late = make(map[int]bool)
-		}
-		d.fresh, d.late[i] = append(d.fresh, i), true
 	}
 }
 
@@ -147,18 +145,21 @@ func (d *delivery) report(c threescale.Credentials) *threescale.Report {
 func (d *delivery) transaction(n int) threescale.Transaction {
 	t := d.batch.Transactions[d.fresh[n]].Transaction
 	if d.restamped(d.fresh[n]) {
-		t.Timestamp = d.began.Unix()
+		t.Timestamp = d.window.stamp().Unix()
 	}
 	return t
 }
 
 // taken is the end of what is sent, when the backend took it.
 func (d *delivery) taken() spool.Resolution {
-	return spool.Resolution{Delivered: d.fresh, Restamped: slices.Sorted(maps.Keys(d.late)), At: d.began}
+	return spool.Resolution{Delivered: d.fresh, Restamped: slices.Sorted(maps.Keys(d.late)), At: d.window.stamp()}
 }
 
 // settle does what the verdict says.
 func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
+	if w := d.windowAt(time.Now()); v.refusesTimestamp() && len(d.fresh) == 1 && w.byBackend(d.batch.Transactions[d.fresh[0]].Timestamp) {
+		v.Kind = Retry // the refusal has shown the backend's clock, and by that it waits now
+	}
 	switch v.Kind {
 	case Delivered:
 		if d.riding != nil {

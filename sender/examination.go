@@ -109,7 +109,7 @@ func (d *delivery) probationWait() time.Duration {
 
 // hurried reports whether one of the transactions will soon be too old to be sent.
 func (d *delivery) hurried(indices []int) bool {
-	soon := d.began.Add(d.options.ExpiredMargin + urgency - threescale.MaxPast).Unix()
+	soon := d.window.end() + int64(urgency/time.Second)
 	for _, i := range indices {
 		if at := d.batch.Transactions[i].Timestamp; at != 0 && at < soon && !d.restamped(i) {
 			return true

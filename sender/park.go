@@ -93,7 +93,7 @@ func (s *Sender) touchKey(key spool.LaneKey) {
 func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.Resolution {
 	d := &delivery{Sender: s, batch: b, began: attempted}
 	d.sort()
-	d.fresh = append(d.fresh, d.futureTimestamp...) // there are none: what is early is in no report
+	d.fresh = append(d.fresh, d.waiting...) // there are none: what is early is in no report
 	r := spool.Resolution{}
 	if fate == Counted {
 		r = d.taken()

@@ -20,6 +20,7 @@ type probation struct {
 	due    time.Time // look at it again; zero: it is not set aside
 	asking int       // sets of questions of it that are under way: it may ask again before the first is answered
 	wanted bool      // it waits for answers, rather than for time to pass
+	clock  bool      // it waits for the backend's clock
 }
 
 // probation returns the batch's probation, and makes one if need be.
@@ -105,7 +106,7 @@ func (s *Sender) setAsideLocked(id spool.BatchID, w *probation, due time.Time, w
 	if wanted && !w.wanted {
 		w.lane.awaitingProof++
 	}
-	w.due, w.wanted = due, wanted
+	w.due, w.wanted, w.clock = due, wanted, false
 	s.schedule.touch(w.lane)
 	s.spool.SetAside(id)
 	if s.nextProbation.IsZero() || due.Before(s.nextProbation) {
@@ -118,7 +119,7 @@ func (s *Sender) recallLocked(id spool.BatchID, w *probation) {
 	if w.wanted {
 		w.lane.awaitingProof--
 	}
-	w.due, w.wanted = time.Time{}, false
+	w.due, w.wanted, w.clock = time.Time{}, false, false
 	s.schedule.touch(w.lane)
 	s.spool.Recall(id)
 }

@@ -129,6 +129,7 @@ type Sender struct {
 	mu            sync.Mutex // guards what follows, the lanes included
 	lanes         map[spool.LaneKey]*lane
 	probations    map[spool.BatchID]*probation
+	clock         clockWatch
 	nextProbation time.Time // when one of them is due; zero: none waits for time to pass
 	schedule      *schedule
 	limit         limit
@@ -171,6 +172,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		return s.keepersErr
 	}
 	defer s.flights.Wait()
+	s.flights.Go(func() { s.watchClock(ctx) })
 	for _, k := range s.keepers {
 		s.flights.Go(func() { k.run(ctx) })
 	}

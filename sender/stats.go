@@ -31,7 +31,9 @@ type Stats struct {
 
 	Services map[string]Ended // events that came to their end, by configured service; of all others: ""
 	Latest   int64            // the latest timestamp of a delivered transaction, Unix seconds; 0: none was
-	Skew     time.Duration    // by how much the backend's clock is ahead of this one at the least, by its latest answer
+
+	Clock        threescale.Skew // of the backend's clock against this one
+	ClockWaiting int             // batches that wait because of it
 }
 
 // Restamped is what was delivered with the time of the attempt, since it was too old for its own.
@@ -63,7 +65,6 @@ type counts struct {
 	dead    map[string]DeadLettered
 	ended   map[string]Ended
 	latest  int64
-	skew    time.Duration
 }
 
 func newCounts() *counts {
@@ -80,9 +81,6 @@ func (c *counts) answered(v Verdict, a *threescale.Answer, sent, now time.Time) 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answers[Answered{v.Kind.String(), status(a)}]++
-	if a != nil && !a.Date.IsZero() {
-		c.skew = skew(a.Date, sent, now)
-	}
 }
 
 // resolved counts what came to its end with a batch.
@@ -138,18 +136,6 @@ func status(a *threescale.Answer) string {
 	return "other"
 }
 
-// skew is by how much a clock that said date at some moment between sent and received is ahead of ours, at
-// the least: the date has whole seconds, and the moment is not known better. Negative: behind.
-func skew(date, sent, received time.Time) time.Duration {
-	if ahead := date.Sub(received); ahead > 0 {
-		return ahead
-	}
-	if behind := date.Add(time.Second).Sub(sent); behind < 0 {
-		return behind
-	}
-	return 0
-}
-
 // full is for how long as many reports were in flight as may be. The Sender's mutex guards it.
 type full struct {
 	since time.Time // zero: there is room
@@ -181,8 +167,10 @@ func (s *Sender) Stats() Stats {
 	}
 	c.mu.Lock()
 	st.Answers, st.Dead, st.Services = maps.Clone(c.answers), maps.Clone(c.dead), maps.Clone(c.ended)
-	st.Latest, st.Skew = c.latest, c.skew
+	st.Latest = c.latest
 	c.mu.Unlock()
+	st.Clock = s.client.Clock().Skew(time.Now())
+	st.ClockWaiting, _ = s.waitForClock()
 	st.Receipts = s.receipted()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -41,22 +41,3 @@ func TestEndsAreCountedByConfiguredService(t *testing.T) {
 	assert.Equal(t, map[string]Ended{"1001": {Delivered: 3, Dead: 4}, "": {Delivered: 3}}, c.ended)
 	assert.EqualValues(t, 1790000000, c.latest)
 }
-
-// What a Date header proves about a clock: whole seconds, and no more than the call lasted.
-func TestSkew(t *testing.T) {
-	sent := time.Date(2026, 11, 26, 6, 0, 0, 400e6, time.UTC)
-	received := sent.Add(300 * time.Millisecond)
-	for _, c := range []struct {
-		date string
-		want time.Duration
-	}{
-		{"06:00:00", 0},
-		{"05:59:59", -400 * time.Millisecond},
-		{"05:59:50", -9400 * time.Millisecond},
-		{"06:00:01", 300 * time.Millisecond},
-		{"07:00:00", time.Hour - 700*time.Millisecond},
-	} {
-		date, _ := time.Parse(time.DateTime, "2026-11-26 "+c.date)
-		assert.Equal(t, c.want, skew(date, sent, received), c.date)
-	}
-}

@@ -140,6 +140,11 @@ func judgeServerError(status int) Verdict {
 	return Verdict{Kind: Ambiguous, Code: unexpectedAnswer}
 }
 
+// refusesTimestamp reports whether the backend refused the report for a timestamp.
+func (v Verdict) refusesTimestamp() bool {
+	return v.Code == threescale.CodeTimestampTooOld || v.Code == threescale.CodeTimestampTooNew
+}
+
 // judgeRefusal judges the statuses that the backend itself refuses a report with. None of them counted
 // anything. Only a code can condemn a transaction, and only one that may be about a transaction.
 func judgeRefusal(a *threescale.Answer) Verdict {
@@ -151,6 +156,8 @@ func judgeRefusal(a *threescale.Answer) Verdict {
 	case threescale.CodeServiceIDMissing, threescale.CodeContentTypeInvalid:
 		// About the call as a whole: halving it would condemn every transaction in turn.
 		return Verdict{Kind: Hold, Code: a.Code}
+	case threescale.CodeTimestampTooOld, threescale.CodeTimestampTooNew:
+		return Verdict{Kind: Bisect, Code: a.Code}
 	case threescale.CodeBadRequest:
 		if strings.Contains(a.Text, "exceeds limit") {
 			return Verdict{Kind: Split, Code: a.Code}

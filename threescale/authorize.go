@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // AuthorizeCall is one of the four GET calls.
@@ -68,6 +69,7 @@ func (c *Client) ask(ctx context.Context, path string, call *AuthorizeCall) (*Au
 	if o := call.Options.String(); o != "" {
 		header.Set(OptionsHeader, o)
 	}
+	sent := time.Now()
 	answer, res, err := c.attempt(ctx, http.MethodGet, path+"?"+string(query), header, nil)
 	if err != nil {
 		return nil, err
@@ -79,6 +81,7 @@ func (c *Client) ask(ctx context.Context, path string, call *AuthorizeCall) (*Au
 		}
 	}
 	out.judge(call.Credentials)
+	c.clock.authorized(call, out, sent, time.Now())
 	return out, nil
 }
 

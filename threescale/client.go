@@ -29,6 +29,7 @@ type ClientOptions struct {
 	Trust     *Trust         // in place of RootCAs, where they may change; nil: they do not
 	MaxConns  int            // connections at a time; 0: 8
 	UserAgent string         // "": reporterd
+	Clock     *Clock         // learns from every answer; nil: the client has one of its own
 
 	// Transport replaces the HTTP transport, for tests. What was written is then known only as far as
 	// the body was read.
@@ -43,7 +44,11 @@ type Client struct {
 	userAgent string
 	options   ClientOptions
 	current   atomic.Pointer[dialer]
+	clock     *Clock
 }
+
+// Clock returns what answers have shown of the backend's clock.
+func (c *Client) Clock() *Clock { return c.clock }
 
 // NewClient checks the options; it does not connect.
 func NewClient(o ClientOptions) (*Client, error) {
@@ -51,7 +56,10 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("threescale: backend url: %w", err)
 	}
-	c := &Client{base: base, timeout: o.Timeout, userAgent: o.UserAgent, options: o}
+	c := &Client{base: base, timeout: o.Timeout, userAgent: o.UserAgent, options: o, clock: o.Clock}
+	if c.clock == nil {
+		c.clock = &Clock{}
+	}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
@@ -147,11 +155,13 @@ func (c *Client) Report(ctx context.Context, r *Report) (*Answer, error) {
 		header.Set(OptionsHeader, Options{FlatUsage: true}.String())
 	}
 	form := r.AppendForm(make([]byte, 0, r.formSize()))
+	sent := time.Now()
 	answer, _, err := c.attempt(ctx, http.MethodPost, "/transactions.xml", header, form)
 	if err != nil {
 		return nil, err
 	}
 	answer.judge(r.Credentials)
+	c.clock.reported(r, answer, sent, time.Now())
 	return answer, nil
 }
 

@@ -53,7 +53,7 @@ func reports(s sender.Stats) console.Reports {
 		Calls: s.ReportCalls, Transactions: s.Transactions, InFlight: s.InFlight, Verdicts: s.Verdicts,
 		Limit: s.Limit, BreakerOpen: s.BreakerOpen, Alone: s.Alone,
 		Restamped: s.Restamped.Transactions, RestampedEvents: s.Restamped.Events,
-		Seconds: s.Seconds, Saturated: s.Saturated, Skew: s.Skew, Dead: make(map[string]console.Buried, len(s.Dead)),
+		Seconds: s.Seconds, Saturated: s.Saturated, Clock: clock(s), Dead: make(map[string]console.Buried, len(s.Dead)),
 	}
 	for a, calls := range s.Answers {
 		r.Answers = append(r.Answers, console.Answers{Verdict: a.Verdict, Status: a.Status, Calls: calls})
@@ -62,6 +62,10 @@ func reports(s sender.Stats) console.Reports {
 		r.Dead[reason] = console.Buried(b)
 	}
 	return r
+}
+
+func clock(s sender.Stats) console.Clock {
+	return console.Clock{Known: s.Clock.Known, Own: s.Clock.Own, Ahead: s.Clock.Ahead(), Least: s.Clock.Least, Most: s.Clock.Most, Waiting: s.ClockWaiting}
 }
 
 func receipts(r sender.Receipted) console.Receipts {
