@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -70,6 +71,9 @@ func (r *reply) again() {
 	w.Reports, w.Usage, w.Exceeded = w.Reports[:0], w.Usage[:0], false
 }
 
+// chunk is how many decisions are timed together; the fastest chunk is what a decision takes while nothing else runs on the machine.
+const chunk = 1000
+
 // BenchmarkDecision is one decision from memory: the keyed hash, the look, the limits (four of them, three
 // metrics deep), and with authrep the reservation. What HTTP and XML cost comes on top.
 func BenchmarkDecision(b *testing.B) {
@@ -79,7 +83,11 @@ func BenchmarkDecision(b *testing.B) {
 				a, each, ids, r := warm(b, n, authrep)
 				b.ReportAllocs()
 				b.ResetTimer()
+				least, begun := time.Hour, time.Now()
 				for i := range b.N {
+					if i > 0 && i%chunk == 0 {
+						least, begun = min(least, time.Since(begun)), time.Now()
+					}
 					r.again()
 					r.application.ID = ids[i*7919%n]
 					r.key = a.digest(&r.call)
@@ -87,6 +95,9 @@ func BenchmarkDecision(b *testing.B) {
 					if !a.decide(r) || r.code != "" {
 						b.Fatal(r.reason)
 					}
+				}
+				if least < time.Hour {
+					b.ReportMetric(float64(least)/chunk, "least-ns/op")
 				}
 				b.ReportMetric(each, "heap-B/application")
 			})

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -78,6 +79,13 @@ func (a *Authorizer) Vouch(ctx context.Context, serviceID string, c threescale.C
 	}
 	e := &entry{status: int16(v.status), detail: &detail{code: v.code, text: v.text}}
 	return e.error(asked)
+}
+
+// ServiceID returns the id that the backend has for a service, as far as it is known: beside a provider key no id, or one with a
+// dash, is another name. It does not ask; Vouch does.
+func (a *Authorizer) ServiceID(serviceID string, c threescale.Credentials) (id string, resolved bool) {
+	n := a.quota.ResolveService(quota.ServiceName{ID: serviceID, Credentials: c})
+	return n.ID, !n.Aliased()
 }
 
 // join returns what is known about a key; first says that the caller has to ask.

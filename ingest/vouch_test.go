@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -58,4 +59,27 @@ func TestVouch(t *testing.T) {
 		assert.True(t, unasked.take()[0].Credentials.IsZero())
 	}
 	assert.Equal(t, 403, unasked.report(t, "provider_key=other&service_id=1002"+usage).StatusCode)
+}
+
+// TestAdmit: usage that cannot be taken is refused with the reason, by event and by report, and nothing of the request is kept.
+func TestAdmit(t *testing.T) {
+	l := listen(t, Options{Admit: func(e *event.Event) string {
+		if e.Usage[0].Value > 1<<50 {
+			return "would be too much"
+		}
+		return ""
+	}})
+	for value, want := range map[string]int{"5": 202, "9007199254740991": 422} {
+		got := l.post(t, "application/json", `[{"service_id":"1001","app_id":"A","usage":{"hits":1}},{"service_id":"1001","app_id":"A","usage":{"hits":`+value+`}}]`)
+		assert.Equal(t, want, got.StatusCode)
+		if want == 422 {
+			assert.Contains(t, got.body, `"errors":[{"index":1,"field":"usage","detail":"would be too much"}]`)
+			assert.Empty(t, l.take())
+		}
+		l.take()
+	}
+	got := l.report(t, "service_token=stoken1001&service_id=1001&transactions[0][app_id]=A&transactions[0][usage][hits]=9007199254740991")
+	assert.Equal(t, 403, got.StatusCode)
+	assert.Contains(t, got.body, `<error code="usage_value_invalid">usage of transaction 0 would be too much</error>`)
+	assert.Empty(t, l.take())
 }

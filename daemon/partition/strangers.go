@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type boundedJournal struct {
 	recent  uncut
 	before  uncut          // accepted before recent began; dropped once it is sealed
 	sealing spool.Position // recent began when so many events were accepted
+	pruned  time.Time      // when lanes that the spool counts by now were taken out of recent and before
 }
 
 // uncut is usage of strangers that may not be sealed yet, so that the spool does not count it.
@@ -103,6 +105,9 @@ func (j *boundedJournal) admitStranger(e *event.Event) error {
 		_, earlier := j.before.lanes[key]
 		known = now || earlier
 	}
+	if !known && j.limits.Lanes > 0 && waiting.Lanes+len(j.recent.lanes)+len(j.before.lanes) >= j.limits.Lanes {
+		j.pruneLocked()
+	}
 	switch lanes := waiting.Lanes + len(j.recent.lanes) + len(j.before.lanes); {
 	case j.limits.Bytes > 0 && bytes >= j.limits.Bytes:
 		return fmt.Errorf("services that are not configured have %d bytes of undelivered usage (backend.passthrough_share)", bytes)
@@ -123,6 +128,19 @@ func (j *boundedJournal) turnLocked() {
 	}
 	j.before, j.recent = j.recent, uncut{lanes: map[spool.LaneKey]struct{}{}}
 	j.sealing = spool.Position(j.Counts().Accepted)
+}
+
+// pruneEvery is how often lanes are looked for that were counted twice, since their first usage was sealed meanwhile.
+const pruneEvery = 100 * time.Millisecond
+
+// pruneLocked forgets lanes that the spool counts by now. The mutex is held.
+func (j *boundedJournal) pruneLocked() {
+	if now := time.Now(); now.Sub(j.pruned) >= pruneEvery {
+		j.pruned = now
+		for _, u := range []uncut{j.recent, j.before} {
+			maps.DeleteFunc(u.lanes, func(key spool.LaneKey, _ struct{}) bool { return j.HasLane(key) })
+		}
+	}
 }
 
 // sizeOf is about what an event takes on disk.

@@ -25,6 +25,9 @@ type appended struct {
 func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	parts := map[int][]int{}
 	for i := range events {
+		if e := &events[i]; e.Credentials.ProviderKey != "" {
+			e.ServiceID, _ = r.fallback.ServiceID(e.ServiceID, e.Credentials)
+		}
 		p := r.node.Load().Partition(events[i].ServiceID)
 		parts[p] = append(parts[p], i)
 	}
