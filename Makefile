@@ -1,5 +1,5 @@
 # The same commands as .ci/run, one by one.
-.PHONY: build test lint fuzz crash cluster bench soak
+.PHONY: build test lint fuzz crash cluster bench soak release
 
 build:
 	go build -o bin/reporterd ./cmd/reporterd
@@ -23,7 +23,13 @@ crash:
 
 bench:
 	go test -run '^$$' -bench . -benchtime 1x ./test
-	go test -run '^$$' -bench BenchmarkLedger -benchtime 1x ./ledger
+	go test -run '^$$' -bench 'BenchmarkLedger|BenchmarkNewNames' -benchtime 1x ./ledger
+	go test -run '^$$' -bench 'BenchmarkDedupeSet|BenchmarkReadyWithIDs' -benchtime 1x ./spool
+
+# Everything of a release, in dist/: see deploy/build.
+release:
+	go mod verify
+	deploy/build dist
 
 # What takes too long for CI.
 soak:

@@ -17,7 +17,8 @@ const checkInterval = 10 * time.Second
 // use. Reload reads them again, and so does the next handshake, at most once in ten seconds, after they changed. Files that do
 // not fit together are refused: those read before stay in force. All methods may be called concurrently.
 type Certificates struct {
-	cert, key, clients string // files; clients may be empty
+	cert, key, clients string            // files; clients may be empty
+	local              *x509.Certificate // a client that is admitted beside those that clients has signed; nil: none
 
 	current atomic.Pointer[tls.Config]
 	checked atomic.Int64 // Unix nanoseconds
@@ -34,9 +35,10 @@ type fileVersion struct {
 	changed time.Time
 }
 
-// OpenCertificates reads the files. With clients, a client must show a certificate that one of those authorities has signed.
-func OpenCertificates(cert, key, clients string) (*Certificates, error) {
-	c := &Certificates{cert: cert, key: key, clients: clients}
+// OpenCertificates reads the files. With clients, a client must show a certificate that one of those authorities has signed, or
+// local, which may be nil (NewLocalClient).
+func OpenCertificates(cert, key, clients string, local *x509.Certificate) (*Certificates, error) {
+	c := &Certificates{cert: cert, key: key, clients: clients, local: local}
 	return c, c.Reload()
 }
 
@@ -94,6 +96,9 @@ func (c *Certificates) read() (*tls.Config, error) {
 		config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 		if !config.ClientCAs.AppendCertsFromPEM(text) {
 			return nil, fmt.Errorf("access: client authorities: %q: expected certificates in PEM", c.clients)
+		}
+		if c.local != nil {
+			config.ClientCAs.AddCert(c.local) // no authority: its own certificate is all that it vouches for
 		}
 	}
 	return config, nil

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +104,39 @@ func TestAdminHTTPS(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), []byte("nonsense"), 0o600))
 	assert.NotEqual(t, http.StatusOK, reloadOver(t, renewed, at))
 	assert.Equal(t, http.StatusOK, ask(renewed, "/livez"), "the one before stays")
+}
+
+// TestClientCertificates: where both listeners ask for client certificates, the commands on the daemon's machine show one that is
+// valid for this start alone.
+func TestClientCertificates(t *testing.T) {
+	dir := t.TempDir()
+	certify(t, dir)
+	const secure = "{cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem}"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "r.yaml"), []byte("tls: "+secure+"\nadmin: {tls: "+secure+"}\n"), 0o600))
+	d := sandboxed(t, dir, "-c", "r.yaml", "--data-dir", "data")
+	announced := func(d *daemon) (lines []string) {
+		d.address("admin")
+		require.Eventually(t, func() bool {
+			status, _, _ := execute(t, dir, nil, "healthcheck", "--data-dir", "data")
+			return status == 0
+		}, 10*time.Second, 20*time.Millisecond)
+		text, err := os.ReadFile(filepath.Join(dir, "data", "admin"))
+		require.NoError(t, err)
+		return strings.Split(string(text), "\n")
+	}
+	before := announced(d)
+	for _, args := range [][]string{{"healthcheck", "--live"}, {"status"}, {"send", "--service", "1001", "--app", "app1", "--usage", "hits=1"}, {"flush"}} {
+		status, _, stderr := execute(t, dir, nil, append(args, "--data-dir", "data")...)
+		assert.Equal(t, 0, status, "%v: %s", args, stderr)
+	}
+	d.stop()
+	after := announced(sandboxed(t, dir, "-c", "r.yaml", "--data-dir", "data"))
+	require.Len(t, after, 7)
+	after[5] = before[5] // the certificate of the start before
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "data", "admin"), []byte(strings.Join(after, "\n")), 0o600))
+	status, _, stderr := execute(t, dir, nil, "status", "--data-dir", "data")
+	assert.Equal(t, 1, status)
+	assert.Contains(t, stderr, "certificate")
 }
 
 func reloadOver(t *testing.T, pool *x509.CertPool, at string) int {

@@ -285,7 +285,9 @@ type Sender struct {
 	ProbeRate int `key:"probe_rate" min:"1" max:"100000"`
 	// How long an application or metric counts as proven. Until that is over, an application deleted in
 	// 3scale can still spoil reports that it is in; with many applications, a short life means many
-	// questions: `probe_rate` times this is how many can be kept proven.
+	// questions: `probe_rate` times this is how many can be kept proven. What shares its report with 100 or more is
+	// asked about again after a third of this at the latest, with 400 or more after a sixth, while fewer questions wait
+	// than are asked in two seconds: of 1000 applications 3 to 9 a second with the default.
 	ProofLife time.Duration `key:"proof_life" min:"10s" max:"24h"`
 	// How long the backend goes on denying what it was asked for too early. Usage of an application or a
 	// metric that is denied for longer than this becomes a dead letter, and a new application waits this
@@ -328,9 +330,10 @@ type Dedupe struct {
 	// How long an event's `id` is remembered, across restarts: the same id for the same service within
 	// this time is acknowledged and counted once. 0s: ids are ignored.
 	Window time.Duration `key:"window" min:"0s" max:"24h"`
-	// The most ids remembered at once, about 40 bytes of memory each. When they are reached, requests
-	// with ids are refused (429 with Retry-After) until the oldest are past the window: an id is never
-	// forgotten early.
+	// The most ids remembered at once, at most 16 bytes of memory each: the default is 50,000 events a
+	// second with ids for the default window. When they are reached, requests with new ids are refused
+	// (429 with Retry-After, which names this key) until the oldest are past the window: an id is never
+	// forgotten early, and a repeated event is answered as one.
 	MaxIDs int `key:"max_ids" min:"1000" max:"1000000000"`
 }
 

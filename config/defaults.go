@@ -24,7 +24,7 @@ func Default() *Config {
 			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
 			MaxBytes: 256 * MiB, Timeout: 2 * time.Second,
 		},
-		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 5_000_000},
+		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 32_000_000},
 		NATS:        NATS{Listen: "127.0.0.1:4222", Subject: "usage.>", AuthorizeSubject: "authorize.>", AuthrepSubject: "authrep.>", InboxPrefixes: "_INBOX", Durable: "reporterd"},
 		Sandbox:     Sandbox{Listen: "127.0.0.1:7072"},
 		Log:         Log{Level: "info", Format: "json"},

@@ -11,10 +11,14 @@ import (
 )
 
 // announce writes the addresses of the listeners into the data directory, for commands that work on a directory in use; token is
-// an operator's. For a listener with HTTPS it includes the expected certificate. If the file cannot be written, the commands need
+// an operator's. For a listener with HTTPS it includes the expected certificate, and where client certificates are asked one to
+// show. If the file cannot be written, the commands need
 // --admin-url, and the daemon continues.
 func announce(log *zap.Logger, c *config.Config, l *listeners, token string) {
 	a := client.Announcement{Token: token}
+	if c.Admin.TLS.ClientCAFile != "" || c.TLS.ClientCAFile != "" {
+		a.Client = l.local
+	}
 	a.Address, a.Certificate = l.admin.announced(c.Admin.TLS.CertFile)
 	a.Traffic, a.TrafficCertificate = l.traffic.announced(c.TLS.CertFile)
 	if err := client.Announce(c.DataDir, a); err != nil {

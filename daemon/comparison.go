@@ -25,6 +25,7 @@ func (r *comparison) open(d *daemon) {
 	r.keeper = reconcile.NewKeeper(reconcile.Options{
 		Ledger: l, Portal: r.portal, Since: c.Reconcile.Since, Rules: ReconcileRules(c),
 		Every: c.Reconcile.Every, Log: d.log.Named("reconcile"),
+		OnMissing: func(m reconcile.Missing) { d.engine.Doubt(m.ServiceID, m.Applications, m.Metrics) },
 	})
 }
 

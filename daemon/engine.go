@@ -31,6 +31,8 @@ type engine interface {
 	Ready() error
 	// Apply sets the services and their credentials, and returns the ids of those whose credentials have changed.
 	Apply(services []event.Service) (changed []string)
+	// Doubt ends the proofs of what is missing in 3scale's counts, by the names in the ledger: it is asked about again before it shares a report.
+	Doubt(service string, applications, metrics []string)
 	// SetMetrics replaces the metrics that authorizations of services may name.
 	SetMetrics(services []event.Service)
 

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,12 +119,13 @@ func reason(err error) error {
 	return op.Err
 }
 
-// certificates returns a listener's certificates, configured under key; nil if none are configured.
-func certificates(log *zap.Logger, key string, c config.TLS) (*access.Certificates, error) {
+// certificates returns a listener's certificates, configured under key; nil if none are configured. It admits the client local
+// beside those of the configured authorities.
+func certificates(log *zap.Logger, key string, c config.TLS, local *x509.Certificate) (*access.Certificates, error) {
 	if c.CertFile == "" {
 		return nil, nil
 	}
-	held, err := access.OpenCertificates(c.CertFile, c.KeyFile, c.ClientCAFile)
+	held, err := access.OpenCertificates(c.CertFile, c.KeyFile, c.ClientCAFile, local)
 	if err != nil {
 		return nil, config.NotThereYet(fmt.Errorf("%s: %w", key, err))
 	}

@@ -23,6 +23,7 @@ type listeners struct {
 	backend        string    // the address of the backend: the sandbox, or the configured one
 
 	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
+	local        string                  // PEM of the certificate and key that commands on this machine show where certificates are asked
 	limiter      *access.ConnLimiter     // the traffic listener's connections
 	memory       *memory.Budget          // of the traffic listener's requests
 	bounds       access.Connections      // limits of the connections of each listener
@@ -31,11 +32,15 @@ type listeners struct {
 // bindListeners binds every listener before anything else is started. Requests are answered after serve.
 func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed bool) (*listeners, error) {
 	d := &listeners{backend: c.Backend.URL, bounds: divideDescriptors(log, c, sandboxed)}
-	var bad [2]error
-	d.certificates[0], bad[0] = certificates(log, "tls", c.TLS)
-	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS)
-	err := errors.Join(bad[:]...)
+	local, text, err := access.NewLocalClient()
 	if err != nil {
+		return nil, err
+	}
+	d.local = text
+	var bad [2]error
+	d.certificates[0], bad[0] = certificates(log, "tls", c.TLS, local)
+	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS, local)
+	if err = errors.Join(bad[:]...); err != nil {
 		return nil, misconfigured(err)
 	}
 	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {

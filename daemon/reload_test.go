@@ -44,7 +44,7 @@ func newReloadable(t *testing.T, e engine) *reloadable {
 	r.next = r.configuration("stoken1001")
 	auth, err := newAuthentication(r.next)
 	require.NoError(t, err)
-	held, err := certificates(zap.NewNop(), "tls", r.next.TLS)
+	held, err := certificates(zap.NewNop(), "tls", r.next.TLS, nil)
 	require.NoError(t, err)
 	bound := &listeners{certificates: [2]*access.Certificates{held, nil}}
 	auth.certificates = bound.provision

@@ -40,6 +40,7 @@ type Source struct {
 type Refused struct {
 	Full       bool          // no room (quota, free space, memory for ids); otherwise no way to keep it
 	RetryAfter time.Duration // when it is worth trying again
+	Limit      string        // the key and the value of the limit that was reached, for the client; empty: not a single one
 	Err        error         // why, in words for the operator
 }
 

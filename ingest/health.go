@@ -46,6 +46,9 @@ func (h health) failed(err error) refusal {
 		answer.retryAfter = refused.RetryAfter
 		if refused.Full {
 			answer.status, answer.detail = http.StatusTooManyRequests, "there is no room for more events at the moment"
+			if refused.Limit != "" {
+				answer.detail += ": " + refused.Limit + " is reached"
+			}
 		}
 	}
 	if !errors.Is(err, context.Canceled) { // a client that disconnects says nothing about the journal

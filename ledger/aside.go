@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 
 	"go.etcd.io/bbolt"
@@ -72,7 +73,10 @@ func refused(err error) bool {
 	return false
 }
 
-var errTrial = errors.New("trial transaction, rolled back")
+var (
+	errTrial      = errors.New("trial transaction, rolled back")
+	errNothingNew = errors.New("no new name, rolled back")
+)
 
 // isolate removes the records that the database refuses from what was gathered. It tries each record alone, in a transaction that
 // is rolled back and not written to disk. It reports whether there were any.
@@ -84,7 +88,7 @@ func (r *run) isolate() bool {
 		err := r.update(func(tx *bbolt.Tx) error {
 			b := r.newBooking(tx, &trial)
 			b.event(&event)
-			if err := b.write(); err != nil {
+			if err := b.write(context.Background()); err != nil {
 				return err
 			}
 			return errTrial

@@ -60,7 +60,7 @@ func benchmark(b *testing.B, applications int) {
 			r.cells += 2 * len(batch.Transactions)
 			if r.cells >= gatherCells || hour == benchHours-1 && first+benchSize >= applications {
 				begun = time.Now()
-				require.NoError(b, r.commit())
+				require.NoError(b, r.commit(b.Context()))
 				took := time.Since(begun)
 				booking, longest = booking+took, max(longest, took)
 				r.gathered, r.cells = r.gathered[:0], 0

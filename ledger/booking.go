@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -78,14 +79,18 @@ type booking struct {
 	err      error    // the first error
 }
 
+// longestName returns the maximum length of a name in bytes.
+func (r *run) longestName() int {
+	if r.maxName > 0 {
+		return r.maxName
+	}
+	return maxName
+}
+
 // newBooking returns a booking for one transaction of the database.
 func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
-	most := r.maxName
-	if most == 0 {
-		most = maxName
-	}
 	now, err := readState(tx)
-	return &booking{tx: tx, err: err, strict: now.sealed, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: most}
+	return &booking{tx: tx, err: err, strict: now.sealed, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: r.longestName()}
 }
 
 // event books one event of a batch.
@@ -232,8 +237,11 @@ func (b *booking) number(kind byte, text string) uint32 {
 	return number
 }
 
-// write writes the rows in order, since neighbours share pages.
-func (b *booking) write() error {
+// stopEvery is after how many rows a booking looks whether it is to end.
+const stopEvery = 1000
+
+// write writes the rows in order, since neighbours share pages. When ctx ends, it returns its error.
+func (b *booking) write(ctx context.Context) error {
 	if b.err != nil {
 		return b.err
 	}
@@ -241,7 +249,10 @@ func (b *booking) write() error {
 	days := b.tx.Bucket(bucketDays)
 	var cells []cell
 	var plain []byte
-	for _, r := range order {
+	for i, r := range order {
+		if i%stopEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		key := r.key()
 		cells = cells[:0]
 		data, err := unseal(key, days.Get(key), b.strict)

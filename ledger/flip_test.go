@@ -152,7 +152,7 @@ func TestFlippedBits(t *testing.T) {
 			counted["harmless"]++
 		}
 		r.next, r.gathered = 1<<20, []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: benchBatch(71, 0, 20)}}
-		require.NoError(t, r.commit(), name)
+		require.NoError(t, r.commit(t.Context()), name)
 		require.NoError(t, l.Close(), name)
 		old, err := filepath.Glob(path + ".*")
 		require.NoError(t, err)

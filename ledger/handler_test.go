@@ -34,7 +34,7 @@ func kept(t *testing.T, at time.Time) *Ledger {
 	r := run{Ledger: l, next: 2, gathered: []spool.BatchEvent{
 		{Kind: spool.BatchSealed, Batch: b}, {Kind: spool.BatchAmbiguous, Batch: b}, {Kind: spool.BatchEnded, Batch: b},
 	}}
-	require.NoError(t, r.commit())
+	require.NoError(t, r.commit(t.Context()))
 	l.measure()
 	return l
 }

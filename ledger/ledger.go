@@ -33,6 +33,9 @@ const (
 	keepBatches = 5 * 24 * time.Hour
 
 	pruneEvery = 10 * time.Minute
+
+	// stopTime is how long a booking may go on after the end of Run's context.
+	stopTime = 500 * time.Millisecond
 )
 
 var (
@@ -267,13 +270,18 @@ func (r *run) book(ctx context.Context) {
 		r.next = 0
 		return
 	}
+	late, cancel := afterwards(ctx, stopTime)
+	defer cancel()
 	for renewed := false; ; {
-		err := r.commit()
+		err := r.commit(late)
 		if err == nil {
 			r.measure()
 			break
 		}
 		r.names.forget()
+		if late.Err() != nil {
+			return // what was not booked is read again after the next start
+		}
 		if refused(err) && r.isolate() {
 			continue
 		}
@@ -313,13 +321,28 @@ func (r *run) book(ctx context.Context) {
 	r.gathered, r.cells, r.next, r.missed = r.gathered[:0], 0, 0, false
 }
 
-func (r *run) commit() error {
+// afterwards returns a context that ends some time after ctx has ended.
+func afterwards(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return late, func() { stop(); cancel() }
+}
+
+// commit books what was gathered in one transaction, after its names have numbers. When ctx ends, it returns within a fraction of
+// a second and nothing is booked, unless the transaction is being written.
+func (r *run) commit(ctx context.Context) error {
+	if err := r.numberNames(ctx); err != nil {
+		return err
+	}
 	return r.update(func(tx *bbolt.Tx) error {
 		b := r.newBooking(tx, &r.names)
 		for i := range r.gathered {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			b.event(&r.gathered[i])
 		}
-		if err := b.write(); err != nil {
+		if err := b.write(ctx); err != nil {
 			return err
 		}
 		r.skipped, r.missed = b.unbooked, r.missed || b.unbooked.count > 0

@@ -75,7 +75,7 @@ func (h *history) book(whole bool) {
 		h.run.book(ctx)
 		return
 	}
-	require.NoError(h.t, h.run.commit())
+	require.NoError(h.t, h.run.commit(h.t.Context()))
 	h.crash()
 }
 

@@ -34,6 +34,9 @@ func ApplicationName(a threescale.Application) string {
 	return userKeyPrefix + hex.EncodeToString(sum[:6])
 }
 
+// IsUserKey reports whether a name in the ledger stands for a user key.
+func IsUserKey(name string) bool { return strings.HasPrefix(name, userKeyPrefix) }
+
 // names assigns numbers to texts, in the database. It is for one goroutine.
 type names struct {
 	known map[byte]map[string]uint32 // by kind and text

@@ -47,7 +47,7 @@ func happens(t *testing.T, r *run, kind spool.BatchEventKind, batches ...*spool.
 		r.gathered = append(r.gathered, spool.BatchEvent{Kind: kind, Batch: b})
 	}
 	r.next++
-	require.NoError(t, r.commit())
+	require.NoError(t, r.commit(t.Context()))
 }
 
 // TestOutageOfADay: eight services whose reports are answered with 502 every 15 seconds for 24 hours. The ten-thousandth

@@ -33,7 +33,7 @@ func TestPagesWhileItIsBooked(t *testing.T) {
 				},
 			}}}
 			r := run{Ledger: l, next: 3, gathered: []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: b}}}
-			require.NoError(t, r.commit())
+			require.NoError(t, r.commit(t.Context()))
 		}
 	}
 	counted := map[string]int{}

@@ -47,7 +47,7 @@ func TestStalledReader(t *testing.T) {
 			}})
 		}
 		r.gathered, r.next = []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: b}}, uint64(position)
-		require.NoError(t, r.commit())
+		require.NoError(t, r.commit(t.Context()))
 	}
 	grow(1, 12_000)
 	client := &stalled{ResponseRecorder: *httptest.NewRecorder(), reached: make(chan struct{}), letGo: make(chan struct{})}

@@ -34,6 +34,9 @@ type examination struct {
 func (d *delivery) examine(s proof.Scope) *examination {
 	x := &examination{}
 	q := d.options.Proofs.Lookup(s, d.batch.Sealed, d.began)
+	if d.options.Prober.HasRoom() {
+		q.Among(len(d.fresh))
+	}
 	for _, i := range d.fresh {
 		o := q.Assess(&d.batch.Transactions[i].Transaction)
 		if x.slice(q, i, &d.batch.Transactions[i], len(d.batch.Transactions), o) {
@@ -154,7 +157,7 @@ func (d *delivery) name(s proof.Scope) {
 	d.counts.alone.Add(1)
 }
 
-// renew asks for what will soon not be proven any more.
+// renew asks for what will soon not be proven any more, or should be younger since much shares the report.
 func (d *delivery) renew(s proof.Scope, x *examination) {
 	if len(x.questions) > 0 {
 		d.options.Prober.Ask(s, d.origin(), x.questions, nil)

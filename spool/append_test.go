@@ -130,8 +130,26 @@ func TestNoMemoryForMoreIDs(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	assert.True(t, refused.Full, "refused rather than forgotten early")
 	assert.Positive(t, refused.RetryAfter)
+	assert.Equal(t, "dedupe.max_ids of 3", refused.Limit)
+	assert.Equal(t, 2, appendAll(t, s, identified("b", "a")), "a known id is answered as one")
+	assert.Equal(t, 1, appendAll(t, s, identified("b", "c")), "the ids of a refused request take nothing")
 	appendAll(t, s, someEvents(5)) // those without an id are taken
-	assert.EqualValues(t, 7, s.Counts().Accepted)
+	assert.EqualValues(t, 8, s.Counts().Accepted)
+}
+
+// TestDuplicatesAreAnsweredWithoutSpace: a producer that sends again gets its answer on a full disk, too: it takes no space.
+func TestDuplicatesAreAnsweredWithoutSpace(t *testing.T) {
+	s, _ := open(t, Options{Dir: t.TempDir(), DedupeWindow: time.Hour})
+	appendAll(t, s, identified("a", "b"))
+	full := &event.Refused{}
+	s.quota.Max = 1
+	_, err := s.Append(context.Background(), identified("a", "c"))
+	require.ErrorAs(t, err, &full)
+	assert.True(t, full.Full)
+	assert.Empty(t, s.journal.inFlight)
+	_, err = s.Append(context.Background(), someEvents(1))
+	require.ErrorAs(t, err, &full)
+	assert.Equal(t, 2, appendAll(t, s, identified("b", "a")))
 }
 
 func TestNothingOfARefusedRequestIsKept(t *testing.T) {

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/spool/wal"
 
@@ -119,6 +122,42 @@ func benchBaseline(b *testing.B, size, group int) {
 	events := float64(b.N * size)
 	b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64((cpu()-before).Nanoseconds())/events, "cpu-ns/event")
+}
+
+// BenchmarkReadyWithIDs prints how long a start takes with 5 million event ids in the directory, beside reading their files.
+func BenchmarkReadyWithIDs(b *testing.B) {
+	const count, frame = 5_000_000, 50_000
+	o := Options{Dir: b.TempDir(), DedupeWindow: time.Hour, MaxIDs: 2 * count}
+	s, _, err := Open(o)
+	require.NoError(b, err)
+	now, serial := uint32(time.Now().Unix()), uint64(0)
+	for range count / frame {
+		entries := make([]byte, 0, frame*idBytes)
+		for range frame {
+			m := randomHash(serial)
+			entries = append(binary.LittleEndian.AppendUint32(entries, now), m[:]...)
+			serial++
+		}
+		require.NoError(b, s.ids.commitLocked(entries))
+	}
+	require.NoError(b, s.Close())
+	for range b.N {
+		begun, used := time.Now(), cpu()
+		s, _, err = Open(o)
+		require.NoError(b, err)
+		b.ReportMetric(time.Since(begun).Seconds(), "s")
+		b.ReportMetric((cpu() - used).Seconds(), "cpu-s")
+		require.Equal(b, count, s.Usage().IDs)
+		require.NoError(b, s.Close())
+		begun = time.Now()
+		files, err := filepath.Glob(filepath.Join(o.Dir, "ids", "*.seg"))
+		require.NoError(b, err)
+		for _, name := range files {
+			_, err := os.ReadFile(name)
+			require.NoError(b, err)
+		}
+		b.ReportMetric(time.Since(begun).Seconds(), "s-baseline")
+	}
 }
 
 // BenchmarkManifest is what the manifest adds to each group commit.

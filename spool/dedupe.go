@@ -1,75 +1,147 @@
 package spool
 
-import "time"
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+)
 
 // defaultMaxIDs is the default of Options.MaxIDs.
 const defaultMaxIDs = 2_000_000
 
-// generations is the number of parts of the window. A part is dropped as a whole, so that expiry costs nothing; an id is looked
-// up in each part.
-const generations = 4
+const (
+	idShards = 256 // parts of the set that grow one at a time
 
-// dedupeSet is the set of id hashes of the window. Its owner's mutex guards it.
+	// maxUnits is how many units of time a window has at most: half of what tells the age of a 16-bit stamp.
+	maxUnits = 1 << 14
+
+	// sweepUnits is after how many units the next shard is freed of hashes that have expired. All shards together take
+	// idShards*sweepUnits units, in which no age that has expired becomes one that has not (see age).
+	sweepUnits = 32
+)
+
+// dedupeSet is the set of id hashes of the window, at 15 bytes of memory a hash at most, once there are some ten thousand. Its owner's mutex guards it.
+//
+// 88 bits of a hash are compared: the shard that it is in has 8 of them. With 30 million hashes, at 50,000 new ones a second, two
+// are taken for one once in some million years.
 type dedupeSet struct {
-	window int64 // seconds, rounded up
-	parts  []part
+	window int64  // seconds, rounded up
+	unit   int64  // seconds that one unit of a stamp stands for: 1 up to a window of 4.5 hours, 6 for a day
+	seed   uint64 // odd; a client that does not know it cannot choose ids that lie in one place
+	shards [idShards]idTable
+
+	newest int64    // the latest unit that has begun; it never goes back
+	added  []uint32 // hashes by the unit in which they were added, for the window: at unit modulo its length
+	live   int      // their sum
+	swept  int64    // the unit up to which shards were swept
+	sweeps uint8    // the shard that is swept next
 }
 
-// part holds the id hashes accepted in a quarter of the window.
-type part struct {
-	oldest, newest uint32 // Unix seconds
-	hashes         map[idHash]uint32
-}
-
+// newDedupeSet returns an empty set of hashes that are remembered for a window.
 func newDedupeSet(window time.Duration) *dedupeSet {
-	return &dedupeSet{window: int64((window + time.Second - 1) / time.Second)}
+	seconds := int64((window + time.Second - 1) / time.Second)
+	unit := (seconds + maxUnits - 1) / maxUnits
+	return &dedupeSet{window: seconds, unit: unit, seed: rand.Uint64() | 1, added: make([]uint32, (seconds+unit-1)/unit+1)}
 }
 
-// has reports whether the hash was added within the window. The second in which it ends still counts.
+// has reports whether the hash was added within the window. The unit in which it ends still counts.
 func (d *dedupeSet) has(m idHash, now int64) bool {
-	for i := len(d.parts) - 1; i >= 0; i-- {
-		if stamp, ok := d.parts[i].hashes[m]; ok {
-			return int64(stamp)+d.window >= now
-		}
-	}
-	return false
+	d.forget(now)
+	t, print := d.shardOf(m)
+	slot, found := t.find(print)
+	return found && d.alive(t.stamp(slot))
 }
 
-// add adds a hash accepted at a Unix second.
+// add adds a hash accepted at a Unix second. It must not be later than the present, which only has and forget learn.
 func (d *dedupeSet) add(m idHash, at int64) {
-	stamp := uint32(at)
-	last := len(d.parts) - 1
-	if last < 0 || int64(stamp) > int64(d.parts[last].oldest)+d.window/generations {
-		d.parts = append(d.parts, part{oldest: stamp, newest: stamp, hashes: make(map[idHash]uint32)})
-		last++
+	unit := min(at/d.unit, d.newest)
+	if d.newest-unit >= int64(len(d.added)) {
+		return // it has expired
 	}
-	p := &d.parts[last]
-	p.newest = max(p.newest, stamp)
-	p.hashes[m] = stamp
-}
-
-// stamp returns when a hash was added (Unix seconds), or 0.
-func (d *dedupeSet) stamp(m idHash) uint32 {
-	for i := len(d.parts) - 1; i >= 0; i-- {
-		if stamp, ok := d.parts[i].hashes[m]; ok {
-			return stamp
+	t, print := d.shardOf(m)
+	slot, found := t.find(print)
+	if found && d.alive(t.stamp(slot)) {
+		before := d.newest - d.age(t.stamp(slot))
+		if before >= unit {
+			return
 		}
+		d.count(before, -1)
 	}
-	return 0
+	if !found {
+		if t.full() {
+			d.rebuild(t, 0)
+			slot, _ = t.find(print)
+		}
+		t.fill(slot, print)
+	}
+	t.setStamp(slot, uint16(unit))
+	d.count(unit, 1)
 }
 
-// forget drops the parts whose hashes have all expired.
+// forget takes note of the present, and frees what has expired.
 func (d *dedupeSet) forget(now int64) {
-	for len(d.parts) > 0 && int64(d.parts[0].newest)+d.window < now {
-		d.parts[0] = part{}
-		d.parts = d.parts[1:]
+	unit := now / d.unit
+	if unit <= d.newest {
+		return
+	}
+	if unit-d.newest >= int64(len(d.added)) {
+		for i := range d.shards {
+			d.shards[i].free()
+		}
+		d.live, d.swept = 0, unit
+		clear(d.added)
+	}
+	for u := max(d.newest+1, unit-int64(len(d.added))+1); u <= unit; u++ {
+		d.count(u, -int(d.added[u%int64(len(d.added))])) // those that were added one window earlier
+	}
+	d.newest = unit
+	for n := 0; d.swept+sweepUnits <= unit && n < idShards; n++ {
+		d.rebuild(&d.shards[d.sweeps], 0)
+		d.sweeps++
+		d.swept += sweepUnits
+	}
+	if d.swept+sweepUnits <= unit {
+		d.swept = unit // all of them were swept
 	}
 }
 
-// size returns how many hashes are in memory.
-func (d *dedupeSet) size() (n int) {
-	for i := range d.parts {
-		n += len(d.parts[i].hashes)
+func (d *dedupeSet) rebuild(t *idTable, least int) {
+	t.rebuild(uint16(d.newest), uint16(len(d.added)), least)
+}
+
+// reserve makes space for so many hashes, so that a start, which knows how many come, does not make it little by little. It costs
+// no memory that they would not take.
+func (d *dedupeSet) reserve(n int) {
+	for i := range d.shards {
+		d.rebuild(&d.shards[i], n/idShards)
+	}
+}
+
+// size returns how many hashes of the window are in memory.
+func (d *dedupeSet) size() int { return d.live }
+
+// bytes returns how much memory the hashes take.
+func (d *dedupeSet) bytes() (n int) {
+	for i := range d.shards {
+		n += len(d.shards[i].data.bytes)
 	}
 	return n
+}
+
+func (d *dedupeSet) count(unit int64, n int) {
+	at := unit % int64(len(d.added))
+	d.added[at] = uint32(int(d.added[at]) + n)
+	d.live += n
+}
+
+// age returns how many units ago a stamp was.
+func (d *dedupeSet) age(stamp uint16) int64 { return int64(uint16(d.newest) - stamp) }
+
+func (d *dedupeSet) alive(stamp uint16) bool { return d.age(stamp) < int64(len(d.added)) }
+
+// shardOf returns the shard of a hash, and the bits of it that are stored there.
+func (d *dedupeSet) shardOf(m idHash) (*idTable, idPrint) {
+	mixed := binary.LittleEndian.Uint64(m[8:]) * d.seed
+	first := max(binary.LittleEndian.Uint64(m[:8])*d.seed, 1) // 0 is a free slot
+	return &d.shards[mixed>>56], idPrint{first: first, second: uint16(mixed >> 40)}
 }

@@ -21,6 +21,8 @@ type ids struct {
 	log     *wal.Log
 	journal *journal
 
+	reserved bool // replay made space for the hashes on disk
+
 	mu   sync.Mutex // held by the one goroutine that commits to log; guards base
 	base uint64     // segments that begin below it are not needed for messages of streams
 }
@@ -100,15 +102,15 @@ func (i *ids) upTo(position Position) (encoded []byte) {
 	for _, r := range joinRanges(ranges) {
 		encoded = r.append(encoded)
 	}
+	now := time.Now().Unix()
 	for _, u := range j.uncut {
 		if u.position > position {
 			break
 		}
-		stamp := j.dedupe.stamp(u.hash)
-		if stamp == 0 {
-			continue // it expired in the meantime
+		if int64(u.stamp)+j.dedupe.window < now {
+			continue // it has expired
 		}
-		encoded = binary.LittleEndian.AppendUint32(encoded, stamp)
+		encoded = binary.LittleEndian.AppendUint32(encoded, u.stamp)
 		encoded = append(encoded, u.hash[:]...)
 	}
 	return encoded
@@ -116,6 +118,11 @@ func (i *ids) upTo(position Position) (encoded []byte) {
 
 // replay adds the hashes of a frame to the dedupe set.
 func (i *ids) replay(s *wal.Segment, payload []byte) {
+	if d := i.journal.dedupe; d != nil && !i.reserved {
+		i.reserved = true
+		d.forget(time.Now().Unix())
+		d.reserve(int(min(i.log.SealedBytes()/int64(idBytes), int64(i.journal.maxIDs))))
+	}
 	for entry := range slices.Chunk(payload, idBytes) {
 		if len(entry) < idBytes {
 			return
@@ -143,7 +150,11 @@ func (j *journal) sourceState() (entries []byte) {
 // remember adds a hash read from disk, unless ids are not remembered or it has expired. It is called by recovery, before other
 // goroutines run.
 func (j *journal) remember(m idHash, stamp int64) {
-	if j.dedupe != nil && stamp+j.dedupe.window >= time.Now().Unix() {
+	if j.dedupe == nil {
+		return
+	}
+	if now := time.Now().Unix(); stamp+j.dedupe.window >= now {
+		j.dedupe.forget(now)
 		j.dedupe.add(m, stamp)
 	}
 }

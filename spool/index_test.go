@@ -31,17 +31,3 @@ func TestIndexIsSmall(t *testing.T) {
 	assert.Less(t, perBatch, 300.0)
 	assert.Len(t, x.live, count)
 }
-
-func TestKnownMarks(t *testing.T) {
-	k := newDedupeSet(90 * time.Second)
-	for i := range 200 {
-		k.forget(int64(1000 + i))
-		k.add(idHash{byte(i)}, int64(1000+i))
-		assert.LessOrEqual(t, k.size(), 90+90/generations+2)
-	}
-	for i := range 200 {
-		assert.Equal(t, i >= 110, k.has(idHash{byte(i)}, 1200), i)
-	}
-	assert.EqualValues(t, 1150, k.stamp(idHash{150}))
-	assert.Zero(t, k.stamp(idHash{201}))
-}

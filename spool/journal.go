@@ -53,6 +53,7 @@ type journal struct {
 type uncutHash struct {
 	position Position
 	hash     idHash
+	stamp    uint32 // when it was accepted, Unix seconds
 }
 
 // Append accepts events: it returns once all that are not duplicates are durable, in one frame with their ids. duplicates counts
@@ -85,10 +86,7 @@ func (j *journal) append(ctx context.Context, e *encoding) (duplicates int, err 
 	if len(e.buf) > wal.MaxFrame/2 {
 		return 0, refused(true, fmt.Errorf("spool: %d bytes of events in one request: at most %d", len(e.buf), wal.MaxFrame/2))
 	}
-	if err := j.admit(len(e.buf)); err != nil {
-		return 0, refused(wal.IsNoSpace(err), err)
-	}
-	own, leads, waits, duplicates, err := j.place(e)
+	own, leads, waits, duplicates, err := j.place(e, j.admit(len(e.buf)))
 	if err != nil {
 		return 0, err
 	}
@@ -140,26 +138,30 @@ func refused(full bool, err error) *event.Refused {
 }
 
 // place puts the events that are not duplicates into a group. own is nil if all are duplicates; waits are the groups whose result
-// decides about the duplicates.
-func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, duplicates int, err error) {
+// decides about the duplicates. full is why no event can be taken now; duplicates are answered all the same.
+func (j *journal) place(e *encoding, full error) (own *group, leads bool, waits []*group, duplicates int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed != nil {
 		return nil, false, nil, 0, refused(false, j.closed)
 	}
 	if len(e.withID)+len(e.runs) == 0 {
+		if full != nil {
+			return nil, false, nil, 0, refused(wal.IsNoSpace(full), full)
+		}
 		own, leads = j.groups.joinLocked(len(e.buf))
 		own.buf, own.count = append(own.buf, e.buf...), own.count+uint32(e.count)
 		own.latest = max(own.latest, e.latest)
 		return own, leads, nil, 0, nil
 	}
-	if err := j.admitIDsLocked(len(e.withID)); err != nil {
-		return nil, false, nil, 0, err
-	}
 	waits = j.siftLocked(e, j.siftSourcesLocked(e))
 	if duplicates = e.dropped(); duplicates == e.count {
 		j.unreserveLocked(e)
 		return nil, false, waits, duplicates, nil
+	}
+	if err := j.admitFreshLocked(e, full); err != nil {
+		j.unreserveLocked(e)
+		return nil, false, nil, 0, err
 	}
 	own, leads = j.groups.joinLocked(len(e.buf))
 	for _, g := range waits {
@@ -174,13 +176,21 @@ func (j *journal) place(e *encoding) (own *group, leads bool, waits []*group, du
 // placing is the value in flight for ids of the request that is being placed.
 var placing = new(group)
 
-// admitIDsLocked returns an error when there is no memory for so many ids.
-func (j *journal) admitIDsLocked(n int) error {
-	if n == 0 {
+// admitFreshLocked returns an error when there is no space for the events of a request that are not duplicates, or no memory for
+// their ids, which are reserved already.
+func (j *journal) admitFreshLocked(e *encoding, full error) error {
+	if full != nil {
+		return refused(wal.IsNoSpace(full), full)
+	}
+	if len(e.fresh) == 0 {
 		return nil
 	}
-	if j.dedupe.forget(time.Now().Unix()); j.dedupe.size()+len(j.inFlight)+n > j.maxIDs {
-		return refused(true, fmt.Errorf("spool: %d event ids remembered: no memory for more until some expire", j.dedupe.size()+len(j.inFlight)))
+	if n := j.dedupe.size() + len(j.inFlight); n > j.maxIDs {
+		limit := fmt.Sprintf("dedupe.max_ids of %d", j.maxIDs)
+		return &event.Refused{
+			Full: true, RetryAfter: retryFull, Limit: limit,
+			Err: fmt.Errorf("spool: %d event ids are remembered: %s is reached until some of them are older than dedupe.window", n-len(e.fresh), limit),
+		}
 	}
 	return nil
 }
@@ -233,8 +243,11 @@ func (e *encoding) unknownSources(own *group) (sources []event.Source) {
 	return sources
 }
 
-// unreserveLocked releases the reserved messages of a request whose events are all duplicates.
+// unreserveLocked releases the reserved ids and messages of a request of which nothing is written.
 func (j *journal) unreserveLocked(e *encoding) {
+	for _, m := range e.fresh {
+		delete(j.inFlight, m.hash)
+	}
 	for i := range e.runs {
 		if !e.runs[i].duplicate {
 			delete(j.sourcesInFlight, flightKey(e.runs[i].source))
@@ -332,9 +345,12 @@ func (j *journal) bookGroup(led *group, at wal.Place, now int64) {
 	defer j.mu.Unlock()
 	j.size += int64(len(led.buf))
 	j.latest = max(j.latest, led.latest)
+	if len(led.ids) > 0 {
+		j.dedupe.forget(now)
+	}
 	for _, id := range led.ids {
 		j.dedupe.add(id.hash, now)
-		j.uncut = append(j.uncut, uncutHash{position: Position(at.First + uint64(id.event)), hash: id.hash})
+		j.uncut = append(j.uncut, uncutHash{position: Position(at.First + uint64(id.event)), hash: id.hash, stamp: uint32(now)})
 	}
 	for _, s := range led.sources {
 		j.sources.add(s.source)

@@ -46,7 +46,7 @@ type Options struct {
 	SegmentBytes int64         // of the journal; 0: 64 MiB, less on small quotas and disks
 	Sync         SyncMode      // zero: Always
 	DedupeWindow time.Duration // how long an event id is remembered; 0: ids are ignored
-	MaxIDs       int           // most event ids remembered; 0: 2,000,000 (about 40 bytes of memory each)
+	MaxIDs       int           // most event ids remembered; 0: 2,000,000 (at most 15 bytes of memory each, and 32 more until their events are cut)
 
 	// KeepChanges keeps the records that Spool.ChangeFeed reads until Spool.Booked releases them, or ended batches take up an
 	// eighth of MaxBytes (without a quota, 1 GiB).

@@ -43,6 +43,26 @@ func (p *podman) do(args ...string) string {
 	return string(out)
 }
 
+// image is what podman knows of an image.
+type image struct {
+	Size   int64
+	Config struct {
+		User, StopSignal      string
+		Env, Entrypoint, Cmd  []string
+		ExposedPorts, Volumes map[string]struct{}
+	}
+	Healthcheck struct {
+		Test                                    []string
+		Interval, Timeout, StartPeriod, Retries int64
+	}
+}
+
+func (p *podman) inspect(name string) (all []image) {
+	p.t.Helper()
+	require.NoError(p.t, json.Unmarshal([]byte(p.do("image", "inspect", name)), &all))
+	return all
+}
+
 // run prepares a container on the host's network.
 func (p *podman) run(args ...string) *exec.Cmd {
 	return p.command(append([]string{"run", "--rm", "--pull", "never", "--network", "host", "--cgroups", "disabled", "--read-only",
@@ -66,12 +86,15 @@ func TestImage(t *testing.T) {
 	if out, err := p.run("localhost/reporterd", "version").CombinedOutput(); err != nil {
 		t.Skipf("!! SKIPPED: this kernel lets podman run nothing: %s", out)
 	}
-	var images []struct {
-		Size        int64
-		Config      struct{ User string }
-		Healthcheck struct{ Test []string }
-	}
-	require.NoError(t, json.Unmarshal([]byte(p.do("image", "inspect", "localhost/reporterd")), &images))
+	images := p.inspect("localhost/reporterd")
+	archives, err := filepath.Glob(filepath.Join(dist, "*.image.tar"))
+	require.NoError(t, err)
+	require.Len(t, archives, 1)
+	loaded := strings.TrimSpace(strings.TrimPrefix(p.do("load", "--quiet", "--input", archives[0]), "Loaded image:"))
+	packed := p.inspect(loaded)
+	assert.Equal(t, images[0].Config, packed[0].Config, "the archive is the image of the Dockerfile")
+	assert.Equal(t, images[0].Healthcheck, packed[0].Healthcheck)
+	p.do("tag", loaded, "localhost/reporterd") // what follows runs the archive
 	assert.Equal(t, fmt.Sprint(imageUser, ":", imageUser), strings.ReplaceAll(images[0].Config.User, " ", ""))
 	assert.Equal(t, []string{"CMD", "/usr/bin/reporterd", "healthcheck"}, images[0].Healthcheck.Test)
 	assert.Less(t, images[0].Size, int64(40<<20))

@@ -16,6 +16,8 @@
 //	REPORTERD_PROMETHEUS=1       Prometheus, for the alerts and the dashboard
 //	REPORTERD_PACKAGES=1         systemd-analyze; root and mmdebstrap, for the packages
 //	REPORTERD_CONTAINER=1        root and podman, for the image
+//	REPORTERD_RUNBOOK=1          docs/operating.md, carried out
+//	REPORTERD_NIGHT=FILE         with REPORTERD_PACKAGES: a night on a booted Debian, whose transcript goes into FILE
 //	REPORTERD_BINARY=…           a binary to test instead of building one
 //	REPORTERD_PROFILE=DIR        where the benchmark writes CPU profiles of the daemon
 package test

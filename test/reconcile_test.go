@@ -90,6 +90,8 @@ func TestReconcile(t *testing.T) {
 		"bulk1 match +0 000000000005-0000 not landed",
 	}, lines)
 
+	assert.Contains(t, strings.Join(d.logged(), "\n"), "3scale did not count what it accepted", "the proofs of what was dropped end")
+
 	// Asked before it acts: no is no.
 	p := reporterd(t, "reconcile", "--config", config, "--resolve")
 	assert.Equal(t, 3, p.exit(20*time.Second))

@@ -26,9 +26,9 @@ type booted struct {
 // others, so two of them own the same reporterd.service: the one cleans up what the other started.
 var containers sync.Mutex
 
-// boot starts systemd in a container on the host's network, once the one before has ended; false where this kernel
+// boot starts systemd in a container on the host's network, unless options of systemd-nspawn say otherwise, once the one before has ended; false where this kernel
 // forbids it.
-func (d *cleanDebian) boot() (*booted, bool) {
+func (d *cleanDebian) boot(options ...string) (*booted, bool) {
 	d.t.Helper()
 	if _, err := exec.LookPath("systemd-nspawn"); err != nil {
 		d.t.Log("!! SKIPPED: no systemd-nspawn, so the unit runs under no systemd in this run")
@@ -37,8 +37,8 @@ func (d *cleanDebian) boot() (*booted, bool) {
 	containers.Lock()
 	d.t.Cleanup(containers.Unlock) // after the container has ended
 	own := "mount --make-rprivate /; mkdir -p /run/systemd/nspawn; mount -t tmpfs none /run/systemd/nspawn; exec \"$@\""
-	cmd := exec.Command("unshare", "-m", "sh", "-c", own, "sh", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot",
-		"--directory", d.root, "--machine=reporterd-test", "--console=pipe")
+	cmd := exec.Command("unshare", append([]string{"-m", "sh", "-c", own, "sh", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot",
+		"--directory", d.root, "--machine=reporterd-test", "--console=pipe"}, options...)...)
 	cmd.Stdin = bytes.NewReader(nil)
 	p := start(d.t, cmd)
 	b := &booted{cleanDebian: d}
@@ -65,7 +65,7 @@ func (d *cleanDebian) boot() (*booted, bool) {
 
 // in prepares a program inside.
 func (b *booted) in(args ...string) *exec.Cmd {
-	cmd := exec.Command("nsenter", append([]string{"-t", b.leader, "-m", "-u", "-i", "-p", "--"}, args...)...)
+	cmd := exec.Command("nsenter", append([]string{"-t", b.leader, "-m", "-u", "-i", "-n", "-p", "--"}, args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C"}
 	return cmd
 }

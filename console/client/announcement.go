@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -27,11 +28,13 @@ type Announcement struct {
 
 	Traffic            string // the traffic listener, as Address
 	TrafficCertificate string // as Certificate
+
+	Client string // PEM of a certificate and its key, to show where one is asked, valid until the daemon stops; empty: none is asked
 }
 
 // Announce writes File into the data directory dir. It is not synced: a daemon writes it again at every start.
 func Announce(dir string, a Announcement) error {
-	lines := []string{a.Address, a.Token, a.Certificate, a.Traffic, a.TrafficCertificate, ""}
+	lines := []string{a.Address, a.Token, a.Certificate, a.Traffic, a.TrafficCertificate, base64.StdEncoding.EncodeToString([]byte(a.Client)), ""}
 	return os.WriteFile(filepath.Join(dir, File), []byte(strings.Join(lines, "\n")), 0o600)
 }
 
@@ -45,7 +48,7 @@ func Find(dir, fallback, token string) (*Client, error) {
 		return nil, err
 	}
 	if a.Certificate != "" {
-		c.pin(a.Certificate)
+		c.pin(a.Certificate, a.Client)
 	}
 	if unread != nil {
 		c.hint = fmt.Sprintf("cannot read the address of its admin listener (%v): run this command as the user of the daemon, or set --admin-url", unread)
@@ -59,7 +62,7 @@ func FindTraffic(dir, fallback, token string) (*Client, error) {
 	a, _ := read(dir)
 	c, err := NewTraffic(cmp.Or(a.Traffic, fallback), token)
 	if err == nil && a.TrafficCertificate != "" {
-		c.pin(a.TrafficCertificate)
+		c.pin(a.TrafficCertificate, a.Client)
 	}
 	return c, err
 }
@@ -70,20 +73,27 @@ func read(dir string) (a Announcement, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
 	}
-	lines := strings.Split(string(text), "\n")
-	for i, field := range []*string{&a.Address, &a.Token, &a.Certificate, &a.Traffic, &a.TrafficCertificate} {
+	lines, own := strings.Split(string(text), "\n"), ""
+	for i, field := range []*string{&a.Address, &a.Token, &a.Certificate, &a.Traffic, &a.TrafficCertificate, &own} {
 		if i < len(lines) {
 			*field = strings.TrimSpace(lines[i])
 		}
 	}
+	decoded, _ := base64.StdEncoding.DecodeString(own) // a daemon that asks for it says no, if it is bad
+	a.Client = string(decoded)
 	return a, err
 }
 
 // pin trusts only the certificate in a file, with any name: it is that of the daemon on this machine. The file is read for each
-// connection, since a reload may replace it.
-func (c *Client) pin(file string) {
+// connection, since a reload may replace it. own, if not empty, is the PEM of the certificate to show and its key.
+func (c *Client) pin(file, own string) {
+	var shown []tls.Certificate
+	if pair, err := tls.X509KeyPair([]byte(own), []byte(own)); err == nil {
+		shown = append(shown, pair)
+	}
 	c.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{
-		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // VerifyPeerCertificate is stricter
+		Certificates: shown,
+		MinVersion:   tls.VersionTLS12, InsecureSkipVerify: true, // VerifyPeerCertificate is stricter
 		VerifyPeerCertificate: func(chain [][]byte, _ [][]*x509.Certificate) error {
 			text, err := os.ReadFile(file)
 			if err != nil {

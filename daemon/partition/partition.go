@@ -22,6 +22,7 @@ import (
 	"github.com/reporterd/reporterd/internal/outage"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -228,6 +229,14 @@ func (p *Partition) Apply(services []event.Service) (changed []string) {
 		p.sender.Kick(s.ID)
 	}
 	return changed
+}
+
+// Doubt ends the proofs of applications and metrics, by the names that they have in the ledger, since 3scale did not count what was delivered of them: they are asked about
+// again before they share a report.
+func (p *Partition) Doubt(service string, applications, metrics []string) {
+	if c, ok := p.credentials.of(service); ok {
+		p.proofs.doubt(proof.Scope{ServiceID: service, Credentials: c}, applications, metrics)
+	}
 }
 
 // SetMetrics replaces the metrics that authorizations of services may name; credentials stay.

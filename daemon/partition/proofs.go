@@ -10,6 +10,7 @@ import (
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/outage"
+	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -63,6 +64,22 @@ func (k *proofKeeper) confirmed(service string, c threescale.Credentials, a thre
 func (k *proofKeeper) denied(service string, c threescale.Credentials, a threescale.Application, d authorize.Denial) {
 	refusal := proof.Refusal{Status: d.Status, Code: d.Code, Text: d.Text}
 	k.proofs.Deny(proof.Scope{ServiceID: service, Credentials: c}, a, d.Metric, refusal, time.Now())
+}
+
+// doubt ends the proofs of what is missing. The ledger has a hash of user keys only, so that all proofs end where one is named.
+func (k *proofKeeper) doubt(s proof.Scope, applications, metrics []string) {
+	for _, metric := range metrics {
+		k.proofs.Revoke(s, threescale.Application{}, metric)
+	}
+	for _, name := range applications {
+		if ledger.IsUserKey(name) {
+			k.proofs.RevokeAll()
+			break
+		}
+		k.proofs.Revoke(s, threescale.Application{ID: name}, "")
+	}
+	k.log.Warn("3scale did not count what it accepted: what was in the reports is asked about again before it shares another",
+		zap.String("service_id", s.ServiceID), zap.Int("applications", len(applications)), zap.Strings("metrics", metrics))
 }
 
 // run probes and saves until ctx ends.

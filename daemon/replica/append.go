@@ -18,6 +18,7 @@ type appended struct {
 	Refused    string        `json:"refused,omitempty"` // no event was accepted
 	Full       bool          `json:"full,omitempty"`
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	Limit      string        `json:"limit,omitempty"`
 }
 
 // Append implements ingest.Journal: it returns once every event is durable with the owner of its partition. If a request for
@@ -116,7 +117,7 @@ func (r *Replica) appendRemote(ctx context.Context, p int, events []event.Event)
 		return 0, err
 	}
 	if came.Refused != "" {
-		return 0, &event.Refused{Full: came.Full, RetryAfter: came.RetryAfter, Err: errors.New(came.Refused)}
+		return 0, &event.Refused{Full: came.Full, RetryAfter: came.RetryAfter, Limit: came.Limit, Err: errors.New(came.Refused)}
 	}
 	for _, i := range came.Duplicates {
 		if i < len(events) {

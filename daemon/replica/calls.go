@@ -101,7 +101,7 @@ func answerAppend(ctx context.Context, p *partition.Partition, data []byte) ([]b
 	var refused *event.Refused
 	switch {
 	case errors.As(err, &refused):
-		came = appended{Refused: refused.Err.Error(), Full: refused.Full, RetryAfter: refused.RetryAfter}
+		came = appended{Refused: refused.Err.Error(), Full: refused.Full, RetryAfter: refused.RetryAfter, Limit: refused.Limit}
 	case err != nil:
 		return nil, err
 	}

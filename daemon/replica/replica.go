@@ -192,6 +192,9 @@ func (r *Replica) Apply(services []event.Service) (changed []string) {
 	return changed
 }
 
+// Doubt does nothing: replicas keep no ledger, so nothing is compared.
+func (r *Replica) Doubt(string, []string, []string) {}
+
 // SetMetrics replaces the metrics that authorizations of services may name.
 func (r *Replica) SetMetrics(services []event.Service) {
 	r.applying.Lock()

@@ -36,6 +36,7 @@ type Keeper struct {
 	runs   uint64                // that were completed
 	failed uint64                // that failed
 	sealed map[cellName]observed // the first observed count of sealed cells
+	told   map[cellName]int64    // by how much cells are short that were told
 }
 
 type cellName struct {
@@ -57,7 +58,7 @@ func NewKeeper(o Options) *Keeper {
 	return &Keeper{options: o, outage: outage.New(outage.Options{
 		Log: o.Log.With(zap.Duration("every", o.Every)), BeginLevel: zap.WarnLevel,
 		Begin: "cannot read 3scale's counts, retrying", End: "3scale's counts can be read again",
-	}), sealed: make(map[cellName]observed)}
+	}), sealed: make(map[cellName]observed), told: make(map[cellName]int64)}
 }
 
 // Run compares until ctx ends.
@@ -80,7 +81,10 @@ func (k *Keeper) Now(ctx context.Context, services []string, since time.Duration
 	defer k.running.Unlock()
 	o := k.options
 	o.Services, o.Since = services, since
-	r, err := Run(ctx, o)
+	r, err := run(ctx, o, k.isFresh)
+	if err == nil {
+		k.tell(r)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if ctx.Err() != nil {
@@ -105,6 +109,11 @@ func (k *Keeper) rememberLocked(r *Report) {
 	for name := range k.sealed {
 		if name.hour < oldest {
 			delete(k.sealed, name)
+		}
+	}
+	for name := range k.told {
+		if name.hour < oldest {
+			delete(k.told, name)
 		}
 	}
 	for i := range r.Cells {

@@ -29,6 +29,9 @@ type Options struct {
 	Rules    Rules
 	Step     func(done, all int) // called repeatedly; may be nil
 
+	// OnMissing, when not nil, is called by a Keeper with applications whose usage turned out to be missing since the last run.
+	OnMissing func(Missing)
+
 	Every time.Duration // of a Keeper: the interval between two runs
 	Log   *zap.Logger   // of a Keeper; nil: none
 }
@@ -43,6 +46,8 @@ type Report struct {
 	Cells         []Cell          `json:"cells"`
 	Batches       []Evidence      `json:"batches"`
 	Missed        bool            `json:"missed"` // some usage may be missing from the ledger
+
+	missing []Missing
 }
 
 // UnknownService is a requested service that is in neither the portal nor the ledger.
@@ -55,6 +60,11 @@ func (u *UnknownService) Error() string {
 // Run compares. It makes one call to the portal at a time. It ends early with ctx's error, or with an answer that makes further
 // calls useless, such as one to an unknown token.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	return run(ctx, o, func(*Cell) bool { return false })
+}
+
+// run is Run; fresh says of which cells without delivered usage the applications are wanted.
+func run(ctx context.Context, o Options, fresh func(*Cell) bool) (*Report, error) {
 	now := time.Now().UTC()
 	since := now.Add(-o.Since).Truncate(time.Hour)
 	r := &Report{
@@ -82,7 +92,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			return nil, &UnknownService{id}
 		}
 		cells, fates := Judge(b, o.Rules)
-		r.Cells, r.Batches = append(r.Cells, cells...), append(r.Batches, fates...)
+		r.Cells, r.Batches, r.missing = append(r.Cells, cells...), append(r.Batches, fates...), append(r.missing, missingOf(b, cells, fresh))
 	}
 	for i := range r.Cells {
 		r.Summary[r.Cells[i].Verdict]++

@@ -48,6 +48,18 @@ func (p *Proofs) Revoke(s Scope, a threescale.Application, metric string) {
 	}
 }
 
+// RevokeAll ends every proof, because there is reason to doubt one of which the name is not known.
+func (p *Proofs) RevokeAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, r := range p.records {
+		if r.until > 0 {
+			r.until = 1
+			p.putLocked(k, r)
+		}
+	}
+}
+
 // deny notes that the backend has just answered a question: it does not know a subject.
 func (p *Proofs) deny(k key, refusal Refusal, now time.Time) {
 	p.mu.Lock()

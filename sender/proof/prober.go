@@ -128,6 +128,13 @@ func (p *Prober) Ask(s Scope, o Origin, questions []Question, done func(*Failure
 	return true
 }
 
+// HasRoom reports whether fewer questions wait than are asked in two seconds.
+func (p *Prober) HasRoom() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return float64(len(p.pending)) < 2*p.rate
+}
+
 func (p *Prober) enqueue(s Scope, o Origin, i *inquiry) {
 	q := p.scopes[s]
 	if q == nil {

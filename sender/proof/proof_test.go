@@ -226,3 +226,29 @@ func TestDenialsThatSayNothing(t *testing.T) {
 		assert.Equal(t, Proven, standing(p, &threescale.Transaction{Application: a}, 0).State)
 	}
 }
+
+// TestProofsAreYoungerInLargeCompany: the more transactions share a report, the sooner a proof is renewed; it counts until its end.
+func TestProofsAreYoungerInLargeCompany(t *testing.T) {
+	for company, renewed := range map[int]time.Duration{1: 18 * time.Minute, 99: 18 * time.Minute, 100: 7 * time.Minute, 400: 110 * time.Second, 1000: 110 * time.Second} {
+		p, now := New(Options{}), time.Now()
+		p.Prove(scope, app("a"), []string{"hits"}, now)
+		asks := func(after time.Duration) bool {
+			q := p.Lookup(scope, now, now.Add(after))
+			q.Among(company)
+			o := q.Assess(hits("a"))
+			assert.Equal(t, Proven, o.State)
+			return len(o.Questions) > 0
+		}
+		assert.False(t, asks(renewed), company)
+		assert.True(t, asks(renewed+5*time.Minute), company)
+	}
+}
+
+// TestRevokeAll: no proof is left, and none is forgotten.
+func TestRevokeAll(t *testing.T) {
+	p, now := New(Options{}), time.Now()
+	p.Prove(scope, app("a"), []string{"hits"}, now)
+	p.RevokeAll()
+	assert.Equal(t, Unknown, p.Lookup(scope, now, now).Assess(hits("a")).State)
+	assert.Equal(t, 2, p.Len())
+}

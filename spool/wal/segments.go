@@ -41,6 +41,16 @@ func (l *Log) Oldest() *Segment {
 	return l.segments[0]
 }
 
+// SealedBytes returns the size of all segments but the newest, which is larger than what is in it.
+func (l *Log) SealedBytes() (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range max(len(l.segments)-1, 0) {
+		n += l.segments[i].Size
+	}
+	return n
+}
+
 // Last returns the newest segment, or nil.
 func (l *Log) Last() *Segment {
 	l.mu.Lock()

@@ -26,6 +26,7 @@ import (
 type release struct {
 	stateful *apps.StatefulSet
 	daemons  *apps.DaemonSet
+	deployed *apps.Deployment // of the manifests beside the chart: the last one
 	services []core.Service
 	budget   *policy.PodDisruptionBudget
 	network  *networking.NetworkPolicy
@@ -87,6 +88,9 @@ func (r *release) add(t *testing.T, name string, text []byte) {
 	case "DaemonSet":
 		r.daemons = new(apps.DaemonSet)
 		into = r.daemons
+	case "Deployment":
+		r.deployed = new(apps.Deployment)
+		into = r.deployed
 	case "Service":
 		r.services = append(r.services, core.Service{})
 		into = &r.services[len(r.services)-1]
@@ -167,17 +171,17 @@ func TestVariants(t *testing.T) {
 func checkPod(t *testing.T, r release) {
 	pod, d := r.pod().Spec, r.daemon(t)
 	stop := 20 * time.Second // of docs/configuration.md
-	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace < 2*stop {
+	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace < 2*stop && !strings.Contains(r.config, "stop_timeout") {
 		t.Errorf("a stop may take %v, and %v is given", stop, grace)
 	}
-	if d.StartupProbe == nil || d.LivenessProbe == nil || d.ReadinessProbe == nil || d.ReadinessProbe.HTTPGet.Path != "/readyz" {
+	if d.StartupProbe == nil || d.LivenessProbe == nil || d.ReadinessProbe == nil || d.ReadinessProbe.HTTPGet != nil && d.ReadinessProbe.HTTPGet.Path != "/readyz" {
 		t.Error("a probe is missing")
 	}
 	s := d.SecurityContext
 	if !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Equal(s.Capabilities.Drop, []core.Capability{"ALL"}) {
 		t.Errorf("security context %+v", s)
 	}
-	if r.daemons == nil && (!*pod.SecurityContext.RunAsNonRoot || len(r.stateful.Spec.VolumeClaimTemplates) != 1) {
+	if r.daemons == nil && (!*pod.SecurityContext.RunAsNonRoot || len(r.stateful.Spec.VolumeClaimTemplates) != 1 && !strings.Contains(r.config, "jetstream")) {
 		t.Error("a user and a volume of its own")
 	}
 	if r.stateful != nil && r.stateful.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted != apps.RetainPersistentVolumeClaimRetentionPolicyType {
@@ -272,7 +276,7 @@ func TestRefusedValues(t *testing.T) {
 // TestTheChartFollowsTheConfiguration: probes and Prometheus speak as the admin listener does, and what is written stays so.
 func TestTheChartFollowsTheConfiguration(t *testing.T) {
 	const secure = "{admin: {tls: {cert_file: /c, key_file: /k}, tokens_file: /o}, auth: {tokens_file: /p}}"
-	r := render(t, "config: "+secure+"\nserviceMonitor: {enabled: true}\n")
+	r := render(t, "config: "+secure+"\nserviceMonitor: {enabled: true, bearerTokenSecret: {name: a, key: b}}\n")
 	c := r.stateful.Spec.Template.Spec.Containers[0]
 	for name, probe := range map[string]*core.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe} {
 		if probe.HTTPGet.Scheme != core.URISchemeHTTPS {
@@ -294,18 +298,25 @@ func TestTheChartFollowsTheConfiguration(t *testing.T) {
 		"config: {stop_delay: 34500ms}":         "stop_delay: 34500ms",
 		"config: {stop_delay: 1h, stop_timeout: 1m30s}\nterminationGracePeriodSeconds: 3695": "stop_timeout: 1m30s",
 		"config: " + secure: "insecure: false",
+		"config: {admin: {tls: null, tokens_file: null}, spool: null, tls: null}": "insecure: true",
+		"config: {tls: {client_ca_file: /x}, admin: {tokens_file: /o}}":           "insecure: false",
+		"config: {admin: {tokens_file: /o}}\n" + sidecar:                          "insecure: false",
+		"config: {dedupe: {max_ids: 5000000}}":                                    "max_ids: 5000000",
 	} {
 		if text := render(t, values).config; !strings.Contains(text, want) {
 			t.Errorf("%s: %s", values, text)
 		}
 	}
 	for values, want := range map[string]string{
-		"config: {services: [{id: 12}]}":               "id",
-		"config: {stop_timeout: 2m}":                   "terminationGracePeriodSeconds: 60: a stop may take config.stop_delay and config.stop_timeout together, and 5 seconds to close its files: set at least 130",
-		"config: {stop_delay: 36s}":                    "set at least 61",
-		"config: {stop_timeout: 20}":                   "config.stop_timeout: \"20\": expected a duration such as 20s or 1m30s",
-		"config: {admin: {listen: 127.0.0.1:9}}":       "config.admin.listen",
-		"config: {admin: {tls: {client_ca_file: /x}}}": "client_ca_file",
+		"config: {services: [{id: 12}]}":         "id",
+		"config: {stop_timeout: 2m}":             "terminationGracePeriodSeconds: 60: a stop may take config.stop_delay and config.stop_timeout together, and 5 seconds to close its files: set at least 130",
+		"config: {stop_delay: 36s}":              "set at least 61",
+		"config: {stop_timeout: 20}":             "config.stop_timeout: \"20\": expected a duration such as 20s or 1m30s",
+		"config: {admin: {listen: 127.0.0.1:9}}": "config.admin.listen",
+		"config: {admin: {tls: {client_ca_file: /x}}}\nserviceMonitor: {enabled: true}": "serviceMonitor.tlsConfig",
+		"config: {admin: {tokens_file: /x}}\nserviceMonitor: {enabled: true}":           "serviceMonitor.bearerTokenSecret",
+		"config: {ca_file: /run/secrets/reporterd/x}":                                   "existingSecret",
+		"config: {services: [{token_file: /x}]}":                                        "id",
 	} {
 		if _, err := files(values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", values, err)

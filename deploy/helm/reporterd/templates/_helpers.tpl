@@ -20,17 +20,36 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $listen := ternary "127.0.0.1:7070" "0.0.0.0:7070" (eq .Values.kind "Sidecar") }}
 {{- $config := deepCopy .Values.config }}
 {{- range $key, $value := .Values.config }}{{ if kindIs "invalid" $value }}{{ $_ := unset $config $key }}{{ end }}{{ end }}
-{{- $asked := and (dig "auth" "tokens_file" "" $config) (dig "admin" "tokens_file" "" $config) }}
+{{- $producers := or (eq .Values.kind "Sidecar") (include "reporterd.key" (list $config "auth" "tokens_file")) (include "reporterd.key" (list $config "tls" "client_ca_file")) }}
+{{- $operators := or (include "reporterd.key" (list $config "admin" "tokens_file")) (include "reporterd.key" (list (get $config "admin" | default dict) "tls" "client_ca_file")) }}
+{{- $asked := and $producers $operators }}
 {{- $set := dict "data_dir" "/var/lib/reporterd" "listen" $listen "admin" (dict "listen" "0.0.0.0:7071") }}
 {{- if not (hasKey $config "insecure") }}{{ $_ := set $set "insecure" (not $asked) }}{{ end }}
 {{- toYaml (mergeOverwrite $config $set) }}
+{{- end }}
+
+{{/* A text of the configuration, by section and key; empty where one of them is missing or null. */}}
+{{- define "reporterd.key" -}}
+{{- get (get (index . 0) (index . 1) | default dict) (index . 2) | default "" }}
+{{- end }}
+
+{{/* The admin listener's tls, as YAML. */}}
+{{- define "reporterd.admintls" -}}
+{{- toYaml (get (get .Values.config "admin" | default dict) "tls" | default dict) }}
+{{- end }}
+
+{{/* Not empty where replicas share a spool in NATS: then nothing of the data directory has to outlive the pod. */}}
+{{- define "reporterd.shared" -}}
+{{- if eq (include "reporterd.key" (list .Values.config "spool" "engine")) "jetstream" }}yes{{ end }}
 {{- end }}
 
 {{/* What is written in the values and would not work: refused with the reason, before anything is installed. */}}
 {{- define "reporterd.refuse" -}}
 {{- $admin := get .Values.config "admin" | default dict }}
 {{- if hasKey $admin "listen" }}{{ fail "config.admin.listen is set by the chart (0.0.0.0:7071): leave it out" }}{{ end }}
-{{- if get (get $admin "tls" | default dict) "client_ca_file" }}{{ fail "config.admin.tls.client_ca_file: the probes of the kubelet show no certificate: protect the admin listener with config.admin.tokens_file" }}{{ end }}
+{{- if and (contains "/run/secrets/reporterd/" (toYaml .Values.config)) (not .Values.existingSecret) }}{{ fail "existingSecret: config names files of /run/secrets/reporterd: expected the secret that holds them" }}{{ end }}
+{{- if and .Values.serviceMonitor.enabled (get $admin "tokens_file") (not .Values.serviceMonitor.bearerTokenSecret) }}{{ fail "serviceMonitor.bearerTokenSecret: config.admin.tokens_file is set: expected the secret of a token with the scope read" }}{{ end }}
+{{- if and .Values.serviceMonitor.enabled (get (get $admin "tls" | default dict) "client_ca_file") (not (and (get .Values.serviceMonitor.tlsConfig "cert") (get .Values.serviceMonitor.tlsConfig "keySecret"))) }}{{ fail "serviceMonitor.tlsConfig: config.admin.tls.client_ca_file is set: expected the cert and keySecret that Prometheus shows" }}{{ end }}
 {{- $delay := include "reporterd.seconds" (list "stop_delay" (get .Values.config "stop_delay" | default "0s")) | float64 }}
 {{- $timeout := include "reporterd.seconds" (list "stop_timeout" (get .Values.config "stop_timeout" | default "20s")) | float64 }}
 {{- $least := add (ceil (addf $delay $timeout)) 5 }}
@@ -49,9 +68,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $sum }}
 {{- end }}
 
+{{/* A probe of a path: the kubelet's own, or the daemon's command where the admin listener asks for a certificate, which the
+kubelet has not. The command shows one that is valid for this start of the daemon. */}}
+{{- define "reporterd.probe" -}}
+{{- $root := index . 0 }}{{ $path := index . 1 -}}
+{{- if get (include "reporterd.admintls" $root | fromYaml) "client_ca_file" -}}
+exec: {command: [/usr/bin/reporterd, healthcheck, {{ if eq $path "/livez" }}--live, {{ end }}--config, /etc/reporterd/reporterd.yaml]}
+{{- else -}}
+httpGet: {path: {{ $path }}, port: admin, scheme: {{ include "reporterd.scheme" $root }}}
+{{- end }}
+{{- end }}
+
 {{/* How the probes and Prometheus speak to the admin listener. */}}
 {{- define "reporterd.scheme" -}}
 {{- $tls := get (get .Values.config "admin" | default dict) "tls" | default dict }}{{ ternary "HTTPS" "HTTP" (not (empty (get $tls "cert_file"))) }}
+{{- end }}
+
+{{/* How producers speak to the traffic listener. */}}
+{{- define "reporterd.trafficscheme" -}}
+{{ ternary "https" "http" (ne "" (include "reporterd.key" (list .Values.config "tls" "cert_file"))) }}
 {{- end }}
 
 {{- define "reporterd.container" -}}
@@ -68,9 +103,9 @@ ports:
   - name: admin
     containerPort: 7071
 {{- /* Recovery reads the spool once, however large: it gets ten minutes before the kubelet kills it. */}}
-startupProbe: {httpGet: {path: /livez, port: admin, scheme: {{ include "reporterd.scheme" . }}}, periodSeconds: 2, failureThreshold: 300}
-livenessProbe: {httpGet: {path: /livez, port: admin, scheme: {{ include "reporterd.scheme" . }}}, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 6}
-readinessProbe: {httpGet: {path: /readyz, port: admin, scheme: {{ include "reporterd.scheme" . }}}, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2}
+startupProbe: {{- dict "periodSeconds" 2 "timeoutSeconds" 3 "failureThreshold" 300 | merge (include "reporterd.probe" (list . "/livez") | fromYaml) | toYaml | nindent 2 }}
+livenessProbe: {{- dict "periodSeconds" 10 "timeoutSeconds" 3 "failureThreshold" 6 | merge (include "reporterd.probe" (list . "/livez") | fromYaml) | toYaml | nindent 2 }}
+readinessProbe: {{- dict "periodSeconds" 5 "timeoutSeconds" 3 "failureThreshold" 2 | merge (include "reporterd.probe" (list . "/readyz") | fromYaml) | toYaml | nindent 2 }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -159,7 +194,10 @@ spec:
   {{- end }}
   volumes:
     {{- include "reporterd.volumes" . | nindent 4 }}
-    {{- if eq .Values.kind "DaemonSet" }}
+    {{- if include "reporterd.shared" . }}
+    - name: data
+      emptyDir: {}
+    {{- else if eq .Values.kind "DaemonSet" }}
     - name: data
       hostPath: {path: {{ .Values.hostPath }}, type: DirectoryOrCreate}
     {{- end }}
