@@ -42,15 +42,15 @@ type door struct {
 	refusal *threescale.Error
 }
 
-// open decides whether credentials open a service: its own where it is configured, or any, for the backend to judge: a configured
-// service may have several tokens beside its provider's key, and any other one is taken if passthrough allows. The error is worded as the backend's (recordings
+// open decides whether credentials open a service: its own where it is configured, or any, for the backend to judge, if
+// passthrough allows: a service may have several tokens beside its provider's key. The error is worded as the backend's (recordings
 // auth-bad-token, auth-bad-provider-key-with-service, auth-provider-key-other-tenants-service).
 func (d *directory) open(id string, c threescale.Credentials, passthrough bool) (door, error) {
 	s := d.named(id, c)
 	switch {
 	case s != nil && s.Opens(c):
 		return door{serviceID: s.ID, credentials: s.Credentials, metrics: s.Metrics}, nil
-	case passthrough || s != nil:
+	case passthrough:
 		if _, bytes := threescale.HeadCost(id, c); bytes <= threescale.CredentialsRoom && !threescale.TooLong(id) {
 			passed := door{serviceID: id, credentials: c, passed: c}
 			if s != nil {

@@ -23,7 +23,7 @@ func (s *services) admit(id string, c threescale.Credentials, passthrough, vouch
 	switch {
 	case service != nil && service.Opens(c):
 		return caller{serviceID: service.id, service: service}, nil
-	case service != nil && vouched && fits(id, c):
+	case service != nil && passthrough && vouched && fits(id, c):
 		return caller{serviceID: service.id, credentials: c, service: service}, nil
 	case service != nil || !passthrough || !fits(id, c):
 		return caller{}, s.refusal(id, c, service != nil)

@@ -81,11 +81,17 @@ func (j authrepJournal) Append(ctx context.Context, events []event.Event) (dupli
 
 // admit notes the strangers among the events, or refuses the request as a whole. The usual request costs no lock.
 func (j *boundedJournal) admit(events []event.Event) error {
-	for i := range events {
-		if events[i].Credentials.IsZero() {
+	for first := 0; first < len(events); {
+		e, end, size := &events[first], first, int64(0)
+		if e.Credentials.IsZero() {
+			first++
 			continue
 		}
-		if err := j.admitStranger(&events[i]); err != nil {
+		for ; end < len(events) && events[end].ServiceID == e.ServiceID && events[end].Credentials == e.Credentials; end++ {
+			size += sizeOf(&events[end])
+		}
+		first = end
+		if err := j.admitStranger(e, size); err != nil {
 			j.refused.Add(1)
 			return &event.Refused{Full: true, RetryAfter: strangerRetry, Err: err}
 		}
@@ -93,7 +99,8 @@ func (j *boundedJournal) admit(events []event.Event) error {
 	return nil
 }
 
-func (j *boundedJournal) admitStranger(e *event.Event) error {
+// admitStranger notes events of one lane with so many bytes in all, or returns why they are refused.
+func (j *boundedJournal) admitStranger(e *event.Event, size int64) error {
 	key := spool.LaneKey{ServiceID: e.ServiceID, Credentials: e.Credentials}
 	waiting, known := j.PassedOn(), j.HasLane(key)
 	j.mu.Lock()
@@ -117,7 +124,7 @@ func (j *boundedJournal) admitStranger(e *event.Event) error {
 	default:
 		j.recent.lanes[key.Clone()] = struct{}{}
 	}
-	j.recent.bytes += sizeOf(e)
+	j.recent.bytes += size
 	return nil
 }
 
