@@ -37,7 +37,8 @@ soak:
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModelTrouble$$' ./spool
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt
-	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 20m -v -run '^TestReceiptsHeal$$' ./test
+	REPORTERD_GROWTH=1 go test -count=1 -timeout 30m -v -run '^TestGrowth$$' ./sender
+	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 90m -v -run '^(TestReceiptsHeal|TestReceiptsLong|TestLimitWithReceipts.*)$$' ./test
 	REPORTERD_STREAM_KILLS=10 go test -count=1 -timeout 20m -v -run '^TestStreamKilled$$' ./test
 	REPORTERD_STRANGERS=100000 go test -count=1 -timeout 30m -v -run "^TestStrangersBesideConfiguredServices$$" ./test
 	REPORTERD_LIVES=10000 go test -count=1 -timeout 60m -v -run "^TestHistories$$" ./authorize

@@ -18,7 +18,8 @@ import (
 
 // Options say when the window is cut and how large a batch may be. A zero field has the documented default.
 type Options struct {
-	FlushInterval   time.Duration // the longest time that an event waits in the window; 0: 5 s
+	FlushInterval   time.Duration // how long an event waits in the window, with few lanes; 0: 5 s
+	MaxInterval     time.Duration // how long it waits at most, with many; below FlushInterval: FlushInterval. See interval
 	MaxTransactions int           // of a batch; 0, or more than that: threescale.MaxTransactions
 	MaxParams       int           // of a batch's form body, credentials included; 0: threescale.MaxParams
 	MaxBytes        int           // of a batch's form body; 0: threescale.MaxBody
@@ -56,6 +57,7 @@ func (o Options) withDefaults() Options {
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = 5 * time.Second
 	}
+	o.MaxInterval = max(o.MaxInterval, o.FlushInterval)
 	if o.MaxTransactions <= 0 || o.MaxTransactions > threescale.MaxTransactions {
 		o.MaxTransactions = threescale.MaxTransactions
 	}
@@ -191,7 +193,7 @@ func (b *Batcher) due() bool {
 	if b.window.transactions >= b.options.MaxWindow || b.window.bytes >= maxWindowBytes {
 		return true
 	}
-	return time.Since(b.begun) >= b.options.FlushInterval || b.flushable()
+	return !time.Now().Before(b.cutAt()) || b.flushable()
 }
 
 // flushable reports whether Flush waits for the events in the window.
@@ -201,14 +203,14 @@ func (b *Batcher) flushable() bool {
 	return b.asked > b.sealed && b.read >= b.asked
 }
 
-// waiting returns a context that ends when the window reaches FlushInterval or Flush is called.
+// waiting returns a context that ends when the window has to be cut, or that is looked at again, or Flush is called.
 func (b *Batcher) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
 	var wait context.Context
 	var stop context.CancelFunc
 	if b.window.empty() {
 		wait, stop = context.WithCancel(ctx)
 	} else {
-		wait, stop = context.WithDeadline(ctx, b.begun.Add(b.options.FlushInterval))
+		wait, stop = context.WithDeadline(ctx, earlier(b.cutAt(), time.Now().Add(b.options.FlushInterval)))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

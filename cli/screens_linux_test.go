@@ -108,7 +108,7 @@ var screenSnapshot = console.Snapshot{
 	Spool:   console.Spool{Bytes: 112 << 20, Quota: 10 << 30, Free: 9 << 30, Batches: 4, OldestAge: 3*time.Hour + 25*time.Minute, DeadLetters: 6},
 	Reports: console.Reports{Calls: 1204, Transactions: 37_000, Limit: 8},
 	Lanes: []console.Lane{
-		{ServiceID: "1001", State: "flowing", Batches: 1, Events: 360, OldestAge: 2100 * time.Millisecond, Questioned: 1},
+		{ServiceID: "1001", State: "flowing", Batches: 1, Events: 360, OldestAge: 2100 * time.Millisecond, Questioned: 1, Probation: 12 * time.Second},
 		{ServiceID: "1002", State: "parked", Batches: 1, Events: 5, OldestAge: 3 * time.Hour, Parked: 1, ParkedEvents: 5},
 		{ServiceID: "1003", State: "held", Batches: 2, Events: 1200, OldestAge: 3*time.Hour + 25*time.Minute, LastError: "service_token_invalid"},
 		{ServiceID: "1004", PassedOn: true, State: "retrying", Batches: 1, Events: 1, OldestAge: 65 * time.Second, LastError: "connection"},

@@ -176,13 +176,22 @@ func showLanes(s *terminal.Screen, lanes []console.StatusLane) {
 		}
 		why := l.LastError
 		if l.Questioned > 0 {
-			why = strings.TrimPrefix(why+fmt.Sprintf("; %s to be confirmed", batches(l.Questioned)), "; ")
+			why = strings.TrimPrefix(why+"; "+toBeConfirmed(l), "; ")
 		}
 		table.Row(l.ServiceID, terminal.Cell{Text: l.State, Colour: laneColours[l.State]}, l.Batches, l.Events, l.Parked, age(l.OldestAge), why)
 	}
 	if table != nil {
 		table.Flush()
 	}
+}
+
+// toBeConfirmed says what waits for 3scale to confirm its applications and metrics, and for how long.
+func toBeConfirmed(l console.StatusLane) string {
+	text := batches(l.Questioned) + " unconfirmed"
+	if l.Probation > 0 {
+		text += " for " + age(l.Probation)
+	}
+	return text
 }
 
 func batches(n int) string {

@@ -198,9 +198,16 @@ type Service struct {
 
 // Batch is how events become reports.
 type Batch struct {
-	// How long an event waits for others to be summed with, at most. `POST /-/flush` does not wait.
+	// How long an event waits for others to be summed with; with thousands of services longer, see
+	// `batch.max_flush_interval`. `POST /-/flush` does not wait.
 	// With `serve --sandbox` the default is 1s.
 	FlushInterval time.Duration `key:"flush_interval" min:"10ms" max:"1h"`
+	// How long an event waits at most where there are many services. Each service takes a call of its own, however
+	// little it has to report. So with more services that have something to report than 500 for each second of
+	// `flush_interval`, events wait longer, such that there are about 500 calls a second: 6s with 3,000 services, 10s with
+	// 5,000. While the backend is away or behind it is up to 1m: what is summed meanwhile takes fewer calls to
+	// deliver. A value below `flush_interval` counts as `flush_interval`.
+	MaxFlushInterval time.Duration `key:"max_flush_interval" min:"10ms" max:"1h"`
 	// The most transactions in one report. 3scale documents 1000.
 	MaxTransactions int `key:"max_transactions" min:"1" max:"10000"`
 	// The most form parameters in one report, credentials included. The backend refuses a report with
@@ -281,7 +288,9 @@ type Sender struct {
 	FutureMargin time.Duration `key:"future_margin" min:"1s" max:"30m"`
 	// The most questions a second to the backend about applications and metrics that it did not vouch for
 	// lately. The backend drops a whole report for one it does not know, so what is not proven does not
-	// share a report with what is. A question is an authorization without usage; it counts nothing.
+	// share a report with what is. A question is an authorization without usage; it counts nothing, and asks about one
+	// application and all metrics in question. Below this bound there are as many as the backend answers quickly: up to
+	// 32 at a time, fewer once it takes longer than it needs otherwise.
 	ProbeRate int `key:"probe_rate" min:"1" max:"100000"`
 	// How long an application or metric counts as proven. Until that is over, an application deleted in
 	// 3scale can still spoil reports that it is in; with many applications, a short life means many

@@ -10,7 +10,7 @@ func Default() *Config {
 		Admin:   Admin{Listen: "127.0.0.1:7071"},
 		Backend: Backend{URL: "https://su1.3scale.net", Timeout: 10 * time.Second, Passthrough: PassthroughVerify, PassthroughLanes: 10_000, PassthroughShare: 25},
 		Batch: Batch{
-			FlushInterval: 5 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
+			FlushInterval: 5 * time.Second, MaxFlushInterval: 20 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
 		},
 		Spool:       Spool{Engine: "file", MaxBytes: 10 * GiB, MinFreeBytes: GiB, Sync: "always"},
 		DeadLetters: DeadLetters{RejectedMaxBytes: 64 * MiB, RejectedMaxLetters: 10_000},
@@ -19,7 +19,7 @@ func Default() *Config {
 		Reconcile:   Reconcile{Every: 15 * time.Minute, Since: 72 * time.Hour, Seal: 24*time.Hour + 15*time.Minute, Quiet: 30 * time.Minute},
 		Limits:      Limits{MaxConnections: 8192, MaxAdminConnections: 256, MaxNATSConnections: 1024},
 		Cluster:     Cluster{Partitions: 8, Replicas: 3, Prefix: "reporterd", PinTTL: 10 * time.Second},
-		Sender:      Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ExpiredMargin: time.Minute, FutureMargin: time.Minute, ProbeRate: 200, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
+		Sender:      Sender{MaxInFlight: 8, OnAmbiguous: "retry", Expired: "deadletter", ExpiredMargin: time.Minute, FutureMargin: time.Minute, ProbeRate: 5000, ProofLife: 30 * time.Minute, NegativeCache: time.Minute},
 		Authorize: Authorize{
 			Mode: "resilient", TTL: 30 * time.Second, DenyTTL: 10 * time.Second, MaxStale: time.Hour, MaxEntries: 100000,
 			MaxBytes: 256 * MiB, Timeout: 2 * time.Second,

@@ -20,7 +20,7 @@ func TestShowSaysWhatIsInForceAndWhereFrom(t *testing.T) {
 	out, err := c.YAML()
 	require.NoError(t, err)
 	assert.Contains(t, string(out), "listen: \"127.0.0.1:1\" # --listen\n")
-	assert.Contains(t, string(out), "  flush_interval: 1.5s # reporterd.yaml:1\n  max_transactions: 1000\n")
+	assert.Contains(t, string(out), "  flush_interval: 1.5s # reporterd.yaml:1\n  max_flush_interval: 20s\n  max_transactions: 1000\n")
 	assert.Contains(t, string(out), "    token: \"[redacted]\" # reporterd.yaml:3\n")
 	assert.Contains(t, string(out), "  - id: \"2\" # reporterd.yaml:4\n    token_file: \"token\" # reporterd.yaml:4\n")
 	assert.NotContains(t, string(out), "t0psecret")

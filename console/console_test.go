@@ -53,7 +53,7 @@ var snapshot = console.Snapshot{
 	},
 	Lanes: []console.Lane{{
 		ServiceID: "1001", State: "flowing", Batches: 1, Events: 100, OldestAge: 2100 * time.Millisecond,
-		Questioned: 1, Parked: 2, ParkedEvents: 3,
+		Questioned: 1, Probation: 12 * time.Second, Parked: 2, ParkedEvents: 3,
 	}},
 	Latest:   console.Latest{Accepted: 1790000100, Delivered: 1790000000},
 	Held:     console.Held{Bytes: 10, Limit: 64 << 20},
@@ -92,10 +92,10 @@ func TestStatus(t *testing.T) {
 	assert.JSONEq(t, `{"version":"1.2.3",
 		"events":{"accepted":1000,"duplicates":7,"delivered":890,"dead":6,"pending":100,"ambiguous":5,"lost":4},
 		"spool":{"bytes":4096,"quota_bytes":10737418240,"free_bytes":1,"batches":3,"oldest_age_seconds":2.1},
-		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11,
+		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11,"questions_waiting":2,
 			"clock":{"state":"agrees","source":"backend","ahead_at_least":-10,"ahead_at_most":-3,"waiting_batches":2}},
 		"lanes":[{"service_id":"1001","state":"flowing","batches":1,"events":100,"oldest_age_seconds":2.1,"last_error":"",
-			"probation_batches":1,"parked_batches":2,"parked_events":3}],
+			"probation_batches":1,"probation_seconds":12,"parked_batches":2,"parked_events":3}],
 		"services":[{"service_id":"1001","delivered":890,"dead":6,"batches":1,"events":100,"oldest_age_seconds":2.1},
 			{"service_id":"other","delivered":0,"dead":0,"batches":0,"events":0,"oldest_age_seconds":0}]}`,
 		string(got))

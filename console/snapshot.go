@@ -184,8 +184,9 @@ type Lane struct {
 	OldestAge time.Duration
 	LastError string // never contains a secret; empty after a success
 
-	Questioned   int // batches that wait for proof of their applications and metrics
-	Parked       int // batches with an unknown outcome, kept until an operator decides
+	Questioned   int           // batches that wait for proof of their applications and metrics
+	Probation    time.Duration // for how long the first of them has waited
+	Parked       int           // batches with an unknown outcome, kept until an operator decides
 	ParkedEvents uint64
 }
 

@@ -55,6 +55,7 @@ type StatusBackend struct {
 	BreakerOpen  bool   `json:"breaker_open"`
 	Restamped    uint64 `json:"restamped_events"`
 	Questions    uint64 `json:"questions"`
+	Waiting      int    `json:"questions_waiting"` // about applications and metrics, queued or under way now
 
 	Clock StatusClock `json:"clock"`
 }
@@ -68,9 +69,10 @@ type StatusLane struct {
 	OldestAge float64 `json:"oldest_age_seconds"`
 	LastError string  `json:"last_error"`
 
-	Questioned   int    `json:"probation_batches"`
-	Parked       int    `json:"parked_batches"`
-	ParkedEvents uint64 `json:"parked_events"`
+	Questioned   int     `json:"probation_batches"`
+	Probation    float64 `json:"probation_seconds"` // for so long the first of them has waited
+	Parked       int     `json:"parked_batches"`
+	ParkedEvents uint64  `json:"parked_events"`
 }
 
 // StatusOtherLanes is the sum over lanes in one state.
@@ -141,7 +143,7 @@ func (c *Console) statusPage(s Snapshot, named int) Status {
 		Events:  s.Events,
 		Spool:   StatusSpool{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},
 		Backend: StatusBackend{
-			s.Reports.Calls, s.Reports.Transactions, s.Reports.Limit, s.Reports.BreakerOpen, s.Reports.RestampedEvents, s.Proof.Asked,
+			s.Reports.Calls, s.Reports.Transactions, s.Reports.Limit, s.Reports.BreakerOpen, s.Reports.RestampedEvents, s.Proof.Asked, s.Proof.Waiting,
 			s.Reports.Clock.page(),
 		},
 		Lanes:      make([]StatusLane, 0, len(lanes)), // [] and not null
@@ -151,7 +153,7 @@ func (c *Console) statusPage(s Snapshot, named int) Status {
 	for _, l := range lanes {
 		page.Lanes = append(page.Lanes, StatusLane{
 			l.ServiceID, l.State, l.Batches, l.Events, l.OldestAge.Seconds(), l.LastError,
-			l.Questioned, l.Parked, l.ParkedEvents,
+			l.Questioned, l.Probation.Seconds(), l.Parked, l.ParkedEvents,
 		})
 	}
 	page.Services = make([]StatusService, 0, len(s.Services)+1)

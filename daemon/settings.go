@@ -30,7 +30,7 @@ import (
 // Connections to the backend, in addition to those for reports.
 const (
 	authorizationConnections = 32
-	probeConnections         = 8
+	probeConnections         = 32
 )
 
 // userAgent returns the User-Agent of requests to 3scale.
@@ -75,7 +75,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		Reports: client, Authorizations: asks, Probes: probes,
 		Spool: SpoolOptions(c),
 		Batcher: batcher.Options{
-			FlushInterval: c.Batch.FlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
+			FlushInterval: c.Batch.FlushInterval, MaxInterval: c.Batch.MaxFlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
 			MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Witness: d.services.witnessOf(),
 		},
 		Sender: sender.Options{
@@ -190,7 +190,7 @@ func lateMargin(c *config.Config) time.Duration {
 	if c.Sender.Expired == "restamp" {
 		return 0
 	}
-	return c.Sender.ExpiredMargin + c.Batch.FlushInterval + sealAndSend
+	return c.Sender.ExpiredMargin + max(c.Batch.FlushInterval, c.Batch.MaxFlushInterval) + sealAndSend
 }
 
 // eventServices converts the configured services.

@@ -125,11 +125,10 @@ func (s *Sender) reviewClock(now time.Time) {
 	}
 	s.clock.seen = skew
 	for _, w := range s.probations {
-		if w.clock {
-			w.due = now
+		if w.clock && !w.due.IsZero() {
+			s.aside.put(w, now)
 		}
 	}
-	s.nextProbation = now
 	s.poke()
 }
 

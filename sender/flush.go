@@ -17,7 +17,7 @@ const (
 	FlushDelivered FlushResult = "delivered" // nothing is left: all was delivered or became dead letters
 	FlushFailed    FlushResult = "failed"    // it was tried and not delivered: see LastError
 	FlushUntried   FlushResult = "not tried" // the backend did not answer another lane's report, so that this one made no call
-	FlushWaiting   FlushResult = "waiting"   // for a confirmation of an application or a metric, or for a timestamp ahead of the clock
+	FlushWaiting   FlushResult = "waiting"   // for a confirmation of an application or a metric, for a timestamp ahead of the clock, or for its receipt
 	FlushParked    FlushResult = "parked"    // all that is left has an unknown outcome, and an operator has to decide
 )
 
@@ -59,7 +59,7 @@ func (s *Sender) Flush(ctx context.Context, upTo spool.Position) (lanes []LaneFl
 
 // flush is one call of Flush.
 type flush struct {
-	upTo     spool.Position
+	scan
 	began    time.Time
 	failures map[*lane]uint64 // of the lanes when it began; a lane that is not in it had none
 }
@@ -68,7 +68,7 @@ type flush struct {
 func (s *Sender) beginFlush(upTo spool.Position) *flush {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := &flush{upTo: upTo, began: time.Now(), failures: make(map[*lane]uint64, len(s.lanes))}
+	f := &flush{scan: scan{upTo: upTo}, began: time.Now(), failures: make(map[*lane]uint64, len(s.lanes))}
 	s.refreshLocked(f.began)
 	for _, l := range s.lanes {
 		f.failures[l] = l.failures
@@ -99,17 +99,12 @@ func (s *Sender) flushing(f *flush) (waiting bool, progress <-chan struct{}) {
 			away = away || f.failed(l)
 		}
 	}
-	for _, b := range s.spool.Batches() {
-		if b.ID.Position <= f.upTo && s.flushWaitsLocked(&b, f, away) {
-			return true, s.progress
-		}
-	}
-	return false, s.progress
+	return s.stops(&f.scan, func(b *spool.BatchInfo) bool { return s.flushWaitsLocked(b, f, away) }), s.progress
 }
 
 // flushWaitsLocked reports whether a flush waits for a batch. The mutex is held.
 func (s *Sender) flushWaitsLocked(b *spool.BatchInfo, f *flush, away bool) bool {
-	if s.parks(b) {
+	if s.parks(b) || s.waitsForReceipt(b) {
 		return false
 	}
 	l := s.lanes[b.Lane]

@@ -26,8 +26,9 @@ type lane struct {
 	answered  time.Time // when a report got through last
 
 	probing       probeTrouble
-	asking        int // sets of questions under way
-	awaitingProof int // batches set aside for want of an answer
+	asking        int                     // sets of questions under way
+	awaitingProof int                     // batches set aside for want of an answer
+	aside         map[*probation]struct{} // batches set aside, for whatever reason
 
 	dead logLimiter
 
@@ -35,7 +36,7 @@ type lane struct {
 }
 
 func newLane(key spool.LaneKey) *lane {
-	return &lane{key: key, inFlight: make(map[spool.BatchID]struct{}), allowance: 1}
+	return &lane{key: key, inFlight: make(map[spool.BatchID]struct{}), aside: make(map[*probation]struct{}), allowance: 1}
 }
 
 // trouble is what keeps a lane from delivering. Its zero value: nothing does.
@@ -156,8 +157,9 @@ type LaneStatus struct {
 	Since       time.Time // of the first of them; zero: no trouble
 	NextAttempt time.Time // zero: as soon as there is something to send
 
-	Questioned   int // batches that wait for proof of their applications and metrics
-	Parked       int // batches whose outcome is unknown, kept until somebody decides
+	Questioned   int       // batches that wait for proof of their applications and metrics
+	Questioning  time.Time // since when the first of them does; zero: none waits
+	Parked       int       // batches whose outcome is unknown, kept until somebody decides
 	ParkedEvents uint64
 }
 

@@ -16,8 +16,11 @@ import (
 // all of it is found out again. The Sender's mutex guards it.
 type probation struct {
 	lane   *lane
-	since  time.Time // examined first
+	began  time.Time // examined first
+	since  time.Time // examined first, or again after a wait
+	id     spool.BatchID
 	due    time.Time // look at it again; zero: it is not set aside
+	slot   int       // in the Sender's aside, while it is set aside
 	asking int       // sets of questions of it that are under way: it may ask again before the first is answered
 	wanted bool      // it waits for answers, rather than for time to pass
 	clock  bool      // it waits for the backend's clock
@@ -29,7 +32,7 @@ func (d *delivery) probation() *probation {
 	defer d.mu.Unlock()
 	w := d.probations[d.batch.ID]
 	if w == nil {
-		w = &probation{lane: d.lane, since: d.began}
+		w = &probation{lane: d.lane, id: d.batch.ID, began: d.began, since: d.began}
 		d.probations[d.batch.ID] = w
 	}
 	return w
@@ -106,12 +109,10 @@ func (s *Sender) setAsideLocked(id spool.BatchID, w *probation, due time.Time, w
 	if wanted && !w.wanted {
 		w.lane.awaitingProof++
 	}
-	w.due, w.wanted, w.clock = due, wanted, false
+	w.wanted, w.clock = wanted, false
+	s.aside.put(w, due)
 	s.schedule.touch(w.lane)
 	s.spool.SetAside(id)
-	if s.nextProbation.IsZero() || due.Before(s.nextProbation) {
-		s.nextProbation = due
-	}
 }
 
 // recallLocked puts a batch back into its lane. The mutex is held.
@@ -119,25 +120,16 @@ func (s *Sender) recallLocked(id spool.BatchID, w *probation) {
 	if w.wanted {
 		w.lane.awaitingProof--
 	}
-	w.due, w.wanted, w.clock = time.Time{}, false, false
+	w.wanted, w.clock = false, false
+	s.aside.take(w)
 	s.schedule.touch(w.lane)
 	s.spool.Recall(id)
 }
 
 // recallDueLocked puts back what was set aside until now. The mutex is held.
 func (s *Sender) recallDueLocked(now time.Time) {
-	if s.nextProbation.IsZero() || now.Before(s.nextProbation) {
-		return
-	}
-	s.nextProbation = time.Time{}
-	for id, w := range s.probations {
-		switch {
-		case w.due.IsZero():
-		case !w.due.After(now):
-			s.recallLocked(id, w)
-		case s.nextProbation.IsZero() || w.due.Before(s.nextProbation):
-			s.nextProbation = w.due
-		}
+	for w := s.aside.top(); w != nil && !w.due.After(now); w = s.aside.top() {
+		s.recallLocked(w.id, w)
 	}
 }
 
@@ -147,6 +139,7 @@ func (s *Sender) releaseLocked(id spool.BatchID) {
 		if w.wanted {
 			w.lane.awaitingProof--
 		}
+		s.aside.take(w)
 		s.schedule.touch(w.lane)
 		delete(s.probations, id)
 	}
@@ -170,10 +163,7 @@ func (s *Sender) answered(id spool.BatchID, w *probation, asked threescale.Crede
 		due = s.probeFailingLocked(l, now, f)
 	}
 	if s.probations[id] == w && !w.due.IsZero() {
-		w.due = due
-		if s.nextProbation.IsZero() || due.Before(s.nextProbation) {
-			s.nextProbation = due
-		}
+		s.aside.put(w, due)
 	}
 	s.progressedLocked()
 	s.poke()

@@ -14,17 +14,18 @@ type schedule struct {
 
 	waiting, waitingTroubled laneHeap // may not try before lane.due, the earliest first
 
-	touched []*lane // changed since they were placed
-	steps   uint64  // lanes looked at and comparisons made, for tests
+	touched  []*lane // changed since they were placed
+	looks    uint64  // lanes looked at, for tests
+	compared uint64  // comparisons in the heaps, for tests
 }
 
 func newSchedule() *schedule {
 	c := &schedule{}
 	served := func(a, b *lane) bool { return a.rank.before(b.rank) }
 	earlier := func(a, b *lane) bool { return a.due.Before(b.due) }
-	c.ready, c.readyTroubled = laneHeap{less: served, steps: &c.steps}, laneHeap{less: served, steps: &c.steps}
-	c.readyPassedOn = laneHeap{less: served, steps: &c.steps}
-	c.waiting, c.waitingTroubled = laneHeap{less: earlier, steps: &c.steps}, laneHeap{less: earlier, steps: &c.steps}
+	c.ready, c.readyTroubled = laneHeap{less: served, compared: &c.compared}, laneHeap{less: served, compared: &c.compared}
+	c.readyPassedOn = laneHeap{less: served, compared: &c.compared}
+	c.waiting, c.waitingTroubled = laneHeap{less: earlier, compared: &c.compared}, laneHeap{less: earlier, compared: &c.compared}
 	return c
 }
 
@@ -109,9 +110,9 @@ func (c *schedule) wakeDue(now time.Time) {
 
 // laneHeap implements heap.Interface over lanes that know their slot.
 type laneHeap struct {
-	lanes []*lane
-	less  func(a, b *lane) bool
-	steps *uint64
+	lanes    []*lane
+	less     func(a, b *lane) bool
+	compared *uint64
 }
 
 // top returns the first lane, nil if there is none.
@@ -127,7 +128,7 @@ func (h *laneHeap) Len() int { return len(h.lanes) }
 
 // Less implements heap.Interface.
 func (h *laneHeap) Less(i, j int) bool {
-	*h.steps++
+	*h.compared++
 	return h.less(h.lanes[i], h.lanes[j])
 }
 
@@ -181,7 +182,7 @@ func (s *Sender) refreshLocked(now time.Time) {
 // flight, so that a long outage costs no memory here. A batch leaves inFlight only under the mutex, so what is settled
 // meanwhile cannot be picked again. A lane of passed-on credentials that has nothing left is forgotten.
 func (s *Sender) refreshLaneLocked(l *lane, now time.Time) {
-	s.schedule.steps++
+	s.schedule.looks++
 	l.fresh, l.head = nil, s.heads(l.key)
 	if len(l.head) > s.share() { // there may be more behind them
 		l.fresh = s.sound(s.spool.Newest(l.key, s.share()+1))

@@ -126,21 +126,21 @@ type Sender struct {
 	keepersErr   error              // why the receipts of before the start cannot be read
 	receiptsFile sync.Mutex         // held while the file of kept receipts is written
 
-	mu            sync.Mutex // guards what follows, the lanes included
-	lanes         map[spool.LaneKey]*lane
-	probations    map[spool.BatchID]*probation
-	clock         clockWatch
-	nextProbation time.Time // when one of them is due; zero: none waits for time to pass
-	schedule      *schedule
-	limit         limit
-	breaker       breaker
-	inFlight      int // attempts under way
-	inTrouble     int // of them, those of lanes in trouble
-	passedOn      int // of them, those of lanes with credentials that reporters sent
-	own           int // lanes of services with configured credentials, since the start
-	full          full
-	picks         uint64
-	progress      chan struct{} // closed and replaced whenever an attempt came to an end
+	mu         sync.Mutex // guards what follows, the lanes included
+	lanes      map[spool.LaneKey]*lane
+	probations map[spool.BatchID]*probation
+	clock      clockWatch
+	aside      aside // of them, those that are set aside
+	schedule   *schedule
+	limit      limit
+	breaker    breaker
+	inFlight   int // attempts under way
+	inTrouble  int // of them, those of lanes in trouble
+	passedOn   int // of them, those of lanes with credentials that reporters sent
+	own        int // lanes of services with configured credentials, since the start
+	full       full
+	picks      uint64
+	progress   chan struct{} // closed and replaced whenever an attempt came to an end
 }
 
 // New returns a Sender that does nothing before Run. credentials gives what is configured for a service
@@ -317,7 +317,7 @@ func (s *Sender) progressedLocked() {
 // nextAttemptLocked is the earliest moment at which a waiting lane may try, or a batch in probation is due; zero
 // if nothing waits for time to pass.
 func (s *Sender) nextAttemptLocked(now time.Time) (next time.Time) {
-	next = s.nextProbation
+	next = s.aside.next()
 	consider := func(at time.Time) {
 		if at.After(now) && (next.IsZero() || at.Before(next)) {
 			next = at
@@ -371,12 +371,9 @@ func (s *Sender) hastenLocked(l *lane, at time.Time) {
 	if l.awaitingProof == 0 {
 		return
 	}
-	for _, w := range s.probations {
-		if w.lane == l && w.wanted && !w.due.IsZero() && w.asking == 0 {
-			w.due = at
+	for w := range l.aside {
+		if w.wanted && w.asking == 0 {
+			s.aside.put(w, at)
 		}
-	}
-	if s.nextProbation.IsZero() || at.Before(s.nextProbation) {
-		s.nextProbation = at
 	}
 }

@@ -35,8 +35,9 @@ func (s *Sender) sound(batches []spool.BatchInfo) []spool.BatchInfo {
 // Tried returns once every batch that was cut at or before upTo is settled, or was attempted at least
 // once, or waits behind one whose attempt failed. It returns the context's error when ctx ends first.
 func (s *Sender) Tried(ctx context.Context, upTo spool.Position) error {
+	c := &scan{upTo: upTo}
 	for {
-		waiting, progress := s.untried(upTo)
+		waiting, progress := s.untried(c)
 		if !waiting {
 			return nil
 		}
@@ -50,15 +51,10 @@ func (s *Sender) Tried(ctx context.Context, upTo spool.Position) error {
 
 // untried reports whether a batch waits for its first attempt to end, and a channel that is closed when
 // an attempt does.
-func (s *Sender) untried(upTo spool.Position) (waiting bool, progress <-chan struct{}) {
+func (s *Sender) untried(c *scan) (waiting bool, progress <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, b := range s.spool.Batches() {
-		if b.ID.Position <= upTo && s.waits(&b) {
-			return true, s.progress
-		}
-	}
-	return false, s.progress
+	return s.stops(c, s.waits), s.progress
 }
 
 // waits reports whether a batch was not tried yet, and is not behind one that was in vain. An attempt is
@@ -88,12 +84,6 @@ func (s *Sender) Lanes() []LaneStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refreshLocked(time.Now())
-	questioned := make(map[*lane]int)
-	for _, w := range s.probations {
-		if !w.due.IsZero() {
-			questioned[w.lane]++
-		}
-	}
 	sorted := make([]LaneStatus, 0, len(s.lanes))
 	for key, l := range s.lanes {
 		status := l.status()
@@ -109,11 +99,21 @@ func (s *Sender) Lanes() []LaneStatus {
 		if status.Parked > 0 && status.Parked == status.Batches {
 			status.State = Parked
 		}
-		status.Questioned = questioned[l]
+		status.Questioned, status.Questioning = len(l.aside), l.questioning()
 		sorted = append(sorted, status)
 	}
 	slices.SortFunc(sorted, func(a, b LaneStatus) int {
 		return cmp.Or(cmp.Compare(a.ServiceID, b.ServiceID), a.Oldest.Compare(b.Oldest))
 	})
 	return sorted
+}
+
+// questioning is when the first of the batches that are set aside was examined first; zero: none is set aside.
+func (l *lane) questioning() (first time.Time) {
+	for w := range l.aside {
+		if first.IsZero() || w.began.Before(first) {
+			first = w.began
+		}
+	}
+	return first
 }

@@ -14,6 +14,14 @@ func (s *Spool) Batches() []BatchInfo {
 	return infos
 }
 
+// Live returns how many batches are live.
+func (s *Spool) Live() int {
+	x := s.batches.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.live)
+}
+
 // Lanes returns the keys of all lanes that have live batches, the longest waiting first.
 func (s *Spool) Lanes() []LaneKey {
 	x := s.batches.index

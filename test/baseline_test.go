@@ -10,15 +10,17 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 // The baselines: what a Go HTTP server costs before it does anything of use.
 const (
-	bareHandler = "bare" // reads the body and answers 202
-	jsonHandler = "json" // decodes the events with encoding/json, too; keeps nothing
-	sameHandler = "same" // answers every request with the bytes it was given in bodyVariable, and an authorization's headers
+	bareHandler  = "bare"  // reads the body and answers 202
+	jsonHandler  = "json"  // decodes the events with encoding/json, too; keeps nothing
+	allowHandler = "allow" // a backend that takes every report and knows every application, after delayVariable
+	sameHandler  = "same"  // answers every request with the bytes it was given in bodyVariable, and an authorization's headers
 )
 
 // acknowledgement is the answer of the baselines, as long as the daemon's.
@@ -31,7 +33,7 @@ func serveBaseline(role string) error {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, `{"msg":"listening","listener":"traffic","address":%q}`+"\n", l.Addr())
-	handler := map[string]http.HandlerFunc{bareHandler: serveBare, jsonHandler: serveJSON, sameHandler: serveSame()}[role]
+	handler := map[string]http.HandlerFunc{bareHandler: serveBare, jsonHandler: serveJSON, allowHandler: serveAllow(), sameHandler: serveSame()}[role]
 	return http.Serve(l, handler)
 }
 
@@ -75,6 +77,27 @@ func serveSame() http.HandlerFunc {
 		h.Set("Content-Type", "application/vnd.3scale-v2.0+xml")
 		h.Set("Content-Length", length)
 		_, _ = w.Write(body)
+	}
+}
+
+// delayVariable holds how long allowHandler takes for an answer.
+const delayVariable = "REPORTERD_TEST_DELAY"
+
+// serveAllow answers as a backend that knows every application and metric, and counts nothing.
+func serveAllow() http.HandlerFunc {
+	const allowed = `<?xml version="1.0" encoding="UTF-8"?><status><authorized>true</authorized><plan>Basic</plan></status>`
+	delay, _ := time.ParseDuration(os.Getenv(delayVariable)) // none: at once
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if delay > 0 {
+			time.Sleep(delay)
+		}
+		w.Header().Set("Content-Type", "application/vnd.3scale-v2.0+xml")
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		_, _ = io.WriteString(w, allowed)
 	}
 }
 

@@ -23,10 +23,11 @@ type status struct {
 		Accepted, Duplicates, Delivered, Dead, Pending, Ambiguous, Lost uint64
 	}
 	Spool struct {
-		Bytes      int64
-		QuotaBytes int64 `json:"quota_bytes"`
-		FreeBytes  int64 `json:"free_bytes"`
-		Batches    int
+		Bytes            int64
+		QuotaBytes       int64   `json:"quota_bytes"`
+		FreeBytes        int64   `json:"free_bytes"`
+		OldestAgeSeconds float64 `json:"oldest_age_seconds"`
+		Batches          int
 	}
 	Backend struct {
 		ReportCalls  uint64 `json:"report_calls"`

@@ -54,8 +54,8 @@ func TestRestartIsNoStampede(t *testing.T) {
 	d.drained(30 * time.Second)
 	again := b.calls().Authorize - first
 	t.Logf("%d questions for %d applications, %d after a restart", first, applications, again)
-	assert.EqualValues(t, applications+1, first)
-	assert.Zero(t, again)
+	assert.EqualValues(t, applications, first, "the metric is asked about together with the first one")
+	assert.LessOrEqual(t, again, uint64(1), "one for 3scale's clock")
 }
 
 // TestParkedBatchesSurviveAKill: a report whose outcome nobody saw is kept, not sent again, also when the

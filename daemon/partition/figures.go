@@ -93,6 +93,9 @@ func lanes(all []sender.LaneStatus) []console.Lane {
 			ServiceID: l.ServiceID, PassedOn: l.PassedOn, State: string(l.State), Batches: l.Batches, Events: l.Events, LastError: l.LastError,
 			Questioned: l.Questioned, Parked: l.Parked, ParkedEvents: l.ParkedEvents,
 		}
+		if !l.Questioning.IsZero() {
+			out[i].Probation = max(0, time.Since(l.Questioning))
+		}
 		if !l.Oldest.IsZero() {
 			out[i].OldestAge = time.Since(l.Oldest)
 		}

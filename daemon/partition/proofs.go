@@ -17,7 +17,7 @@ import (
 
 const (
 	proofsFile = "proofs"         // in the data directory
-	proofsSave = 30 * time.Second // a crash loses at most this much of what was learned
+	proofsSave = 30 * time.Second // a crash loses at most this much of what was learned, or a little more: see keep
 )
 
 // ProofOptions configure what counts as recently confirmed by the backend.
@@ -96,8 +96,8 @@ func (k *proofKeeper) run(ctx context.Context) error {
 
 // keep saves every proofsSave, and once at the end.
 func (k *proofKeeper) keep(ctx context.Context) {
-	ticker := time.NewTicker(proofsSave)
-	defer ticker.Stop()
+	timer := time.NewTimer(proofsSave)
+	defer timer.Stop()
 	saving := outage.New(outage.Options{
 		Log: k.log, BeginLevel: zap.WarnLevel,
 		Begin: "cannot save the proofs: after a restart applications and metrics are asked about again",
@@ -108,9 +108,11 @@ func (k *proofKeeper) keep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			last = true
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		began := time.Now()
 		saving.Report(k.proofs.Save(k.file))
+		timer.Reset(max(proofsSave, saveShare*time.Since(began)))
 		if last {
 			return
 		}

@@ -29,12 +29,13 @@ type Lookup struct {
 	now     int64
 	company int                   // transactions that share the report
 	metrics map[string]Assessment // a batch has few
+	asked   map[string]bool       // metrics that are asked for by way of an application that is not proven yet
 }
 
 // Lookup begins to look at a batch of a service that was sealed at a moment: nothing in it can be newer
 // than that.
 func (p *Proofs) Lookup(s Scope, sealed, now time.Time) *Lookup {
-	return &Lookup{proofs: p, scope: s, sealed: sealed.Unix(), now: now.Unix(), metrics: make(map[string]Assessment)}
+	return &Lookup{proofs: p, scope: s, sealed: sealed.Unix(), now: now.Unix(), metrics: make(map[string]Assessment), asked: make(map[string]bool)}
 }
 
 // Among sets how many transactions share the report. The more do, the more one that was deleted costs, and the younger its
@@ -52,12 +53,15 @@ func (q *Lookup) renewal(life int64) int64 {
 	return life / 4
 }
 
-// Assess says what is known of a transaction. Metrics are judged, and asked for, only once the
-// application is proven, since the backend looks at it first.
+// Assess says what is known of a transaction. Metrics are judged only once the application is proven, since the backend looks
+// at it first; what is unknown of them is asked for together with it.
 func (q *Lookup) Assess(t *threescale.Transaction) Assessment {
 	q.proofs.mu.Lock()
 	defer q.proofs.mu.Unlock()
 	o := q.subjectLocked(q.proofs.application(q.scope, t.Application), Question{Application: t.Application})
+	if o.State == Unknown {
+		o.Questions = q.withMetricsLocked(o.Questions, t)
+	}
 	if o.State != Proven && o.State != Unaskable {
 		return o
 	}
@@ -76,6 +80,19 @@ func (q *Lookup) Assess(t *threescale.Transaction) Assessment {
 		o = worse(o, m)
 	}
 	return o
+}
+
+// withMetricsLocked adds the questions about a transaction's metrics, one of each for all transactions. The proofs' mu is held.
+func (q *Lookup) withMetricsLocked(questions []Question, t *threescale.Transaction) []Question {
+	for i := range t.Usage {
+		name := t.Usage[i].Metric
+		if q.asked[name] {
+			continue
+		}
+		q.asked[name] = true
+		questions = append(questions, q.subjectLocked(q.proofs.metric(q.scope, name), Question{Application: t.Application, Metric: name}).Questions...)
+	}
+	return questions
 }
 
 // Metrics are the assessments on a transaction's metrics, one each, whose application is proven; otherwise

@@ -36,7 +36,7 @@ const (
 const (
 	DefaultLife  = 30 * time.Minute
 	DefaultGrace = 65 * time.Second
-	defaultMost  = 200_000
+	defaultMost  = 2_000_000
 )
 
 const (
@@ -51,7 +51,7 @@ type Options struct {
 	// condemns what was there that long before it, and what was denied settles that long before it may
 	// share. 0: 65 s.
 	Grace time.Duration
-	Most  int // applications and metrics remembered; 0: 200,000, some 20 MB
+	Most  int // applications and metrics remembered; 0: 2,000,000; some 100 bytes each
 }
 
 // Proofs is what is known of applications and metrics. An application exists in a service; a metric

@@ -41,7 +41,7 @@ func TestAMetricIsProvenForAllApplications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Options{})
 		o := standing(p, hits("a"), 0)
-		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a")}}}, o, "the application first")
+		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a")}, {app("a"), "hits"}}}, o, "both at once")
 		p.Prove(scope, app("a"), nil, time.Now())
 		o = standing(p, hits("a"), 0)
 		assert.Equal(t, Assessment{State: Unknown, Questions: []Question{{Application: app("a"), Metric: "hits"}}}, o, "then its metrics")
