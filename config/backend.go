@@ -4,7 +4,8 @@ import "time"
 
 // Backend is the 3scale backend.
 type Backend struct {
-	// The backend's address: 3scale's own, or that of an on-premises installation.
+	// The backend's address: 3scale's own, or that of an on-premises installation. It is called through the proxy of the daemon's
+	// environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), which a reload does not read again.
 	URL string `key:"url" kind:"url" need:"true"`
 	// How long one call may take from first to last byte. A report that passes it may have been counted
 	// all the same, so short values cause what they seem to cure.
