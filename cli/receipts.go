@@ -10,12 +10,12 @@ import (
 func newReceipts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "receipts",
-		Short: "Look at the receipts that reports carry",
+		Short: "Set up, check and remove the receipts that reports carry",
 		Long: `Receipts are transactions of applications of their own in the reports of a
 service. Their counters say what 3scale counted.`,
 		RunE: showHelp,
 	}
-	cmd.AddCommand(newReceiptsCheck())
+	cmd.AddCommand(newReceiptsSetup(), newReceiptsCheck(), newReceiptsRemove())
 	return cmd
 }
 

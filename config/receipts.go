@@ -5,6 +5,9 @@ import "fmt"
 // Receipts are the applications and metrics in 3scale by which reporterd finds out what was counted. They exist for
 // nothing else, and for one daemon, or one cluster.
 type Receipts struct {
+	// The names that `reporterd receipts setup` gives: `reporterd-first`, `reporterd-second`, `reporterd-third`,
+	// `reporterd-last`, and the metrics `reporterd_r0` to `reporterd_r15`. Then no other name is given.
+	Auto bool `key:"auto"`
 	// The application that stands first in a report.
 	First string `key:"first"`
 	// The application that stands at the 401st place of a report. Without it and `third`, reports have 398 transactions at most.
@@ -25,6 +28,20 @@ func (r *Receipts) On() bool { return r.First != "" && r.Last != "" && len(r.Met
 
 // maxReceiptMetrics bounds the receipt metrics of a service: each is read with every reading.
 const maxReceiptMetrics = 64
+
+// ReceiptNames are the names of `auto`: applications by their place, and metrics.
+func ReceiptNames() (applications, metrics []string) {
+	for n := range 16 {
+		metrics = append(metrics, fmt.Sprintf("reporterd_r%d", n))
+	}
+	return []string{"reporterd-first", "reporterd-second", "reporterd-third", "reporterd-last"}, metrics
+}
+
+// fill gives the names of auto.
+func (r *Receipts) fill() {
+	applications, metrics := ReceiptNames()
+	r.First, r.Second, r.Third, r.Last, r.Metrics = applications[0], applications[1], applications[2], applications[3], metrics
+}
 
 func (r *Receipts) check(found *problems, key string) {
 	applications := []struct{ name, value string }{{"first", r.First}, {"second", r.Second}, {"third", r.Third}, {"last", r.Last}}
@@ -49,6 +66,10 @@ func (r *Receipts) check(found *problems, key string) {
 	}
 	given := r.First != "" || r.Second != "" || r.Third != "" || r.Last != "" || len(r.Metrics) > 0
 	switch {
+	case r.Auto && given:
+		found.add(key+".auto", nil, "expected no other names beside it")
+	case r.Auto:
+		r.fill()
 	case found.has(key) || !given:
 	case !r.On():
 		found.add(key, nil, "expected first, last and metrics")

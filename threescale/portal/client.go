@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,7 +93,7 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 			return err
 		}
 		var pause time.Duration
-		if pause, err = c.once(ctx, path, q, into); err == nil || ctx.Err() != nil || !worthwhile(err) {
+		if pause, err = c.once(ctx, http.MethodGet, path, q, into); err == nil || ctx.Err() != nil || !worthwhile(err) {
 			break
 		}
 		c.next = time.Now().Add(retry.Delay(n+1, pause))
@@ -100,6 +101,22 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
+	return err
+}
+
+// change makes one call that changes something, and decodes the answer unless into is nil. It is not repeated: what became of a
+// call without an answer shows when the portal is read again.
+func (c *Client) change(ctx context.Context, method, path string, form url.Values, into any) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.waitLocked(ctx); err != nil {
+		return err
+	}
+	var ignored json.RawMessage
+	if into == nil {
+		into = &ignored
+	}
+	_, err := c.once(ctx, method, path, form, into)
 	return err
 }
 
@@ -126,13 +143,24 @@ func (c *Client) waitLocked(ctx context.Context) error {
 	return nil
 }
 
-// once makes one call.
-func (c *Client) once(ctx context.Context, path string, q url.Values, into any) (pause time.Duration, err error) {
-	target := c.options.URL + path
-	if len(q) > 0 {
+// request is a call with its parameters: of a GET in the query, else in a form.
+func (c *Client) request(ctx context.Context, method, path string, q url.Values) (*http.Request, error) {
+	target, form := c.options.URL+path, ""
+	if method != http.MethodGet {
+		form = q.Encode()
+	} else if len(q) > 0 {
 		target += "?" + q.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(form))
+	if err == nil && form != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return req, err
+}
+
+// once makes one call.
+func (c *Client) once(ctx context.Context, method, path string, q url.Values, into any) (pause time.Duration, err error) {
+	req, err := c.request(ctx, method, path, q)
 	if err != nil {
 		return 0, unreachable(path, err)
 	}
@@ -154,10 +182,13 @@ func (c *Client) once(ctx context.Context, path string, q url.Values, into any) 
 		c.skew.Store(int64(skew(at, sent, time.Now())))
 	}
 	switch {
-	case answer.StatusCode != http.StatusOK:
+	case answer.StatusCode != http.StatusOK && (method == http.MethodGet || answer.StatusCode != http.StatusCreated):
 		return retryAfter(answer, time.Now()), refusal(path, answer, body)
 	case len(body) > mostBody:
 		return 0, &Error{Fault: FaultUnexpected, Status: answer.StatusCode, Path: path, Text: fmt.Sprintf("more than %d bytes", mostBody)}
+	}
+	if method == http.MethodDelete && len(body) == 0 {
+		return 0, nil
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		e := &Error{Fault: FaultUnexpected, Status: answer.StatusCode, Path: path, Text: said(answer, body)}

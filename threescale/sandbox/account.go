@@ -15,11 +15,14 @@ type object = map[string]any
 // perPage is the most rows of a page, and what is sent when another number than 1 to 500 was asked for.
 const perPage = 500
 
-// developers are the accounts that the applications belong to, by turns.
-var developers = []struct {
+// developer is an account.
+type developer struct {
 	id   int64
 	name string
-}{{2445582571511, "ACME"}, {2445582571512, "Globex"}, {2445582571513, "Initech"}}
+}
+
+// developers are the accounts that the applications belong to, by turns.
+var developers = []developer{{2445582571511, "ACME"}, {2445582571512, "Globex"}, {2445582571513, "Initech"}}
 
 // serviceNames are those of the fixtures; others are called by their ids.
 var serviceNames = map[string]string{
@@ -41,7 +44,7 @@ func (s *Sandbox) account(q *query) (any, error) {
 	case q.is("services"):
 		return page(q, "services", s.portalServices(q), s.showService), nil
 	case q.is("accounts"):
-		return page(q, "accounts", developers, showAccount), nil
+		return page(q, "accounts", s.accounts(), showAccount), nil
 	case q.is("applications"):
 		return page(q, "applications", s.portalApplications(q, q.URL.Query()), s.showApplication), nil
 	case q.is("accounts/*/applications"):
@@ -144,10 +147,10 @@ func (s *Sandbox) showService(one *service) object {
 	}}
 }
 
-func showAccount(d struct {
-	id   int64
-	name string
-}) object {
+// accounts are those that there are.
+func (s *Sandbox) accounts() []developer { return slices.Concat(developers, s.directory.accounts) }
+
+func showAccount(d developer) object {
 	return object{"account": object{"id": d.id, "state": "approved", "org_name": d.name, "credit_card_stored": false}}
 }
 
@@ -199,9 +202,14 @@ func (a *application) state() string {
 	return "live"
 }
 
-func (a *application) title() string { return "Application " + a.id }
+func (a *application) title() string { return cmp.Or(a.name, "Application "+a.id) }
 
-func (a *application) developer() int64 { return developers[a.number%int64(len(developers))].id }
+func (a *application) developer() int64 {
+	if a.account != 0 {
+		return a.account
+	}
+	return developers[a.number%int64(len(developers))].id
+}
 
 // showApplication shows everything the real portal does, secrets included: readers must drop them.
 func (s *Sandbox) showApplication(a applicationRow) object {
@@ -209,7 +217,7 @@ func (s *Sandbox) showApplication(a applicationRow) object {
 	row := object{
 		"id": a.number, "state": a.state(), "enabled": !a.suspended, "service_id": n, "service_name": a.service.name(),
 		"plan_id": a.plan.number, "plan_name": a.plan.name, "account_id": a.developer(),
-		"org_name": developers[a.number%int64(len(developers))].name,
+		"org_name": s.organisation(a.developer()),
 		"name":     a.title(), "provider_verification_key": "verification-" + strconv.FormatInt(a.number, 10),
 	}
 	switch a.service.version {
@@ -221,6 +229,15 @@ func (s *Sandbox) showApplication(a applicationRow) object {
 		row["application_id"] = a.id
 	}
 	return object{"application": row}
+}
+
+func (s *Sandbox) organisation(account int64) string {
+	for _, d := range s.accounts() {
+		if d.id == account {
+			return d.name
+		}
+	}
+	return ""
 }
 
 // findApplication answers applications/find.json: user_key finds in services of backend_version 1 only,

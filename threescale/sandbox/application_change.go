@@ -148,8 +148,10 @@ func (c *ApplicationChange) plan(old *plan, h *hierarchy) (*plan, error) {
 		}
 		p.limits = append(p.limits, limit{metric: metric, period: period, maximum: min(l.Max, overflow)})
 	}
-	slices.SortFunc(p.limits, func(a, b limit) int {
-		return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.period, b.period))
-	})
+	slices.SortFunc(p.limits, byMetric)
 	return p, nil
+}
+
+func byMetric(a, b limit) int {
+	return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.period, b.period))
 }

@@ -11,6 +11,9 @@ type directory struct {
 	count     int   // applications of all services
 	numbers   int64 // the admin portal's ids given to applications
 	plans     int64 // and to plans that an application has for itself
+
+	portalPlans map[string][]*plan // made through the admin portal, by service
+	accounts    []developer        // made through the admin portal
 }
 
 // members are one service's applications.
@@ -23,6 +26,7 @@ type members struct {
 const (
 	firstApplication = 2_555_418_000_000
 	firstPlan        = 2_357_355_970_000
+	firstAccount     = 2_445_582_600_000
 )
 
 func newDirectory() *directory {
@@ -30,6 +34,8 @@ func newDirectory() *directory {
 		services:  make(map[string]*service),
 		providers: make(map[string]string),
 		members:   make(map[string]*members),
+
+		portalPlans: make(map[string][]*plan),
 	}
 }
 

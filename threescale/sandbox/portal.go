@@ -115,7 +115,8 @@ func serviceOf(rest string, r *http.Request) string {
 
 // lookUp checks the token and answers with what is to be sent as JSON.
 func (s *Sandbox) lookUp(kind callKind, rest string, r *http.Request) (any, error) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	changes := kind == accountCall && (r.Method == http.MethodPost || r.Method == http.MethodDelete)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !changes || r.ParseForm() != nil {
 		return nil, notFound()
 	}
 	g, known := grants[accessTokenOf(r)]
@@ -136,7 +137,10 @@ func (s *Sandbox) lookUp(kind callKind, rest string, r *http.Request) (any, erro
 	q := &query{Request: r, grant: g, path: strings.Split(rest, "/")}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kind == analyticsCall {
+	switch {
+	case changes:
+		return s.changePortal(q)
+	case kind == analyticsCall:
 		return s.stats(q)
 	}
 	return s.account(q)

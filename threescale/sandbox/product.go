@@ -84,7 +84,7 @@ func showMetric(noun string) func(metricRow) object {
 
 // plansOf are the plans that a service's applications are on, by id.
 func (s *Sandbox) plansOf(one *service) []*plan {
-	var all []*plan
+	all := slices.Clone(s.directory.portalPlans[one.id])
 	for _, a := range s.directory.members[one.id].byID {
 		if !slices.Contains(all, a.plan) {
 			all = append(all, a.plan)

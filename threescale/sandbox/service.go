@@ -49,6 +49,8 @@ type application struct {
 	redirectURL string
 	filters     []string // of referrers
 	suspended   bool
+	account     int64  // of those made through the admin portal
+	name        string // the same; empty: title has one
 }
 
 // key returns the first key, as the OAuth endpoints show it.
