@@ -27,8 +27,8 @@ to send:
   delivered   nothing is left
   failed      it was tried and not delivered; the last column says why
   not tried   the backend did not answer another lane's report
-  waiting     for a confirmation of an application or a metric, or for a
-              timestamp ahead of the clock
+  waiting     for a confirmation of an application or a metric, for a timestamp
+              ahead of the clock, or for its receipt
   parked      the outcome is unknown, and you have to decide: reporterd parked
               ls
 

@@ -19,7 +19,7 @@ func TestHelp(t *testing.T) {
 	for _, words := range []string{
 		"", "serve", "sandbox", "config", "config check", "config show", "version",
 		"status", "top", "send", "flush", "reload", "ledger", "applications", "accounts", "spool restored",
-		"receipts", "receipts check",
+		"receipts", "receipts setup", "receipts check", "receipts remove",
 		"parked", "parked ls", "parked show", "parked resend", "parked counted", "parked bury",
 		"spool", "spool ls", "spool show", "spool verify", "spool stats",
 		"services", "usage", "doctor", "reconcile", "healthcheck",

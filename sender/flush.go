@@ -17,7 +17,7 @@ const (
 	FlushDelivered FlushResult = "delivered" // nothing is left: all was delivered or became dead letters
 	FlushFailed    FlushResult = "failed"    // it was tried and not delivered: see LastError
 	FlushUntried   FlushResult = "not tried" // the backend did not answer another lane's report, so that this one made no call
-	FlushWaiting   FlushResult = "waiting"   // for a confirmation of an application or a metric, or for a timestamp ahead of the clock
+	FlushWaiting   FlushResult = "waiting"   // for a confirmation of an application or a metric, for a timestamp ahead of the clock, or for its receipt
 	FlushParked    FlushResult = "parked"    // all that is left has an unknown outcome, and an operator has to decide
 )
 
@@ -104,7 +104,7 @@ func (s *Sender) flushing(f *flush) (waiting bool, progress <-chan struct{}) {
 
 // flushWaitsLocked reports whether a flush waits for a batch. The mutex is held.
 func (s *Sender) flushWaitsLocked(b *spool.BatchInfo, f *flush, away bool) bool {
-	if s.parks(b) {
+	if s.parks(b) || s.waitsForReceipt(b) {
 		return false
 	}
 	l := s.lanes[b.Lane]

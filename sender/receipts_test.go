@@ -296,6 +296,13 @@ func TestWorkerStandsStill(t *testing.T) {
 			c.wait(time.Minute)
 		}
 		assert.Zero(t, c.spool.Counts().Delivered)
+		begun := time.Now()
+		lanes, err := c.sender.Flush(c.t.Context(), c.spool.Readable())
+		assert.NoError(t, err)
+		assert.Less(t, time.Since(begun), 10*time.Second, "a flush does not wait for receipts")
+		if assert.Len(t, lanes, 1) {
+			assert.Equal(t, FlushWaiting, lanes[0].Result)
+		}
 		c.restart()
 		c.faults(sandbox.Faults{})
 		c.settled(10 * time.Minute)
