@@ -24,7 +24,7 @@ crash:
 bench:
 	go test -run '^$$' -bench . -benchtime 1x ./test
 	go test -run '^$$' -bench 'BenchmarkLedger|BenchmarkNewNames' -benchtime 1x ./ledger
-	go test -run '^$$' -bench 'BenchmarkDedupeSet|BenchmarkReadyWithIDs' -benchtime 1x ./spool
+	go test -run '^$$' -bench 'BenchmarkDedupeSet|BenchmarkReadyWithIDs|BenchmarkLetters' -benchtime 1x ./spool
 
 # Everything of a release, in dist/: see deploy/build.
 release:
