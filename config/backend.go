@@ -16,6 +16,12 @@ type Backend struct {
 	// reports are taken without asking; those that 3scale refuses are kept until they are too old. `off`: only
 	// listed services are taken; it is the default where `auth.tokens_file` is given and services are listed.
 	Passthrough Passthrough `key:"passthrough" oneof:"verify,trust,off"`
+	// How many pairs of a service that is not listed and its credentials may have undelivered usage; reports of one pair
+	// more get 429. Each is a queue of its own, and listed services are served first.
+	PassthroughLanes int `key:"passthrough_lanes" min:"1" max:"1000000"`
+	// How much of `spool.max_bytes` the undelivered usage of services that are not listed may take, in percent, where services are
+	// listed; beyond it their reports get 429. Where none is listed they may take all of it.
+	PassthroughShare int `key:"passthrough_share" min:"1" max:"100"`
 	// Authorities to trust for `backend.url` instead of the system's, PEM.
 	CAFile string `key:"ca_file" kind:"file" reload:"file"`
 }

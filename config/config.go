@@ -148,7 +148,7 @@ type Admin struct {
 	TLS TLS `key:"tls"`
 }
 
-// Service is one service events may be for. Exactly one of its six ways to give credentials is used.
+// Service is one service events may be for. It has a token, a provider key, or both, each given in one way.
 type Service struct {
 	// The service's id in 3scale, in quotes.
 	ID string `key:"id" need:"true"`
@@ -158,7 +158,8 @@ type Service struct {
 	TokenFile string `key:"token_file" kind:"file"`
 	// The environment variable that holds the service token.
 	TokenEnv string `key:"token_env"`
-	// The provider key, where the backend is still called with one.
+	// The provider key, where the backend is still called with one. Beside a token it is accepted from callers, too, and
+	// reports use the token.
 	ProviderKey Secret `key:"provider_key"`
 	// A file that holds the provider key and nothing else.
 	ProviderKeyFile string `key:"provider_key_file" kind:"file"`
