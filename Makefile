@@ -24,7 +24,7 @@ crash:
 bench:
 	go test -run '^$$' -bench . -benchtime 1x ./test
 	go test -run '^$$' -bench 'BenchmarkLedger|BenchmarkNewNames' -benchtime 1x ./ledger
-	go test -run '^$$' -bench 'BenchmarkDedupeSet|BenchmarkReadyWithIDs' -benchtime 1x ./spool
+	go test -run '^$$' -bench 'BenchmarkDedupeSet|BenchmarkReadyWithIDs|BenchmarkLetters' -benchtime 1x ./spool
 
 # Everything of a release, in dist/: see deploy/build.
 release:
@@ -38,6 +38,11 @@ soak:
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModelTrouble$$' ./spool
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt
 	REPORTERD_GROWTH=1 go test -count=1 -timeout 30m -v -run '^TestGrowth$$' ./sender
+	REPORTERD_OUTAGE=10000x100 go test -count=1 -timeout 120m -v -run '^TestOutageOfAnHour$$' ./daemon/partition
 	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 90m -v -run '^(TestReceiptsHeal|TestReceiptsLong|TestLimitWithReceipts.*)$$' ./test
 	REPORTERD_STREAM_KILLS=10 go test -count=1 -timeout 20m -v -run '^TestStreamKilled$$' ./test
+	REPORTERD_STRANGERS=100000 go test -count=1 -timeout 30m -v -run "^TestStrangersBesideConfiguredServices$$" ./test
+	REPORTERD_LIVES=10000 go test -count=1 -timeout 60m -v -run "^TestHistories$$" ./authorize
 	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test
+	REPORTERD_COLD=1 go test -count=1 -timeout 30m -v -run '^TestColdRelease$$' ./test
+	REPORTERD_PACKAGES=1 REPORTERD_NIGHT=$(CURDIR)/docs/night.md go test -count=1 -timeout 30m -v -run '^TestNight$$' ./test

@@ -1,7 +1,10 @@
 package authorize
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,13 +14,14 @@ import (
 
 const (
 	breakAfter  = 5                // failures in a row
+	hangAfter   = 2                // failures in a row, the last of which took all its time: every caller waits as long
 	breakBase   = time.Second      // the first rest, doubled with every failure after it
 	breakMax    = 30 * time.Second // the longest
 	breakSpread = 5                // a fifth of a rest is left to chance
 )
 
-// breaker stops the questions about a service that the backend does not answer: after breakAfter failures in a row it is open
-// for a while, and then lets one question through at a time.
+// breaker stops the questions about a service that the backend does not answer: after breakAfter failures in a row, or hangAfter
+// where they are timeouts, it is open for a while, and then lets one question through at a time.
 type breaker struct {
 	failed atomic.Bool // whether there were failures; without any, no lock is taken
 
@@ -54,8 +58,26 @@ func (b *breaker) open(now time.Time) bool {
 	return b.failures >= breakAfter && (now.Before(b.until) || b.trying)
 }
 
+// result is how asking went.
+type result uint8
+
+const (
+	answered result = iota
+	failed          // no answer of the backend's own
+	hung            // none until the timeout
+)
+
+// resultOf is the result of a failed question.
+func resultOf(err error) result {
+	if timeout := net.Error(nil); errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		return hung
+	}
+	return failed
+}
+
 // report notes how asking went, and reports whether the breaker opened or closed by it.
-func (b *breaker) report(ok bool, now time.Time) (turned bool) {
+func (b *breaker) report(r result, now time.Time) (turned bool) {
+	ok := r == answered
 	if ok && !b.failed.Load() {
 		return false
 	}
@@ -68,14 +90,18 @@ func (b *breaker) report(ok bool, now time.Time) (turned bool) {
 		b.failed.Store(false)
 		return turned
 	}
+	before := b.failures
 	b.failures++
+	if r == hung && b.failures >= hangAfter {
+		b.failures = max(b.failures, breakAfter)
+	}
 	b.failed.Store(true)
 	if b.failures < breakAfter {
 		return false
 	}
 	rest := min(breakBase<<min(b.failures-breakAfter, 10), breakMax)
 	b.until = now.Add(rest - rand.N(rest/breakSpread+1))
-	return b.failures == breakAfter
+	return before < breakAfter
 }
 
 const maxBreakers = 10_000

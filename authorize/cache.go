@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -57,7 +58,7 @@ func (c *cache) get(k digest) *entry {
 
 // put remembers an entry, in place of one with the same key, and makes room for it.
 func (c *cache) put(e *entry) {
-	e.bytes = e.weigh()
+	e.bytes = int32(min(e.weigh(), math.MaxInt32))
 	s := c.shard(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +66,7 @@ func (c *cache) put(e *entry) {
 		e.visited.Store(old.visited.Load())
 		c.remove(s, old)
 	}
-	for len(s.byKey) > 0 && (len(s.byKey) >= c.entries || s.weight+e.bytes > c.bytes) {
+	for len(s.byKey) > 0 && (len(s.byKey) >= c.entries || s.weight+int64(e.bytes) > c.bytes) {
 		c.remove(s, s.victim())
 		c.evicted.Add(1)
 	}
@@ -77,9 +78,9 @@ func (c *cache) put(e *entry) {
 		s.oldest = e
 	}
 	s.newest = e
-	s.weight += e.bytes
+	s.weight += int64(e.bytes)
 	c.size.Add(1)
-	c.weight.Add(e.bytes)
+	c.weight.Add(int64(e.bytes))
 }
 
 // victim moves the hand to the next entry that was not visited since it passed last.
@@ -121,9 +122,9 @@ func (c *cache) remove(s *cacheShard, e *entry) {
 		s.newest = e.prev
 	}
 	delete(s.byKey, e.key)
-	s.weight -= e.bytes
+	s.weight -= int64(e.bytes)
 	c.size.Add(-1)
-	c.weight.Add(-e.bytes)
+	c.weight.Add(-int64(e.bytes))
 	c.dropped(e)
 }
 

@@ -43,7 +43,7 @@ func TestCacheBoundsBytes(t *testing.T) {
 	left := 0
 	c := newCache(1_000_000, 1<<20, func(*entry) { left++ })
 	for i := range 10_000 {
-		e := &entry{text: string(make([]byte, 1000))}
+		e := &entry{detail: &detail{text: string(make([]byte, 1000))}}
 		e.key[0], e.key[1], e.key[2] = byte(i), byte(i>>8), byte(i>>16)
 		c.put(e)
 	}

@@ -1,7 +1,7 @@
 package authorize
 
 import (
-	"crypto/subtle"
+	"net/http"
 	"strings"
 
 	"github.com/reporterd/reporterd/event"
@@ -21,8 +21,10 @@ func newDirectory(list []Service) *directory {
 	d := &directory{byID: make(map[string]*Service, len(list)), keys: make(map[string]bool)}
 	for i := range list {
 		d.byID[list[i].ID] = &list[i]
-		if key := list[i].Credentials.ProviderKey; key != "" {
-			d.keys[key] = true
+		for _, key := range [...]string{list[i].Credentials.ProviderKey, list[i].ProviderKey} {
+			if key != "" {
+				d.keys[key] = true
+			}
 		}
 	}
 	return d
@@ -46,13 +48,13 @@ type door struct {
 func (d *directory) open(id string, c threescale.Credentials, passthrough bool) (door, error) {
 	s := d.named(id, c)
 	switch {
-	case s != nil && opens(s.Credentials, c):
+	case s != nil && s.Opens(c):
 		return door{serviceID: s.ID, credentials: s.Credentials, metrics: s.Metrics}, nil
 	case passthrough:
 		if _, bytes := threescale.HeadCost(id, c); bytes <= threescale.CredentialsRoom && !threescale.TooLong(id) {
 			passed := door{serviceID: id, credentials: c, passed: c}
 			if s != nil {
-				passed.serviceID, passed.metrics, passed.refusal = s.ID, s.Metrics, d.refusal(id, c, s)
+				passed.serviceID, passed.metrics, passed.refusal = s.ID, s.Metrics, notJudged()
 			}
 			return passed, nil
 		}
@@ -93,14 +95,13 @@ func (d *directory) named(id string, c threescale.Credentials) *Service {
 	return d.byID[id]
 }
 
-// opens compares in a time that does not tell how nearly right the given credentials are.
-func opens(own, given threescale.Credentials) bool {
-	want, have := own.ServiceToken, given.ServiceToken
-	if given.ProviderKey != "" {
-		want, have = own.ProviderKey, given.ProviderKey
-	}
-	return have != "" && subtle.ConstantTimeCompare([]byte(want), []byte(have)) == 1
+// notJudged is the answer to credentials that the backend cannot be asked about: they are not configured, which does not mean that
+// they are wrong.
+func notJudged() *threescale.Error {
+	return &threescale.Error{Status: http.StatusForbidden, Code: codeUnavailable, Text: textNotJudged}
 }
+
+const textNotJudged = "3scale cannot be asked about these credentials at the moment"
 
 // takes reports whether a metric may be named.
 func (d *door) takes(metric string) bool {

@@ -16,29 +16,35 @@ type entry struct {
 	asked       time.Time          // when the backend was
 	answered    time.Time
 
-	// A 403 or 404, without its text: that repeats what the call said, and is made of the call again.
-	status int
+	*detail // not nil
+	status  int16
+	denied  bool        // a 409 other than limits_exceeded
+	visited atomic.Bool // since the cache's hand passed last
+
+	bytes int32
+	next  *entry // of its cache; guarded by it
+	prev  *entry
+}
+
+// detail is what few answers have. It is immutable.
+type detail struct {
+	// Of a 403 or 404: without its text, which repeats what the call said and is made of the call again. Of a 409 that is denied.
 	code   string
 	text   string // for codes without a text of ours
-
-	// A 409 other than limits_exceeded: code, and the reason where it does not repeat a key.
-	denied bool
-	reason string
+	reason string // where it does not repeat a key
 
 	oauth *threescale.OAuthApplication
 	keys  *threescale.AppKeys
-
-	bytes   int64
-	visited atomic.Bool // since the cache's hand passed last
-	next    *entry      // of its cache; guarded by it
-	prev    *entry
 }
+
+// usual is the detail of most answers.
+var usual detail
 
 // entryBytes is about what an entry takes with its share of the maps, without texts; applicationBytes
 // what an application takes with two metrics and four limits.
 const (
-	entryBytes       = 448
-	applicationBytes = 2600
+	entryBytes       = 256
+	applicationBytes = 800
 )
 
 func (e *entry) weigh() int64 {

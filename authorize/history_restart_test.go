@@ -102,16 +102,31 @@ func (h *history) backlog() quota.Backlog {
 // worker lets the backend's worker stand for a while, or go on.
 func (h *history) worker() {
 	stop := h.resumes.IsZero()
-	var f sandbox.Faults
 	if stop {
-		f.Worker = append(f.Worker, sandbox.WorkerFault{Stop: true})
 		h.resumes = time.Now().Add(time.Duration(h.r.Int64N(int64(behind))))
 	} else {
 		h.resumes = time.Time{}
 	}
+	h.afflict()
+	h.tell("worker stands: %v", stop)
+}
+
+// clock steps the clock of the backend. A step of the daemon's own clock forward is time that passes; see quota.TestClockGoesBack for
+// one that goes back.
+func (h *history) clock() {
+	h.skew = time.Duration(h.r.Int64N(2*int64(skewed))) - skewed
+	h.afflict()
+	h.tell("the backend's clock is ahead by %v", h.skew)
+}
+
+// afflict makes worker and clock of the backend what they are now.
+func (h *history) afflict() {
+	f := sandbox.Faults{Backend: &sandbox.Backend{Clock: sandbox.Duration(h.skew)}}
+	if !h.resumes.IsZero() {
+		f.Worker = append(f.Worker, sandbox.WorkerFault{Stop: true})
+	}
 	require.NoError(h.t, h.sandbox.SetFaults(f))
 	synctest.Wait()
-	h.tell("worker stands: %v", stop)
 }
 
 // pass lets time go by. The worker goes on when its time comes.

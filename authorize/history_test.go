@@ -27,6 +27,7 @@ import (
 type history struct {
 	*world
 	r       *rand.Rand
+	subject subject
 	limits  []sandbox.Limit
 	counts  []event.Event // against limits: what is pending and what was delivered
 	batches map[string][]event.Event
@@ -42,6 +43,28 @@ type history struct {
 	saved    string    // the file that was written last
 	savedAt  int       // how many outcomes it contains
 	resumes  time.Time // when the backend's worker goes on; zero: it works
+	skew     time.Duration
+}
+
+// subject is whose life it is: the application that the backend knows, and all names that it is called and reported by.
+type subject struct {
+	service, app string
+	token        string
+	services     []string                 // names of the service beside its provider's key
+	called       threescale.Application   // in authorizations
+	reported     []threescale.Application // in reports
+}
+
+// subjects are an application with an id, and one with a user key.
+var subjects = []subject{
+	{
+		service: "1001", app: "life", token: "stoken1001", services: []string{"", "1001", "foo-1001"},
+		called: threescale.Application{ID: "life"}, reported: []threescale.Application{{ID: "life"}},
+	},
+	{
+		service: "1002", app: "appuk", token: "stoken1002", services: []string{"1002", "foo-1002"},
+		called: threescale.Application{UserKey: "ukey1"}, reported: []threescale.Application{{UserKey: "ukey1"}, {ID: "appuk"}},
+	},
 }
 
 // outcome is what the batch log says of a batch that ended: what was delivered.
@@ -53,6 +76,7 @@ type outcome struct {
 const (
 	patient = 23 * time.Hour   // what is older is not sent
 	behind  = 30 * time.Minute // the most that the backend's worker is
+	skewed  = 20 * time.Minute // the most that its clock is wrong, ahead or behind
 )
 
 var above = map[string][]string{"hits": {"hits"}, "search": {"search", "hits"}, "search_deep": {"search_deep", "search", "hits"}, "other": {"other", "hits"}}
@@ -77,17 +101,14 @@ func (h *history) sum(l sandbox.Limit) (n uint64) {
 func (h *history) usage() event.Event {
 	metric := []string{"hits", "search", "search_deep", "other"}[h.r.IntN(4)]
 	e := event.Event{ID: fmt.Sprint(len(h.tale)), FlatUsage: h.r.IntN(5) == 0, Transaction: threescale.Transaction{
-		Application: threescale.Application{ID: "life"}, Usage: threescale.Usage{{Metric: metric, Value: 1 + h.r.Uint64N(6)}}, Timestamp: time.Now().Unix(),
+		Application: h.subject.reported[h.r.IntN(len(h.subject.reported))], Usage: threescale.Usage{{Metric: metric, Value: 1 + h.r.Uint64N(6)}}, Timestamp: time.Now().Unix(),
 	}}
-	e.ServiceID = "1001"
-	if name := h.r.IntN(6); name < len(passedNames) {
-		e.ServiceID, e.Credentials = passedNames[name], threescale.Credentials{ProviderKey: "pkey"}
+	e.ServiceID = h.subject.service
+	if name := h.r.IntN(6); name < len(h.subject.services) {
+		e.ServiceID, e.Credentials = h.subject.services[name], threescale.Credentials{ProviderKey: "pkey"}
 	}
 	return e
 }
-
-// passedNames are names of service 1001 beside its provider's key.
-var passedNames = []string{"", "1001", "foo-1001"}
 
 // laneFor is the lane of an event.
 func laneFor(e event.Event) quota.Lane {
@@ -106,21 +127,25 @@ func (h *history) fits(e event.Event) bool {
 	return true
 }
 
-// query is the part of a query that names the service of an event.
-func query(e event.Event) string {
+// query is the part of a query that names the service of an event, and the application as it is called.
+func (h *history) query(e event.Event) string {
+	app := "&app_id=" + h.subject.called.ID
+	if h.subject.called.ID == "" {
+		app = "&user_key=" + h.subject.called.UserKey
+	}
 	switch {
 	case e.Credentials.IsZero():
-		return "service_token=stoken1001&service_id=1001"
+		return "service_token=" + h.subject.token + "&service_id=" + h.subject.service + app
 	case e.ServiceID == "":
-		return "provider_key=pkey"
+		return "provider_key=pkey" + app
 	}
-	return "provider_key=pkey&service_id=" + e.ServiceID
+	return "provider_key=pkey&service_id=" + e.ServiceID + app
 }
 
 // opening are the credentials that a report of a lane is sent with.
-func opening(l quota.Lane) threescale.Credentials {
+func (h *history) opening(l quota.Lane) threescale.Credentials {
 	if l.Credentials.IsZero() {
-		return threescale.Credentials{ServiceToken: "stoken1001"}
+		return threescale.Credentials{ServiceToken: h.subject.token}
 	}
 	return l.Credentials
 }
@@ -130,7 +155,7 @@ func (h *history) call() {
 	e := h.usage()
 	u := e.Usage[0]
 	fits, loaded := h.fits(e), h.Loaded()
-	r := h.request("authrep", fmt.Sprintf("%s&app_id=life&usage[%s]=%d", query(e), u.Metric, u.Value), e.FlatUsage)
+	r := h.request("authrep", fmt.Sprintf("%s&usage[%s]=%d", h.query(e), u.Metric, u.Value), e.FlatUsage)
 	h.tell("authrep %v flat %v: %d", u, e.FlatUsage, r.status)
 	if !h.Loaded() && r.status != http.StatusOK {
 		h.denied++
@@ -143,11 +168,12 @@ func (h *history) call() {
 	require.Equal(h.t, fits, r.status == http.StatusOK, "%v", h.tale)
 	if fits {
 		kept := h.journal.events
-		e.Timestamp, e.ServiceID = kept[len(kept)-1].Timestamp, kept[len(kept)-1].ServiceID
+		last := kept[len(kept)-1]
+		e.Timestamp, e.ServiceID, e.Application = last.Timestamp, last.ServiceID, last.Application
 		kept[len(kept)-1].ID = e.ID
 		h.counts = append(h.counts, e)
 	}
-	r = h.request("authorize", query(event.Event{ServiceID: "1001"})+"&app_id=life", false)
+	r = h.request("authorize", h.query(event.Event{}), false)
 	for _, l := range h.limits {
 		p, _ := threescale.ParsePeriod(l.Period)
 		require.EqualValues(h.t, h.sum(l), r.current(h.t, l.Metric, p), "%s per %s: %v", l.Metric, l.Period, h.tale)
@@ -210,7 +236,7 @@ func (h *history) attempt() {
 		}
 		if fate == quota.Delivered && len(sent) > 0 {
 			_, err := h.client.Report(h.t.Context(), &threescale.Report{
-				ServiceID: lane.ServiceID, Credentials: opening(lane), FlatUsage: lane.FlatUsage, Transactions: list,
+				ServiceID: lane.ServiceID, Credentials: h.opening(lane), FlatUsage: lane.FlatUsage, Transactions: list,
 			})
 			require.NoError(h.t, err)
 			synctest.Wait()
@@ -256,6 +282,27 @@ func (h *history) requeue() {
 	h.tell("requeue %v at %d", e.Usage[0], e.Timestamp)
 }
 
+// limit sets the limits of the application.
+func (h *history) limit() {
+	h.limits = []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
+		{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}}
+	plan := "Life"
+	require.NoError(h.t, h.sandbox.PutApplications(sandbox.ApplicationChange{
+		ServiceID: h.subject.service, AppID: h.subject.app, Plan: &plan, Limits: &h.limits,
+	}))
+}
+
+// begin lets the backend tell what the names mean: until then usage waits under them.
+func (h *history) begin() {
+	h.Follow()
+	for _, name := range h.subject.services {
+		e := event.Event{ServiceID: name, Credentials: threescale.Credentials{ProviderKey: "pkey"}}
+		require.Equal(h.t, http.StatusOK, h.request("authorize", h.query(e), false).status)
+	}
+	require.Equal(h.t, http.StatusOK, h.request("authorize", h.query(event.Event{}), false).status)
+	h.save()
+}
+
 // TestHistories: many lives.
 func TestHistories(t *testing.T) {
 	for seed := range lives() {
@@ -263,23 +310,16 @@ func TestHistories(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &history{
 					world: newWorld(t, func(o *worldOptions) { o.MaxEntries, o.Services = 1, nil }), r: rand.New(rand.NewPCG(seed, 0)), batches: map[string][]event.Event{},
-					attempted: map[string]bool{}, ended: &sync.Map{}, killed: func() {},
-					limits: []sandbox.Limit{{Metric: "hits", Period: "eternity", Max: 900}, {Metric: "hits", Period: "day", Max: 300},
-						{Metric: "hits", Period: "minute", Max: 25}, {Metric: "search", Period: "hour", Max: 60}},
+					attempted: map[string]bool{}, ended: &sync.Map{}, killed: func() {}, subject: subjects[seed%uint64(len(subjects))],
 				}
-				h.limited("life", h.limits...)
+				h.limit()
 				defer func() {
 					h.killed()
 					pass(time.Minute) // what reads for it ends
 				}()
-				h.Follow()
-				for _, name := range passedNames { // until the backend told what a name means, its usage waits under it
-					e := event.Event{ServiceID: name, Credentials: threescale.Credentials{ProviderKey: "pkey"}}
-					require.Equal(t, http.StatusOK, h.request("authorize", query(e)+"&app_id=life", false).status)
-				}
-				h.save()
+				h.begin()
 				for range 150 {
-					switch k := h.r.IntN(28); {
+					switch k := h.r.IntN(29); {
 					case k < 9:
 						h.call()
 					case k < 11:
@@ -298,6 +338,8 @@ func TestHistories(t *testing.T) {
 						h.save()
 					case k < 25:
 						h.worker()
+					case k < 26:
+						h.clock()
 					default:
 						d := time.Duration(h.r.Int64N(int64([]time.Duration{5 * time.Second, time.Minute, time.Hour, 16 * time.Hour}[h.r.IntN(4)])))
 						h.pass(d)

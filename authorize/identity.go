@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// digest is what an answer is remembered under: a keyed SHA-256 of everything the backend looks at to
-// give it.
-type digest [sha256.Size]byte
+// digest is what an answer is remembered under: half of a keyed SHA-256 of everything the backend looks at to give it. Without the
+// secret key no two calls with the same one can be found.
+type digest [sha256.Size / 2]byte
 
 // optional is a parameter that may be absent, which is not the same as empty.
 type optional struct {
@@ -45,7 +45,8 @@ func (a *Authorizer) digest(c *call) digest {
 	b = appendPart(b, c.appKey)
 	b = appendPart(b, c.redirectURL)
 	b = appendPart(b, c.redirectURI)
-	return sha256.Sum256(b)
+	sum := sha256.Sum256(b)
+	return digest(sum[:len(digest{})])
 }
 
 func appendPart(b []byte, o optional) []byte {

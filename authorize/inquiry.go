@@ -59,7 +59,7 @@ func (i *inquiry) run() {
 		i.unavailable(answer, err, now)
 		return
 	}
-	if i.breaker.report(true, now) {
+	if i.breaker.report(answered, now) {
 		i.log.Info("authorizations are answered by the backend again", zap.String("service_id", i.call.door.serviceID))
 	}
 	i.take(ctx, answer, now)
@@ -153,7 +153,7 @@ func isAnswer(a *threescale.Authorization) bool {
 func (i *inquiry) unavailable(answer *threescale.Authorization, err error, now time.Time) {
 	i.flight.err = errUnavailable
 	i.counters.failures.Add(1)
-	if !i.breaker.report(false, now) {
+	if !i.breaker.report(resultOf(err), now) {
 		return
 	}
 	status := 0
@@ -171,9 +171,9 @@ func (i *inquiry) take(ctx context.Context, answer *threescale.Authorization, no
 		i.deny(answer.Text, now)
 		return
 	}
-	e := &entry{key: i.call.key, asked: i.begun, answered: now}
+	e := &entry{detail: &usual, key: i.call.key, asked: i.begun, answered: now}
 	if answer.Verdict == nil {
-		e.status, e.code, e.text = answer.Status, answer.Code, answer.Text
+		e.status, e.detail = int16(answer.Status), &detail{code: answer.Code, text: answer.Text}
 		i.good.drop(e.key)
 		i.bad.put(e)
 		return
@@ -217,17 +217,8 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	learned := e.application.Learn(st, i.begun, now, i.before)
 	raise(&i.counters.unseen, learned.Others)
 	raise(&i.counters.behind, learned.Unseen)
-	if e.oauth = st.Application; i.call.options.ListAppKeys {
-		e.keys = st.AppKeys
-	}
-	if answer.Status == http.StatusConflict {
-		e.code = rejection(answer)
-		e.denied = e.code != threescale.CodeLimitsExceeded
-	}
+	i.describe(e, answer)
 	if e.denied {
-		if !repeats(e.code) {
-			e.reason = strings.Clone(st.Reason)
-		}
 		i.prove(nil)
 		i.verify(ctx, now)
 		return
@@ -237,6 +228,27 @@ func (i *inquiry) verdict(ctx context.Context, e *entry, answer *threescale.Auth
 	}
 	i.prove(i.metrics)
 	i.probeHierarchy(ctx, answer, first)
+}
+
+// describe sets what an answer says beside its application.
+func (i *inquiry) describe(e *entry, answer *threescale.Authorization) {
+	st := answer.Verdict
+	d := detail{oauth: st.Application}
+	if i.call.options.ListAppKeys {
+		d.keys = st.AppKeys
+	}
+	if answer.Status == http.StatusConflict {
+		code := rejection(answer)
+		if e.denied = code != threescale.CodeLimitsExceeded; e.denied {
+			d.code = code
+		}
+		if e.denied && !repeats(code) {
+			d.reason = strings.Clone(st.Reason)
+		}
+	}
+	if d != usual {
+		e.detail = &d
+	}
 }
 
 func (i *inquiry) prove(metrics []string) {

@@ -45,7 +45,7 @@ func (a *Authorizer) Restore(s *Saved) error {
 		return errors.New("authorize: restore: not of this version")
 	}
 	for i := range s.Answers {
-		if len(s.Answers[i].Key) != len(digest{}) {
+		if len(s.Answers[i].Key) < len(digest{}) {
 			return errors.New("authorize: restore: a key is not of this version")
 		}
 	}
@@ -81,7 +81,7 @@ func (a *Authorizer) recall(c *call) *entry {
 		app.Release()
 		return nil
 	}
-	e := &entry{key: c.key, application: app, asked: saved.Asked, answered: saved.Answered}
+	e := &entry{detail: &usual, key: c.key, application: app, asked: saved.Asked, answered: saved.Answered}
 	a.good.put(e)
 	return e
 }
@@ -100,7 +100,7 @@ func (r *restoredAnswers) set(list []SavedAnswer, now time.Time) {
 	r.byKey = make(map[digest]SavedAnswer, len(list))
 	for _, one := range list {
 		if !one.Asked.After(now) && !one.Answered.After(now) { // else the clock went back: its age is unknown
-			r.byKey[digest(one.Key)] = one
+			r.byKey[digest(one.Key[:len(digest{})])] = one
 		}
 	}
 	r.some.Store(len(r.byKey) > 0)

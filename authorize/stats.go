@@ -99,6 +99,7 @@ type Stats struct {
 	Bytes            int64 // they take, about
 	Evicted          uint64
 	Applications     int    // followed
+	Unresolved       int    // of them, under names that the backend has not explained, as of the last sweep
 	Untracked        uint64 // transactions that were not followed, for want of room
 
 	Reported uint64 // authreps whose usage is durable
@@ -133,7 +134,7 @@ func (a *Authorizer) Stats() Stats {
 		CallBounds: askBounds[:], Failures: c.failures.Load(), RefreshAhead: c.ahead.Load(),
 		Entries: int(a.good.size.Load()) + a.restored.size(), Denials: int(a.bad.size.Load()),
 		Bytes: a.good.weight.Load() + a.bad.weight.Load(), Evicted: a.good.evicted.Load() + a.bad.evicted.Load(),
-		Applications: a.quota.Applications(), Untracked: a.quota.Untracked(),
+		Applications: a.quota.Applications(), Unresolved: a.quota.UnresolvedNames(), Untracked: a.quota.Untracked(),
 		Reported: c.reported.Load(), Refused: c.refused.Load(), Unbilled: c.unbilled.Load(),
 		Unseen: c.unseen.Load(), Overshoot: c.overshot.Load(), OldestAge: time.Duration(c.oldest.Load()),
 		Behind: c.behind.Load(), Forgotten: a.quota.Forgotten(),

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -17,8 +18,8 @@ const (
 	maxVouched = 100_000
 	// maxUnchecked bounds how many pairs that could not be asked about are taken: each is a queue of the sender.
 	maxUnchecked = 1000
-	// maxVouching bounds how many questions are asked at once.
-	maxVouching = 32
+	// maxVouching bounds how many questions are asked at once, so that strangers leave most connections to authorizations.
+	maxVouching = 8
 )
 
 // voucher knows which credentials of services that are not configured the backend accepts.
@@ -71,13 +72,20 @@ func (a *Authorizer) Vouch(ctx context.Context, serviceID string, c threescale.C
 	switch {
 	case v.until.IsZero() && !a.voucher.take(key):
 		return &threescale.Error{
-			Status: http.StatusServiceUnavailable, Code: codeUnavailable, Text: "3scale cannot be asked about these credentials at the moment",
+			Status: http.StatusServiceUnavailable, Code: codeUnavailable, Text: textNotJudged,
 		}
 	case v.status == 0:
 		return nil
 	}
-	e := &entry{status: v.status, code: v.code, text: v.text}
+	e := &entry{status: int16(v.status), detail: &detail{code: v.code, text: v.text}}
 	return e.error(asked)
+}
+
+// ServiceID returns the id that the backend has for a service, as far as it is known: beside a provider key no id, or one with a
+// dash, is another name. It does not ask; Vouch does.
+func (a *Authorizer) ServiceID(serviceID string, c threescale.Credentials) (id string, resolved bool) {
+	n := a.quota.ResolveService(quota.ServiceName{ID: serviceID, Credentials: c})
+	return n.ID, !n.Aliased()
 }
 
 // join returns what is known about a key; first says that the caller has to ask.
@@ -144,7 +152,7 @@ func (v *voucher) clearLocked(now time.Time) {
 // vouch asks the backend.
 func (a *Authorizer) vouch(c *call, key digest, v *vouched) {
 	defer close(v.done)
-	if !a.voucher.breaker.allow(time.Now()) {
+	if a.voucher.breaker.open(time.Now()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), a.options.Timeout)
@@ -152,8 +160,10 @@ func (a *Authorizer) vouch(c *call, key digest, v *vouched) {
 	select {
 	case a.voucher.asking <- struct{}{}:
 		defer func() { <-a.voucher.asking }()
-	case <-ctx.Done():
-		a.voucher.breaker.report(false, time.Now())
+	case <-ctx.Done(): // too many are asked about: that says nothing about the backend
+		return
+	}
+	if !a.voucher.breaker.allow(time.Now()) {
 		return
 	}
 	began := time.Now()
@@ -164,10 +174,10 @@ func (a *Authorizer) vouch(c *call, key digest, v *vouched) {
 	now := time.Now()
 	if err != nil || !isAnswer(answer) {
 		a.counters.failures.Add(1)
-		a.voucher.breaker.report(false, now)
+		a.voucher.breaker.report(resultOf(err), now)
 		return
 	}
-	a.voucher.breaker.report(true, now)
+	a.voucher.breaker.report(answered, now)
 	a.voucher.answered()
 	if answer.Verdict != nil && answer.Verdict.AppKeys != nil {
 		a.quota.LearnNames(c.name(), answer.Verdict.AppKeys.ServiceID, answer.Verdict.AppKeys.ApplicationID)

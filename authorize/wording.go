@@ -61,6 +61,6 @@ func (e *entry) error(c *call) *threescale.Error {
 	default:
 		words = &threescale.Error{Code: e.code, Text: e.text}
 	}
-	words.Status = e.status
+	words.Status = int(e.status)
 	return words
 }

@@ -135,6 +135,10 @@ func showStatus(s *terminal.Screen, now *console.Status, health *console.Health)
 	table.Row("clock", clockCell(&now.Backend.Clock))
 	table.Flush()
 	showLanes(s, now.Lanes)
+	for _, other := range now.OtherLanes {
+		s.Printf("and %s %s: %s, %s\n", count(other.Lanes, other.State+" lane"), "with credentials that reporters sent",
+			batches(other.Batches), count(int(other.Events), "event"))
+	}
 }
 
 // clockCell says how 3scale's clock differs from the daemon's.

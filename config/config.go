@@ -148,24 +148,7 @@ type Admin struct {
 	TLS TLS `key:"tls"`
 }
 
-// Backend is the 3scale backend.
-type Backend struct {
-	// The backend's address: 3scale's own, or that of an on-premises installation.
-	URL string `key:"url" kind:"url" need:"true"`
-	// How long one call may take from first to last byte. A report that passes it may have been counted
-	// all the same, so short values cause what they seem to cure.
-	Timeout time.Duration `key:"timeout" min:"100ms" max:"5m"`
-	// Takes 3scale calls for services that are not listed, and delivers them with the credentials they
-	// carry. `verify`: 3scale is asked about credentials at their first use, and again while it refuses them:
-	// reports with credentials that it refuses get its 403. While it cannot be asked, they are taken. `trust`:
-	// reports are taken without asking; those that 3scale refuses are kept until they are too old. `off`: only
-	// listed services are taken; it is the default where `auth.tokens_file` is given and services are listed.
-	Passthrough Passthrough `key:"passthrough" oneof:"verify,trust,off"`
-	// Authorities to trust for `backend.url` instead of the system's, PEM.
-	CAFile string `key:"ca_file" kind:"file" reload:"file"`
-}
-
-// Service is one service events may be for. Exactly one of its six ways to give credentials is used.
+// Service is one service events may be for. It has a token, a provider key, or both, each given in one way.
 type Service struct {
 	// The service's id in 3scale, in quotes.
 	ID string `key:"id" need:"true"`
@@ -175,7 +158,8 @@ type Service struct {
 	TokenFile string `key:"token_file" kind:"file"`
 	// The environment variable that holds the service token.
 	TokenEnv string `key:"token_env"`
-	// The provider key, where the backend is still called with one.
+	// The provider key, where the backend is still called with one. Beside a token it is accepted from callers, too, and
+	// reports use the token.
 	ProviderKey Secret `key:"provider_key"`
 	// A file that holds the provider key and nothing else.
 	ProviderKeyFile string `key:"provider_key_file" kind:"file"`

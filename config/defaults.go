@@ -8,7 +8,7 @@ func Default() *Config {
 		DataDir: "/var/lib/reporterd",
 		Listen:  "127.0.0.1:7070",
 		Admin:   Admin{Listen: "127.0.0.1:7071"},
-		Backend: Backend{URL: "https://su1.3scale.net", Timeout: 10 * time.Second, Passthrough: PassthroughVerify},
+		Backend: Backend{URL: "https://su1.3scale.net", Timeout: 10 * time.Second, Passthrough: PassthroughVerify, PassthroughLanes: 10_000, PassthroughShare: 25},
 		Batch: Batch{
 			FlushInterval: 5 * time.Second, MaxFlushInterval: 20 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
 		},

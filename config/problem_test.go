@@ -84,23 +84,24 @@ func TestProblems(t *testing.T) {
 
 func TestProblemsOfServices(t *testing.T) {
 	const at = "reporterd.yaml:1: services[0]"
-	const ways = "expected exactly one of token, token_file, token_env, provider_key, provider_key_file, provider_key_env: got "
+	const ways = "expected one of token, token_file and token_env, or one of provider_key, provider_key_file and provider_key_env, or one of each: got "
 	for service, want := range map[string]string{
-		"{token: t}":                                 at + ".id: expected a service id",
-		"{id: 0123, token: t}":                       at + `.id: 0123: expected text, in quotes: "0123"`,
-		"{id: 0x1F, token: t}":                       at + `.id: 0x1F: expected text, in quotes: "0x1F"`,
-		"{id: 1_000, token: t}":                      at + `.id: 1_000: expected text, in quotes: "1_000"`,
-		"{<<: {token: b}, id: a, token: t}":          at + ".<<: merge keys are not supported: write the keys out",
-		`{id: " a", token: t}`:                       at + `.id: " a": expected text of at most 255 bytes, without white space at its ends`,
-		"{id: a}":                                    at + ": " + ways + "none",
-		"{id: a, token: t, token_env: B}":            at + ": " + ways + "token and token_env",
-		"{id: a, tokne: t, token: t}":                at + ".tokne: unknown key; did you mean token?",
-		"{id: a, token: 12}":                         at + ".token: expected text, in quotes",
-		`{id: a, token: "a\nb"}`:                     at + ".token: expected one line of at most 1024 bytes",
-		"{id: a, token_file: gone}":                  at + `.token_file: "gone": expected a readable file: no such file or directory`,
-		"{id: a, token_env: REPORTERD_TEST_NOT_SET}": at + `.token_env: "REPORTERD_TEST_NOT_SET": expected a variable that is set`,
-		"{id: a, token: t, metrics: [1]}":            at + `.metrics[0]: 1: expected text, in quotes: "1"`,
-		"{id: a, token: t}, {id: a, token: t}":       `reporterd.yaml:1: services[1].id: "a": given twice: services[0] has it too`,
+		"{token: t}":                                    at + ".id: expected a service id",
+		"{id: 0123, token: t}":                          at + `.id: 0123: expected text, in quotes: "0123"`,
+		"{id: 0x1F, token: t}":                          at + `.id: 0x1F: expected text, in quotes: "0x1F"`,
+		"{id: 1_000, token: t}":                         at + `.id: 1_000: expected text, in quotes: "1_000"`,
+		"{<<: {token: b}, id: a, token: t}":             at + ".<<: merge keys are not supported: write the keys out",
+		`{id: " a", token: t}`:                          at + `.id: " a": expected text of at most 255 bytes, without white space at its ends`,
+		"{id: a}":                                       at + ": " + ways + "none",
+		"{id: a, provider_key: t, provider_key_env: B}": at + ": " + ways + "provider_key and provider_key_env",
+		"{id: a, token: t, token_env: B}":               at + ": " + ways + "token and token_env",
+		"{id: a, tokne: t, token: t}":                   at + ".tokne: unknown key; did you mean token?",
+		"{id: a, token: 12}":                            at + ".token: expected text, in quotes",
+		`{id: a, token: "a\nb"}`:                        at + ".token: expected one line of at most 1024 bytes",
+		"{id: a, token_file: gone}":                     at + `.token_file: "gone": expected a readable file: no such file or directory`,
+		"{id: a, token_env: REPORTERD_TEST_NOT_SET}":    at + `.token_env: "REPORTERD_TEST_NOT_SET": expected a variable that is set`,
+		"{id: a, token: t, metrics: [1]}":               at + `.metrics[0]: 1: expected text, in quotes: "1"`,
+		"{id: a, token: t}, {id: a, token: t}":          `reporterd.yaml:1: services[1].id: "a": given twice: services[0] has it too`,
 	} {
 		t.Run(service, func(t *testing.T) {
 			_, err := config.Load(config.Source{File: write(t, "services: ["+service+"]")})
@@ -120,7 +121,7 @@ func TestEverythingWrongIsSaidAtOnceAndWhereItStands(t *testing.T) {
 		`REPORTERD_BATCH_MAX_PARAMS: batch.max_params: "many": expected a whole number`,
 		`reporterd.yaml:1: listen: 1: expected text, in quotes: "1"`,
 		`--log-level: log.level: "loud": expected debug or info or warn or error`,
-		`reporterd.yaml:5: services[0]: expected exactly one of token, token_file, token_env, provider_key, provider_key_file, provider_key_env: got none`,
+		`reporterd.yaml:5: services[0]: expected one of token, token_file and token_env, or one of provider_key, provider_key_file and provider_key_env, or one of each: got none`,
 		`reporterd.yaml:6: services[0].tokn: unknown key; did you mean token?`,
 	}, strings.Split(err.Error(), "\n"))
 }
@@ -129,7 +130,7 @@ func TestNoMessageRepeatsASecret(t *testing.T) {
 	const secret = "s3cr3t-value"
 	t.Setenv("TOKEN_OF_A", secret+"\nsecond line")
 	for _, text := range []string{
-		"services: [{id: a, token: " + secret + ", provider_key: " + secret + "}]",
+		"services: [{id: a, token: " + secret + ", token_env: " + secret + "}]",
 		"services: [{id: a, token: [" + secret + "]}]",
 		"services: [{id: a, token: {" + secret + ": 1}}]",
 		"services: [{id: a, token: \"" + secret + "\\n\"}]",

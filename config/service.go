@@ -56,15 +56,17 @@ func isName(s string) bool {
 // resolve leaves the credentials in Token or ProviderKey, wherever they stood.
 func (s *Service) resolve(found *problems, key string) {
 	var given []string
+	into := map[*Secret]int{}
 	for _, w := range s.ways() {
 		if w.text != "" {
 			given = append(given, w.name)
+			into[w.into]++
 		}
 	}
-	if len(given) != 1 {
+	if len(given) == 0 || into[&s.Token] > 1 || into[&s.ProviderKey] > 1 {
 		if !found.has(key) && !s.hasProblem(found, key) {
-			found.add(key, nil, "expected exactly one of token, token_file, token_env, provider_key, provider_key_file, "+
-				"provider_key_env: got %s", oneByOne(given))
+			found.add(key, nil, "expected one of token, token_file and token_env, or one of provider_key, provider_key_file and provider_key_env, "+
+				"or one of each: got %s", oneByOne(given))
 		}
 		return
 	}

@@ -26,6 +26,8 @@ var authorizations = []family{
 		value: func(s *Snapshot) float64 { return float64(s.Authorize.Evicted) }},
 	{kind: gauge, name: "reporterd_authorize_applications", help: "Applications whose usage is counted against limits.",
 		value: func(s *Snapshot) float64 { return float64(s.Authorize.Applications) }},
+	{kind: gauge, name: "reporterd_authorize_unresolved_names", help: "Applications, of those, under a user key, or of a service without an id or with an alias, that 3scale has not explained: under another name they have another count.",
+		value: func(s *Snapshot) float64 { return float64(s.Authorize.Unresolved) }},
 	{kind: counter, name: "reporterd_authorize_untracked_total", help: "Transactions not counted against limits before delivery, because the memory for it was full.",
 		value: func(s *Snapshot) float64 { return float64(s.Authorize.Untracked) }},
 	{kind: counter, name: "reporterd_authorize_usage_total", label: "outcome",

@@ -34,6 +34,12 @@ var deliveries = []family{
 		each: byState(func(l *Lane) float64 { return float64(l.Batches) })},
 	{kind: gauge, name: "reporterd_lane_events", help: "Events in batches that wait for delivery, by the state of their lane.", label: "state",
 		each: byState(func(l *Lane) float64 { return float64(l.Events) })},
+	{kind: gauge, name: "reporterd_passthrough_lanes", help: "Lanes with credentials that reporters sent and undelivered batches; backend.passthrough_lanes bounds them.",
+		value: func(s *Snapshot) float64 { return float64(s.Strangers.Lanes) }},
+	{kind: gauge, name: "reporterd_passthrough_bytes", help: "Bytes of the batches of these lanes; backend.passthrough_share bounds them.",
+		value: func(s *Snapshot) float64 { return float64(s.Strangers.Bytes) }},
+	{kind: counter, name: "reporterd_passthrough_refused_total", help: "Requests refused because of these bounds.",
+		value: func(s *Snapshot) float64 { return float64(s.Strangers.Refused) }},
 	{kind: counter, name: "reporterd_dead_letters_total", help: "Transactions that became dead letters since the start, by reason. Beyond 32 reasons they share other.", label: "reason",
 		each: func(s *Snapshot, put func(string, float64)) {
 			for _, reason := range slices.Sorted(maps.Keys(s.Reports.Dead)) {

@@ -81,7 +81,7 @@ const Stopping = "the daemon is stopping"
 func (c *Console) livePage() livePage {
 	s := c.options.Snapshot()
 	page := livePage{
-		Status: c.statusPage(s), Time: float64(time.Now().UnixMilli()) / 1e3, DeadLetters: s.Spool.DeadLetters,
+		Status: c.statusPage(s, lanesNamed), Time: float64(time.Now().UnixMilli()) / 1e3, DeadLetters: s.Spool.DeadLetters,
 		Commit: liveOf(s.Commits.Waits), Authorize: liveAuthorize{s.Authorize.Answers, s.Authorize.Granted},
 	}
 	if err := c.options.Ready(); err != nil {

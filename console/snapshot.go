@@ -23,6 +23,8 @@ type Snapshot struct {
 	Held     Held
 	Latest   Latest
 
+	Strangers Strangers
+
 	Services []Service // configured, in the order of the file
 	Others   Ended     // of services that are not configured
 
@@ -188,6 +190,17 @@ type Lane struct {
 	ParkedEvents uint64
 }
 
+// Strangers is undelivered usage with credentials that reporters sent, which are not configured.
+type Strangers struct {
+	Lanes   int
+	Bytes   int64  // in batches
+	Refused uint64 // requests beyond the limits of such usage, since the start
+}
+
+func (s Strangers) plus(o Strangers) Strangers {
+	return Strangers{s.Lanes + o.Lanes, s.Bytes + o.Bytes, s.Refused + o.Refused}
+}
+
 // Traffic contains the requests of producers by one transport since the daemon started.
 type Traffic struct {
 	Transport string         // events or report
@@ -210,6 +223,7 @@ type Authorize struct {
 	Bytes            int64
 	Evicted          uint64
 	Applications     int // whose usage is tracked
+	Unresolved       int // of them, under names that 3scale has not explained
 	Untracked        uint64
 
 	Reported, Refused, Unbilled uint64 // authreps by the outcome of their usage

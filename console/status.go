@@ -1,7 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -13,6 +16,10 @@ type Status struct {
 	Spool   StatusSpool   `json:"spool"`
 	Backend StatusBackend `json:"backend"`
 	Lanes   []StatusLane  `json:"lanes"`
+
+	// OtherLanes sums up, by state, the lanes that Lanes does not name: it names at most 100 with credentials that reporters sent,
+	// those with the oldest usage, unless the parameter lanes asks for more.
+	OtherLanes []StatusOtherLanes `json:"other_lanes,omitempty"`
 
 	Services []StatusService `json:"services"`
 
@@ -68,11 +75,68 @@ type StatusLane struct {
 	ParkedEvents uint64  `json:"parked_events"`
 }
 
-func (c *Console) status(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, c.statusPage(c.options.Snapshot()))
+// StatusOtherLanes is the sum over lanes in one state.
+type StatusOtherLanes struct {
+	State     string  `json:"state"`
+	Lanes     int     `json:"lanes"`
+	Batches   int     `json:"batches"`
+	Events    uint64  `json:"events"`
+	OldestAge float64 `json:"oldest_age_seconds"`
 }
 
-func (c *Console) statusPage(s Snapshot) Status {
+// lanesNamed is how many lanes with credentials that reporters sent are named, unless the caller asks for more.
+const lanesNamed = 100
+
+func (c *Console) status(w http.ResponseWriter, r *http.Request) {
+	named := lanesNamed
+	if text := r.URL.Query().Get("lanes"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			writeProblem(w, http.StatusBadRequest, "lanes: expected how many lanes to name")
+			return
+		}
+		named = n
+	}
+	writeJSON(w, http.StatusOK, c.statusPage(c.options.Snapshot(), named))
+}
+
+// nameLanes divides lanes into those that are named and the sums over the rest. The order of the named ones stays.
+func nameLanes(all []Lane, most int) (named []Lane, rest []StatusOtherLanes) {
+	var passed []time.Duration
+	for i := range all {
+		if all[i].PassedOn {
+			passed = append(passed, all[i].OldestAge)
+		}
+	}
+	if len(passed) <= most {
+		return all, nil
+	}
+	slices.SortFunc(passed, func(a, b time.Duration) int { return cmp.Compare(b, a) })
+	least, sums := passed[most], make(map[string]*StatusOtherLanes)
+	for i := range all {
+		l := &all[i]
+		if !l.PassedOn || l.OldestAge > least {
+			named = append(named, *l)
+			continue
+		}
+		sum := sums[l.State]
+		if sum == nil {
+			sum = &StatusOtherLanes{State: l.State}
+			sums[l.State] = sum
+		}
+		sum.Lanes, sum.Batches, sum.Events = sum.Lanes+1, sum.Batches+l.Batches, sum.Events+l.Events
+		sum.OldestAge = max(sum.OldestAge, l.OldestAge.Seconds())
+	}
+	for _, state := range laneStates {
+		if sum := sums[state]; sum != nil {
+			rest = append(rest, *sum)
+		}
+	}
+	return named, rest
+}
+
+func (c *Console) statusPage(s Snapshot, named int) Status {
+	lanes, rest := nameLanes(s.Lanes, named)
 	page := Status{
 		Version: c.options.Build.Version,
 		Uptime:  time.Since(c.options.Started).Seconds(),
@@ -82,10 +146,11 @@ func (c *Console) statusPage(s Snapshot) Status {
 			s.Reports.Calls, s.Reports.Transactions, s.Reports.Limit, s.Reports.BreakerOpen, s.Reports.RestampedEvents, s.Proof.Asked, s.Proof.Waiting,
 			s.Reports.Clock.page(),
 		},
-		Lanes: make([]StatusLane, 0, len(s.Lanes)), // [] and not null
+		Lanes:      make([]StatusLane, 0, len(lanes)), // [] and not null
+		OtherLanes: rest,
 	}
 	page.Receipts = s.Receipts.page()
-	for _, l := range s.Lanes {
+	for _, l := range lanes {
 		page.Lanes = append(page.Lanes, StatusLane{
 			l.ServiceID, l.State, l.Batches, l.Events, l.OldestAge.Seconds(), l.LastError,
 			l.Questioned, l.Probation.Seconds(), l.Parked, l.ParkedEvents,

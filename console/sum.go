@@ -18,6 +18,7 @@ func (s Snapshot) Plus(o Snapshot) Snapshot {
 	s.Proof.Asked, s.Proof.Failed = s.Proof.Asked+o.Proof.Asked, s.Proof.Failed+o.Proof.Failed
 	s.Latest = Latest{max(s.Latest.Accepted, o.Latest.Accepted), max(s.Latest.Delivered, o.Latest.Delivered)}
 	s.Authorize = s.Authorize.plus(o.Authorize)
+	s.Strangers = s.Strangers.plus(o.Strangers)
 	s.Services, s.Others = servicesPlus(s.Services, o.Services), s.Others.plus(o.Others)
 	return s
 }
@@ -94,7 +95,7 @@ func (a Authorize) plus(o Authorize) Authorize {
 	return Authorize{
 		Answers: added(a.Answers, o.Answers), Granted: a.Granted + o.Granted, Denied: added(a.Denied, o.Denied), Calls: a.Calls.Plus(o.Calls),
 		Failures: a.Failures + o.Failures, RefreshAhead: a.RefreshAhead + o.RefreshAhead, Entries: a.Entries + o.Entries,
-		Denials: a.Denials + o.Denials, Bytes: a.Bytes + o.Bytes, Evicted: a.Evicted + o.Evicted, Applications: a.Applications + o.Applications,
+		Denials: a.Denials + o.Denials, Bytes: a.Bytes + o.Bytes, Evicted: a.Evicted + o.Evicted, Applications: a.Applications + o.Applications, Unresolved: a.Unresolved + o.Unresolved,
 		Untracked: a.Untracked + o.Untracked, Reported: a.Reported + o.Reported, Refused: a.Refused + o.Refused, Unbilled: a.Unbilled + o.Unbilled,
 		Overshoot: max(a.Overshoot, o.Overshoot), Unseen: max(a.Unseen, o.Unseen), Behind: max(a.Behind, o.Behind), Forgotten: a.Forgotten + o.Forgotten, OldestAge: max(a.OldestAge, o.OldestAge),
 	}

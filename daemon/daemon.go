@@ -154,9 +154,8 @@ func (d *daemon) open() (err error) {
 		Services: d.services.configured, Passthrough: d.config.Backend.Passthrough.On(), Journal: d.engine, Log: d.log.Named("ingest"),
 		Other: d.engine.Authorizations, Tokens: d.auth.producers, Memory: d.listeners.memory, LateMargin: lateMargin(d.config),
 	}
-	if d.config.Backend.Passthrough == config.PassthroughVerify {
-		o.Vouch = d.engine.Vouch
-	}
+	o.Admit = d.engine.Admit
+	o.Vouch, o.Trust = d.engine.Vouch, d.config.Backend.Passthrough == config.PassthroughTrust
 	d.handler = ingest.NewHandler(o)
 	d.compare.open(d)
 	return nil

@@ -43,6 +43,8 @@ type engine interface {
 	// Vouch returns the backend's refusal of credentials of a service that is not configured, or nil; see
 	// authorize.Authorizer.Vouch.
 	Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error
+	// Admit returns why an event cannot be taken, since it would make a counter of the backend pass its limit; empty: it can be.
+	Admit(e *event.Event) (why string)
 	// Reject stores a message that can never be accepted as a dead letter. It returns once the letter is durable.
 	Reject(m partition.Message) error
 

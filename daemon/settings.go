@@ -83,6 +83,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 			ExpiredMargin: c.Sender.ExpiredMargin, FutureMargin: c.Sender.FutureMargin,
 		},
 		SendOnStop: c.StopTimeout / 2,
+		Strangers:  strangerLimits(c),
 		Proof:      partition.ProofOptions{Life: c.Sender.ProofLife, NegativeCache: c.Sender.NegativeCache, ProbeRate: c.Sender.ProbeRate},
 		Authorize: authorize.Options{
 			Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
@@ -103,6 +104,15 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		o.Ledger = &ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep, MaxBytes: int64(c.Ledger.MaxBytes)}
 	}
 	return o, nil
+}
+
+// strangerLimits are the bounds of services that are not configured. Where none is configured, all of the spool is theirs.
+func strangerLimits(c *config.Config) partition.StrangerLimits {
+	l := partition.StrangerLimits{Lanes: c.Backend.PassthroughLanes}
+	if len(c.Services) > 0 {
+		l.Bytes = int64(c.Spool.MaxBytes) / 100 * int64(c.Backend.PassthroughShare)
+	}
+	return l
 }
 
 // The size of the receipts in a report: parameters, and bytes of two escaped names and a number each.
@@ -148,6 +158,8 @@ func SpoolOptions(c *config.Config) spool.Options {
 func replicaOptions(d *daemon, o partition.Options) replica.Options {
 	c := d.config
 	o.Ledger, o.SendOnStop = nil, 0
+	o.Strangers.Lanes = max(o.Strangers.Lanes/c.Cluster.Partitions, 1)
+	o.Strangers.Bytes /= int64(c.Cluster.Partitions)
 	o.Spool = spool.Options{
 		Dir: "/spool", MaxBytes: int64(c.Spool.MaxBytes) / int64(c.Cluster.Partitions), MinFreeBytes: int64(c.Spool.MinFreeBytes),
 		DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs,
@@ -187,6 +199,9 @@ func eventServices(list []config.Service) []event.Service {
 	for i, s := range list {
 		out[i] = event.Service{
 			ID: s.ID, Metrics: s.Metrics, Credentials: threescale.Credentials{ServiceToken: string(s.Token), ProviderKey: string(s.ProviderKey)},
+		}
+		if s.Token != "" && s.ProviderKey != "" { // a call has one of them; reports use the token, which opens one service only
+			out[i].Credentials.ProviderKey, out[i].ProviderKey = "", string(s.ProviderKey)
 		}
 	}
 	return out

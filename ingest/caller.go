@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"crypto/subtle"
 	"strings"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -17,12 +16,12 @@ type caller struct {
 var unconfigured = new(service)
 
 // admit checks the credentials of a report. Those of a configured service must be its own, or, with vouched, some that the
-// backend accepts, which the caller has to ask for; those of any other service are left to the backend, if passthrough is on. The
+// backend accepts, which the caller has to ask for; those of any other service are left to the backend, if passthrough allows. The
 // error is a *threescale.Error of status 403, worded as the backend's.
 func (s *services) admit(id string, c threescale.Credentials, passthrough, vouched bool) (caller, error) {
 	service := s.byName(id, c)
 	switch {
-	case service != nil && service.accepts(c):
+	case service != nil && service.Opens(c):
 		return caller{serviceID: service.id, service: service}, nil
 	case service != nil && passthrough && vouched && fits(id, c):
 		return caller{serviceID: service.id, credentials: c, service: service}, nil
@@ -41,15 +40,6 @@ func (s *services) byName(id string, c threescale.Credentials) *service {
 		}
 	}
 	return s.byID[id]
-}
-
-// accepts reports whether c are the service's own credentials. It compares in constant time.
-func (s *service) accepts(c threescale.Credentials) bool {
-	own, given := s.credentials.ServiceToken, c.ServiceToken
-	if c.ProviderKey != "" {
-		own, given = s.credentials.ProviderKey, c.ProviderKey
-	}
-	return given != "" && subtle.ConstantTimeCompare([]byte(own), []byte(given)) == 1
 }
 
 // fits reports whether these credentials fit into a batch.

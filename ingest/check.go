@@ -38,4 +38,10 @@ func (d *decoder) check(f *fieldReader, e *event.Event) {
 	if metric, refused := service.refuses(e.Usage); refused {
 		f.fault("usage."+metric, "is not among the metrics configured for this service")
 	}
+	if d.services.excess == nil || f.found {
+		return
+	}
+	if why := d.services.excess(e); why != "" {
+		f.fault("usage", why)
+	}
 }

@@ -7,6 +7,7 @@ package ingest
 
 import (
 	"context"
+	"github.com/reporterd/reporterd/event"
 	"net/http"
 	"strings"
 	"sync"
@@ -39,8 +40,16 @@ type Options struct {
 	Log         *zap.Logger // nil: none
 
 	// Vouch, when not nil, returns the backend's refusal of credentials that are passed through, or nil. app is an application of
-	// the report.
+	// the report. It is also asked about credentials of a configured service that are not configured for it; without Vouch they are
+	// refused.
 	Vouch func(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error
+
+	// Trust takes reports of services that are not configured without asking Vouch.
+	Trust bool
+
+	// Admit, when not nil, returns why the usage of an event cannot be taken, empty where it can be. It is the last check of an event
+	// before it is appended, with the credentials that came with it.
+	Admit func(*event.Event) string
 
 	// LateMargin is the least time that usage must have left of its 24 hours when it is accepted, so that it can be sealed
 	// and reported before they are over. Older usage is refused: acknowledged, it would become a dead letter. 0: none.
@@ -63,7 +72,9 @@ type Handler struct {
 	maxBody     int64
 	maxEvents   int
 	vouch       func(context.Context, string, threescale.Credentials, threescale.Application) *threescale.Error
+	trust       bool
 	lateMargin  time.Duration
+	admit       func(*event.Event) string
 	journal     Journal
 	tokens      *access.Tokens
 	other       func(method, path string) http.Handler
@@ -91,8 +102,8 @@ func NewHandler(o Options) *Handler {
 		o.Other = func(string, string) http.Handler { return nil }
 	}
 	h := &Handler{
-		passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, lateMargin: o.LateMargin,
-		journal: o.Journal, tokens: o.Tokens, other: o.Other, vouch: o.Vouch,
+		passthrough: o.Passthrough, maxBody: o.MaxBody, maxEvents: o.MaxEvents, lateMargin: o.LateMargin, admit: o.Admit,
+		journal: o.Journal, tokens: o.Tokens, other: o.Other, vouch: o.Vouch, trust: o.Trust,
 	}
 	h.log, h.health = o.Log, newHealth(o.Log)
 	if h.memory = o.Memory; h.memory == nil {
@@ -107,6 +118,7 @@ func NewHandler(o Options) *Handler {
 // It may be called while requests are served.
 func (h *Handler) SetServices(list []Service) {
 	s := newServices(list)
+	s.excess = h.admit
 	s.lateMargin = int64((h.lateMargin + time.Second - 1) / time.Second)
 	h.services.Store(s)
 }

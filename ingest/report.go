@@ -84,12 +84,25 @@ func (h *Handler) decodeReport(r *http.Request, flatUsage bool) ([]event.Event, 
 			return nil, late
 		}
 	}
-	if !caller.credentials.IsZero() && h.vouch != nil {
+	if !caller.credentials.IsZero() && h.vouch != nil && !(h.trust && caller.service == unconfigured) {
 		if refused := h.vouch(r.Context(), caller.serviceID, caller.credentials, events[0].Application); refused != nil {
 			return nil, refused
 		}
 	}
-	return events, nil
+	return events, services.admitAll(events)
+}
+
+// admitAll is the last check of a report's usage.
+func (s *services) admitAll(events []event.Event) error {
+	for i := range events {
+		if s.excess == nil {
+			return nil
+		}
+		if why := s.excess(&events[i]); why != "" {
+			return &threescale.Error{Status: http.StatusForbidden, Code: threescale.CodeUsageValueInvalid, Text: "usage of transaction " + strconv.Itoa(i) + " " + why}
+		}
+	}
+	return nil
 }
 
 // decode makes a transaction of the form parameters, if it fits into a report and the service has its metrics.

@@ -48,6 +48,10 @@ func (d *decoder) scan(i int) (end int) {
 			return 0
 		}
 	}
+	if d.services.excess != nil && d.services.excess(e) != "" { // the reference decoder says why
+		d.drop(first)
+		return 0
+	}
 	return end
 }
 

@@ -16,19 +16,20 @@ type services struct {
 	byID map[string]*service
 	keys map[string]bool // provider keys of any service, to tell a wrong key from another service's
 
-	lateMargin int64 // seconds, of Options.LateMargin
+	lateMargin int64                     // seconds, of Options.LateMargin
+	excess     func(*event.Event) string // Options.Admit
 }
 
 type service struct {
-	id          string
-	credentials threescale.Credentials
-	metrics     map[string]bool // nil: any
+	Service
+	id      string
+	metrics map[string]bool // nil: any
 }
 
 func newServices(list []Service) *services {
 	s := &services{byID: make(map[string]*service, len(list)), keys: make(map[string]bool)}
 	for _, configured := range list {
-		entry := &service{id: strings.Clone(configured.ID), credentials: configured.Credentials}
+		entry := &service{Service: configured, id: strings.Clone(configured.ID)}
 		if len(configured.Metrics) > 0 {
 			entry.metrics = make(map[string]bool, len(configured.Metrics))
 			for _, metric := range configured.Metrics {
@@ -36,8 +37,10 @@ func newServices(list []Service) *services {
 			}
 		}
 		s.byID[entry.id] = entry
-		if key := configured.Credentials.ProviderKey; key != "" {
-			s.keys[key] = true
+		for _, key := range [...]string{configured.Credentials.ProviderKey, configured.ProviderKey} {
+			if key != "" {
+				s.keys[key] = true
+			}
 		}
 	}
 	return s

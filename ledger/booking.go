@@ -137,13 +137,15 @@ func asSent(a *spool.BatchEvent) []spool.Transaction {
 	return all
 }
 
-// requeued moves usage of a dead letter to pending. If it will be sent with another timestamp, its hour changes.
+// requeued moves usage of dead letters to pending. If it will be sent with another timestamp, its hour changes.
 func (b *booking) requeued(a *spool.BatchEvent) {
-	if a.Was == nil {
+	if len(a.Was) == 0 {
 		b.batch(a.Batch, Figures{Dead: -1})
 		return
 	}
-	b.transaction(a.Batch, a.Was, a.Was.Timestamp, Figures{Dead: -1, Accepted: -1})
+	for i := range a.Was {
+		b.transaction(a.Batch, &a.Was[i], a.Was[i].Timestamp, Figures{Dead: -1, Accepted: -1})
+	}
 	b.batch(a.Batch, Figures{Accepted: 1, Restamped: 1})
 }
 

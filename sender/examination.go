@@ -160,7 +160,7 @@ func (d *delivery) name(s proof.Scope) {
 // renew asks for what will soon not be proven any more, or should be younger since much shares the report.
 func (d *delivery) renew(s proof.Scope, x *examination) {
 	if len(x.questions) > 0 {
-		d.options.Prober.Ask(s, x.questions, nil)
+		d.options.Prober.Ask(s, d.origin(), x.questions, nil)
 	}
 }
 

@@ -70,13 +70,21 @@ func (d *delivery) ask(s proof.Scope, x *examination, w *probation) {
 		d.lane.asking++
 	}
 	d.mu.Unlock()
-	if put && !d.options.Prober.Ask(s, questions, func(f *proof.Failure) { d.answered(d.batch.ID, w, s.Credentials, f) }) {
+	if put && !d.options.Prober.Ask(s, d.origin(), questions, func(f *proof.Failure) { d.answered(d.batch.ID, w, s.Credentials, f) }) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		w.asking-- // there is no room: the batch comes back when its wait is over
 		d.lane.asking--
 		d.schedule.touch(d.lane)
 	}
+}
+
+// origin says whether the batch goes out with configured credentials, or with some that a reporter sent.
+func (d *delivery) origin() proof.Origin {
+	if d.batch.Lane.Credentials.IsZero() {
+		return proof.Configured
+	}
+	return proof.PassedOn
 }
 
 // linger sets the batch aside until time has passed, or its questions are answered.

@@ -172,7 +172,7 @@ func (k *keeper) examineSuspects(ids []spool.BatchID) {
 			continue
 		}
 		questions := questionsOf(b)
-		k.options.Prober.Ask(scope, questions, func(f *proof.Failure) {
+		k.options.Prober.Ask(scope, proof.Configured, questions, func(f *proof.Failure) {
 			if f == nil {
 				k.learn(id, scope, questions)
 			}

@@ -6,10 +6,12 @@ import (
 )
 
 // schedule orders the lanes by when they may try, so that a wake-up costs what changed and not what exists: a lane is
-// looked at when it was touched, and choosing the next one takes O(log lanes). A lane is in one of the four heaps, or in
+// looked at when it was touched, and choosing the next one takes O(log lanes). A lane is in one of the five heaps, or in
 // none while only a change of its own can let it try. The Sender's mutex guards it.
 type schedule struct {
-	ready, readyTroubled     laneHeap // may try now: the fewest reports in flight first, then the longest wait
+	// Lanes that may try now: configured services first, then the fewest reports in flight, then the longest wait.
+	ready, readyPassedOn, readyTroubled laneHeap
+
 	waiting, waitingTroubled laneHeap // may not try before lane.due, the earliest first
 
 	touched  []*lane // changed since they were placed
@@ -22,6 +24,7 @@ func newSchedule() *schedule {
 	served := func(a, b *lane) bool { return a.rank.before(b.rank) }
 	earlier := func(a, b *lane) bool { return a.due.Before(b.due) }
 	c.ready, c.readyTroubled = laneHeap{less: served, compared: &c.compared}, laneHeap{less: served, compared: &c.compared}
+	c.readyPassedOn = laneHeap{less: served, compared: &c.compared}
 	c.waiting, c.waitingTroubled = laneHeap{less: earlier, compared: &c.compared}, laneHeap{less: earlier, compared: &c.compared}
 	return c
 }
@@ -38,11 +41,20 @@ type placement struct {
 
 // rank orders lanes that may try.
 type rank struct {
+	passedOn bool
 	inFlight int
 	picked   uint64
 }
 
 func (r rank) before(other rank) bool {
+	if r.passedOn != other.passedOn {
+		return other.passedOn
+	}
+	return r.waitedLonger(other)
+}
+
+// waitedLonger is the order of lanes that differ in nothing else.
+func (r rank) waitedLonger(other rank) bool {
 	if r.inFlight != other.inFlight {
 		return r.inFlight < other.inFlight
 	}
@@ -64,15 +76,18 @@ func (c *schedule) place(l *lane, now time.Time) {
 		return
 	}
 	ready, waiting := &c.ready, &c.waiting
-	if l.trouble.exists() {
+	switch {
+	case l.trouble.exists():
 		ready, waiting = &c.readyTroubled, &c.waitingTroubled
+	case l.key.PassedOn():
+		ready = &c.readyPassedOn
 	}
 	switch {
 	case now.Before(l.notBefore):
 		l.due = l.notBefore
 		heap.Push(waiting, l)
 	case l.ready(now) != nil:
-		l.rank = rank{len(l.inFlight), l.picked}
+		l.rank = rank{l.key.PassedOn(), len(l.inFlight), l.picked}
 		heap.Push(ready, l)
 	}
 }
@@ -148,6 +163,9 @@ func (s *Sender) refreshLocked(now time.Time) {
 		if !ok {
 			l = newLane(key)
 			s.lanes[key] = l
+			if !key.PassedOn() {
+				s.own++
+			}
 		}
 		c.touch(l)
 	}

@@ -136,6 +136,8 @@ type Sender struct {
 	breaker    breaker
 	inFlight   int // attempts under way
 	inTrouble  int // of them, those of lanes in trouble
+	passedOn   int // of them, those of lanes with credentials that reporters sent
+	own        int // lanes of services with configured credentials, since the start
 	full       full
 	picks      uint64
 	progress   chan struct{} // closed and replaced whenever an attempt came to an end
@@ -220,18 +222,16 @@ func (s *Sender) launch(ctx context.Context) time.Time {
 }
 
 // pickLocked returns the batch to try next: of the lanes that may, the one with the fewest reports in flight,
-// and of these the one that waited longest. Lanes in trouble share half of the room, so that many of
-// them cannot keep a healthy one waiting; and while the breaker is open they share one call.
+// and of these the one that waited longest; those of configured services first. Lanes in trouble share half of the room, so that
+// many of them cannot keep a healthy one waiting; and while the breaker is open they share one call. Where services are
+// configured, lanes with credentials that reporters sent share three quarters of the room.
 func (s *Sender) pickLocked(now time.Time) (*lane, *spool.BatchInfo) {
 	if s.inFlight >= s.limit.room() {
 		return nil, nil
 	}
 	troubled := s.mayTryTroubledLocked(now)
 	for {
-		best := s.schedule.ready.top()
-		if l := s.schedule.readyTroubled.top(); l != nil && troubled && (best == nil || l.rank.before(best.rank)) {
-			best = l
-		}
+		best := s.firstLocked(troubled)
 		if best == nil {
 			return nil, nil
 		}
@@ -240,6 +240,24 @@ func (s *Sender) pickLocked(now time.Time) (*lane, *spool.BatchInfo) {
 		}
 		s.schedule.remove(best) // not ready any more: its next change places it again
 	}
+}
+
+// firstLocked returns the lane that comes first, or nil. One of those that are passed on has its turn among the configured ones
+// while none of them is in flight, so that none waits for ever. The mutex is held.
+func (s *Sender) firstLocked(troubled bool) *lane {
+	best, passes := s.schedule.ready.top(), s.mayTryPassedOnLocked()
+	if l := s.schedule.readyPassedOn.top(); l != nil && passes && (best == nil || s.passedOn == 0 && l.rank.waitedLonger(best.rank)) {
+		best = l
+	}
+	if l := s.schedule.readyTroubled.top(); l != nil && troubled && (passes || !l.rank.passedOn) && (best == nil || l.rank.before(best.rank)) {
+		best = l
+	}
+	return best
+}
+
+// mayTryPassedOnLocked reports whether one more lane with credentials that a reporter sent may try. The mutex is held.
+func (s *Sender) mayTryPassedOnLocked() bool {
+	return s.own == 0 || s.passedOn < max(1, s.limit.room()*3/4)
 }
 
 // mayTryTroubledLocked reports whether one more lane in trouble may try. The mutex is held.
@@ -263,6 +281,9 @@ func (s *Sender) startAttemptLocked(ctx context.Context, l *lane, b spool.BatchI
 	if sick {
 		s.inTrouble++
 	}
+	if l.key.PassedOn() {
+		s.passedOn++
+	}
 	s.flights.Go(func() {
 		s.attempt(ctx, l, b.ID, b.Attempts > 0, now)
 		s.endAttempt(l, b.ID, sick)
@@ -279,6 +300,9 @@ func (s *Sender) endAttempt(l *lane, id spool.BatchID, sick bool) {
 	s.fillLocked(time.Now())
 	if sick {
 		s.inTrouble--
+	}
+	if l.key.PassedOn() {
+		s.passedOn--
 	}
 	s.progressedLocked()
 	s.poke()

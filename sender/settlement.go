@@ -95,7 +95,7 @@ func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 	s.schedule.touch(l)
 	l.fail(v, began, time.Now(), func(failures int) time.Duration {
 		if v.Kind == Hold {
-			return around(s.options.HoldPoll)
+			return around(s.holdPollLocked(l))
 		}
 		if v.Code == badDisk {
 			return min(s.backoff.delay(failures, 0), diskMax)
@@ -110,6 +110,21 @@ func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 	s.log.Warn("reports are not delivered", zap.String("service_id", l.key.ServiceID),
 		zap.String("state", string(l.state())), zap.String("verdict", v.Kind.String()), zap.String("code", v.Code),
 		zap.Time("since", t.since), zap.String("url", s.client.URL()), adviceField(v.Code), zap.Error(cause))
+}
+
+// Lanes in trouble with credentials that reporters sent are tried at a bounded rate, so that any number of them costs few calls.
+const (
+	pollsInTurn = 128 // of them, on average, in one HoldPoll
+	pollMax     = time.Hour
+)
+
+// holdPollLocked is how long a held lane waits. The mutex is held.
+func (s *Sender) holdPollLocked(l *lane) time.Duration {
+	turns := 1 + (s.schedule.waitingTroubled.Len()+s.schedule.readyTroubled.Len())/pollsInTurn
+	if !l.key.PassedOn() || turns == 1 {
+		return s.options.HoldPoll
+	}
+	return max(s.options.HoldPoll, min(s.options.HoldPoll*time.Duration(turns), pollMax))
 }
 
 // recovered books an attempt that the backend answered, and ends the lane's trouble.

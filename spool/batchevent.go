@@ -21,7 +21,7 @@ type BatchEvent struct {
 	Children []*Batch
 	Dead     []Transaction
 	Late     []LateTransaction
-	Was      *Transaction
+	Was      []Transaction
 
 	Attempted int64 // of BatchAmbiguous: when the report was sent, Unix seconds; 0: not known
 }
@@ -72,11 +72,14 @@ func appendChange(dst []byte, batch *Batch, r Resolution) ([]byte, []logged) {
 	return putChange(dst, batch.ID, all), []logged{{record: &record{kind: recordAccount, id: batch.ID}}}
 }
 
-// appendRestamped writes the former timestamp of the only transaction of a requeued batch.
-func appendRestamped(dst []byte, records []logged, b *Batch, before int64) ([]byte, []logged) {
-	t := b.Transactions[0]
-	t.Timestamp = before
-	return putChange(dst, b.ID, []changeRecord{{role: roleMoved, Transaction: t}}), append(records, logged{record: &record{kind: recordAccount, id: b.ID}})
+// appendRestamped writes the former timestamps of the transactions of a requeued batch.
+func appendRestamped(dst []byte, records []logged, b *Batch, files []letterFile) ([]byte, []logged) {
+	moved := make([]changeRecord, len(files))
+	for i := range files {
+		moved[i] = changeRecord{role: roleMoved, Transaction: b.Transactions[i]}
+		moved[i].Timestamp = files[i].Timestamp.Unix()
+	}
+	return putChange(dst, b.ID, moved), append(records, logged{record: &record{kind: recordAccount, id: b.ID}})
 }
 
 func putChange(dst []byte, id BatchID, all []changeRecord) []byte {

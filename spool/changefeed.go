@@ -284,7 +284,7 @@ func (c *ChangeFeed) begin(r recorded, kind BatchEventKind, tell bool) {
 	event := BatchEvent{Kind: kind, Batch: b}
 	for i := range c.changes[r.id] {
 		if change := &c.changes[r.id][i]; change.role == roleMoved {
-			event.Was = &change.Transaction
+			event.Was = append(event.Was, change.Transaction)
 		}
 	}
 	c.addEvent(event)

@@ -84,8 +84,12 @@ type DeadLetterQuery struct {
 
 // matches reports whether a letter is selected.
 func (q DeadLetterQuery) matches(d *DeadLetter) bool {
-	return (q.ServiceID == "" || q.ServiceID == d.ServiceID) && (q.Reason == "" || q.Reason == d.Reason.Code) &&
-		!d.CreatedAt.Before(q.Since) && (q.Until.IsZero() || !d.CreatedAt.After(q.Until))
+	return (q.ServiceID == "" || q.ServiceID == d.ServiceID) && (q.Reason == "" || q.Reason == d.Reason.Code) && q.contains(d.CreatedAt)
+}
+
+// contains reports whether letters that were made at a time are selected.
+func (q DeadLetterQuery) contains(at time.Time) bool {
+	return !at.Before(q.Since) && (q.Until.IsZero() || !at.After(q.Until))
 }
 
 // ErrUnknownLetter is returned for a dead letter that does not exist: requeued, dropped, or never written.
@@ -118,7 +122,8 @@ func (s *Spool) DeadLetter(id string) (DeadLetter, error) {
 }
 
 // DeadLetters returns a page of dead letters in the order of their ids, and the cursor of the next page, empty at the end. It
-// reads one file at a time. Files that are not readable dead letters are skipped.
+// reads the files of the page, one at a time, and once those of which it does not know yet whether they are selected. Files that are
+// not readable dead letters are skipped, as are those that another process put into the directory after the start.
 func (s *Spool) DeadLetters(q DeadLetterQuery) (page []DeadLetter, next string, err error) {
 	return s.letters.page(q)
 }

@@ -18,6 +18,9 @@ const (
 	// sweepUnits is after how many units the next shard is freed of hashes that have expired. All shards together take
 	// idShards*sweepUnits units, in which no age that has expired becomes one that has not (see age).
 	sweepUnits = 32
+
+	// maxLater limits how many hashes wait for flush: 24 bytes each, 48 MB.
+	maxLater = 2 << 20
 )
 
 // dedupeSet is the set of id hashes of the window, at 15 bytes of memory a hash at most, once there are some ten thousand. Its owner's mutex guards it.
@@ -30,11 +33,20 @@ type dedupeSet struct {
 	seed   uint64 // odd; a client that does not know it cannot choose ids that lie in one place
 	shards [idShards]idTable
 
-	newest int64    // the latest unit that has begun; it never goes back
-	added  []uint32 // hashes by the unit in which they were added, for the window: at unit modulo its length
-	live   int      // their sum
-	swept  int64    // the unit up to which shards were swept
-	sweeps uint8    // the shard that is swept next
+	newest  int64               // the latest unit that has begun; it never goes back
+	added   []uint32            // hashes by the unit in which they were added, for the window: at unit modulo its length
+	live    int                 // their sum
+	later   [idShards][]laterID // what flush adds
+	waiting int                 // how many they are
+
+	swept  int64 // the unit up to which shards were swept
+	sweeps uint8 // the shard that is swept next
+}
+
+// laterID is a hash that flush adds, with the unit in which it was accepted.
+type laterID struct {
+	print idPrint
+	unit  int64
 }
 
 // newDedupeSet returns an empty set of hashes that are remembered for a window.
@@ -47,18 +59,46 @@ func newDedupeSet(window time.Duration) *dedupeSet {
 // has reports whether the hash was added within the window. The unit in which it ends still counts.
 func (d *dedupeSet) has(m idHash, now int64) bool {
 	d.forget(now)
-	t, print := d.shardOf(m)
+	shard, print := d.shardOf(m)
+	t := &d.shards[shard]
 	slot, found := t.find(print)
 	return found && d.alive(t.stamp(slot))
 }
 
 // add adds a hash accepted at a Unix second. It must not be later than the present, which only has and forget learn.
 func (d *dedupeSet) add(m idHash, at int64) {
-	unit := min(at/d.unit, d.newest)
+	shard, print := d.shardOf(m)
+	d.addTo(&d.shards[shard], print, min(at/d.unit, d.newest))
+}
+
+// addLater is add for many hashes in any order: flush adds them, shard by shard, so that a shard is in the processor's cache while its
+// hashes are added. A start takes a fraction of the time.
+func (d *dedupeSet) addLater(m idHash, at int64) {
+	shard, print := d.shardOf(m)
+	d.later[shard] = append(d.later[shard], laterID{print, min(at/d.unit, d.newest)})
+	if d.waiting++; d.waiting >= maxLater {
+		d.flush()
+	}
+}
+
+// flush adds what was given to addLater. Until then has does not find it.
+func (d *dedupeSet) flush() {
+	for i := range d.later {
+		for _, l := range d.later[i] {
+			d.addTo(&d.shards[i], l.print, l.unit)
+		}
+		d.later[i] = d.later[i][:0]
+	}
+	if d.waiting < maxLater { // the last ones
+		d.later = [idShards][]laterID{}
+	}
+	d.waiting = 0
+}
+
+func (d *dedupeSet) addTo(t *idTable, print idPrint, unit int64) {
 	if d.newest-unit >= int64(len(d.added)) {
 		return // it has expired
 	}
-	t, print := d.shardOf(m)
 	slot, found := t.find(print)
 	if found && d.alive(t.stamp(slot)) {
 		before := d.newest - d.age(t.stamp(slot))
@@ -140,8 +180,8 @@ func (d *dedupeSet) age(stamp uint16) int64 { return int64(uint16(d.newest) - st
 func (d *dedupeSet) alive(stamp uint16) bool { return d.age(stamp) < int64(len(d.added)) }
 
 // shardOf returns the shard of a hash, and the bits of it that are stored there.
-func (d *dedupeSet) shardOf(m idHash) (*idTable, idPrint) {
+func (d *dedupeSet) shardOf(m idHash) (shard int, print idPrint) {
 	mixed := binary.LittleEndian.Uint64(m[8:]) * d.seed
 	first := max(binary.LittleEndian.Uint64(m[:8])*d.seed, 1) // 0 is a free slot
-	return &d.shards[mixed>>56], idPrint{first: first, second: uint16(mixed >> 40)}
+	return int(mixed >> 56), idPrint{first: first, second: uint16(mixed >> 40)}
 }

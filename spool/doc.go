@@ -110,7 +110,8 @@
 //	11    note       id, uv unresolved ambiguous attempts, sv latest attempt (Unix nanoseconds). Without a note, all
 //	                 ambiguous attempts are unresolved. With 2^31 added the batch is held: it is not sent, under any
 //	                 policy, until an operator decides
-//	12    requeued   str id of a dead letter, batch: its events are pending again
+//	12    requeued   str ids of dead letters, separated by commas, batch with a transaction of each: their events are
+//	                 pending again
 //	13    requeues   uv the count of kind 12, failed ones included; last in every frame since the first
 //	14    account    id, uv number of transactions, and for each: 1 role (1 became a dead letter, 2 delivered
 //	                 sent (role 2), 1 flags, uv events, transaction. It stands before the record of kind 7 or

@@ -123,6 +123,7 @@ func (i *ids) replay(s *wal.Segment, payload []byte) {
 		d.forget(time.Now().Unix())
 		d.reserve(int(min(i.log.SealedBytes()/int64(idBytes), int64(i.journal.maxIDs))))
 	}
+	now := time.Now().Unix()
 	for entry := range slices.Chunk(payload, idBytes) {
 		if len(entry) < idBytes {
 			return
@@ -132,8 +133,17 @@ func (i *ids) replay(s *wal.Segment, payload []byte) {
 			continue
 		}
 		stamp := int64(binary.LittleEndian.Uint32(entry))
-		i.journal.remember(idHash(entry[4:]), stamp)
+		if d := i.journal.dedupe; d != nil && stamp+d.window >= now {
+			d.addLater(idHash(entry[4:]), stamp)
+		}
 		s.ReleaseAfter.Store(max(s.ReleaseAfter.Load(), stamp))
+	}
+}
+
+// endReplay adds the hashes that replay has read to the dedupe set.
+func (i *ids) endReplay() {
+	if i.journal.dedupe != nil {
+		i.journal.dedupe.flush()
 	}
 }
 

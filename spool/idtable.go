@@ -5,9 +5,8 @@ import (
 	"math/bits"
 )
 
-// idTable is a hash table with linear probing, in one block of memory: first the first parts of all prints, then the second parts,
-// then the stamps, 12 bytes a slot in all. It is rebuilt when 9 of 10 slots are taken, so that 8 of 10 are; so a hash takes 15 bytes
-// at most. Its owner's mutex guards it.
+// idTable is a hash table with linear probing, in one block of memory: 12 bytes a slot, the two parts of a print and a stamp. It is
+// rebuilt when 9 of 10 slots are taken, so that 8 of 10 are: a hash takes 15 bytes at most. Its owner's mutex guards it.
 type idTable struct {
 	data  block
 	slots int
@@ -32,10 +31,9 @@ func (t *idTable) find(p idPrint) (slot int, found bool) {
 		return 0, false
 	}
 	place, _ := bits.Mul64(p.first, uint64(t.slots))
-	firsts := t.data.bytes[:t.slots*8]
 	for slot = int(place); ; {
 		t.steps++
-		switch first := binary.LittleEndian.Uint64(firsts[slot*8:]); {
+		switch first := t.first(slot); {
 		case first == 0:
 			return slot, false
 		case first == p.first && t.second(slot) == p.second:
@@ -52,8 +50,8 @@ func (t *idTable) full() bool { return (t.taken+1)*10 > t.slots*9 }
 
 // fill takes a free slot.
 func (t *idTable) fill(slot int, p idPrint) {
-	binary.LittleEndian.PutUint64(t.data.bytes[slot*8:], p.first)
-	binary.LittleEndian.PutUint16(t.data.bytes[t.slots*8+slot*2:], p.second)
+	binary.LittleEndian.PutUint64(t.data.bytes[slot*slotBytes:], p.first)
+	binary.LittleEndian.PutUint16(t.data.bytes[slot*slotBytes+8:], p.second)
 	t.taken++
 }
 
@@ -86,16 +84,18 @@ func (t *idTable) free() {
 	*t = idTable{}
 }
 
-func (t *idTable) first(slot int) uint64 { return binary.LittleEndian.Uint64(t.data.bytes[slot*8:]) }
+func (t *idTable) first(slot int) uint64 {
+	return binary.LittleEndian.Uint64(t.data.bytes[slot*slotBytes:])
+}
 
 func (t *idTable) second(slot int) uint16 {
-	return binary.LittleEndian.Uint16(t.data.bytes[t.slots*8+slot*2:])
+	return binary.LittleEndian.Uint16(t.data.bytes[slot*slotBytes+8:])
 }
 
 func (t *idTable) stamp(slot int) uint16 {
-	return binary.LittleEndian.Uint16(t.data.bytes[t.slots*10+slot*2:])
+	return binary.LittleEndian.Uint16(t.data.bytes[slot*slotBytes+10:])
 }
 
 func (t *idTable) setStamp(slot int, stamp uint16) {
-	binary.LittleEndian.PutUint16(t.data.bytes[t.slots*10+slot*2:], stamp)
+	binary.LittleEndian.PutUint16(t.data.bytes[slot*slotBytes+10:], stamp)
 }

@@ -18,7 +18,8 @@ type index struct {
 	staged     []*entry // of the cut that is not yet committed
 	cut        uint64   // its number
 	committed  Position
-	bytes      int64             // of the records of live batches
+	bytes      int64 // of the records of live batches
+	passedOn   PassedOn
 	requeues   uint64            // how many requeues were tried: the number of the newest batch made of a dead letter
 	requeuedBy map[BatchID][]pin // requeued letters whose files may still exist, by the batch that they came from
 	changed    chan struct{}
@@ -177,6 +178,9 @@ func (x *index) applyMovedLocked(copied *entry, s *wal.Segment, base int64) {
 	}
 	e.segment.Pins.Add(-1)
 	x.bytes += int64(copied.length) - int64(e.length)
+	if e.lane.key.PassedOn() {
+		x.passedOn.Bytes += int64(copied.length) - int64(e.length)
+	}
 	e.segment, e.offset, e.length = copied.segment, copied.offset, copied.length
 }
 
@@ -211,6 +215,9 @@ func (x *index) addLocked(e, behind *entry) {
 	l.ready.put(e)
 	x.live[e.id] = e
 	x.bytes += int64(e.length)
+	if l.key.PassedOn() {
+		x.passedOn.add(l.count == 1, int64(e.length))
+	}
 	x.arrived[l.key] = struct{}{}
 }
 
@@ -232,6 +239,9 @@ func (x *index) removeLocked(e *entry) {
 	l.ready.take(e)
 	delete(x.live, e.id)
 	x.bytes -= int64(e.length)
+	if l.key.PassedOn() {
+		x.passedOn.remove(l.count == 0, int64(e.length))
+	}
 	e.segment.Pins.Add(-1)
 	if l.first == nil { // producers with their own credentials may create any number of lanes
 		x.lanesMu.Lock()

@@ -12,6 +12,9 @@ import (
 // directory that was removed.
 const keepInterval = time.Second
 
+// learnLetters is how many files of dead letters are read in each interval after a start: some 20 ms of work.
+const learnLetters = 500
+
 // Trouble is a problem with an open directory that begins or ends.
 type Trouble struct {
 	What string // TroubleDirectory or TroubleManifest
@@ -47,6 +50,7 @@ func (s *Spool) keep(ctx context.Context, tell func(Trouble)) {
 		if err == nil { // otherwise its files may be in another directory
 			s.manifest.sync()
 			report(TroubleManifest, &unkept, s.manifest.failure())
+			s.letters.learnSome(learnLetters)
 		}
 	}
 }

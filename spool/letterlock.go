@@ -125,14 +125,14 @@ func (l *letters) size(id string) (int64, error) {
 
 // remove deletes a letter's file; the removal is durable after sync.
 func (l *letters) remove(id string) error {
-	size, err := l.size(id)
+	_, err := l.size(id)
 	if err == nil {
 		err = l.fs.Remove(l.path(id + letterSuffix))
 	}
 	if err != nil {
 		return err
 	}
-	l.refund(id, size)
+	l.forget(id)
 	return nil
 }
 

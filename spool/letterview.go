@@ -28,7 +28,8 @@ func OpenLetters(ctx context.Context, o InspectOptions) (*Letters, error) {
 		return nil, fmt.Errorf("spool: dead letters: %w", err)
 	}
 	b.index.dropStaged()
-	l.live = func(id BatchID) bool { return b.index.isStale(id, "") }
+	l.foreign = true
+	l.live = func(id BatchID) bool { return b.index.isStale(id) }
 	for _, letter := range b.index.requeuedLetters() {
 		l.locked[letter] = true
 	}

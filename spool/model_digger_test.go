@@ -20,17 +20,22 @@ func (q *sender) dig(s *spool.Spool) {
 	}
 	q.book.digging(page)
 	done, _ := s.Requeue(ids[q.rng.IntN(2):], time.Time{}) // what it refuses stays dead
-	for _, d := range done {
-		batch, err := s.Load(d.Batch)
+	for len(done) > 0 {
+		together := 1 // letters of the first batch, which stand behind each other
+		for together < len(done) && done[together].Batch == done[0].Batch {
+			together++
+		}
+		batch, err := s.Load(done[0].Batch)
 		if err != nil && isTrouble(err) {
 			q.disk.Heal()
-			batch, err = s.Load(d.Batch)
+			batch, err = s.Load(done[0].Batch)
 		}
 		if err != nil {
 			q.complain("Load", err)
-			continue
+		} else {
+			q.book.dug(done[:together], batch)
 		}
-		q.book.dug(d.Letter.ID, batch)
+		done = done[together:]
 	}
 }
 
@@ -58,48 +63,65 @@ func (b *book) buriedLocked(d *spool.DeadLetter) (entries []*entry) {
 	return entries
 }
 
-// dug notes that a letter is the only transaction of a live batch.
-func (b *book) dug(letter string, got *spool.Batch) {
+// dug notes that letters are the transactions of a live batch.
+func (b *book) dug(letters []spool.Requeued, got *spool.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s := b.exhumedLocked(b.dubious[letter], got); s != nil {
-		delete(b.dubious, letter)
-		b.adoptLocked(s)
-	} else {
-		b.violateLocked("letter %s came back as %+v", letter, got)
+	s := b.exhumedLocked(got)
+	if s == nil || len(letters) != len(got.Transactions) {
+		b.violateLocked("letters %+v came back as %+v", letters, got)
+		return
 	}
+	for _, d := range letters {
+		delete(b.dubious, d.Letter.ID)
+	}
+	b.adoptLocked(s)
 }
 
-// exhumedLocked returns the batch that a letter of some events became, or nil when got is another.
-func (b *book) exhumedLocked(entries []*entry, got *spool.Batch) *sealed {
-	if len(entries) == 0 || len(got.Transactions) != 1 || !got.ID.Requeued() {
+// exhumedLocked returns the batch that some of the letters in doubt became, or nil when a transaction of got is none of them.
+func (b *book) exhumedLocked(got *spool.Batch) *sealed {
+	if !got.ID.Requeued() {
 		return nil
 	}
-	t := got.Transactions[0]
-	if int(t.Events) != len(entries) || len(t.Usage) != len(entries) {
+	s, used := &sealed{batch: *got}, make(map[string]bool)
+	for i := range got.Transactions {
+		for id, entries := range b.dubious {
+			if !used[id] && isLetter(entries, got, &got.Transactions[i]) {
+				used[id] = true
+				s.entries = append(s.entries, entries)
+				break
+			}
+		}
+	}
+	if len(s.entries) != len(got.Transactions) {
 		return nil
+	}
+	return s
+}
+
+// isLetter reports whether a transaction is that of a letter of some events.
+func isLetter(entries []*entry, got *spool.Batch, t *spool.Transaction) bool {
+	if len(entries) == 0 || int(t.Events) != len(entries) || len(t.Usage) != len(entries) {
+		return false
 	}
 	for _, e := range entries {
 		same := e.event.ServiceID == got.Lane.ServiceID && e.event.Credentials == got.Lane.Credentials &&
 			e.event.FlatUsage == got.FlatUsage && e.event.Application == t.Application
 		if !same || !slices.Contains(t.Usage, e.event.Usage[0]) {
-			return nil
+			return false
 		}
 	}
-	return &sealed{batch: *got, entries: [][]*entry{entries}}
+	return true
 }
 
 // reconcileDugLocked settles the letters in doubt: each is dead, or was requeued.
 func (b *book) reconcileDugLocked(st *state) {
-	for _, entries := range b.dubious {
-		for id, got := range st.batches {
-			if b.live[id] != nil {
-				continue
-			}
-			if s := b.exhumedLocked(entries, got); s != nil {
-				b.adoptLocked(s)
-				break
-			}
+	for id, got := range st.batches {
+		if b.live[id] != nil {
+			continue
+		}
+		if s := b.exhumedLocked(got); s != nil {
+			b.adoptLocked(s)
 		}
 	}
 	clear(b.dubious)

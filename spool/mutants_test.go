@@ -86,7 +86,7 @@ var mutants = []mutant{
 		"recovery.go", "		s.letters.locked[letter] = true // until removeRequeued has removed it\n", "		s.batches.index.unpin(letter)\n",
 	}}},
 	{"remove a letter before the record that requeues it", false, []change{{
-		"requeue.go", "	s.batches.compaction.RLock()\n", "	for _, f := range files {\n\t\t_ = s.letters.remove(f.ID)\n\t}\n	s.batches.compaction.RLock()\n",
+		"requeue.go", "	s.batches.compaction.RLock()\n", "	for _, f := range lettersOf(reports[:written]) {\n\t\t_ = s.letters.remove(f.ID)\n\t}\n	s.batches.compaction.RLock()\n",
 	}}},
 	{"forget how many were requeued", false, []change{{
 		"batches.go", "n := b.index.requeueCount(); n > 0 {", "n := b.index.requeueCount(); n > 1<<60 {",

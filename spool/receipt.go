@@ -75,40 +75,56 @@ const reservedName = "receipts"
 const maxReserved = 4 << 20
 
 // SaveReceipts replaces the data that LoadReceipts returns. It returns once that is durable. It is for one goroutine at a time.
-func (s *Spool) SaveReceipts(data []byte) error {
-	made, err := replaceFile(s.fs, s.mode, filepath.Join(s.dir, reservedName), data)
+func (s *Spool) SaveReceipts(data []byte) error { return s.saveFile(reservedName, data) }
+
+func (s *Spool) saveFile(name string, data []byte) error {
+	made, err := replaceFile(s.fs, s.mode, filepath.Join(s.dir, name), data)
 	if err == nil {
 		err = made.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("spool: write %s: %w", reservedName, err)
+		return fmt.Errorf("spool: write %s: %w", name, err)
 	}
 	return nil
 }
 
 // LoadReceipts returns the data of the last SaveReceipts; nil if there is none.
-func (s *Spool) LoadReceipts() ([]byte, error) {
-	file, err := s.fs.OpenFile(filepath.Join(s.dir, reservedName), os.O_RDONLY, 0)
+func (s *Spool) LoadReceipts() ([]byte, error) { return s.loadFile(reservedName, maxReserved) }
+
+func (s *Spool) loadFile(name string, most int64) ([]byte, error) {
+	file, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("spool: read %s: %w", reservedName, err)
+		return nil, fmt.Errorf("spool: read %s: %w", name, err)
 	}
 	defer func() { _ = file.Close() }()
 	size, err := file.Size()
-	if err == nil && size > maxReserved {
-		err = fmt.Errorf("it has %d bytes, expected at most %d", size, maxReserved)
+	if err == nil && size > most {
+		err = fmt.Errorf("it has %d bytes, expected at most %d", size, most)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("spool: read %s: %w", reservedName, err)
+		return nil, fmt.Errorf("spool: read %s: %w", name, err)
 	}
 	data := make([]byte, size)
 	if _, err := file.ReadAt(data, 0); err != nil && size > 0 {
-		return nil, fmt.Errorf("spool: read %s: %w", reservedName, err)
+		return nil, fmt.Errorf("spool: read %s: %w", name, err)
 	}
 	return data, nil
 }
+
+// totalsName is the file of how much was accepted, ever, and maxTotals its maximum size in bytes.
+const (
+	totalsName = "totals"
+	maxTotals  = 32 << 20
+)
+
+// SaveTotals replaces the data that LoadTotals returns. It returns once that is durable. It is for one goroutine at a time.
+func (s *Spool) SaveTotals(data []byte) error { return s.saveFile(totalsName, data) }
+
+// LoadTotals returns the data of the last SaveTotals; nil if there is none.
+func (s *Spool) LoadTotals() ([]byte, error) { return s.loadFile(totalsName, maxTotals) }
 
 // SendAgain records that the report with the batch's receipt was not counted, and that the batch is sent again with the same
 // receipt. It returns once that is durable.

@@ -124,16 +124,14 @@ func (s *Spool) readLogs(facts *manifestFacts, found *Recovery) error {
 		return err
 	}
 	s.batches.index.dropStaged()
-	stale, err := s.letters.stale(s.batches.index.isStale)
-	if err != nil {
-		return fmt.Errorf("spool: dead letters: %w", err)
-	}
+	stale := s.letters.stale(s.batches.index.isStale)
 	for _, letter := range s.batches.index.requeuedLetters() {
 		s.letters.locked[letter] = true // until removeRequeued has removed it
 	}
 	if err := s.ids.log.Open(0, &found.Findings, s.ids.visit); err != nil {
 		return err
 	}
+	s.ids.endReplay()
 	if err := s.replayJournal(found); err != nil {
 		return err
 	}
@@ -144,7 +142,7 @@ func (s *Spool) readLogs(facts *manifestFacts, found *Recovery) error {
 }
 
 // repair changes the directory according to what was found. Everything was read before (I17).
-func (s *Spool) repair(found *Recovery, stale []disk.Entry) error {
+func (s *Spool) repair(found *Recovery, stale []string) error {
 	for _, log := range [...]*wal.Log{s.batches.log, s.ids.log, s.journal.log} {
 		if err := log.Repair(); err != nil {
 			return err

@@ -53,8 +53,15 @@ func (s *rejectedQuota) admit(need int64) error {
 	return nil
 }
 
-// charge counts a new letter's file in its quota.
+// fileBlock is the unit in bytes in which file systems give space to files.
+const fileBlock = 4096
+
+// diskBytes returns how much of a disk a file takes, at least.
+func diskBytes(size int64) int64 { return (size + fileBlock - 1) / fileBlock * fileBlock }
+
+// charge counts a new letter's file in its quota, with the blocks that it takes.
 func (l *letters) charge(id string, size int64) {
+	size = diskBytes(size)
 	l.count.Add(1)
 	if !strings.HasPrefix(id, rejectedPrefix) {
 		l.quota.Take(size)
@@ -66,6 +73,7 @@ func (l *letters) charge(id string, size int64) {
 
 // refund reverses charge.
 func (l *letters) refund(id string, size int64) {
+	size = diskBytes(size)
 	l.count.Add(-1)
 	if !strings.HasPrefix(id, rejectedPrefix) {
 		l.quota.Free(size)

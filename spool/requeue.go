@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -18,8 +19,9 @@ type Requeued struct {
 	Lane   LaneKey // with the credentials of the letter's file
 }
 
-// Requeue turns dead letters into live batches, one each, by an atomic record of the batch log: its events leave Dead and are
-// Pending. It returns once that is durable, with the letters that were requeued. err names those that were not: ErrUnknownLetter
+// Requeue turns dead letters into live batches, by an atomic record of the batch log for each: their events leave Dead and are
+// Pending. Letters of one lane are one batch, as far as they fit into a report, if the sender asks the backend about what was wrong
+// with them before it reports them (reportedTogether); otherwise each is one. It returns once that is durable, with the letters that were requeued. err names those that were not: ErrUnknownLetter
 // if the id is not that of a dead letter. A crash at any point leaves a letter dead or live, never both and never neither. The
 // transactions keep their timestamps, which the sender checks again, unless restamp is a time. At most 1000 ids.
 func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err error) {
@@ -45,49 +47,122 @@ func (s *Spool) Requeue(ids []string, restamp time.Time) (done []Requeued, err e
 	if len(files) == 0 {
 		return nil, err
 	}
-	for len(files) > 0 {
-		some, logErr := s.writeRequeues(files, restamp)
+	for reports := letterReports(files); len(reports) > 0; {
+		written, some, logErr := s.writeRequeues(reports, restamp)
 		if logErr != nil {
-			for _, f := range files {
+			for _, f := range lettersOf(reports) {
 				s.letters.unlock(f.ID)
 			}
-			err = errors.Join(err, fmt.Errorf("spool: requeue: %d of %d letters stay: %w", len(files), len(files)+len(done), logErr))
+			err = errors.Join(err, fmt.Errorf("spool: requeue: %d of %d letters stay: %w", len(files)-len(done), len(files), logErr))
 			break
 		}
-		done, files = append(done, some...), files[len(some):]
+		done, reports = append(done, some...), reports[written:]
 	}
 	s.removeRequeued()
 	return done, err
 }
 
-// writeRequeues writes the records of the first letters: as many as fit into one frame.
-func (s *Spool) writeRequeues(files []letterFile, restamp time.Time) ([]Requeued, error) {
-	x := s.batches.index
+// letterReport is letters that become one batch.
+type letterReport struct {
+	files         []letterFile
+	params, bytes int
+}
+
+// letterReports divides letters into batches, in their order.
+func letterReports(files []letterFile) (reports []letterReport) {
+	type key struct {
+		lane LaneKey
+		flat bool
+		code string
+	}
+	filling := make(map[key]int)
+	for _, f := range files {
+		k := key{f.lane(), f.FlatUsage, f.Reason.Code}
+		at, found := filling[k]
+		if !found || !reportedTogether(k.code) || !reports[at].takes(&f) {
+			head, bytes := threescale.HeadCost(k.lane.ServiceID, k.lane.Credentials)
+			reports = append(reports, letterReport{params: head, bytes: bytes})
+			at = len(reports) - 1
+			filling[k] = at
+			reports[at].takes(&f)
+		}
+		reports[at].files = append(reports[at].files, f)
+	}
+	return reports
+}
+
+// takes reports whether a letter fits into the report, and adds what it takes if it does. The sender measures again what it sends.
+func (r *letterReport) takes(f *letterFile) bool {
+	t := f.transaction(time.Time{})
+	params, bytes := t.FormCost(len(r.files))
+	if len(r.files) == threescale.MaxTransactions || r.params+params > threescale.MaxParams || r.bytes+bytes > threescale.MaxBody {
+		return false
+	}
+	r.params, r.bytes = r.params+params, r.bytes+bytes
+	return true
+}
+
+// reportedTogether reports whether letters with a reason can be in a report with other usage: the sender does not report an application
+// or a metric before the backend has confirmed it, and looks at timestamps itself. With any other reason the backend refused the
+// transaction itself, and would refuse the report for it.
+func reportedTogether(code string) bool {
+	switch code {
+	case threescale.CodeApplicationNotFound, threescale.CodeUserKeyInvalid, threescale.CodeMetricInvalid, "expired":
+		return true
+	}
+	return false
+}
+
+func lettersOf(reports []letterReport) (files []letterFile) {
+	for _, r := range reports {
+		files = append(files, r.files...)
+	}
+	return files
+}
+
+// writeRequeues writes the records of the first reports: as many as fit into one frame. It returns how many.
+func (s *Spool) writeRequeues(reports []letterReport, restamp time.Time) (written int, done []Requeued, err error) {
 	var data []byte
 	var records []logged
-	done := make([]Requeued, 0, len(files))
-	for _, f := range files {
+	for _, r := range reports {
 		if len(data) >= maxGroup {
 			break
 		}
-		b := f.batch(BatchID{Position: Position(x.reserveNumber()), Index: requeuedIndex}, restamp)
-		e := x.describe(b)
-		if !restamp.IsZero() {
-			data, records = appendRestamped(data, records, b, f.Timestamp.Unix())
+		written++
+		var b *Batch
+		data, records, b = s.appendRequeue(data, records, r.files, restamp)
+		for _, f := range r.files {
+			done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID, Lane: b.Lane})
 		}
-		start := len(data)
-		data = appendString(openRecord(data, recordRequeued), f.ID)
-		data = closeRecord(appendBody(data, recordRequeued, 0, e, b.Transactions), start)
-		e.offset, e.length = int64(start), uint32(len(data)-start)
-		records = append(records, logged{record: &record{kind: recordRequeued, letter: f.ID, entry: e}})
-		done = append(done, Requeued{Letter: f.DeadLetter, Batch: b.ID, Lane: b.Lane})
 	}
 	if err := s.quota.Admit(int64(len(data)), s.batches.log.SegmentBytes); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	s.batches.compaction.RLock()
 	defer s.batches.compaction.RUnlock()
-	return done, s.batches.append(data, records)
+	return written, done, s.batches.append(data, records)
+}
+
+// letterSeparator stands between the ids of letters in one record.
+const letterSeparator = ","
+
+// appendRequeue appends the record of letters that become one batch.
+func (s *Spool) appendRequeue(data []byte, records []logged, files []letterFile, restamp time.Time) ([]byte, []logged, *Batch) {
+	x := s.batches.index
+	b := batchOfLetters(BatchID{Position: Position(x.reserveNumber()), Index: requeuedIndex}, files, restamp)
+	e := x.describe(b)
+	if !restamp.IsZero() {
+		data, records = appendRestamped(data, records, b, files)
+	}
+	ids := make([]string, len(files))
+	for i := range files {
+		ids[i] = files[i].ID
+	}
+	letters, start := strings.Join(ids, letterSeparator), len(data)
+	data = appendString(openRecord(data, recordRequeued), letters)
+	data = closeRecord(appendBody(data, recordRequeued, 0, e, b.Transactions), start)
+	e.offset, e.length = int64(start), uint32(len(data)-start)
+	return data, append(records, logged{record: &record{kind: recordRequeued, letter: letters, entry: e}}), b
 }
 
 // check reports why a letter cannot be sent again, or nil.
@@ -103,9 +178,13 @@ func (f *letterFile) check() error {
 	return nil
 }
 
-// batch makes a batch of a letter. Its only transaction counts as many events as the letter.
-func (f *letterFile) batch(id BatchID, restamp time.Time) *Batch {
-	now := time.Now()
+// lane returns the lane that the letter is reported in.
+func (f *letterFile) lane() LaneKey {
+	return LaneKey{ServiceID: f.ServiceID, Credentials: threescale.Credentials{ServiceToken: f.ServiceToken, ProviderKey: f.ProviderKey}}
+}
+
+// transaction returns the letter's transaction, which counts as many events as the letter.
+func (f *letterFile) transaction(restamp time.Time) Transaction {
 	at := f.Timestamp
 	if !restamp.IsZero() {
 		at = restamp
@@ -117,12 +196,17 @@ func (f *letterFile) batch(id BatchID, restamp time.Time) *Batch {
 		t.Usage = append(t.Usage, threescale.Increment{Metric: metric, Value: value})
 	}
 	slices.SortFunc(t.Usage, func(a, b threescale.Increment) int { return cmp.Compare(a.Metric, b.Metric) })
-	return &Batch{
-		ID: id, FlatUsage: f.FlatUsage, Sealed: now, OldestAccepted: now, Transactions: []Transaction{t},
-		Lane: LaneKey{ServiceID: f.ServiceID, Credentials: threescale.Credentials{
-			ServiceToken: f.ServiceToken, ProviderKey: f.ProviderKey,
-		}},
+	return t
+}
+
+// batchOfLetters makes a batch of letters of one lane: a transaction of each, in their order.
+func batchOfLetters(id BatchID, files []letterFile, restamp time.Time) *Batch {
+	now := time.Now()
+	b := &Batch{ID: id, FlatUsage: files[0].FlatUsage, Sealed: now, OldestAccepted: now, Lane: files[0].lane()}
+	for i := range files {
+		b.Transactions = append(b.Transactions, files[i].transaction(restamp))
 	}
+	return b
 }
 
 // Drop deletes dead letters. It returns once that is durable, with the deleted letters: of a file that cannot be read, only the

@@ -91,6 +91,59 @@ func TestRequeue(t *testing.T) {
 	assert.Equal(t, Counts{Accepted: 9, Dead: 3, Delivered: 6}, checkLaw(t, s, 0))
 }
 
+// TestRequeueIsFewReports: letters of a lane whose reason the sender asks about before it reports them are one batch; those that the
+// backend refused themselves are one each. All of them come back after a restart, and their files go.
+func TestRequeueIsFewReports(t *testing.T) {
+	o := Options{Dir: t.TempDir(), KeepChanges: true}
+	s, _ := open(t, o)
+	appendAll(t, s, someEvents(9))
+	id := cutAll(t, s)[0]
+	batch, err := s.Load(id)
+	require.NoError(t, err)
+	var dead []DeadLetter
+	for i := range batch.Transactions {
+		code := "metric_invalid"
+		if i < 2 {
+			code = "not_valid_data"
+		}
+		dead = append(dead, DeadLetter{Index: i, Reason: Reason{Code: code}})
+	}
+	require.NoError(t, s.Resolve(id, Resolution{Dead: dead}))
+	restamped := time.Unix(1_800_000_000, 0)
+	done, err := s.Requeue(listed(t, s), restamped)
+	require.NoError(t, err)
+	require.Len(t, done, len(dead))
+	batches := make(map[BatchID]int)
+	for _, d := range done {
+		batches[d.Batch]++
+	}
+	assert.Len(t, batches, 3)
+	s, _ = reopen(t, s, o)
+	assert.Empty(t, listed(t, s))
+	assert.Equal(t, Counts{Accepted: 9, Pending: 9}, checkLaw(t, s, 0))
+	for id, letters := range batches {
+		b, err := s.Load(id)
+		require.NoError(t, err)
+		assert.Len(t, b.Transactions, letters)
+	}
+	moved := 0
+	for feed := s.ChangesFrom(1); ; {
+		page, err := feed.Next(t.Context())
+		require.NoError(t, err)
+		for _, e := range page.Events {
+			moved += len(e.Was)
+			for i := range e.Was {
+				assert.NotEqual(t, restamped.Unix(), e.Was[i].Timestamp)
+				assert.Equal(t, restamped.Unix(), e.Batch.Transactions[i].Timestamp)
+			}
+		}
+		if page.Next >= s.ChangesEnd() || moved == len(dead) {
+			break
+		}
+	}
+	assert.Equal(t, len(dead), moved, "the ledger learns each former timestamp")
+}
+
 // The record of a requeue is damaged at rest: its events are lost, and counted as that.
 func TestDamagedRequeueIsCounted(t *testing.T) {
 	o := Options{Dir: t.TempDir()}

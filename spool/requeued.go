@@ -29,14 +29,16 @@ func (x *index) requeueCount() uint64 {
 	return x.requeues
 }
 
-// applyRequeuedLocked makes a dead letter a live batch.
+// applyRequeuedLocked makes dead letters a live batch.
 func (x *index) applyRequeuedLocked(r *record, s *wal.Segment, base int64) {
 	x.requeues = max(x.requeues, uint64(r.entry.id.Position))
 	r.entry.locateLocked(s, base)
 	x.addLocked(r.entry, nil)
-	if id, ok := batchOfLetter(r.letter + letterSuffix); ok {
-		s.Pins.Add(1)
-		x.requeuedBy[id] = append(x.requeuedBy[id], pin{letter: strings.Clone(r.letter), segment: s})
+	for letter := range strings.SplitSeq(r.letter, letterSeparator) {
+		if id, ok := batchOfLetter(letter + letterSuffix); ok {
+			s.Pins.Add(1)
+			x.requeuedBy[id] = append(x.requeuedBy[id], pin{letter: strings.Clone(letter), segment: s})
+		}
 	}
 	x.counters.requeued(r.entry.events)
 	x.signalLocked()
@@ -84,7 +86,7 @@ func (x *index) unpin(letter string) {
 
 // isStale reports whether letters of a batch found at a start are to be removed: the batch is live, or was split from a live one,
 // because the record that ended it is missing or damaged.
-func (x *index) isStale(batch BatchID, _ string) bool {
+func (x *index) isStale(batch BatchID) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.live[batch] != nil || x.descendsLocked(batch)

@@ -121,10 +121,8 @@ func (s *Spool) removeStaleLetters(e *entry, r Resolution) {
 	for i := range r.Dead {
 		current[letterID(e.id, r.Dead[i].Index)] = true
 	}
-	files, err := s.letters.stale(func(batch BatchID, letter string) bool { return batch == e.id && !current[letter] })
-	if err == nil {
-		_ = s.letters.removeFiles(files)
-	}
+	stale := slices.DeleteFunc(s.letters.ofBatch(e.id), func(letter string) bool { return current[letter] })
+	_ = s.letters.removeFiles(stale)
 }
 
 // finishBatch writes the record, with the children in it, and before it the account record.

@@ -210,17 +210,28 @@ func (x *alertTrial) badReload() {
 }
 
 func (x *alertTrial) wrongClock() {
+	x.settings.set("authorize.ttl", "1s")
 	x.begin()
-	dated := func(date time.Time) {
-		headers := map[string]string{"Date": date.UTC().Format(http.TimeFormat)}
-		x.faults(map[string]any{"status": 202, "landed": true, "headers": headers}, "report")
-	}
-	dated(time.Now().Add(-10 * time.Minute))
-	stop := x.meanwhile(func(int) { x.daemon.send(hit("1001", "app2")) })
+	x.backend.faults(map[string]any{"backend": map[string]any{"clock": "-10m"}})
+	stop := x.meanwhile(func(int) { x.daemon.authrep(testClient, "app2", "hits") })
 	x.fire("ClockSkew")
-	dated(time.Now())
+	x.backend.heal()
 	x.clear("ClockSkew")
 	stop()
+}
+
+func (x *alertTrial) doubledSlice() {
+	x.settings.set("services", x.backend.setUpReceipts()).set("sender.probe_rate", 5000).set("sender.negative_cache", "1s")
+	x.backend.addApplications(450, func(i int) (service, name string) { return "1001", application(i) })
+	x.begin()
+	x.backend.faults(map[string]any{"worker": map[string]any{"times": 1, "least": 400, "restart": 430}})
+	var all []event
+	for i := range 450 {
+		all = append(all, hit("1001", application(i)))
+	}
+	x.daemon.send(all...)
+	x.fire("Miscounted")
+	x.clear("Miscounted")
 }
 
 func (x *alertTrial) blindAuthorizations() {

@@ -131,7 +131,7 @@ const (
 	sendOne  = "reporterd send --service 1001 --app app1 --usage hits=1"
 	allAway  = `{"report":{"status":503},"authorize":{"status":503}}`
 	nothing  = `{}`
-	noneLeft = `Pending +0\b`
+	noneLeft = `\b0 pending\b`
 )
 
 func (n *night) installation() {
@@ -215,8 +215,8 @@ func (n *night) restore() {
 	n.must("systemctl", "kill", "--signal=KILL", "reporterd")
 	n.types("systemctl stop reporterd; umount /var/lib/reporterd; mount -t tmpfs -o size=64m,mode=0700,uid=reporterd,gid=reporterd none /var/lib/reporterd")
 	n.types("cp -a backup/. /var/lib/reporterd/")
-	n.types("reporterd spool verify")
-	n.types("reporterd spool restored")
+	n.types("runuser -u reporterd -- reporterd spool verify")
+	n.types("runuser -u reporterd -- reporterd spool restored")
 	n.types("systemctl start reporterd")
 	parked := n.sees(`\d{6}-\d{4}`, "reporterd parked ls")
 	fmt.Fprint(&n.transcript, "3scale shows that event for that minute, so it was counted.\n\n")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,4 +57,40 @@ func TestBillOfMaterials(t *testing.T) {
 	}
 	assert.Equal(t, want, got)
 	assert.Len(t, list.Dependencies[0].DependsOn, len(want))
+}
+
+// coldVariable turns on the build of a release without anything in the module cache.
+const coldVariable = "REPORTERD_COLD"
+
+// TestColdRelease: a machine that has built nothing before makes a release, with everything that the manual names.
+func TestColdRelease(t *testing.T) {
+	if os.Getenv(coldVariable) == "" {
+		t.Skipf("downloads every module, and builds for two minutes: %s=1", coldVariable)
+	}
+	cache, dist := t.TempDir(), t.TempDir()
+	cmd := exec.Command("../deploy/build", dist, "amd64")
+	cmd.Env = append(os.Environ(), "GOMODCACHE="+cache, "GOFLAGS=-modcacherw", "VERSION=1.2.3")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	sums, err := os.ReadFile(filepath.Join(dist, "SHA256SUMS"))
+	require.NoError(t, err)
+	manual, err := os.ReadFile("../docs/operating.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(sums), "  reporterd_1.2.3_linux_amd64\n")
+	for _, ending := range []string{".tar.gz", ".deb", ".rpm", ".image.tar", ".cdx.json"} {
+		assert.Contains(t, string(sums), "  reporterd_1.2.3_linux_amd64"+ending+"\n")
+		assert.Contains(t, string(manual), "`"+ending+"`", "the table of a release's files")
+	}
+}
+
+// TestGettingIt: the README says how to clone and what makes a release, and make has it.
+func TestGettingIt(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	assert.Regexp(t, `git clone\s+https://github.com/reporterd/reporterd`, string(readme))
+	assert.Contains(t, string(readme), "`make release`")
+	makefile, err := os.ReadFile("../Makefile")
+	require.NoError(t, err)
+	assert.Contains(t, string(makefile), "\nrelease:\n\tgo mod verify\n\tdeploy/build dist\n")
 }

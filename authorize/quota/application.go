@@ -3,7 +3,6 @@ package quota
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,26 +14,26 @@ import (
 // it here. All remembered answers about it share it, with every key.
 type Application struct {
 	service *Service
-	clock   *clock
 
-	part                         ID // of its ID, without its service
-	partFingerprint, fingerprint Fingerprint
+	references atomic.Int32 // remembered answers that point here, and questions on their way
+	unresolved bool         // its user key is not explained by the backend; fixed once it is followed
 
-	references atomic.Int64 // remembered answers that point here, and questions on their way
+	gone bool       // removed from the Tracker: look it up again; guarded by mu
+	mu   sync.Mutex // guards what follows; held for a decision, never while waiting
 
-	mu       sync.Mutex // guards what follows; held for a decision, never while waiting
-	usages   []metricUsage
-	limits   []limit // in the order of the backend's answers
-	plan     string
-	children []threescale.MetricChildren // of the hierarchy extension
-	asked    time.Time                   // when the newest answer was asked for; zero: never
-	moves    uint64                      // of usage towards the backend and back
-	gone     bool                        // removed from the Tracker: look it up again
+	usages []metricUsage
+	limits []limit // in the order of the backend's answers
 
-	// Space for what most applications have, beside the rest: a decision about an application that was not asked about for a
-	// while waits for memory more than for anything else.
+	// Space for the limits that most applications have, beside the rest: a decision about an application that was not asked about
+	// for a while waits for memory more than for anything else.
 	limitSpace [4]limit
-	usageSpace [1]metricUsage
+
+	plan  *plan
+	asked time.Time // when the newest answer was asked for; zero: never
+	moves uint64    // of usage towards the backend and back
+
+	part            ID // of its ID, without its service
+	partFingerprint Fingerprint
 }
 
 // Service returns the service of the application.
@@ -51,10 +50,10 @@ func (app *Application) usageOfLocked(m *Metric, flat bool) *metricUsage {
 			return u
 		}
 	}
-	if app.usages == nil {
-		app.usages = app.usageSpace[:0]
-	}
 	m.used.Store(true)
+	if app.usages == nil {
+		app.usages = make([]metricUsage, 0, 1)
+	}
 	app.usages = append(app.usages, metricUsage{metric: m, flat: flat})
 	return &app.usages[len(app.usages)-1]
 }
@@ -87,7 +86,7 @@ func (app *Application) Withdraw(u threescale.Usage, flat bool, timestamp int64)
 
 // bookLocked applies a change to usage with a timestamp.
 func (app *Application) bookLocked(u threescale.Usage, flat bool, timestamp int64, c change, now int64) {
-	cal := app.clock.at(now)
+	cal := app.service.clock.at(now)
 	at := cal
 	if minuteOf(timestamp) != cal.Minute {
 		at = newCalendar(timestamp)
@@ -102,15 +101,7 @@ func (app *Application) addLocked(u *metricUsage, amount int64, c change, at, ca
 		app.moves++
 	}
 	for p := range threescale.Period(Periods) {
-		s, moving := u.slot(p, at, cal)
-		if s == nil {
-			continue
-		}
-		s.accepted += c.accepted * amount
-		s.pending += c.pending * amount
-		if c.unresolved != 0 {
-			moving.unresolved += c.unresolved * amount
-		}
+		u.add(p, amount, c, at, cal)
 	}
 	if c.delivered != 0 {
 		u.deliveries.add(c.delivered*amount, now)
@@ -133,7 +124,7 @@ func (app *Application) pendingLocked() bool {
 
 // seenLocked reports whether every limit that the backend told of shows all that was delivered.
 func (app *Application) seenLocked(now int64) bool {
-	cal := app.clock.at(now)
+	cal := app.service.clock.at(now)
 	for i := range app.limits {
 		l := &app.limits[i]
 		l.total(app.usages, cal) // turns a period that is over
@@ -182,8 +173,8 @@ func (app *Application) Learn(st *threescale.Status, asked, now time.Time, befor
 		return Learned{}
 	}
 	app.asked = asked
-	app.plan, app.children = strings.Clone(st.Plan), st.Hierarchy
-	cal := app.clock.at(now.Unix())
+	app.plan = app.service.plan(st.Plan, st.Hierarchy)
+	cal := app.service.clock.at(now.Unix())
 	app.carryLimitsLocked(st.UsageReports)
 	for i := range app.limits {
 		l, u := &app.limits[i], &st.UsageReports[i]
@@ -246,7 +237,7 @@ func (app *Application) inFlightAtFirst() bool {
 
 func (app *Application) hasUnresolvedLocked() bool {
 	for i := range app.usages {
-		if app.usages[i].moving[threescale.Eternity].unresolved != 0 {
+		if app.usages[i].unresolvedIn(threescale.Eternity) != 0 {
 			return true
 		}
 	}
@@ -264,9 +255,9 @@ type Snapshot struct {
 func (app *Application) Snapshot() Snapshot {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	copied := slices.Clone(app.usages)
+	copied := make([]metricUsage, len(app.usages))
 	for i := range copied {
-		copied[i].ahead = slices.Clone(copied[i].ahead)
+		copied[i] = app.usages[i].clone()
 	}
 	return Snapshot{copied, app.moves}
 }

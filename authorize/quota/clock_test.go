@@ -13,7 +13,8 @@ import (
 // of its time weighs when that comes.
 func TestClockGoesBack(t *testing.T) {
 	var clk clock
-	app := &Application{service: newService(), clock: &clk}
+	app := &Application{service: newService()}
+	app.service.clock = &clk
 	hits := app.service.Metric("hits")
 	total := func(p threescale.Period, now int64) int64 {
 		l := limit{metric: hits, period: p, start: unlearned}

@@ -101,6 +101,8 @@ func (m *Metric) DeniedSince(t time.Time) bool { return m.denied.Load() >= t.Uni
 type Service struct {
 	id          ID
 	fingerprint Fingerprint
+	clock       *clock // of the Tracker
+	unresolved  bool   // its name is not one that the backend uses
 
 	rest *Metric     // stands for those beyond maxUnproven
 	used atomic.Bool // it is configured, or has an application
@@ -108,6 +110,7 @@ type Service struct {
 	mu         sync.RWMutex // guards what follows
 	metrics    map[string]*Metric
 	inferences map[Edge]inference // see edge.go
+	plans      map[string]*plan   // the last one of each name
 }
 
 func newService() *Service {
@@ -248,6 +251,7 @@ func (t *Tracker) Service(n ServiceName) *Service {
 	}
 	found = newService()
 	found.id, found.fingerprint = id, t.serviceFingerprint(n)
+	found.clock, found.unresolved = &t.clock, n.Aliased()
 	t.restored.service(found)
 	if len(s.byID) < MaxServices {
 		s.byID[id] = found

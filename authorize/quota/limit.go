@@ -50,7 +50,7 @@ func (l *limit) sums(usages []metricUsage, now *Calendar, at int64) (s sums) {
 		running := u.running(l.period, now)
 		s.accepted += running.accepted
 		s.pending += running.pending
-		s.unresolved += u.moving[l.period].unresolved
+		s.unresolved += u.unresolvedIn(l.period)
 		s.recent += u.recent(at)
 	}
 	return s

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"slices"
 	"time"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -21,11 +22,9 @@ type slot struct {
 	pending  int64 // of that, what has not been delivered
 }
 
-// transit is the part of a slot that only answers of the backend are held against.
-type transit struct {
-	end        int64 // of the period, exclusive
-	unresolved int64 // of what is pending, what the backend may have counted: in flight, or its outcome is unknown
-}
+// unresolved is, by period, how much of what is pending the backend may have counted: it is in flight, or its outcome is unknown.
+// Only answers of the backend are held against it, and most of the time there is none.
+type unresolved [Periods]int64
 
 // deliveries are what was delivered of a metric during the last lateness, or up to twice that: the backend may not have counted
 // it yet. Beyond that it was counted, or dropped.
@@ -63,7 +62,8 @@ func (d *deliveries) add(amount, now int64) {
 // future is the slot of a period that has not begun.
 type future struct {
 	slot
-	transit
+	end        int64 // of the period, exclusive
+	unresolved int64
 }
 
 // metricUsage is what was accepted of one metric of one application. Usage that counts for no ancestor (flat_usage) has a
@@ -71,10 +71,42 @@ type future struct {
 type metricUsage struct {
 	metric *Metric
 	flat   bool
-	now    [Periods]slot    // of the running periods; apart from moving, since every decision reads them
-	moving [Periods]transit // of the same periods
+	now    [Periods]slot // of the running periods
+	moving *unresolved   // of the same periods; nil: nothing is
 	ahead  []future
 	deliveries
+}
+
+// unresolvedIn is what is unresolved of the running period.
+func (u *metricUsage) unresolvedIn(p threescale.Period) int64 {
+	if u.moving == nil {
+		return 0
+	}
+	return u.moving[p]
+}
+
+func (u *metricUsage) setUnresolved(p threescale.Period, n int64) {
+	switch {
+	case u.moving != nil:
+		u.moving[p] = n
+		if *u.moving == (unresolved{}) {
+			u.moving = nil
+		}
+	case n != 0:
+		u.moving = new(unresolved)
+		u.moving[p] = n
+	}
+}
+
+// clone returns a copy that shares nothing that changes.
+func (u *metricUsage) clone() metricUsage {
+	c := *u
+	c.ahead = slices.Clone(u.ahead)
+	if u.moving != nil {
+		moving := *u.moving
+		c.moving = &moving
+	}
+	return c
 }
 
 // countsFor reports whether the usage counts for limits of a metric.
@@ -82,27 +114,39 @@ func (u *metricUsage) countsFor(m *Metric) bool {
 	return u.metric == m || !u.flat && u.metric.under(m)
 }
 
-// slot returns the slot of the period p that the calendar at lies in; nil if that period is over at now. The next call may
-// move it.
-func (u *metricUsage) slot(p threescale.Period, at, now *Calendar) (*slot, *transit) {
+// add applies a change to the slot of the period p that the calendar at lies in, unless that period is over at now.
+func (u *metricUsage) add(p threescale.Period, amount int64, c change, at, now *Calendar) {
 	current := u.running(p, now)
-	switch {
-	case at.Start[p] == current.start:
-		return current, &u.moving[p]
-	case at.Start[p] < current.start:
-		return nil, nil
+	if at.Start[p] < current.start {
+		return
 	}
+	if at.Start[p] > current.start {
+		if a := u.future(p, at); a != nil {
+			a.accepted += c.accepted * amount
+			a.pending += c.pending * amount
+			a.unresolved += c.unresolved * amount
+			return
+		} // else it counts earlier than it should, but it counts
+	}
+	current.accepted += c.accepted * amount
+	current.pending += c.pending * amount
+	if c.unresolved != 0 {
+		u.setUnresolved(p, u.unresolvedIn(p)+c.unresolved*amount)
+	}
+}
+
+// future returns the slot of a period that has not begun, nil when there are too many. The next call may move it.
+func (u *metricUsage) future(p threescale.Period, at *Calendar) *future {
 	for i := range u.ahead {
 		if a := &u.ahead[i]; a.start == at.Start[p] && a.end == at.End[p] {
-			return &a.slot, &a.transit
+			return a
 		}
 	}
 	if len(u.ahead) >= maxFuture {
-		return current, &u.moving[p] // it counts earlier than it should, but it counts
+		return nil
 	}
-	u.ahead = append(u.ahead, future{slot{start: at.Start[p]}, transit{end: at.End[p]}})
-	a := &u.ahead[len(u.ahead)-1]
-	return &a.slot, &a.transit
+	u.ahead = append(u.ahead, future{slot: slot{start: at.Start[p]}, end: at.End[p]})
+	return &u.ahead[len(u.ahead)-1]
 }
 
 // maxBehind is how far a calendar may be behind, in seconds, because its call waited while another one turned the period. A
@@ -124,14 +168,16 @@ func (u *metricUsage) turn(p threescale.Period, now *Calendar) *slot {
 	case s.start > now.Start[p] && s.start-now.Start[threescale.Minute] <= maxBehind:
 		return s
 	case s.start > now.Start[p] && len(u.ahead) < maxFuture:
-		u.ahead = append(u.ahead, future{*s, u.moving[p]})
+		u.ahead = append(u.ahead, future{*s, newCalendar(s.start).End[p], u.unresolvedIn(p)})
 	}
-	*s, u.moving[p] = slot{start: now.Start[p]}, transit{end: now.End[p]}
+	*s = slot{start: now.Start[p]}
+	u.setUnresolved(p, 0)
 	kept := u.ahead[:0]
 	for _, a := range u.ahead {
 		switch {
 		case a.start == s.start && a.end == now.End[p]:
-			*s, u.moving[p] = a.slot, a.transit
+			*s = a.slot
+			u.setUnresolved(p, a.unresolved)
 		case a.end > now.Start[threescale.Minute]:
 			kept = append(kept, a)
 		}
@@ -142,5 +188,5 @@ func (u *metricUsage) turn(p threescale.Period, now *Calendar) *slot {
 
 // pending reports whether something is not delivered.
 func (u *metricUsage) pending() bool {
-	return u.now[threescale.Eternity].pending != 0 || u.moving[threescale.Eternity].unresolved != 0
+	return u.now[threescale.Eternity].pending != 0 || u.unresolvedIn(threescale.Eternity) != 0
 }

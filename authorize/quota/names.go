@@ -201,6 +201,7 @@ func (t *Tracker) move(src *Application, to, part ID, partFingerprint Fingerprin
 	dst := b.applications[to]
 	if dst == nil {
 		dst = t.addLocked(b, to, part, partFingerprint, s)
+		dst.unresolved = src.unresolved && part == src.part
 	}
 	src.mu.Lock()
 	defer src.mu.Unlock()
@@ -213,10 +214,10 @@ func (t *Tracker) move(src *Application, to, part ID, partFingerprint Fingerprin
 
 // absorbLocked adds what was accepted for src, and takes its limits if none are known. Both mutexes are held.
 func (app *Application) absorbLocked(src *Application, now int64) {
-	cal := app.clock.at(now)
+	cal := app.service.clock.at(now)
 	took := app.asked.IsZero() && !src.asked.IsZero()
 	if took {
-		app.plan, app.children, app.asked = src.plan, src.children, src.asked
+		app.plan, app.asked = app.service.samePlan(src.plan), src.asked
 		app.limits = app.limitSpace[:0]
 		for i := range src.limits {
 			l := src.limits[i]
@@ -258,7 +259,7 @@ func (u *metricUsage) absorb(src *metricUsage, cal *Calendar) {
 		s, from := u.running(p, cal), src.running(p, cal)
 		s.accepted += from.accepted
 		s.pending += from.pending
-		u.moving[p].unresolved += src.moving[p].unresolved
+		u.setUnresolved(p, u.unresolvedIn(p)+src.unresolvedIn(p))
 	}
 	u.ahead = append(u.ahead, src.ahead...)
 	u.deliveries.absorb(&src.deliveries)

@@ -93,7 +93,7 @@ func (t *Tracker) Save() *Saved {
 		sh.mu.Lock()
 		for _, app := range sh.applications {
 			app.mu.Lock()
-			s.Applications = append(s.Applications, app.saveLocked(now))
+			s.Applications = append(s.Applications, app.saveLocked(t.joinFingerprints(app.service.fingerprint, app.partFingerprint), now))
 			app.mu.Unlock()
 		}
 		sh.mu.Unlock()
@@ -119,9 +119,12 @@ func (s *Service) save() SavedService {
 	return out
 }
 
-func (app *Application) saveLocked(now int64) SavedApplication {
-	cal := app.clock.at(now)
-	out := SavedApplication{Fingerprint: app.fingerprint, Plan: app.plan, Children: app.children, Asked: app.asked}
+func (app *Application) saveLocked(f Fingerprint, now int64) SavedApplication {
+	cal := app.service.clock.at(now)
+	out := SavedApplication{Fingerprint: f, Asked: app.asked}
+	if app.plan != nil {
+		out.Plan, out.Children = app.plan.name, app.plan.children
+	}
 	for i := range app.limits {
 		l := &app.limits[i]
 		l.total(app.usages, cal) // turns a period that is over
@@ -217,13 +220,14 @@ func (r *restored) service(s *Service) {
 }
 
 // application gives a new application what is known of it, once.
-func (r *restored) application(app *Application) {
+func (r *restored) application(app *Application, fingerprint func() Fingerprint) {
 	if !r.some.Load() {
 		return
 	}
+	f := fingerprint()
 	r.mu.Lock()
-	saved, ok := r.applications[app.fingerprint]
-	delete(r.applications, app.fingerprint)
+	saved, ok := r.applications[f]
+	delete(r.applications, f)
 	r.mu.Unlock()
 	if !ok {
 		return
@@ -273,7 +277,7 @@ func (u *SavedUsage) deliveries() deliveries {
 }
 
 func (app *Application) restoreLocked(saved *SavedApplication, now time.Time) {
-	app.plan, app.children, app.asked = saved.Plan, saved.Children, saved.Asked
+	app.plan, app.asked = app.service.plan(saved.Plan, saved.Children), saved.Asked
 	if app.asked.After(now) {
 		app.asked = now // otherwise no answer would count until then
 	}
@@ -289,12 +293,9 @@ func (app *Application) restoreLocked(saved *SavedApplication, now time.Time) {
 		for p := range threescale.Period(Periods) {
 			start, delivered := one.Running[p][0], one.Running[p][1]
 			u.now[p] = slot{start: start, accepted: delivered}
-			if p != threescale.Eternity {
-				u.moving[p].end = p.End(time.Unix(start, 0)).Unix()
-			}
 		}
 		for _, a := range one.Ahead {
-			u.ahead = append(u.ahead, future{slot{start: a[0], accepted: a[2]}, transit{end: a[1]}})
+			u.ahead = append(u.ahead, future{slot: slot{start: a[0], accepted: a[2]}, end: a[1]})
 		}
 	}
 }

@@ -81,6 +81,8 @@ type Tracker struct {
 	swept     atomic.Int64 // Unix seconds of the last sweep
 	untracked atomic.Uint64
 
+	unresolvedNames atomic.Int64 // applications, as of the last sweep
+
 	keepSeen, keepUnseen atomic.Int64  // seconds for which unused applications are remembered; see Sweep
 	forgotten            atomic.Uint64 // of them, applications of which the backend's counters lacked usage
 
@@ -110,6 +112,10 @@ func New(o Options) *Tracker {
 // Applications returns how many applications are followed.
 func (t *Tracker) Applications() int { return int(t.size.Load()) }
 
+// UnresolvedNames returns how many of them are followed under a name that the backend has not explained, as of the last Sweep: a
+// user key, or a service named by a provider key without an id or with an alias.
+func (t *Tracker) UnresolvedNames() int { return int(t.unresolvedNames.Load()) }
+
 // Untracked returns how many transactions were not followed, for want of room.
 func (t *Tracker) Untracked() uint64 { return t.untracked.Load() }
 
@@ -123,6 +129,7 @@ func (t *Tracker) Refer(n Name, s *Service) *Application {
 	app := sh.applications[id]
 	if app == nil {
 		app = t.addLocked(sh, id, identifyApplicationPart(n.Application), t.partFingerprint(n.Application), s)
+		app.unresolved = n.Application.ID == ""
 	}
 	app.references.Add(1)
 	return app
@@ -130,9 +137,8 @@ func (t *Tracker) Refer(n Name, s *Service) *Application {
 
 // addLocked begins to follow an application. The shard's mutex is held.
 func (t *Tracker) addLocked(sh *shard, id, part ID, partFingerprint Fingerprint, s *Service) *Application {
-	app := &Application{service: s, clock: &t.clock, part: part, partFingerprint: partFingerprint}
-	app.fingerprint = t.joinFingerprints(s.fingerprint, partFingerprint)
-	t.restored.application(app)
+	app := &Application{service: s, part: part, partFingerprint: partFingerprint}
+	t.restored.application(app, func() Fingerprint { return t.joinFingerprints(s.fingerprint, partFingerprint) })
 	s.used.Store(true)
 	sh.applications[id] = app
 	t.size.Add(1)
@@ -176,6 +182,7 @@ func (t *Tracker) lock(n Name) *Application {
 			return nil
 		}
 		app = t.addLocked(sh, id, identifyApplicationPart(n.Application), t.partFingerprint(n.Application), t.Service(n.Service))
+		app.unresolved = n.Application.ID == ""
 	}
 	app.mu.Lock()
 	return app
@@ -200,12 +207,16 @@ func (t *Tracker) Sweep(at time.Time) {
 	if now-last < int64(sweepEvery/time.Second) || !t.swept.CompareAndSwap(last, now) {
 		return
 	}
+	unresolved := int64(0)
 	seen, unseen := idleAges{longest: t.keepSeen.Load()}, idleAges{longest: t.keepUnseen.Load()}
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.Lock()
 		for id, app := range sh.applications {
 			app.mu.Lock()
+			if app.unresolved || app.service.unresolved {
+				unresolved++
+			}
 			if app.references.Load() <= 0 && !app.pendingLocked() {
 				ages := &unseen
 				if app.idleLocked(now) {
@@ -220,6 +231,7 @@ func (t *Tracker) Sweep(at time.Time) {
 		sh.mu.Unlock()
 	}
 	t.forgotten.Add(uint64(unseen.forgotten))
+	t.unresolvedNames.Store(unresolved)
 	t.keepSeen.Store(seen.longestFor(t.most / roomSeen))
 	t.keepUnseen.Store(unseen.longestFor(t.most / roomUnseen))
 }

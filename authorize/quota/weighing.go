@@ -43,8 +43,11 @@ func (app *Application) Weigh(w *Weighing) bool {
 	if app.gone {
 		return false
 	}
-	cal := app.clock.moment(w)
-	w.Calendar, w.Plan, w.Children = cal, app.plan, app.children
+	cal := app.service.clock.moment(w)
+	w.Calendar = cal
+	if app.plan != nil {
+		w.Plan, w.Children = app.plan.name, app.plan.children
+	}
 	for i := range app.limits {
 		w.Reports = append(w.Reports, app.limits[i].report(app.usages, cal))
 	}
@@ -123,7 +126,7 @@ func find(list []Amount, m *Metric) *Amount {
 
 // reserveLocked counts the usage of the call, which is to be kept.
 func (app *Application) reserveLocked(w *Weighing) {
-	cal := app.clock.moment(w)
+	cal := app.service.clock.moment(w)
 	now := w.Now.Unix()
 	for i := range w.Asked {
 		if x := &w.Asked[i]; x.Value != 0 {

@@ -108,7 +108,7 @@ function show(now, before) {
   set('calls', whole(now.backend.report_calls));
   set('commit', commitTime(now));
   authorizations(now.authorize);
-  lanes(now.lanes);
+  lanes(now.lanes, now.other_lanes);
   const undecided = (figures) => figures.lanes.reduce((sum, lane) => sum + lane.parked_batches, 0);
   if (undecided(now) !== (before ? undecided(before) : 0)) parked.load();
   if (before && now.time > before.time) {
@@ -153,11 +153,12 @@ function authorizations(a) {
 // Lanes that need somebody come first: there may be more than are shown.
 const urgency = ['held', 'parked', 'retrying', 'draining', 'flowing'];
 
-function lanes(all) {
+function lanes(all, others = []) {
   const busy = all.filter((lane) => lane.batches > 0 || lane.state !== 'flowing')
     .sort((a, b) => urgency.indexOf(a.state) - urgency.indexOf(b.state));
-  set('nolanes', busy.length === 0 ? 'Nothing is waiting.' : `The first ${mostLanes} of ${whole(busy.length)}.`);
-  find('nolanes').hidden = busy.length > 0 && busy.length <= mostLanes;
+  const count = others.reduce((sum, other) => sum + other.lanes, busy.length);
+  set('nolanes', busy.length === 0 ? 'Nothing is waiting.' : `The first ${Math.min(mostLanes, busy.length)} of ${whole(count)}.`);
+  find('nolanes').hidden = busy.length > 0 && count <= mostLanes;
   find('lanestable').hidden = busy.length === 0;
   find('lanes').replaceChildren(...busy.slice(0, mostLanes).map((lane) => {
     const row = document.createElement('tr');

@@ -25,9 +25,10 @@ func (p *Partition) Snapshot() console.Snapshot {
 		Reports: reports(sent),
 		Proof:   p.proofs.figures(),
 
-		Receipts: receipts(sent.Receipts),
-		Lanes:    lanes(p.sender.Lanes()),
-		Latest:   console.Latest{Accepted: usage.Latest, Delivered: sent.Latest},
+		Receipts:  receipts(sent.Receipts),
+		Lanes:     lanes(p.sender.Lanes()),
+		Strangers: p.journal.figures(),
+		Latest:    console.Latest{Accepted: usage.Latest, Delivered: sent.Latest},
 
 		Ledger:    p.ledger.figures(),
 		Authorize: Authorizations(p.authorizer.Stats()),
@@ -115,7 +116,7 @@ func Authorizations(a authorize.Stats) console.Authorize {
 		Calls:    histogram.Snapshot{Bounds: a.CallBounds, Counts: a.CallCounts, Count: a.Calls, Sum: a.CallTime.Seconds()},
 		Failures: a.Failures, RefreshAhead: a.RefreshAhead,
 		Entries: a.Entries, Denials: a.Denials, Bytes: a.Bytes, Evicted: a.Evicted,
-		Applications: a.Applications, Untracked: a.Untracked,
+		Applications: a.Applications, Unresolved: a.Unresolved, Untracked: a.Untracked,
 		Reported: a.Reported, Refused: a.Refused, Unbilled: a.Unbilled,
 		Overshoot: a.Overshoot, Unseen: a.Unseen, Behind: a.Behind, Forgotten: a.Forgotten, OldestAge: a.OldestAge,
 	}

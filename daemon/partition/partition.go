@@ -39,6 +39,9 @@ type Options struct {
 
 	Authorize authorize.Options
 
+	// Strangers bound what is kept of services that are not configured.
+	Strangers StrangerLimits
+
 	// Reports, Authorizations and Probes configure the clients of the backend. They are separate, so that a call of one kind does
 	// not wait for connections of another.
 	Reports, Authorizations, Probes threescale.ClientOptions
@@ -61,6 +64,7 @@ type Partition struct {
 	log         *zap.Logger
 	dir         string
 	spool       *spool.Spool
+	journal     *boundedJournal
 	batcher     *batcher.Batcher
 	sender      *sender.Sender
 	quota       *quota.Tracker
@@ -117,8 +121,13 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	if p.proofs, err = newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof); err != nil {
 		return nil, err
 	}
-	p.quota = newQuota(o, s, backlogOf(o.Log.Named("authorize"), s, o.Dir))
-	if p.authorizer, err = newAuthorizer(o, s, p.proofs, p.quota); err != nil {
+	accepted, err := loadTotals(o.Log.Named("totals"), s)
+	if err != nil {
+		return nil, err
+	}
+	p.journal = newBoundedJournal(s, o.Strangers, accepted)
+	p.quota = newQuota(o, p.journal, backlogOf(o.Log.Named("authorize"), s, o.Dir))
+	if p.authorizer, err = newAuthorizer(o, authrepJournal{p.journal}, p.proofs, p.quota); err != nil {
 		return nil, err
 	}
 	p.answers = &savedAnswers{always: o.AlwaysAuthorize, log: o.Log.Named("authorize"), dir: o.Dir, authorizer: p.authorizer, quota: p.quota, spool: s}
@@ -190,6 +199,10 @@ func (p *Partition) Ready() error {
 func (p *Partition) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	return p.quota.Append(ctx, events)
 }
+
+// Admit returns why an event cannot be taken, since it would make a counter of the backend pass its limit; empty: it can be. The large
+// values of an event that can be taken are counted from now on. The event's credentials are those that its reporter sent, if any.
+func (p *Partition) Admit(e *event.Event) (why string) { return p.journal.totals.Admit(e) }
 
 // Authorizations returns the handler of an authorization; nil: the call is not one.
 func (p *Partition) Authorizations(method, path string) http.Handler {

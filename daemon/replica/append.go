@@ -26,6 +26,9 @@ type appended struct {
 func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	parts := map[int][]int{}
 	for i := range events {
+		if e := &events[i]; e.Credentials.ProviderKey != "" {
+			e.ServiceID, _ = r.fallback.ServiceID(e.ServiceID, e.Credentials)
+		}
 		p := r.node.Load().Partition(events[i].ServiceID)
 		parts[p] = append(parts[p], i)
 	}
@@ -41,6 +44,19 @@ func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates 
 		kept, duplicates = true, duplicates+n
 	}
 	return duplicates, nil
+}
+
+// Admit returns why an event cannot be taken; see partition.Partition.Admit. Events of a partition that another replica owns are
+// admitted there.
+func (r *Replica) Admit(e *event.Event) (why string) {
+	node := r.node.Load()
+	if node == nil {
+		return ""
+	}
+	if own := r.partition(node.Partition(e.ServiceID)); own != nil {
+		return own.Admit(e)
+	}
+	return ""
 }
 
 func sortedKeys[V any](m map[int]V) []int {

@@ -25,7 +25,7 @@ func (r *Replica) Authorizations(method, path string) http.Handler {
 func (r *Replica) FastPath(dst []byte, path, query, options string) (answer []byte, ok bool) {
 	service, ok := plainService(query)
 	node := r.node.Load()
-	if !ok || node == nil {
+	if !ok || node == nil || strings.IndexByte(service, '-') >= 0 && strings.Contains(query, "provider_key") { // another name, perhaps
 		return dst, false
 	}
 	own := r.partition(node.Partition(service))
@@ -76,12 +76,12 @@ func (r *Replica) ask(w http.ResponseWriter, q *http.Request, path string) {
 	if err != nil { // the handler reports what is wrong with it
 		q.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
 	}
-	service := serviceOf(q, body)
+	service, c, app := named(q, body)
 	if !access.From(q.Context()).Serves(service) { // the owner does not know the client's token
 		r.fallback.Handler(q.Method, path).ServeHTTP(w, q)
 		return
 	}
-	p := r.node.Load().Partition(service)
+	p := r.node.Load().Partition(r.serviceID(q.Context(), service, c, app))
 	if own := r.partition(p); own != nil {
 		own.Authorizations(q.Method, path).ServeHTTP(w, q)
 		return
@@ -112,19 +112,31 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// serviceOf returns the service of an authorization, decoded as its handler does; empty for a provider's default one.
-func serviceOf(q *http.Request, body []byte) string {
+// serviceID returns the backend's id of a service, which decides who owns its usage. A name that is not known yet is asked about; if
+// the backend cannot be asked, it stands for itself.
+func (r *Replica) serviceID(ctx context.Context, service string, c threescale.Credentials, app threescale.Application) string {
+	id, resolved := r.fallback.ServiceID(service, c)
+	if !resolved && r.options.Partition.Authorize.Passthrough {
+		_ = r.fallback.Vouch(ctx, service, c, app) // a refusal is the owner's to answer
+		id, _ = r.fallback.ServiceID(service, c)
+	}
+	return id
+}
+
+// named returns the service of an authorization, empty for a provider's default one, the credentials and the application, decoded
+// as its handler does.
+func named(q *http.Request, body []byte) (service string, c threescale.Credentials, app threescale.Application) {
 	if strings.HasPrefix(q.URL.Path, "/v1/") {
 		var named struct {
 			ServiceID string `json:"service_id"`
 		}
 		_ = json.Unmarshal(body, &named) // the handler reports what is wrong with it
-		return named.ServiceID
+		return named.ServiceID, c, app
 	}
 	params, err := threescale.ReadParams(q, threescale.ReadOptions{MaxQuery: maxQuestion, Lenient: true})
 	if err != nil {
-		return "" // the same
+		return "", c, app // the same
 	}
-	_, id, _ := threescale.ReadCredentials(params, false)
-	return id
+	c, service, _ = threescale.ReadCredentials(params, false)
+	return service, c, threescale.Application{ID: params.Get("app_id").Text(), UserKey: params.Get("user_key").Text()}
 }

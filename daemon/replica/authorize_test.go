@@ -21,7 +21,10 @@ func TestServiceOf(t *testing.T) {
 		"/transactions/authrep.xml?provider_key=k&usage[hits]=1":      "",
 		"/transactions/authrep.xml?provider_key=k&service_id=1002&x;": "1002",
 	} {
-		assert.Equal(t, want, serviceOf(httptest.NewRequest("GET", target, nil), nil), target)
+		service, c, app := named(httptest.NewRequest("GET", target, nil), nil)
+		assert.Equal(t, want, service, target)
+		assert.Equal(t, want == "" && strings.Contains(target, "service_token"), c.IsZero(), target)
+		assert.Equal(t, strings.Contains(target, "app_id"), app.ID == "a")
 	}
 	for body, want := range map[string]string{
 		`{"service_id":"1001"}`:                     "1001",
@@ -29,6 +32,7 @@ func TestServiceOf(t *testing.T) {
 		`{"service_id":"1001","Service_ID":"1003"}`: "1003",
 		`{"service_id":"1001"} {}`:                  "",
 	} {
-		assert.Equal(t, want, serviceOf(httptest.NewRequest("POST", "/v1/authorize", strings.NewReader(body)), []byte(body)), body)
+		service, _, _ := named(httptest.NewRequest("POST", "/v1/authorize", strings.NewReader(body)), []byte(body))
+		assert.Equal(t, want, service, body)
 	}
 }

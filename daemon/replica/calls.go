@@ -92,6 +92,11 @@ func answerAppend(ctx context.Context, p *partition.Partition, data []byte) ([]b
 		return nil, err
 	}
 	var came appended
+	for i := range events {
+		if why := p.Admit(&events[i]); why != "" {
+			return json.Marshal(appended{Refused: "the usage " + why, Full: true, RetryAfter: retryOwner})
+		}
+	}
 	_, err = p.Append(ctx, events)
 	var refused *event.Refused
 	switch {

@@ -16,8 +16,8 @@ const (
 	mostRides   = 8               // calls that may say nothing about a metric, before it is asked about by itself
 )
 
-// Prober asks the backend. Every question is asked once at a time, however many batches wait for it; services take turns; the
-// metrics of a service are asked about in the same call as the next of its applications; and how many calls are under way
+// Prober asks the backend. Every question is asked once at a time, however many batches wait for it; services take turns, configured
+// ones first; the metrics of a service are asked about in the same call as the next of its applications; and how many calls are under way
 // follows how quickly the backend answers (pace), with a bound of so many a second.
 type Prober struct {
 	client *threescale.Client
@@ -29,7 +29,7 @@ type Prober struct {
 
 	mu      sync.Mutex // guards what follows
 	scopes  map[Scope]*queue
-	turns   []*queue // those with waiting questions, the next one first
+	turns   [2][]*queue // by origin, those with waiting questions, the next one first
 	pending map[subject]*inquiry
 	flying  int // calls
 	pace    pace
@@ -46,9 +46,19 @@ type subject struct {
 	key   key
 }
 
+// Origin says whose questions they are.
+type Origin uint8
+
+// The origins, in the order in which they are asked.
+const (
+	Configured Origin = iota // of a service with configured credentials
+	PassedOn                 // of a service with credentials that a reporter sent
+)
+
 // queue holds one service's questions.
 type queue struct {
 	scope   Scope
+	origin  Origin
 	again   []*inquiry // about applications that were proven before; they come first, so that unknown names cannot crowd out those in use
 	waiting []*inquiry // about other applications
 	metrics []*inquiry // the next call asks about them, too
@@ -120,7 +130,7 @@ func NewProber(c *threescale.Client, p *Proofs, rate int) *Prober {
 // answered, or with the failure of one of them, or of another question of that service, upon which none
 // of those queued are asked. done may be nil. It reports whether there was room; if not, done is not
 // called.
-func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
+func (p *Prober) Ask(s Scope, o Origin, questions []Question, done func(*Failure)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(questions) == 0 || len(p.pending)+len(questions) > mostQueued {
@@ -133,7 +143,7 @@ func (p *Prober) Ask(s Scope, questions []Question, done func(*Failure)) bool {
 		if i == nil {
 			i = &inquiry{about: about, question: q}
 			p.pending[about] = i
-			p.enqueue(s, i)
+			p.enqueue(s, o, i)
 		} else if q.Metric != "" && !i.flying && p.proofs.wasProven(p.proofs.keyOf(s, Question{Application: q.Application})) {
 			i.question = q // by way of an application that exists
 		}
@@ -154,14 +164,14 @@ func (p *Prober) HasRoom() bool {
 	return float64(len(p.pending)) < 2*p.rate
 }
 
-func (p *Prober) enqueue(s Scope, i *inquiry) {
+func (p *Prober) enqueue(s Scope, o Origin, i *inquiry) {
 	q := p.scopes[s]
 	if q == nil {
-		q = &queue{scope: s}
+		q = &queue{scope: s, origin: o}
 		p.scopes[s] = q
 	}
 	if q.empty() {
-		p.turns = append(p.turns, q)
+		p.appendTurn(q)
 	}
 	q.enqueue(i, p.proofs.wasProven(i.about.key))
 }
@@ -197,35 +207,44 @@ func (p *Prober) next(now time.Time) (*queue, []*inquiry, time.Duration) {
 	}
 	p.tokens = min(p.rate, p.tokens+now.Sub(p.filled).Seconds()*p.rate)
 	p.filled = now
-	if len(p.turns) == 0 || p.flying >= p.pace.most() {
+	if len(p.turns[Configured])+len(p.turns[PassedOn]) == 0 || p.flying >= p.pace.most() {
 		return nil, nil, time.Hour
 	}
 	if p.tokens < 1 {
 		return nil, nil, time.Duration((1-p.tokens)/p.rate*float64(time.Second)) + time.Microsecond
 	}
-	for n, q := range p.turns {
-		if q.flying >= p.pace.share() {
-			continue
+	for origin := range p.turns {
+		for n, q := range p.turns[origin] {
+			if q.flying < p.pace.share() {
+				return q, p.takeTurn(n, q), 0
+			}
 		}
-		asked := q.pop()
-		for _, i := range asked {
-			i.flying = true
-		}
-		if n == 0 {
-			p.turns = p.turns[1:] // as a rule: nothing is moved
-		} else {
-			p.turns = slices.Delete(p.turns, n, n+1)
-		}
-		if !q.empty() {
-			p.turns = append(p.turns, q)
-		}
-		q.flying++
-		p.flying++
-		p.tokens--
-		p.asked++
-		return q, asked, 0
 	}
 	return nil, nil, time.Hour
+}
+
+// appendTurn gives a queue the last turn. The mutex is held.
+func (p *Prober) appendTurn(q *queue) { p.turns[q.origin] = append(p.turns[q.origin], q) }
+
+// takeTurn takes the questions of the next call of a queue, which is at n in its turns. The mutex is held.
+func (p *Prober) takeTurn(n int, q *queue) (asked []*inquiry) {
+	asked = q.pop()
+	for _, i := range asked {
+		i.flying = true
+	}
+	if turns := &p.turns[q.origin]; n == 0 {
+		*turns = (*turns)[1:] // as a rule: nothing is moved
+	} else {
+		*turns = slices.Delete(*turns, n, n+1)
+	}
+	if !q.empty() {
+		p.appendTurn(q)
+	}
+	q.flying++
+	p.flying++
+	p.tokens--
+	p.asked++
+	return asked
 }
 
 // put makes one call and tells those who wait.
@@ -270,7 +289,7 @@ func (p *Prober) settle(q *queue, asked []*inquiry, f finding, began time.Time) 
 		p.failed++
 		p.pace.failed(f.failure, began, time.Now())
 		if !q.empty() {
-			p.turns = slices.DeleteFunc(p.turns, func(other *queue) bool { return other == q })
+			p.turns[q.origin] = slices.DeleteFunc(p.turns[q.origin], func(other *queue) bool { return other == q })
 		}
 		asked = slices.Concat(asked, q.again, q.waiting, q.metrics)
 		q.again, q.waiting, q.metrics = nil, nil, nil
@@ -307,7 +326,7 @@ func (p *Prober) againLocked(q *queue, asked []*inquiry, f finding) (answered []
 		q.enqueue(i, false)
 	}
 	if idle && !q.empty() {
-		p.turns = append(p.turns, q)
+		p.appendTurn(q)
 	}
 	return answered
 }

@@ -87,7 +87,7 @@ func about(n int) []Question {
 func TestRateAndConcurrencyAreBounded(t *testing.T) {
 	withProber(t, 10, func(o *oracle, p *Prober, proofs *Proofs) {
 		began, done := time.Now(), make(chan *Failure, 1)
-		require.True(t, p.Ask(scope, about(60), func(f *Failure) { done <- f }))
+		require.True(t, p.Ask(scope, Configured, about(60), func(f *Failure) { done <- f }))
 		assert.Nil(t, <-done)
 		assert.InDelta(t, 5, time.Since(began).Seconds(), 0.3, "ten at once, then ten a second")
 		assert.LessOrEqual(t, o.most, mostAsked)
@@ -100,7 +100,7 @@ func TestOneQuestionForAllWhoWantToKnow(t *testing.T) {
 	withProber(t, 100, func(o *oracle, p *Prober, _ *Proofs) {
 		done := make(chan *Failure, 3)
 		for range 3 {
-			require.True(t, p.Ask(scope, about(5), func(f *Failure) { done <- f }))
+			require.True(t, p.Ask(scope, Configured, about(5), func(f *Failure) { done <- f }))
 		}
 		for range 3 {
 			assert.Nil(t, <-done)
@@ -112,10 +112,10 @@ func TestOneQuestionForAllWhoWantToKnow(t *testing.T) {
 func TestServicesTakeTurns(t *testing.T) {
 	withProber(t, 5, func(o *oracle, p *Prober, _ *Proofs) {
 		first, second := make(chan *Failure, 1), make(chan *Failure, 1)
-		p.Ask(scope, about(100), func(f *Failure) { first <- f })
+		p.Ask(scope, Configured, about(100), func(f *Failure) { first <- f })
 		wait(3 * time.Second)
 		began := time.Now()
-		p.Ask(Scope{ServiceID: "1002"}, about(1), func(f *Failure) { second <- f })
+		p.Ask(Scope{ServiceID: "1002"}, Configured, about(1), func(f *Failure) { second <- f })
 		<-second
 		assert.Less(t, time.Since(began), time.Second)
 		<-first
@@ -131,8 +131,8 @@ func TestAFailureEndsTheQuestionsOfItsService(t *testing.T) {
 			return 200, nil
 		}
 		bad, good := make(chan *Failure, 1), make(chan *Failure, 1)
-		p.Ask(scope, about(1000), func(f *Failure) { bad <- f })
-		p.Ask(Scope{ServiceID: "1002"}, about(10), func(f *Failure) { good <- f })
+		p.Ask(scope, Configured, about(1000), func(f *Failure) { bad <- f })
+		p.Ask(Scope{ServiceID: "1002"}, Configured, about(10), func(f *Failure) { good <- f })
 		assert.NotNil(t, <-bad)
 		assert.Nil(t, <-good)
 		wait(time.Minute)
@@ -143,7 +143,7 @@ func TestAFailureEndsTheQuestionsOfItsService(t *testing.T) {
 
 func TestStopDoesNotWaitForAnswers(t *testing.T) {
 	withProber(t, 100, func(o *oracle, p *Prober, _ *Proofs) {
-		p.Ask(scope, about(50), nil)
+		p.Ask(scope, Configured, about(50), nil)
 		wait(50 * time.Millisecond)
 	})
 }
@@ -153,10 +153,10 @@ func TestWhatIsInUseComesFirst(t *testing.T) {
 	withProber(t, 5, func(o *oracle, p *Prober, proofs *Proofs) {
 		proofs.Prove(scope, app("known"), nil, time.Now())
 		flood, known := make(chan *Failure, 1), make(chan *Failure, 1)
-		p.Ask(scope, about(200), func(f *Failure) { flood <- f })
+		p.Ask(scope, Configured, about(200), func(f *Failure) { flood <- f })
 		wait(3 * time.Second)
 		began := time.Now()
-		p.Ask(scope, []Question{{Application: app("known")}}, func(f *Failure) { known <- f })
+		p.Ask(scope, Configured, []Question{{Application: app("known")}}, func(f *Failure) { known <- f })
 		<-known
 		assert.Less(t, time.Since(began), time.Second)
 		<-flood
@@ -173,10 +173,28 @@ func TestOtherCredentialsAreAnotherQuestion(t *testing.T) {
 			return 200, nil
 		}
 		wrong, right := make(chan *Failure, 1), make(chan *Failure, 1)
-		p.Ask(scope, about(1), func(f *Failure) { wrong <- f })
+		p.Ask(scope, Configured, about(1), func(f *Failure) { wrong <- f })
 		wait(10 * time.Millisecond)
-		p.Ask(Scope{ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "new"}}, about(1), func(f *Failure) { right <- f })
+		p.Ask(Scope{ServiceID: "1001", Credentials: threescale.Credentials{ServiceToken: "new"}}, Configured, about(1), func(f *Failure) { right <- f })
 		assert.NotNil(t, <-wrong)
 		assert.Nil(t, <-right)
+	})
+}
+
+// TestConfiguredServicesAreAskedAboutFirst: questions of a configured service are asked before those of many services that are not.
+func TestConfiguredServicesAreAskedAboutFirst(t *testing.T) {
+	withProber(t, 200, func(_ *oracle, p *Prober, _ *Proofs) {
+		answered := make(chan *Failure, 500)
+		for n := range 500 {
+			p.Ask(Scope{ServiceID: fmt.Sprint("s", n)}, PassedOn, about(2), func(f *Failure) { answered <- f })
+		}
+		wait(time.Second)
+		asked, own := time.Now(), make(chan *Failure, 1)
+		p.Ask(scope, Configured, about(2), func(f *Failure) { own <- f })
+		assert.Nil(t, <-own)
+		assert.Less(t, time.Since(asked), time.Second, "before those of strangers")
+		for range 500 {
+			assert.Nil(t, <-answered)
+		}
 	})
 }

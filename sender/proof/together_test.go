@@ -67,7 +67,7 @@ func withRegistry(t *testing.T, g *registry, ask []Question, check func(p *Proof
 	withProber(t, 1000, func(o *oracle, p *Prober, proofs *Proofs) {
 		o.reply = g.answer
 		done := make(chan *Failure, 1)
-		require.True(t, p.Ask(scope, ask, func(f *Failure) { done <- f }))
+		require.True(t, p.Ask(scope, Configured, ask, func(f *Failure) { done <- f }))
 		assert.Nil(t, <-done)
 		assert.Zero(t, p.Stats().Waiting)
 		check(proofs)

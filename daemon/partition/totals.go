@@ -1,0 +1,230 @@
+package partition
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// The backend counts in 64-bit integers, by service, application, metric and period. A counter that passes its limit crashes the
+// worker in the middle of a batch, which is then counted again and again. The counter of eternity is the largest of them, and that
+// of the topmost metric of a service contains all the rest: so what is accepted for a service in all is held below half of the
+// limit, and the other half is left for what the backend counted before. One application may use an eighth of that.
+const (
+	serviceLimit     = uint64(1) << 62
+	applicationLimit = uint64(1) << 59
+
+	// A value from large on is counted for its application as well, and before it is accepted.
+	large = uint64(1) << 40
+
+	// totalsStep is by how much a total may pass what the file says. A start takes the file's figures for the totals, and what it
+	// does not name for at most totalsStep: so a crash adds at most that much, and small totals need no file.
+	totalsStep = uint64(1) << 44
+
+	mostTotals = 100_000 // services, and applications with large values; those beyond share a total
+)
+
+// totals are what was accepted, ever. They may be too large, by values that were refused later for another reason, by duplicates,
+// and by totalsStep for each crash, and never too small. Any number of goroutines may use them.
+type totals struct {
+	log       *zap.Logger
+	write     func([]byte) error // returns once it is durable
+	exhausted atomic.Bool        // a service or an application reached its limit
+
+	mu           sync.Mutex // guards what follows; held while the file is written, which large values and each totalsStep cause
+	services     map[string]*total
+	applications map[string]*total
+}
+
+// total is one sum. durable is what the file says; sum does not pass it.
+type total struct{ sum, durable uint64 }
+
+// savedTotals is the file.
+type savedTotals struct {
+	Services     map[string]uint64 `json:"services,omitempty"`
+	Applications map[string]uint64 `json:"applications,omitempty"` // by a hash
+}
+
+// newTotals returns the totals of a file, which may be nil.
+func newTotals(log *zap.Logger, file []byte, write func([]byte) error) (*totals, error) {
+	var saved savedTotals
+	if file != nil {
+		if err := json.Unmarshal(file, &saved); err != nil {
+			return nil, fmt.Errorf("partition: read totals: %w", err)
+		}
+	}
+	t := &totals{log: log, write: write, services: restoreTotals(saved.Services), applications: restoreTotals(saved.Applications)}
+	for _, s := range t.services {
+		if s.sum >= serviceLimit {
+			t.exhausted.Store(true)
+		}
+	}
+	return t, nil
+}
+
+// loadTotals returns the totals of the data directory.
+func loadTotals(log *zap.Logger, s *spool.Spool) (*totals, error) {
+	file, err := s.LoadTotals()
+	if err != nil {
+		return nil, err
+	}
+	return newTotals(log, file, s.SaveTotals)
+}
+
+func restoreTotals(saved map[string]uint64) map[string]*total {
+	all := make(map[string]*total, len(saved))
+	for name, n := range saved {
+		all[name] = &total{n, n}
+	}
+	return all
+}
+
+// totalOf returns a total, a new one if there is none.
+func totalOf(all map[string]*total, name string) *total {
+	if all[name] == nil {
+		if len(all) >= mostTotals {
+			name = ""
+		}
+		if all[name] == nil {
+			all[strings.Clone(name)] = &total{durable: totalsStep}
+		}
+	}
+	return all[name]
+}
+
+// nameOf is what a service is counted under: its id, which beside a provider key is what follows the last dash, or a hash of the
+// provider key whose default service it is.
+func nameOf(serviceID string, c threescale.Credentials) string {
+	if c.ProviderKey == "" {
+		return serviceID
+	}
+	if serviceID != "" {
+		return serviceID[strings.LastIndexByte(serviceID, '-')+1:]
+	}
+	return "default/" + hash(c.ProviderKey)
+}
+
+func hash(parts ...string) string {
+	sum := sha256.New()
+	for _, p := range parts {
+		_, _ = fmt.Fprintf(sum, "%d %s", len(p), p)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:12])
+}
+
+// Admit returns why an event cannot be taken: it would make a counter of the backend pass its limit. Empty: it can be, and its large
+// values are counted from now on, whether it is accepted in the end or not.
+func (t *totals) Admit(e *event.Event) (why string) {
+	size, most := sizeOfUsage(e.Usage)
+	if most < large && !t.exhausted.Load() {
+		return ""
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	service := totalOf(t.services, nameOf(e.ServiceID, e.Credentials))
+	if service.sum >= serviceLimit || size > serviceLimit-service.sum {
+		t.exhausted.Store(true)
+		return fmt.Sprintf("would bring what was accepted for this service above %d: the backend's counters have a limit", serviceLimit)
+	}
+	if most < large {
+		return ""
+	}
+	application := totalOf(t.applications, hash(nameOf(e.ServiceID, e.Credentials), e.Application.ID, e.Application.UserKey))
+	if size > applicationLimit-min(application.sum, applicationLimit) {
+		return fmt.Sprintf("would bring the large values that were accepted for this application above %d: the backend's counters have a limit", applicationLimit)
+	}
+	service.sum += size
+	application.sum += size
+	if err := t.saveLocked(service, application); err != nil {
+		service.sum -= size
+		application.sum -= size
+		return "is large, and how much was accepted cannot be written down at the moment: " + err.Error()
+	}
+	return ""
+}
+
+// count adds events that were accepted, except for the large ones, which Admit counted.
+func (t *totals) count(events []event.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var service *total
+	for i := range events {
+		e := &events[i]
+		size, most := sizeOfUsage(e.Usage)
+		if e.Duplicate || most >= large {
+			continue
+		}
+		if service == nil || i > 0 && (e.ServiceID != events[i-1].ServiceID || e.Credentials != events[i-1].Credentials) {
+			service = totalOf(t.services, nameOf(e.ServiceID, e.Credentials))
+		}
+		service.sum += min(size, serviceLimit-min(service.sum, serviceLimit))
+		if service.sum >= serviceLimit {
+			t.exhausted.Store(true)
+		}
+		if service.sum > service.durable {
+			if err := t.saveLocked(service); err != nil {
+				t.log.Warn("cannot write down how much was accepted: retrying with the next events", zap.Error(err))
+			}
+		}
+	}
+}
+
+// sizeOfUsage is the sum of the values and the largest of them. A sum that passes 64 bits is the largest number.
+func sizeOfUsage(u threescale.Usage) (sum, most uint64) {
+	for i := range u {
+		v := u[i].Value
+		most = max(most, v)
+		if sum += v; sum < v {
+			sum = 1<<64 - 1
+		}
+	}
+	return sum, most
+}
+
+// saveLocked writes the file, if one of the sums passed it. The mutex is held.
+func (t *totals) saveLocked(changed ...*total) error {
+	passed := false
+	for _, c := range changed {
+		passed = passed || c.sum > c.durable
+	}
+	if !passed {
+		return nil
+	}
+	was := make([]uint64, len(changed))
+	for i, c := range changed {
+		if was[i] = c.durable; c.sum > c.durable {
+			c.durable = c.sum + totalsStep
+		}
+	}
+	text, err := json.Marshal(savedTotals{saved(t.services), saved(t.applications)})
+	if err == nil {
+		err = t.write(text)
+	}
+	if err != nil {
+		for i, c := range changed {
+			c.durable = was[i]
+		}
+	}
+	return err
+}
+
+// saved are the totals that a file has to name.
+func saved(all map[string]*total) map[string]uint64 {
+	out := make(map[string]uint64)
+	for name, one := range all {
+		if one.durable > totalsStep {
+			out[name] = one.durable
+		}
+	}
+	return out
+}
