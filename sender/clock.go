@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/internal/outage"
+	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -49,8 +50,11 @@ func (d *delivery) clockShown(ctx context.Context) bool {
 	done := d.clock.done
 	d.mu.Unlock()
 	if first {
-		d.askClock(ctx, d.clockCall())
+		denied := d.askClock(ctx, d.clockCall())
 		close(done)
+		if denied {
+			return false
+		}
 	}
 	select {
 	case <-ctx.Done():
@@ -68,12 +72,26 @@ func (d *delivery) clockCall() threescale.AuthorizeCall {
 	}
 }
 
+// waitsNow reports whether the report had one transaction, and by what is known of the backend's clock now that waits.
+func (d *delivery) waitsNow() bool {
+	w := d.windowAt(time.Now())
+	return len(d.fresh) == 1 && w.byBackend(d.batch.Transactions[d.fresh[0]].Timestamp)
+}
+
 // askClock makes a call whose answer may show the backend's clock; the client learns it. An error needs no care: reports
-// meet it, too.
-func (s *Sender) askClock(ctx context.Context, call threescale.AuthorizeCall) {
+// meet it, too. A denial ends the application's proof, and is reported.
+func (s *Sender) askClock(ctx context.Context, call threescale.AuthorizeCall) (denied bool) {
 	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
 	defer cancel()
-	_, _ = s.client.Authorize(ctx, &call)
+	answer, err := s.client.Authorize(ctx, &call)
+	if err != nil || answer.Code != threescale.CodeApplicationNotFound && answer.Code != threescale.CodeUserKeyInvalid {
+		return false
+	}
+	if s.options.Proofs != nil {
+		scope := proof.Scope{ServiceID: call.ServiceID, Credentials: call.Credentials}
+		s.options.Proofs.Deny(scope, call.Application, "", proof.Refusal{Status: answer.Status, Code: answer.Code, Text: answer.Text}, time.Now())
+	}
+	return true
 }
 
 // watchClock asks for the backend's clock while usage waits for it, says so, and has all of it looked at again when the

@@ -153,3 +153,18 @@ func TestARefusedTimestamp(t *testing.T) {
 		assert.LessOrEqual(t, len(w.backend.seen()), 10)
 	})
 }
+
+// TestTheClocksCallIsADenial: the call before the first report is about an application that was deleted while the daemon was
+// down. Its proof ends, and its neighbours are counted.
+func TestTheClocksCallIsADenial(t *testing.T) {
+	skewed(t, 0, "minute", Options{}, func(c *city) {
+		for _, a := range apps(5) {
+			c.proofs.Prove(proof.Scope{ServiceID: "1001", Credentials: c.credentialsOf("1001")}, id(a), []string{"hits"}, time.Now())
+		}
+		c.remove("app0")
+		c.sealAged(0)
+		c.wait(3 * time.Minute)
+		assert.EqualValues(t, 4, c.spool.Counts().Delivered)
+		assert.EqualValues(t, 1, c.spool.Counts().Dead)
+	})
+}

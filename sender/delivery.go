@@ -157,8 +157,8 @@ func (d *delivery) taken() spool.Resolution {
 
 // settle does what the verdict says.
 func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
-	if w := d.windowAt(time.Now()); v.refusesTimestamp() && len(d.fresh) == 1 && w.byBackend(d.batch.Transactions[d.fresh[0]].Timestamp) {
-		v.Kind = Retry // the refusal has shown the backend's clock, and by that it waits now
+	if v.refusesTimestamp() && d.waitsNow() {
+		v.Kind = Retry // the refusal has shown the backend's clock
 	}
 	switch v.Kind {
 	case Delivered:

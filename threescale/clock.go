@@ -108,14 +108,14 @@ func (c *Clock) reported(r *Report, a *Answer, sent, received time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dateLocked(a, sent, received)
-	oldest, newest := r.timestamps()
-	if oldest == 0 {
+	if a.Code != CodeTimestampTooOld && a.Code != CodeTimestampTooNew {
 		return
 	}
-	switch a.Code {
-	case CodeTimestampTooOld:
+	switch oldest, newest := r.timestamps(); {
+	case oldest == 0: // it has none
+	case a.Code == CodeTimestampTooOld:
 		c.own.learn(span{time.Unix(oldest, 0).Add(MaxPast).Sub(received), unbounded}, received)
-	case CodeTimestampTooNew:
+	default:
 		c.own.learn(span{-unbounded, time.Unix(newest, 0).Add(-MaxFuture).Sub(sent)}, received)
 	}
 }
