@@ -47,7 +47,8 @@ func TestNight(t *testing.T) {
 	n.must("systemd-run", "--unit=backend", "/usr/local/bin/backend", "sandbox", "--listen", "127.0.0.1:7072")
 	eventually(t, 20*time.Second, "the backend answers", func() bool { return n.ask("/sandbox/usage") != "" })
 	n.say("A night\n\nWhat a person typed on a Debian (" + debianTree.suite + ") with the package, what they saw, and how long each command took. `TestNight` acts it " +
-		"again and writes this page; hours are not waited for. The backend is the stand-in one, on 127.0.0.1:7072.")
+		"again and writes this page; hours are not waited for. The backend is the stand-in one, on 127.0.0.1:7072. " +
+		"Both packages are of one commit, under two version numbers: what older versions do with newer data is `TestUpgrade`.")
 	n.installation()
 	n.outage()
 	n.fullDisk()
@@ -223,4 +224,13 @@ func (n *night) restore() {
 	n.types("reporterd parked counted", regexp.MustCompile(`\d{12}-\d{4}`).FindString(parked), "--yes")
 	n.types(sendOne)
 	n.sees(noneLeft, "reporterd status")
+}
+
+// TestNightIsWritten: the page has every part of the night.
+func TestNightIsWritten(t *testing.T) {
+	text, err := os.ReadFile("../docs/night.md")
+	require.NoError(t, err)
+	for _, part := range []string{"20:00", "23:10", "01:30", "03:00", "06:00", "07:00", "In the morning", "service_token_invalid", "NRestarts=1", "reporterd parked counted"} {
+		assert.Contains(t, string(text), part)
+	}
 }

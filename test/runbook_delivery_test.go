@@ -42,6 +42,12 @@ var deliveryRows = map[string][]remedy{
 		{text: "decide for each: `reporterd parked resend ID` if it was not counted, `reporterd parked counted ID` if it was, `reporterd parked bury ID` to make dead letters of it;", act: (*runbook).decides},
 		{text: "or `reporterd reconcile --resolve`, which decides by what 3scale counted.", by: "TestReconcile"},
 	},
+	"Miscounted": {
+		{text: "ask the operator of 3scale why a worker was killed, or its database restarted, at that moment; correct the invoice by what `reconcile` shows.", left: "a person is asked, and an invoice is a person's"},
+	},
+	"ReceiptsAbsent": {
+		{text: "`reporterd receipts setup --service ID` makes again what is missing. The daemon notices within a minute or two.", by: "TestReceiptsSetup"},
+	},
 	"ProbationStuck": {
 		{text: "the same as for ReporterdBackendAway, for the path `/transactions/authorize.xml`: a proxy may let only reports through.", act: (*runbook).letsQuestionsThrough},
 	},
