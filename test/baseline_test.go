@@ -90,7 +90,7 @@ func serveAllow() http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if delay > 0 {
-			time.Sleep(delay)
+			<-time.After(delay)
 		}
 		w.Header().Set("Content-Type", "application/vnd.3scale-v2.0+xml")
 		if r.Method == http.MethodPost {

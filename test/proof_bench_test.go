@@ -37,7 +37,7 @@ func coldStart(b *testing.B, n int, text *strings.Builder) {
 	var first time.Duration
 	s := d.status()
 	for s.Events.Delivered < uint64(n) && time.Since(began) < 5*time.Minute {
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 		if s = d.status(); first == 0 && s.Events.Delivered > 0 {
 			first = time.Since(began)
 		}

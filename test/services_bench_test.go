@@ -66,7 +66,7 @@ func oneEventASecond(b *testing.B, n int) (r servicesRow) {
 	d.sendMany(n, oneHit)
 	d.flush()
 	for d.status().Events.Pending > 0 && time.Since(asked) < 2*time.Minute {
-		time.Sleep(500 * time.Millisecond)
+		<-time.After(500 * time.Millisecond)
 	}
 	r.cold = time.Since(asked)
 	known, started, before := d.status(), time.Now(), d.cpu()
@@ -76,7 +76,7 @@ func oneEventASecond(b *testing.B, n int) (r servicesRow) {
 		profileServices(b, d, n)
 	}()
 	for next := started; time.Since(started) < servicesTime; next = next.Add(servicesTick) {
-		time.Sleep(time.Until(next))
+		<-time.After(time.Until(next))
 		first := int(next.Sub(started)/servicesTick) * n / 10
 		d.sendMany(n/10, func(i int) string { return oneHit((first + i) % n) })
 		if int(next.Sub(started)/servicesTick)%50 == 49 {
@@ -85,7 +85,7 @@ func oneEventASecond(b *testing.B, n int) (r servicesRow) {
 	}
 	ended := time.Now()
 	for d.status().Events.Pending > 0 && time.Since(ended) < time.Minute {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	}
 	<-profiled
 	r.drained, r.took, r.cpu = time.Since(ended), time.Since(started), d.cpu()-before
@@ -123,7 +123,7 @@ func profileServices(b *testing.B, d *daemon, n int) {
 	if dir == "" {
 		return
 	}
-	time.Sleep(5 * time.Second)
+	<-time.After(5 * time.Second)
 	got := mustCall(b, http.StatusOK, http.MethodGet, d.admin+"/debug/pprof/profile?seconds=15", nil)
 	require.NoError(b, os.WriteFile(filepath.Join(dir, fmt.Sprintf("services-%d.pprof", n)), []byte(got.body), 0o600))
 }

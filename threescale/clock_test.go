@@ -81,13 +81,13 @@ func TestClockNarrows(t *testing.T) {
 		}
 		for range 120 {
 			look(time.Hour, Minute)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		assert.LessOrEqual(t, clock.Skew(time.Now()).Width(), time.Second)
 		var s Skew
 		for range 7 { // the clock is set back by what a day's limit does not show
 			s = look(0, Day)
-			time.Sleep(20 * time.Minute)
+			<-time.After(20 * time.Minute)
 		}
 		assert.Zero(t, s.Ahead(), "it is not held against what was seen two hours ago")
 	})

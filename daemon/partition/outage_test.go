@@ -53,7 +53,7 @@ func (b *absentBackend) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a := &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{"Content-Type": {"application/vnd.3scale-v2.0+xml"}}}
 	if r.Method == http.MethodGet {
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.questions++
@@ -65,7 +65,7 @@ func (b *absentBackend) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	n := strings.Count(string(body), "[app_id]") + strings.Count(string(body), "%5Bapp_id%5D")
-	time.Sleep(5*time.Millisecond + time.Duration(n)*300*time.Microsecond)
+	<-time.After(5*time.Millisecond + time.Duration(n)*300*time.Microsecond)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reports++
@@ -116,7 +116,7 @@ func (o *longOutage) use(seconds int) {
 			require.NoError(o, err)
 		}
 		o.seconds++
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	}
 }
 
@@ -195,7 +195,7 @@ func (o *longOutage) drain(last outageSample) outageSample {
 		if o.p.Pending() == 0 {
 			break
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	}
 	synctest.Wait()
 	return o.sample()
