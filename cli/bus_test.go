@@ -21,6 +21,7 @@ const published = `{"app_id":"app1","usage":{"hits":1}}`
 // One publish with a stock client is counted at the sandbox, a request is answered, and a bad publish is a
 // dead letter.
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d := sandboxed(t, dir)
 	_, admin := d.ready()
@@ -56,6 +57,7 @@ func TestPublish(t *testing.T) {
 
 // Authorizations are asked by request, with the service in the subject, and answered as by HTTP.
 func TestAuthorizeByRequest(t *testing.T) {
+	t.Parallel()
 	d := sandboxed(t, t.TempDir())
 	d.ready()
 	d.eventually("the commands are printed", func() bool { return strings.Contains(d.printed(), "Ctrl-C") })

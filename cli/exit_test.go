@@ -14,6 +14,7 @@ import (
 
 // TestExitStatus: 78 for a configuration that only an edit can mend, 1 for what a restart may mend, 2 for the command line.
 func TestExitStatus(t *testing.T) {
+	t.Parallel()
 	const base = "listen: \"127.0.0.1:0\"\nadmin: {listen: \"127.0.0.1:0\"}\ndata_dir: data\n"
 	for name, c := range map[string]struct {
 		file string // empty: there is none

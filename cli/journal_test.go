@@ -66,6 +66,7 @@ func TestPrioritiesInTheJournal(t *testing.T) {
 
 // TestLinesOfLibrariesGoThroughTheLog: what net/http prints by itself is an entry as any other.
 func TestLinesOfLibrariesGoThroughTheLog(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,9 +36,21 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	waitTogether()
 	status := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(status)
+}
+
+// waitTogether lets six parallel tests run at once unless -parallel says how many: they wait for a daemon far longer than
+// they work.
+func waitTogether() {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		_ = flag.Set("test.parallel", "6") // it is a number
+	}
 }
 
 // command prepares the program with an environment of its own, in a directory of the test's own.

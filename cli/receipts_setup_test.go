@@ -17,6 +17,7 @@ import (
 // TestReceiptsSetup: a dry run changes nothing; a setup that was interrupted is completed; a second one finds nothing to
 // do; check is content; what is configured is not removed; and remove leaves nothing.
 func TestReceiptsSetup(t *testing.T) {
+	t.Parallel()
 	for service, keys := range map[string]string{"1001": "", "1002": ", user_keys: true"} {
 		t.Run(service, func(t *testing.T) {
 			s := sandbox.New(sandbox.Options{})

@@ -44,6 +44,7 @@ func pending(t *testing.T, admin string) (accepted, pending uint64) {
 
 // The commands that serve --sandbox prints are copied and pasted, from the first to the last.
 func TestQuickStart(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl on this machine")
 	}
@@ -148,6 +149,7 @@ func inFlight(t *testing.T, delay string) *daemon {
 
 // timeout(1) and process supervisors signal twice; that is one wish to stop, not impatience.
 func TestAStopWaitsForTheReportInFlight(t *testing.T) {
+	t.Parallel()
 	d := inFlight(t, "1s")
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
 	assert.Equal(t, 0, d.stop())
@@ -156,6 +158,7 @@ func TestAStopWaitsForTheReportInFlight(t *testing.T) {
 }
 
 func TestALaterSignalExitsAtOnce(t *testing.T) {
+	t.Parallel()
 	d := inFlight(t, "9s")
 	begun := time.Now()
 	d.eventually("gone", func() bool {

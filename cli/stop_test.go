@@ -37,6 +37,7 @@ func TestAStopSendsWhatItHas(t *testing.T) {
 
 // TestStopDelay: after the order to stop it is not ready and still accepts, for stop_delay; then it stops.
 func TestStopDelay(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	url := "http://" + start(t, dir, "sandbox", "--listen", "127.0.0.1:0").address("sandbox")
 	d := start(t, dir, "serve", "--backend-url", url, "--config", configFile(t, dir, stopConfig+"stop_delay: 3s\n"))

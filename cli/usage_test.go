@@ -46,6 +46,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
+	t.Parallel()
 	otherwise := map[string]int{ // it is the configuration, or a file that may come
 		"serve -c bad.yaml": 78, "config check -c bad.yaml": 78, "serve -c nats.yaml": 78, "serve -c tokens.yaml": 78,
 		"config check -c tokens.yaml": 78, "serve --config none.yaml": 1, "serve -c tls.yaml": 1,

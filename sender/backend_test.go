@@ -60,10 +60,8 @@ func (b *backend) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	c := parseCall(string(body))
 	a := b.take(c)
-	select {
-	case <-time.After(a.delay):
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
+	if err := delayed(r.Context(), a.delay); err != nil {
+		return nil, err
 	}
 	if a.err != nil {
 		return nil, a.err

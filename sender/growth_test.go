@@ -40,6 +40,10 @@ func (o operations) since(before operations, n, size int) float64 {
 	return (float64(o.looks-before.looks) + compared) / float64(n)
 }
 
+// order is how much the order in which goroutines run changes, in operations for each report. Work that grows with the size
+// doubles instead.
+const order = 0.25
+
 // TestGrowth doubles what exists and counts the operations for the same work: a wake-up costs what changed, and choosing the next
 // lane the logarithm of the lanes.
 func TestGrowth(t *testing.T) {
@@ -62,7 +66,7 @@ func TestGrowth(t *testing.T) {
 			for _, size := range sizes {
 				cost := c.cost(t, size)
 				t.Logf("%6d: %.2f operations", size, cost)
-				assert.LessOrEqual(t, cost, before*most, "%d", size)
+				assert.LessOrEqual(t, cost, before*most+order, "%d", size)
 				before = cost
 			}
 		})

@@ -35,6 +35,20 @@ type wire struct {
 	fail      func(report bool) reply // nil: nothing fails
 }
 
+// delayed waits, if there is something to wait for: a timer that has expired when it is selected on can crash the race detector
+// in a bubble of synctest (https://go.dev/issue/78156).
+func delayed(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // RoundTrip answers a call. A connection that the sandbox closes is an error.
 func (c *wire) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	defer func() {
@@ -55,10 +69,8 @@ func (c *wire) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 		c.questions++
 	}
 	c.mu.Unlock()
-	select {
-	case <-time.After(a.delay):
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
+	if err := delayed(r.Context(), a.delay); err != nil {
+		return nil, err
 	}
 	if a.err != nil {
 		return nil, a.err
