@@ -44,5 +44,6 @@ soak:
 	REPORTERD_STRANGERS=100000 go test -count=1 -timeout 30m -v -run "^TestStrangersBesideConfiguredServices$$" ./test
 	REPORTERD_LIVES=10000 go test -count=1 -timeout 60m -v -run "^TestHistories$$" ./authorize
 	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test
+	REPORTERD_RUNBOOK=1 go test -count=1 -timeout 20m -v -run '^TestRunbook$$' ./test
 	REPORTERD_COLD=1 go test -count=1 -timeout 30m -v -run '^TestColdRelease$$' ./test
 	REPORTERD_PACKAGES=1 REPORTERD_NIGHT=$(CURDIR)/docs/night.md go test -count=1 -timeout 30m -v -run '^TestNight$$' ./test

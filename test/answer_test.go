@@ -98,7 +98,7 @@ func TestOneWindow(t *testing.T) {
 	t.Parallel()
 	b := sandbox(t)
 	d := serve(t, newSettings(t, b.url).set("batch.flush_interval", "1s").set("sender.negative_cache", "1s"))
-	const last = 24*time.Hour - 100*time.Second // the age at which usage is accepted: margin, longest flush interval, and 20 s to send it
+	const last = 24*time.Hour - 110*time.Second // accepted at this age: a minute of margin, the longest flush interval, and 30 s to send it
 	taken := uint64(0)
 	for age := 24*time.Hour + time.Minute; age > 23*time.Hour+40*time.Minute; age -= 20 * time.Second {
 		e := hit("1001", "app1")

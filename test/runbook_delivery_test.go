@@ -104,7 +104,7 @@ func (x *runbook) flushes() {
 
 // expiring is usage that no longer fits into the backend's 24 hours once it can be sent.
 func (x *runbook) expiring() {
-	x.settings.set("sender.expired_margin", "12h")
+	x.settings.set("sender.expired_margin", "12h").set("batch.max_flush_interval", "1s")
 	x.begin()
 	old := hit("1001", "app1")
 	at := time.Now().Add(-12*time.Hour + 40*time.Second) // the latest that is taken has half a minute left
