@@ -29,8 +29,9 @@ func (d *Disk) MoveAway(name string) bool {
 	return true
 }
 
-// MoveBack undoes MoveAway. What was created under the same name in the meantime is gone, as files below a mount point are hidden
-// while the file system is mounted.
+// MoveBack undoes MoveAway. What was created below a directory's name in the meantime is gone, as files below a mount point are hidden
+// while the file system is mounted. A file that was created under a file's name stays, and the other one is gone, as with mv -n:
+// to overwrite it would destroy what is durable, which no trouble does that passes.
 func (d *Disk) MoveBack(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -56,7 +57,15 @@ func (d *Disk) bringOneBackLocked(name string) {
 		above.take(s)
 		return
 	}
-	d.shelveLocked(name)
+	before, now := s.names[name], d.names[name]
+	newer := d.shelveLocked(name)
+	if before != nil && !before.dir && now != nil && !now.dir {
+		if newer.durable[name] != nil {
+			s = newer
+		} else {
+			s.take(newer) // a crash may still bring the older one back
+		}
+	}
 	maps.Copy(d.names, s.names)
 	maps.Copy(d.durable, s.durable)
 	d.pending = append(d.pending, s.pending...)

@@ -92,6 +92,34 @@ func TestLatentSectorsCanBeRewritten(t *testing.T) {
 	assert.Equal(t, append(append(fill('a', 512), fill('b', 512)...), fill('a', 3072)...), content(t, d, name))
 }
 
+// TestAFileComesBackBesideNoNewerOne: a file that was moved away does not overwrite one that was created under its name meanwhile
+// and is durable, also where the older one's name was not durable yet.
+func TestAFileComesBackBesideNoNewerOne(t *testing.T) {
+	for how, back := range map[string]func(*disktest.Disk) *disktest.Disk{
+		"moved back": func(d *disktest.Disk) *disktest.Disk { d.MoveBack("dir/log"); return d },
+		"healed":     func(d *disktest.Disk) *disktest.Disk { d.Heal(); return d },
+		"crashed":    (*disktest.Disk).Crash,
+	} {
+		t.Run(how, func(t *testing.T) {
+			d := disktest.New(disktest.Options{Seed: 1})
+			require.NoError(t, d.MkdirAll("dir", 0o700))
+			require.NoError(t, d.SyncDir("."))
+			const name = "dir/log"
+			older, err := d.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+			require.NoError(t, err)
+			write(t, older, 0, fill('o', 512))
+			require.True(t, d.MoveAway(name))
+			f, err := d.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+			require.NoError(t, err)
+			write(t, f, 0, fill('n', 512))
+			require.NoError(t, f.Sync())
+			require.NoError(t, d.SyncDir("dir"))
+			d = back(d)
+			assert.Equal(t, fill('n', 512), content(t, d, name)[:512])
+		})
+	}
+}
+
 // TestWhatIsAwayComesBack moves a directory away, in its place another is made, and it comes back: by order,
 // when the disk is healed, and with the next life.
 func TestWhatIsAwayComesBack(t *testing.T) {
