@@ -122,6 +122,16 @@ func TestIDsAreForgottenAfterTheWindow(t *testing.T) {
 	})
 }
 
+// TestIDsAreSwitchedOff: events with ids that were accepted before are sealed, also where ids are not remembered any more.
+func TestIDsAreSwitchedOff(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := open(t, Options{Dir: dir, DedupeWindow: time.Hour})
+	appendAll(t, s, identified("a", "b"))
+	s, _ = reopen(t, s, Options{Dir: dir})
+	assert.Len(t, cutAll(t, s), 1)
+	assert.EqualValues(t, 2, s.Counts().Pending)
+}
+
 func TestNoMemoryForMoreIDs(t *testing.T) {
 	s, _ := open(t, Options{Dir: t.TempDir(), DedupeWindow: time.Hour, MaxIDs: 3})
 	appendAll(t, s, identified("a", "b"))

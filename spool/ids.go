@@ -157,12 +157,9 @@ func (j *journal) sourceState() (entries []byte) {
 	return entries
 }
 
-// remember adds a hash read from disk, unless ids are not remembered or it has expired. It is called by recovery, before other
-// goroutines run.
+// remember adds a hash read from disk, unless it has expired. It is called by recovery, before other goroutines run, and only where
+// ids are remembered.
 func (j *journal) remember(m idHash, stamp int64) {
-	if j.dedupe == nil {
-		return
-	}
 	if now := time.Now().Unix(); stamp+j.dedupe.window >= now {
 		j.dedupe.forget(now)
 		j.dedupe.add(m, stamp)

@@ -287,7 +287,7 @@ func (j *journal) replay(f wal.Frame, payload []byte, from Position) {
 		}
 	}
 	for ; p < Position(f.Next()) && d.err == nil; p++ {
-		if m, hasID := d.event(&v); hasID && p >= from && d.err == nil {
+		if m, hasID := d.event(&v); hasID && p >= from && d.err == nil && j.dedupe != nil {
 			j.remember(m, accepted)
 			j.uncut = append(j.uncut, uncutHash{position: p, hash: m, stamp: uint32(accepted)})
 		}

@@ -55,12 +55,14 @@ type savedTotals struct {
 	Applications map[string]uint64 `json:"applications,omitempty"` // by a hash
 }
 
-// newTotals returns the totals of a file, which may be nil.
-func newTotals(log *zap.Logger, file []byte, write func([]byte) error) (*totals, error) {
+// newTotals returns the totals of a file, which may be nil. Contents that are not those of such a file are damage: everything that
+// was accepted counts as totalsStep then, and delivery goes on, since the file holds bounds and no usage.
+func newTotals(log *zap.Logger, file []byte, write func([]byte) error) *totals {
 	var saved savedTotals
 	if file != nil {
 		if err := json.Unmarshal(file, &saved); err != nil {
-			return nil, fmt.Errorf("partition: read totals: %w", err)
+			log.Error("the file of accepted totals is damaged: large values are counted anew, and 3scale's counters may pass their limit", zap.Error(err))
+			saved = savedTotals{}
 		}
 	}
 	t := &totals{log: log, write: write, services: restoreTotals(saved.Services), applications: restoreTotals(saved.Applications)}
@@ -69,16 +71,16 @@ func newTotals(log *zap.Logger, file []byte, write func([]byte) error) (*totals,
 			t.exhausted.Store(true)
 		}
 	}
-	return t, nil
+	return t
 }
 
-// loadTotals returns the totals of the data directory.
+// loadTotals returns the totals of the data directory. An error is that of reading the file.
 func loadTotals(log *zap.Logger, s *spool.Spool) (*totals, error) {
 	file, err := s.LoadTotals()
 	if err != nil {
 		return nil, err
 	}
-	return newTotals(log, file, s.SaveTotals)
+	return newTotals(log, file, s.SaveTotals), nil
 }
 
 func restoreTotals(saved map[string]uint64) map[string]*total {
