@@ -38,8 +38,8 @@ func TestAnswersThatAreNotTheBackends(t *testing.T) {
 	}
 }
 
-// TestADenialEndsTheProof: an application is deleted, and 3scale denies it to a client, whatever way the client asks. Usage of it
-// is in no report with other usage from then on.
+// TestADenialEndsTheProof deletes an application and lets a client ask for it by each kind of call. After 3scale's denial, no report
+// contains usage of that application together with other usage.
 func TestADenialEndsTheProof(t *testing.T) {
 	query := "service_id=1001&service_token=stoken1001&app_id=gone&usage%5Bhits%5D=1"
 	get := func(path string) func(t *testing.T, d *daemon) int {

@@ -35,7 +35,7 @@ var deliveryRows = map[string][]remedy{
 	},
 	"Ambiguous": {
 		{text: "for timeouts raise `backend.timeout` above what `reporterd_report_seconds` shows;", act: (*runbook).waitsLonger},
-		{text: "for 502 and 504 look at the proxy between.", left: "a proxy is somebody's"},
+		{text: "for 502 and 504 look at the proxy between.", left: "reporterd cannot inspect a proxy"},
 		{text: "If counting twice is worse than counting late, set `sender.on_ambiguous: park`.", act: (*runbook).parks},
 	},
 	"Parked": {

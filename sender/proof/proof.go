@@ -98,9 +98,9 @@ func New(o Options) *Proofs {
 	return p
 }
 
-// knownLocked is what is remembered of a subject. What was noted more than a moment after now was noted before the clock
-// went back, it is unknown how long ago: a denial condemns nothing then, and all else counts from now on for as long
-// as it would have. mu is held.
+// knownLocked returns what is remembered of a subject. A record of a time after now was made before the clock was set back, an
+// unknown time ago: if it is a denial, it proves nothing about batches; otherwise it expires after its whole life, counted from now.
+// mu is held.
 func (p *Proofs) knownLocked(k key, now int64) record {
 	r, life, late := p.records[k], int64(p.life/time.Second), now+int64(freshDenial/time.Second)
 	was := r
