@@ -148,7 +148,7 @@ func TestConsolePage(t *testing.T) {
 
 	p := browse(t, d.admin+"/")
 	p.shows("link", "live")
-	p.shows("law", "it adds up")
+	p.shows("law", "balanced")
 	p.shows("letters", hostile)
 	p.shows("law", "delivered 1 + dead 1")
 
@@ -202,7 +202,7 @@ func TestConsolePage(t *testing.T) {
 	// The daemon goes, and comes back.
 	d.kill()
 	p.shows("link", "lost")
-	p.shows("lost", "has not been heard of since")
+	p.shows("lost", "No data from the daemon since")
 	again := launch(t, config)
 	again.ready()
 	p.shows("link", "live")

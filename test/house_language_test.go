@@ -3,7 +3,9 @@ package test
 import (
 	"go/ast"
 	"go/token"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // plain are the packages that keep the rules of this file. A package joins when its texts are rewritten.
@@ -57,6 +60,23 @@ func TestPlainEnglish(t *testing.T) {
 			return true
 		})
 	})
+}
+
+// TestPlainEnglishOnThePage: so do the comments and texts of the console.
+func TestPlainEnglishOnThePage(t *testing.T) {
+	files, err := filepath.Glob("../console/page/*.[jh][st]*")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		if strings.Contains(file, "uplot") {
+			continue // a library
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(text)) {
+			assert.Empty(t, pronouns.FindString(line), "%s: %s", file, line)
+		}
+	}
 }
 
 // beforeUse are functions that need no mutex although they use guarded fields: they run before other goroutines have the value,

@@ -79,7 +79,7 @@ function lost(why) {
   lostSince ||= Date.now();
   state('lost', 'lost');
   find('lost').hidden = false;
-  set('lost', `The daemon has not been heard of since ${new Date(lostSince).toLocaleTimeString()}: ${why}. Figures below are from then. What it has acknowledged is on its disk.`);
+  set('lost', `No data from the daemon since ${new Date(lostSince).toLocaleTimeString()}: ${why}. Figures below are from then. What it has acknowledged is on its disk.`);
 }
 
 function heard(now) {
@@ -101,7 +101,7 @@ function show(now, before) {
   const e = now.events;
   law(e);
   set('pending', short(e.pending));
-  set('oldest', e.pending ? `events, the oldest for ${time(now.spool.oldest_age_seconds)}` : 'nothing waits');
+  set('oldest', e.pending ? `events, the oldest for ${time(now.spool.oldest_age_seconds)}` : 'none');
   set('spool', bytes(now.spool.bytes));
   set('free', `${bytes(now.spool.free_bytes)} free of ${bytes(now.spool.quota_bytes)}`);
   find('room').value = now.spool.quota_bytes ? now.spool.bytes / now.spool.quota_bytes : 0;
@@ -139,7 +139,7 @@ function law(e) {
 function mark(holds) {
   const span = document.createElement('span');
   span.className = holds ? 'holds' : 'broken';
-  span.textContent = holds ? ' ✓ it adds up' : ' ✗ it does not add up';
+  span.textContent = holds ? ' ✓ balanced' : ' ✗ not balanced';
   return span;
 }
 
@@ -150,13 +150,13 @@ function authorizations(a) {
   set('cached', `${(100 * (a.answers.cache ?? 0) / all).toFixed(1)} % from memory, ${short(a.granted)} granted`);
 }
 
-// Lanes that need somebody come first: there may be more than are shown.
+// Lanes that need an operator come first: there may be more than are shown.
 const urgency = ['held', 'parked', 'retrying', 'draining', 'flowing'];
 
-function lanes(all, others = []) {
+function lanes(all, unnamed = []) {
   const busy = all.filter((lane) => lane.batches > 0 || lane.state !== 'flowing')
     .sort((a, b) => urgency.indexOf(a.state) - urgency.indexOf(b.state));
-  const count = others.reduce((sum, other) => sum + other.lanes, busy.length);
+  const count = unnamed.reduce((sum, state) => sum + state.lanes, busy.length);
   set('nolanes', busy.length === 0 ? 'Nothing is waiting.' : `The first ${Math.min(mostLanes, busy.length)} of ${whole(count)}.`);
   find('nolanes').hidden = busy.length > 0 && count <= mostLanes;
   find('lanestable').hidden = busy.length === 0;
@@ -191,7 +191,7 @@ async function flush() {
     const left = (came.lanes ?? []).filter((lane) => lane.batches > 0).map((lane) => `${lane.service_id} ${lane.result}${lane.last_error ? ` (${lane.last_error})` : ''}`);
     set('said', left.length === 0 ? 'Flushed: what was accepted before is delivered.' : `Sealed and tried. Not delivered: ${left.slice(0, 10).join(', ')}${left.length > 10 ? ', …' : ''}.`);
   } catch (error) {
-    set('said', `The flush did not work: ${error.message}`);
+    set('said', `The flush failed: ${error.message}`);
   }
   find('flush').disabled = !scopes.includes('write');
 }

@@ -1,4 +1,4 @@
-// How figures are written. Everything the page shows of others' words goes through textContent.
+// How figures are written. All text that the daemon did not write itself is shown through textContent.
 
 /** A count or a rate in three digits, from ten thousand on: 12, 9999, 12.3k, 150k, 3.4M. */
 export function short(n) {
@@ -10,7 +10,7 @@ export function short(n) {
     n /= 1e3;
     unit = next;
   }
-  return `${Number(n.toPrecision(3))}${unit}`; // as a number it loses the zeros behind the point, and no others
+  return `${Number(n.toPrecision(3))}${unit}`; // as a number it loses the zeros after the point only
 }
 
 /** A count with its thousands apart. */

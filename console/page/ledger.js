@@ -22,7 +22,7 @@ export async function rows(question) {
   return all;
 }
 
-/** What 3scale counted: {enabled, sealed_through, summary, cells}; undefined where nobody asks it. */
+/** What 3scale counted: {enabled, sealed_through, summary, cells}; undefined where 3scale is not asked. */
 export async function counted(question) {
   if (!offers.includes('reconcile')) return undefined;
   try {

@@ -65,9 +65,9 @@ export class Letters {
     try {
       const out = await order(`api/v1/deadletters/${verb}`, { ids: [letter.id] });
       said.textContent = out.errors?.length ? out.errors.join('; ')
-        : verb === 'requeue' ? `Requeued: ${events(out.events)} on the way again.` : `Dropped: ${events(out.events)}.`;
+        : verb === 'requeue' ? `Requeued: ${events(out.events)} pending again.` : `Dropped: ${events(out.events)}.`;
     } catch (error) {
-      said.textContent = `That did not work: ${error.message}`;
+      said.textContent = `Failed: ${error.message}`;
     }
     button.disabled = !this.may();
     await this.load();

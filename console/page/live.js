@@ -42,6 +42,6 @@ async function read(reader, heard) {
 
 function within(promise) {
   let timer;
-  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error('it is silent')), patience); });
+  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error('timeout')), patience); });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -71,7 +71,7 @@ export class Parked {
       await order(`api/v1/parked/${encodeURIComponent(report.id)}/${fate}`);
       said.textContent = `${word}: ${events(report.events)} of service ${report.service_id}.`;
     } catch (error) {
-      said.textContent = `That did not work: ${error.message}`;
+      said.textContent = `Failed: ${error.message}`;
     }
     button.disabled = !this.may();
     await this.load();

@@ -1,7 +1,7 @@
 // Who looks, and what that allows. A token stays in this tab.
 
 const kept = 'reporterd-token';
-const sendable = /^[\x21-\x7e]+$/; // others a browser refuses to send at all, and no token has them
+const sendable = /^[\x21-\x7e]+$/; // a browser does not send other characters, and no token has them
 
 /** What this daemon has beside the figures: ledger, reconcile. */
 export let offers = [];

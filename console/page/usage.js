@@ -92,7 +92,7 @@ export class Usage {
     const dead = cells.reduce((all, cell) => all + cell.dead, 0);
     this.find('usagesum').textContent = `${whole(sum(this.data[1]))} delivered${dead ? `, ${whole(dead)} dead` : ''}; `
       + (theirs?.length ? `3scale counts ${whole(sum(this.data[2]))} of it so far.`
-        : theirs ? 'what 3scale counts of it is not known yet.' : 'nobody has asked 3scale what it counts (portal in the configuration).');
+        : theirs ? 'what 3scale counts of it is not known yet.' : '3scale is not asked what it counted: set portal in the configuration.');
     this.draw();
   }
 
