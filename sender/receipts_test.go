@@ -83,7 +83,8 @@ func (c *city) restart() {
 	require.NoError(c.t, err)
 	o := s.options
 	o.Proofs, o.Prober = c.proofs, c.prober
-	c.sender = New(c.spool, client, c.credentials, zap.New(s.log.Core()), o)
+	o.Spool, o.Client, o.Credentials, o.Log = c.spool, client, c.credentials, zap.New(s.log.Core())
+	c.sender = New(o)
 	ctx, cancel := context.WithCancel(c.t.Context())
 	ended := make(chan error, 2)
 	go func() { ended <- c.sender.Run(ctx) }()
