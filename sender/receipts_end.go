@@ -84,9 +84,9 @@ func (s *Sender) laneOf(key spool.LaneKey) *lane {
 // close ends a report in the book. What may still land keeps its place, durably before the batch has its end.
 func (k *keeper) close(ctx context.Context, c receipt.Conclusion[spool.BatchID]) bool {
 	k.mu.Lock()
-	k.book.Close(c.ID, c.End, time.Now())
+	kept := k.book.Close(c.ID, c.End, time.Now())
 	k.mu.Unlock()
-	return c.End == receipt.Counted || k.saveReceipts(ctx)
+	return c.End == receipt.Counted && !kept || k.saveReceipts(ctx)
 }
 
 // sendAgain puts a batch back into its lane of which nothing was counted: with the same receipt where nothing shows why, since

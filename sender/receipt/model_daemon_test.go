@@ -309,8 +309,7 @@ func (d *modelDaemon) conclude(c Conclusion[int], kill float64) {
 		}
 		return
 	}
-	d.book.Close(b.id, c.End, d.backend.now)
-	if c.End != Counted { // the places that are kept are durable before the end is
+	if kept := d.book.Close(b.id, c.End, d.backend.now); kept || c.End != Counted { // durable before the end is
 		d.reserved = d.book.Reserved(func(id int) string { return fmt.Sprint(id) }, d.backend.now)
 		if d.kills(kill) {
 			return
