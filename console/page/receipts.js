@@ -19,7 +19,7 @@ export function show(find, receipts) {
 
 function meaning(receipts) {
   return receipts
-    ? 'delivered: of services with receipts, 3scale counted it; of all others it accepted the report (202) and may still not count it'
+    ? 'delivered: of services with receipts, 3scale counted it; of all other services it accepted the report (202) and may still not count it'
     : 'delivered: 3scale accepted the report (202) and may still not count it, since no service has receipts';
 }
 
