@@ -71,6 +71,7 @@ type Disk struct {
 	epoch   uint64 // sequence number of the takeover
 	last    uint64 // sequence number of the directory's last message
 	records int    // changes of the directory since its last snapshot
+	oldest  uint64 // sequence number of the directory's first message, or a lower one
 	dead    error  // why the disk cannot be written to; nil: it can
 	free    int64  // bytes, of the stream; limit: its max_bytes
 	limit   int64

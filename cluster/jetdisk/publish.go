@@ -156,7 +156,24 @@ func (d *Disk) compactLocked() {
 			first = seq
 		}
 	}
-	go d.purge(d.directory(), first) // ends with Close at the latest
+	go d.purgeDirectory(d.oldest, first) // ends with Close at the latest
+	d.oldest = first
+}
+
+// purgeSteps is in how many parts the changes before a snapshot are removed, each of leastPurge sequence numbers at least: the servers
+// answer nothing else while they remove messages.
+const (
+	purgeSteps = 100
+	leastPurge = 10_000
+)
+
+// purgeDirectory removes the changes of the directory below a sequence number. What it does not remove stays until the next owner's first snapshot.
+func (d *Disk) purgeDirectory(oldest, below uint64) {
+	step := max(leastPurge, (below-oldest)/purgeSteps)
+	for oldest < below && d.ctx.Err() == nil {
+		oldest = min(below, oldest+step)
+		d.purge(d.directory(), oldest)
+	}
 }
 
 // discardLocked removes the messages of a file without a name.

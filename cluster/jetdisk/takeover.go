@@ -25,6 +25,9 @@ func (d *Disk) takeOver(ctx context.Context) (err error) {
 	d.epoch = d.last
 	l := newListing()
 	if err = d.readTo(ctx, []string{d.directory()}, d.last, func(subject string, seq uint64, body []byte) error {
+		if d.oldest == 0 {
+			d.oldest = seq
+		}
 		if err := l.read(seq, body); errors.Is(err, errNewer) {
 			return err
 		} else if err != nil {
