@@ -18,6 +18,8 @@ import (
 
 // Options say when the window is cut and how large a batch may be. A zero field has the documented default.
 type Options struct {
+	Spool *spool.Spool // whose journal is read, and into which batches are sealed
+
 	FlushInterval   time.Duration // how long an event waits in the window, with few lanes; 0: 5 s
 	MaxInterval     time.Duration // how long it waits at most, with many; below FlushInterval: FlushInterval. See interval
 	MaxTransactions int           // of a batch; 0, or more than that: threescale.MaxTransactions
@@ -113,8 +115,9 @@ type WindowStats struct {
 }
 
 // New returns a Batcher; Run starts it. It is the only reader of the spool's tail.
-func New(s *spool.Spool, o Options) *Batcher {
+func New(o Options) *Batcher {
 	o = o.withDefaults()
+	s := o.Spool
 	b := &Batcher{
 		spool: s, tail: s.Tail(), options: o,
 		caps:     caps{o.MaxTransactions, o.MaxParams, o.MaxBytes},

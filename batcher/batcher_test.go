@@ -35,7 +35,8 @@ func onDisk(t *testing.T, dir string, fs disk.FS, o Options, test func(*world)) 
 	synctest.Test(t, func(t *testing.T) {
 		s, _, err := spool.Open(spool.Options{Dir: dir, FS: fs, SegmentBytes: 1 << 20})
 		require.NoError(t, err)
-		w := &world{t: t, spool: s, batcher: New(s, o)}
+		o.Spool = s
+		w := &world{t: t, spool: s, batcher: New(o)}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- w.batcher.Run(ctx) }()

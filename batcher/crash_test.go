@@ -77,7 +77,8 @@ func live(t *testing.T, d *disktest.Disk, r *rand.Rand, in *ledger) {
 // flush runs a Batcher over a spool while use does.
 func flush(t *testing.T, s *spool.Spool, o Options, use func(*Batcher)) {
 	t.Helper()
-	b := New(s, o)
+	o.Spool = s
+	b := New(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()

@@ -100,7 +100,11 @@ func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
 	t := n.begin(p, token)
 	defer t.done()
 	d, err := jetdisk.Open(t.ctx, jetdisk.Options{
-		JetStream: n.js, Stream: n.o.Prefix, Prefix: n.o.Prefix + ".disk." + strconv.Itoa(p), MaxBytes: n.o.MaxBytes, Reading: t.reading,
+		JetStream: n.js, Stream: n.o.Prefix, Prefix: n.o.Prefix + ".disk." + strconv.Itoa(p), Reading: t.reading,
+		SetAside: func(subject string, seq uint64, why error) {
+			n.log.Warn("a message in the subjects of a partition's disk is none of a disk and is ignored: who may publish there?",
+				zap.Int("partition", p), zap.String("subject", subject), zap.Uint64("sequence", seq), zap.Error(why))
+		},
 	})
 	if err != nil {
 		return nil, t.failure(err)

@@ -14,13 +14,9 @@ import (
 
 // check holds every plain key against its tags, then the keys against each other.
 func (c *Config) check(found *problems) {
-	defaults := map[string]any{}
-	for _, f := range fields(reflect.ValueOf(Default()).Elem(), "") {
-		defaults[f.key] = f.value.Interface()
-	}
 	for _, f := range fields(reflect.ValueOf(c).Elem(), "") {
 		if !found.has(f.key) {
-			f.check(found, f.value.Interface() == defaults[f.key])
+			f.check(found)
 		}
 	}
 	c.TLS.check(found, "tls")
@@ -67,13 +63,12 @@ func (c *Config) checkListeners(found *problems) {
 }
 
 // check holds one value against its tags. One line a key: the first thing wrong is the one to know.
-func (f field) check(found *problems, isDefault bool) {
+func (f field) check(found *problems) {
 	value := f.value.Interface()
 	text, _ := value.(string)
 	if p, is := value.(Passthrough); is {
 		text = string(p)
 	}
-	planned := f.tag.Get("planned")
 	switch {
 	case text == "" && f.tag.Get("need") != "":
 		found.add(f.key, nil, "expected a value")
@@ -81,8 +76,6 @@ func (f field) check(found *problems, isDefault bool) {
 		found.add(f.key, value, "expected %s to %s", f.tag.Get("min"), f.tag.Get("max"))
 	case f.tag.Get("oneof") != "" && !slices.Contains(f.words(), text):
 		found.add(f.key, value, "expected %s", strings.Join(f.words(), " or "))
-	case planned == "*" && !isDefault, planned != "" && text == planned:
-		found.add(f.key, value, "not supported by this version")
 	case text != "":
 		f.checkKind(found, text)
 	}

@@ -11,9 +11,7 @@ import "time"
 //
 // The tags say what Load checks and the manual repeats: key is the name in the file, kind the form of a
 // text, min and max its range, oneof the words it may be, need that it may not be empty, reload what a
-// reload does about it (value: takes it, file: reads the file again; without it, a change needs a restart), and planned the
-// values (or *, all but the default) that have their place but not yet their feature: Load refuses them
-// rather than ignore them.
+// reload does about it (value: takes it, file: reads the file again; without it, a change needs a restart).
 type Config struct {
 	// The directory of everything that must survive: the journal of accepted events, sealed batches, dead
 	// letters. It is created with permissions 0700. Events in it are pending usage: do not delete it

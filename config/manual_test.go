@@ -45,8 +45,7 @@ reporterd.yaml:12: batch.flush_interval: "soon": expected a duration with its un
 ` + "```" + `
 
 ` + "`reporterd config check`" + ` says the same without starting anything, and ` + "`reporterd config show`" + ` prints what
-is in force, where each value came from, and no secret. Keys marked *planned* have their place in the file
-already; this version refuses them rather than ignore them.
+is in force, where each value came from, and no secret.
 `
 
 // TestManual holds docs/configuration.md against the struct: every key is in it, with its comment, its
@@ -134,13 +133,6 @@ func facts(key string, tag reflect.StructTag, value reflect.Value) string {
 	if words := tag.Get("oneof"); strings.Contains(words, ",") {
 		add("one of `%s`", strings.ReplaceAll(words, ",", "`, `"))
 	}
-	switch planned := tag.Get("planned"); planned {
-	case "":
-	case "*":
-		add("*planned*: only the default is taken")
-	default:
-		add("`%s` is *planned*", planned)
-	}
 	if !inService {
 		add("`%s`", Variable(key))
 		add("%s", map[string]string{takenByReload: "taken by a reload", readByReload: "read again by a reload", "": "a change needs a restart"}[tag.Get("reload")])
@@ -199,7 +191,7 @@ func TestExample(t *testing.T) {
 	for i, f := range fields(reflect.ValueOf(c).Elem(), "") {
 		assert.Equal(t, want[i].value.Interface(), f.value.Interface(), f.key)
 		section, _, _ := strings.Cut(f.key, ".")
-		if strings.Contains(f.key, ".") && f.tag.Get("planned") != "*" && section != "sandbox" {
+		if strings.Contains(f.key, ".") && section != "sandbox" {
 			assert.NotEmpty(t, c.Origin(f.key), "%s is missing in the example", f.key)
 		}
 	}

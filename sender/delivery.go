@@ -27,6 +27,8 @@ type delivery struct {
 	waiting []int        // of those too far ahead to be sent yet, or that the backend would drop by its own clock
 	late    map[int]bool // of those sent, the ones that are too old for their own timestamp
 	riding  *riding      // what the report carries beside its usage; nil: nothing
+	unnamed []func(bool) // end what proof.Name noted: whether the backend may have taken the report
+	landed  bool         // it may have
 }
 
 // attempt makes one attempt at one batch and settles what came of it. What keeps it from being made
@@ -44,6 +46,11 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 		return
 	}
 	d := &delivery{Sender: s, lane: l, batch: b, tried: tried, began: now}
+	defer func() {
+		for _, ended := range d.unnamed {
+			ended(d.landed)
+		}
+	}()
 	d.sort()
 	if len(d.waiting) > 0 {
 		d.holdBack(ctx)
@@ -160,6 +167,7 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	if v.refusesTimestamp() && d.waitsNow() {
 		v.Kind = Retry // the refusal has shown the backend's clock
 	}
+	d.landed = v.Kind != Retry && v.Kind != Hold
 	switch v.Kind {
 	case Delivered:
 		if d.riding != nil {

@@ -30,7 +30,7 @@ func BenchmarkDelivery(b *testing.B) {
 	client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: roundTrip(swallow)})
 	require.NoError(b, err)
 	known := func(string) (threescale.Credentials, bool) { return threescale.Credentials{ServiceToken: "t"}, true }
-	sender := New(s, client, known, zap.NewNop(), Options{})
+	sender := New(Options{Spool: s, Client: client, Credentials: known, Log: zap.NewNop()})
 	hits := thousand()
 	events := make([]event.Event, len(hits))
 	for i := range hits {

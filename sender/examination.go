@@ -152,7 +152,7 @@ func (d *delivery) single() bool {
 // name tells the proofs that unproven applications and metrics are about to be named in a report.
 func (d *delivery) name(s proof.Scope) {
 	for _, i := range d.fresh {
-		d.options.Proofs.Name(s, &d.batch.Transactions[i].Transaction, d.began)
+		d.unnamed = append(d.unnamed, d.options.Proofs.Name(s, &d.batch.Transactions[i].Transaction, d.began))
 	}
 	d.counts.alone.Add(1)
 }

@@ -23,13 +23,21 @@ import (
 
 // withReceipts runs a test with receipts for service 1001, set up in the sandbox.
 func withReceipts(t *testing.T, so sandbox.Options, test func(*city)) {
-	o := Options{Receipts: map[string]Receipts{"1001": {}}}
+	receiptOptions(t, so, Options{}, false, test)
+}
+
+// receiptOptions is withReceipts with further options; by user key, if the service's applications are to be called by user key.
+func receiptOptions(t *testing.T, so sandbox.Options, o Options, userKeys bool, test func(*city)) {
+	o.Receipts = map[string]Receipts{"1001": {}}
 	r := Receipts{}
 	for n := range 16 {
 		r.Metrics = append(r.Metrics, fmt.Sprint("r", n))
 	}
 	for a, name := range placeNames {
 		r.Applications[a] = threescale.Application{ID: "receipt-" + name}
+		if userKeys {
+			r.Applications[a] = threescale.Application{UserKey: "receipt-" + name}
+		}
 	}
 	o.Receipts["1001"] = r
 	inCity(t, so, o, proof.Options{}, 200, func(c *city) {
@@ -47,9 +55,17 @@ func (c *city) setUp(r Receipts) {
 		metrics = append(metrics, sandbox.Metric{Name: name})
 		limits = append(limits, sandbox.Limit{Metric: name, Period: "eternity", Max: receipt.Most})
 	}
-	require.NoError(c.t, c.sandbox.PutServices(sandbox.ServiceChange{ID: "1001", Metrics: metrics}))
-	for _, a := range r.Applications {
-		require.NoError(c.t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: a.ID, Limits: &limits}))
+	service := sandbox.ServiceChange{ID: "1001", Metrics: metrics}
+	if r.Applications[0].UserKey != "" {
+		service.BackendVersion = "1"
+	}
+	require.NoError(c.t, c.sandbox.PutServices(service))
+	for n, a := range r.Applications {
+		made := sandbox.ApplicationChange{ServiceID: "1001", AppID: "receipt-" + placeNames[n], Limits: &limits}
+		if a.UserKey != "" {
+			made.UserKey = &a.UserKey
+		}
+		require.NoError(c.t, c.sandbox.PutApplications(made))
 	}
 }
 
@@ -67,7 +83,8 @@ func (c *city) restart() {
 	require.NoError(c.t, err)
 	o := s.options
 	o.Proofs, o.Prober = c.proofs, c.prober
-	c.sender = New(c.spool, client, c.credentials, zap.New(s.log.Core()), o)
+	o.Spool, o.Client, o.Credentials, o.Log = c.spool, client, c.credentials, zap.New(s.log.Core())
+	c.sender = New(o)
 	ctx, cancel := context.WithCancel(c.t.Context())
 	ended := make(chan error, 2)
 	go func() { ended <- c.sender.Run(ctx) }()
@@ -137,48 +154,69 @@ func TestOffMeansOff(t *testing.T) {
 	})
 }
 
-// An application that is deleted under load voids reports for a minute, since it is proven. They are sent again without it.
-func TestDeletedApplicationUnderLoad(t *testing.T) {
-	for _, what := range []string{"application", "metric"} {
-		withReceipts(t, sandbox.Options{NegativeCache: minute, PositiveCache: minute}, func(c *city) {
-			c.create(apps(50)...)
-			for i := range 40 { // a report every 5 s
-				if i == 5 {
-					if what == "metric" {
-						require.NoError(t, c.sandbox.PutServices(sandbox.ServiceChange{ID: "1001", DeletedMetrics: []string{"other"}}))
-					} else {
-						require.NoError(t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: "app7", State: "deleted"}))
-					}
-				}
-				var all []spool.Transaction
-				for n := range 50 {
-					metric := "hits"
-					if what == "metric" && n == 7 {
-						metric = "other"
-					}
-					all = append(all, of(id(fmt.Sprint("app", n)), metric))
-				}
-				c.sealAll("1001", all...)
-				c.wait(5 * time.Second)
+// An application, a metric or a user key that is deleted under load voids reports for a minute, since it is proven. They are sent
+// again without it.
+func TestDeletedUnderLoad(t *testing.T) {
+	for _, what := range []string{"application", "metric", "user key"} {
+		so := sandbox.Options{NegativeCache: minute, PositiveCache: minute}
+		receiptOptions(t, so, Options{}, what == "user key", func(c *city) { c.deletedUnderLoad(what) })
+	}
+}
+
+func (c *city) deletedUnderLoad(what string) {
+	const concerned, applications, rounds = 7, 50, 40
+	c.create(apps(applications)...)
+	for _, name := range apps(applications) {
+		require.NoError(c.t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: name, UserKey: &name}))
+	}
+	for i := range rounds { // a report every 5 s
+		if i == 5 {
+			c.deleteUpstream(what, fmt.Sprint("app", concerned))
+		}
+		var all []spool.Transaction
+		for n, name := range apps(applications) {
+			t := of(id(name), "hits")
+			if what == "metric" && n == concerned {
+				t = of(id(name), "other")
 			}
-			voided := c.sandbox.Calls().DiscardedBatches
-			took := c.settled(30 * time.Minute)
-			t.Logf("%s: %d reports voided after their 202, all healed %v after the last one; %v", what, voided, took, c.sender.Stats().Receipts.Ends)
-			assert.NotZero(t, voided)
-			usage := c.sandbox.Usage()["1001"]
-			for n := range 50 {
-				if n != 7 {
-					assert.EqualValues(t, 40, usage[fmt.Sprint("app", n)]["hits"], "app%d", n)
-				}
+			if what == "user key" {
+				t.Application = threescale.Application{UserKey: name}
 			}
-			counts := c.spool.Counts()
-			assert.EqualValues(t, 40, counts.Dead+usage["app7"]["hits"], "of app7: counted before, dead after")
-			assert.EqualValues(t, 2000, counts.Dead+counts.Delivered)
-			for _, d := range c.dead() {
-				assert.Contains(t, []string{"application_not_found", "metric_invalid"}, d.Reason.Code)
-			}
-			assert.Zero(t, c.sender.Stats().Receipts.Ends["unconfirmed"])
-		})
+			all = append(all, t)
+		}
+		c.sealAll("1001", all...)
+		c.wait(5 * time.Second)
+	}
+	voided := c.sandbox.Calls().DiscardedBatches
+	took := c.settled(30 * time.Minute)
+	c.t.Logf("%s: %d reports voided after their 202, all healed %v after the last one; %v", what, voided, took, c.sender.Stats().Receipts.Ends)
+	assert.NotZero(c.t, voided)
+	usage := c.sandbox.Usage()["1001"]
+	for n, name := range apps(applications) {
+		if n != concerned {
+			assert.EqualValues(c.t, rounds, usage[name]["hits"], name)
+		}
+	}
+	counts := c.spool.Counts()
+	assert.EqualValues(c.t, rounds, counts.Dead+usage[fmt.Sprint("app", concerned)]["hits"], "counted before, dead after")
+	assert.EqualValues(c.t, rounds*applications, counts.Dead+counts.Delivered)
+	for _, d := range c.dead() {
+		assert.Contains(c.t, []string{"application_not_found", "metric_invalid", "user_key_invalid"}, d.Reason.Code)
+	}
+	assert.Zero(c.t, c.sender.Stats().Receipts.Ends["unconfirmed"])
+}
+
+// deleteUpstream deletes an application, the metric "other", or makes a new user key for an application.
+func (c *city) deleteUpstream(what, app string) {
+	c.t.Helper()
+	switch what {
+	case "metric":
+		require.NoError(c.t, c.sandbox.PutServices(sandbox.ServiceChange{ID: "1001", DeletedMetrics: []string{"other"}}))
+	case "user key":
+		another := "another"
+		require.NoError(c.t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: app, UserKey: &another}))
+	default:
+		require.NoError(c.t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: app, State: "deleted"}))
 	}
 }
 

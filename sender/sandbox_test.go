@@ -132,7 +132,8 @@ func inCity(t *testing.T, so sandbox.Options, o Options, po proof.Options, rate 
 		c.proofs = proof.New(po)
 		c.prober = proof.NewProber(client, c.proofs, rate)
 		o.Proofs, o.Prober = c.proofs, c.prober
-		c.sender = New(c.spool, client, c.credentials, zap.New(core), o)
+		o.Spool, o.Client, o.Credentials, o.Log = c.spool, client, c.credentials, zap.New(core)
+		c.sender = New(o)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
 		go func() { ended <- c.sender.Run(ctx) }()

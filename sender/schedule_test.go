@@ -46,7 +46,7 @@ func BenchmarkManyLanes(b *testing.B) {
 			}
 			ctx, cancel := context.WithCancel(b.Context())
 			ended := make(chan error, 1)
-			sender := New(s, client, known, zap.NewNop(), Options{})
+			sender := New(Options{Spool: s, Client: client, Credentials: known, Log: zap.NewNop()})
 			b.ResetTimer()
 			go func() { ended <- sender.Run(ctx) }()
 			for changed := s.Changed(); s.Counts().Pending > 0; changed = s.Changed() {

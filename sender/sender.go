@@ -34,6 +34,13 @@ const (
 
 // Options are how a Sender behaves. The zero value has the documented defaults.
 type Options struct {
+	Spool  *spool.Spool       // whose sealed batches are delivered
+	Client *threescale.Client // to which they are delivered
+	Log    *zap.Logger
+	// Credentials returns what is configured for a service now. It is called before each attempt of a batch that has no
+	// credentials of its own, possibly concurrently, and must not block.
+	Credentials func(serviceID string) (threescale.Credentials, bool)
+
 	MaxInFlight   int           // the most reports in flight over all lanes; 0: 8
 	OnAmbiguous   Policy        // what to do when the outcome is unknown
 	Restamp       bool          // send what is too old with the time of the attempt, instead of burying it
@@ -149,15 +156,11 @@ type Sender struct {
 	progress chan struct{} // closed and replaced whenever an attempt came to an end
 }
 
-// New returns a Sender that does nothing before Run. credentials gives what is configured for a service
-// now, and is asked before each attempt of a batch that brings none of its own; it may be called
-// concurrently and must not block.
-func New(s *spool.Spool, c *threescale.Client, credentials func(serviceID string) (threescale.Credentials, bool),
-	log *zap.Logger, o Options,
-) *Sender {
+// New returns a Sender that does nothing before Run.
+func New(o Options) *Sender {
 	o = o.withDefaults()
 	made := &Sender{
-		spool: s, client: c, credentials: credentials, log: log, options: o,
+		spool: o.Spool, client: o.Client, credentials: o.Credentials, log: o.Log, options: o,
 		backoff:    backoff{Base: o.BackoffBase, Max: max(o.BackoffMax, o.BackoffBase)},
 		wake:       make(chan struct{}, 1),
 		lanes:      make(map[spool.LaneKey]*lane),

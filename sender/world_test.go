@@ -48,7 +48,8 @@ func onDisk(t *testing.T, fs disk.FS, o Options, test func(*world)) {
 		w.log = logs
 		client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: w.backend, Timeout: 10 * time.Second})
 		require.NoError(t, err)
-		w.sender = New(w.spool, client, w.credentials, zap.New(core), o)
+		o.Spool, o.Client, o.Credentials, o.Log = w.spool, client, w.credentials, zap.New(core)
+		w.sender = New(o)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- w.sender.Run(ctx) }()

@@ -76,6 +76,33 @@ func TestTypeNames(t *testing.T) {
 	}
 }
 
+// maxConstructorParameters bounds what New or Open takes before it has to be an Options.
+const maxConstructorParameters = 4
+
+// TestConstructors: what is needed to make a thing stands in one Options, the last parameter, with at most one before it (a context,
+// or what is wrapped). A constructor without Options takes few parameters.
+func TestConstructors(t *testing.T) {
+	name := regexp.MustCompile(`^(New|Open)([A-Z]\w*)?$`)
+	seen := 0
+	parsed(t, func(file string, parsed *ast.File) {
+		for _, decl := range parsed.Decls {
+			d, ok := decl.(*ast.FuncDecl)
+			if !ok || d.Recv != nil || !name.MatchString(d.Name.Name) {
+				continue
+			}
+			seen++
+			assert.LessOrEqual(t, d.Type.Params.NumFields(), maxConstructorParameters, "%s: %s: use Options", file, d.Name)
+			for i, field := range d.Type.Params.List {
+				if of, ok := field.Type.(*ast.Ident); ok && strings.HasSuffix(of.Name, "Options") {
+					last := i == len(d.Type.Params.List)-1
+					assert.True(t, last && d.Type.Params.NumFields() <= 2, "%s: %s: Options is the last of at most two parameters", file, d.Name)
+				}
+			}
+		}
+	})
+	assert.Greater(t, seen, 30, "constructors found")
+}
+
 // TestErrorPrefixes: an error that begins with the name of a package begins with that of its own, or of one above.
 func TestErrorPrefixes(t *testing.T) {
 	rooms := map[string]bool{}

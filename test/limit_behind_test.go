@@ -30,6 +30,7 @@ func savedAfter(t *testing.T, dir string, moment time.Time) {
 // TestLimitWhileTheWorkerIsBehind: the backend's worker counts nothing, and the daemon is killed and stopped meanwhile: what it
 // delivered keeps counting, also what was delivered after it saved its account last, so that a limit of 100 grants 100.
 func TestLimitWhileTheWorkerIsBehind(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	b.limited("behind", limit{"hits", "eternity", 100})
 	s := newSettings(t, b.url).set("batch.flush_interval", "20ms").set("authorize.ttl", "100ms").set("authorize.deny_ttl", "100ms")
@@ -61,6 +62,7 @@ func TestLimitWhileTheWorkerIsBehind(t *testing.T) {
 
 // TestKilledWhileTheBackendIsAway: applications that were known before a kill -9 are answered after it, without the backend.
 func TestKilledWhileTheBackendIsAway(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	s := newSettings(t, b.url)
 	d := serve(t, s)

@@ -3,7 +3,6 @@ package test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"testing"
 	"time"
 
@@ -27,8 +26,13 @@ func (d *daemon) receipts() receiptsStatus {
 }
 
 // setUpReceipts makes the receipt metrics and applications of service 1001, and returns the configuration of the services.
-func (b *backend) setUpReceipts() []any {
+func (b *backend) setUpReceipts() []any { return b.setUpReceiptsOf(0, false) }
+
+// setUpReceiptsOf does so for one of the sandbox's services; by user key, if its applications are called by user key.
+func (b *backend) setUpReceiptsOf(service int, userKeys bool) []any {
 	b.t.Helper()
+	services := sandboxServices()
+	of := services[service].(map[string]any)
 	var names []string
 	var metrics, limits []map[string]any
 	for n := range 16 {
@@ -37,15 +41,21 @@ func (b *backend) setUpReceipts() []any {
 		metrics = append(metrics, map[string]any{"name": name})
 		limits = append(limits, map[string]any{"metric": name, "period": "eternity", "max": uint64(1) << 62})
 	}
-	mustCall(b.t, http.StatusOK, http.MethodPut, b.url+"/sandbox/services", map[string]any{"id": "1001", "metrics": metrics})
+	mustCall(b.t, http.StatusOK, http.MethodPut, b.url+"/sandbox/services", map[string]any{"id": of["id"], "metrics": metrics})
 	receipts := map[string]any{"metrics": names}
+	if userKeys {
+		receipts["user_keys"] = true
+	}
 	for _, place := range []string{"first", "second", "third", "last"} {
 		id := "receipt-" + place
 		receipts[place] = id
-		mustCall(b.t, http.StatusOK, http.MethodPut, b.url+"/sandbox/applications", map[string]any{"service_id": "1001", "app_id": id, "limits": limits})
+		a := map[string]any{"service_id": of["id"], "app_id": id, "limits": limits}
+		if userKeys {
+			a["user_key"] = id
+		}
+		mustCall(b.t, http.StatusOK, http.MethodPut, b.url+"/sandbox/applications", a)
 	}
-	services := sandboxServices()
-	services[0].(map[string]any)["receipts"] = receipts
+	of["receipts"] = receipts
 	return services
 }
 
@@ -104,36 +114,4 @@ func TestReceiptsOff(t *testing.T) {
 	d.drained(30 * time.Second)
 	assert.EqualValues(t, 50, b.calls().Transactions)
 	assert.Nil(t, d.receipts().Receipts)
-}
-
-// TestReceiptsHeal: an application is deleted under load. The reports that 3scale drops for it, after its 202, are sent again
-// without it; the usage of all other applications is counted once.
-func TestReceiptsHeal(t *testing.T) {
-	if os.Getenv("REPORTERD_RECEIPTS") == "" {
-		t.Skip("takes minutes: set REPORTERD_RECEIPTS=1")
-	}
-	b := sandbox(t)
-	b.addApplications(20, func(i int) (service, name string) { return "1001", application(i) })
-	b.faults(map[string]any{"backend": map[string]any{"negative_cache": "60s", "positive_cache": "60s"}})
-	d := serve(t, newSettings(t, b.url).set("services", b.setUpReceipts()))
-	const rounds = 50
-	for round := range rounds {
-		if round == 5 {
-			mustCall(t, http.StatusOK, http.MethodPut, b.url+"/sandbox/applications", map[string]any{"service_id": "1001", "app_id": application(7), "state": "deleted"})
-		}
-		for i := range 20 {
-			d.send(hit("1001", application(i)))
-		}
-		pause(t.Context(), 3*time.Second)
-	}
-	ended := d.drained(10 * time.Minute)
-	counted := b.usage()["1001"]
-	for i := range 20 {
-		if i != 7 {
-			assert.EqualValues(t, rounds, counted[application(i)]["hits"], application(i))
-		}
-	}
-	assert.EqualValues(t, rounds, counted[application(7)]["hits"]+ended.Events.Dead)
-	assert.NotZero(t, b.calls().DiscardedBatches)
-	t.Logf("%d reports were dropped after their 202; %v", b.calls().DiscardedBatches, d.receipts().Receipts.Reports)
 }

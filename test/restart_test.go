@@ -34,7 +34,8 @@ func (b *booted) property(name string) string {
 }
 
 // TestRestarts: under systemd and the unit as it is shipped, a token file that comes after the start, an abort and a quit,
-// which end as a panic does, are restarted until the daemon is ready; a configuration that is wrong is not.
+// which end as a panic does, a daemon that hangs and one that the kernel kills for its memory are restarted until the daemon is
+// ready; a configuration that is wrong is not.
 func TestRestarts(t *testing.T) {
 	if os.Getenv(packagesVariable) == "" {
 		t.Skipf("boots a Debian with systemd (root, mmdebstrap, systemd-nspawn): %s=1", packagesVariable)
@@ -65,6 +66,9 @@ func TestRestarts(t *testing.T) {
 		b.listening()
 	}
 
+	b.hangs()
+	b.outOfMemory()
+
 	assert.Contains(t, b.must("reporterd", "config", "check"), "/etc/reporterd/reporterd.yaml: fine, 1 service", "the file that is read by default")
 	assert.NotContains(t, b.must("journalctl", "--unit=reporterd", "--output=cat", "--priority=warning"), "listening")
 	require.NoError(t, os.WriteFile(b.path("/etc/reporterd/reporterd.yaml"), []byte(config+"lisen: x\n"), 0o644))
@@ -72,4 +76,34 @@ func TestRestarts(t *testing.T) {
 	eventually(t, 30*time.Second, "it is left stopped", func() bool { return b.property("SubState") == "failed" })
 	assert.Equal(t, "78", b.property("ExecMainStatus"))
 	assert.Contains(t, b.must("journalctl", "--unit=reporterd", "--output=cat", "--priority=err"), "lisen: unknown key; did you mean listen?")
+}
+
+// hangs stops the daemon's process, as a deadlock would: it no longer answers the watchdog, which aborts it.
+func (b *booted) hangs() {
+	b.t.Helper()
+	require.NoError(b.t, os.MkdirAll(b.path("/etc/systemd/system/reporterd.service.d"), 0o755))
+	require.NoError(b.t, os.WriteFile(b.path("/etc/systemd/system/reporterd.service.d/watchdog.conf"), []byte("[Service]\nWatchdogSec=2s\nTimeoutAbortSec=5s\n"), 0o644))
+	b.must("systemctl", "daemon-reload")
+	b.must("systemctl", "restart", "reporterd")
+	b.listening()
+	before := b.property("NRestarts")
+	b.must("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "reporterd")
+	eventually(b.t, 30*time.Second, "restarted by the watchdog", func() bool { return b.property("NRestarts") != before })
+	assert.Contains(b.t, b.must("journalctl", "--unit=reporterd", "--output=cat"), "Watchdog timeout")
+	b.listening()
+}
+
+// outOfMemory leaves the daemon less memory than it has.
+func (b *booted) outOfMemory() {
+	b.t.Helper()
+	if strings.TrimSpace(b.must("systemctl", "show", "--value", "--property=MemoryCurrent", "reporterd")) == "[not set]" {
+		b.t.Log("!! SKIPPED: no control group for memory here, so no restart after running out of it is checked in this run")
+		return
+	}
+	before := b.property("NRestarts")
+	b.must("systemctl", "set-property", "--runtime", "reporterd", "MemoryMax=4M", "MemorySwapMax=0")
+	eventually(b.t, 30*time.Second, "restarted after it ran out of memory", func() bool { return b.property("NRestarts") != before })
+	assert.Contains(b.t, b.must("journalctl", "--unit=reporterd", "--output=cat"), "oom-kill")
+	b.must("systemctl", "set-property", "--runtime", "reporterd", "MemoryMax=infinity")
+	b.listening()
 }

@@ -121,7 +121,7 @@ func (x *runbook) restamps() {
 	x.daemon = launch(x.t, x.file)
 	x.daemon.ready()
 	x.backend.heal()
-	eventually(x.t, 90*time.Second, "it is counted", func() bool { return x.backend.usage()["1001"]["app1"]["hits"] == 1 }) // the question about it failed lately
+	eventually(x.t, 45*time.Second, "it is counted", func() bool { return x.backend.usage()["1001"]["app1"]["hits"] == 1 })
 }
 
 func (x *runbook) requeuesExpired() {
@@ -129,7 +129,7 @@ func (x *runbook) requeuesExpired() {
 	x.backend.heal()
 	x.sees("a dead letter", func() bool { return x.figure("reporterd_spool_dead_letters") == 1 })
 	x.run("deadletter", "requeue", "--all", "--restamp", "--yes")
-	eventually(x.t, 90*time.Second, "it is counted", func() bool { return x.backend.usage()["1001"]["app1"]["hits"] == 1 }) // the question about it failed lately
+	eventually(x.t, 45*time.Second, "it is counted", func() bool { return x.backend.usage()["1001"]["app1"]["hits"] == 1 })
 	x.sees("none left", func() bool { return x.figure("reporterd_spool_dead_letters") == 0 })
 }
 

@@ -73,3 +73,32 @@ func bareRead(b *testing.B, js jetstream.JetStream, messages int) time.Duration 
 	}
 	return time.Since(begun)
 }
+
+// BenchmarkOpenLetters opens a disk with many small files, as dead letters are, and lists them.
+func BenchmarkOpenLetters(b *testing.B) {
+	for _, letters := range []int{50_000, 1_000_000} {
+		b.Run(fmt.Sprint(letters), func(b *testing.B) {
+			js := connect(b)
+			o := jetdisk.Options{JetStream: js, Stream: "R", Prefix: "r.0"}
+			d, err := jetdisk.Open(b.Context(), o)
+			require.NoError(b, err)
+			begun := time.Now()
+			for i := range letters {
+				writeLetter(b, d, fmt.Sprintf("/spool/deadletters/%012d-0000", i), `{"reason":"application_not_found"}`)
+			}
+			b.ReportMetric(float64(letters)/time.Since(begun).Seconds(), "written/s")
+			d.Close()
+			for b.Loop() {
+				begun := time.Now()
+				d, err := jetdisk.Open(b.Context(), o)
+				require.NoError(b, err)
+				b.ReportMetric(time.Since(begun).Seconds(), "s-to-open")
+				entries, err := d.ReadDir("/spool/deadletters")
+				require.NoError(b, err)
+				require.Len(b, entries, letters)
+				d.Close()
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

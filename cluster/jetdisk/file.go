@@ -1,10 +1,8 @@
 package jetdisk
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"sort"
@@ -16,7 +14,7 @@ import (
 type node struct {
 	id uint64 // the sequence number of its create
 
-	syncing sync.Mutex // held while a message is written, so that messages are written one after the other
+	syncing sync.Mutex // held while a message is written or the file is sealed, so that this happens one after the other
 
 	mu      sync.Mutex // guards the fields below
 	last    uint64     // sequence number of the subject's last message
@@ -25,6 +23,9 @@ type node struct {
 	low     int64    // the smallest size since then
 	extents []extent // sorted, without overlaps; bytes in between are zero
 	failed  error    // to write a message: the content is unknown from then on
+	data    uint64   // sequence number of the only message with data; 0: there is none; several: there are more
+	sealed  bool     // the directory says that the content is in one message at most, and that no owner writes to it
+	unread  bool     // the message of a sealed file was not read: extents is empty
 }
 
 // extent is a part of a file: in a message, or not synced yet.
@@ -103,6 +104,9 @@ type file struct {
 
 // WriteAt implements disk.File.
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.disk.load(f.node); err != nil {
+		return 0, pathError("write", f.name, err)
+	}
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
 	if f.node.failed != nil {
@@ -116,6 +120,9 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 
 // Truncate implements disk.File.
 func (f *file) Truncate(size int64) error {
+	if err := f.disk.load(f.node); err != nil {
+		return pathError("truncate", f.name, err)
+	}
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
 	f.node.resizeLocked(size)
@@ -143,7 +150,7 @@ func (f *file) Sync() error {
 			return pathError("sync", f.name, f.disk.Dead())
 		}
 		if err == nil {
-			err = f.disk.Dead()
+			err = errors.Join(f.disk.Dead(), f.disk.reopen(n))
 		}
 		var seq uint64
 		if err == nil {
@@ -171,6 +178,9 @@ func (d *Disk) setDead(err error) {
 // A message's body: the size of the file, the smallest size since the previous message, the number of pieces, offset and length of
 // each, then the pieces. Numbers are uvarints.
 
+// pieceHead is the most bytes that a piece takes beside its data.
+const pieceHead = 2 * binary.MaxVarintLen64
+
 // piece is a part of a body.
 type piece struct {
 	extent
@@ -189,7 +199,8 @@ func (n *node) gather(most int) (body []byte, pieces []piece, last uint64, err e
 		if e.data == nil {
 			continue
 		}
-		if room := int64(most - bytes); e.end-e.off > room {
+		bytes += pieceHead
+		if room := int64(max(1, most-bytes)); e.end-e.off > room {
 			rest := e.cut(e.off+room, e.end)
 			e = e.cut(e.off, e.off+room)
 			n.extents = slices.Replace(n.extents, i, i+1, e, rest)
@@ -223,6 +234,7 @@ func (n *node) settle(seq uint64, pieces []piece, err error) {
 		return
 	}
 	n.last = seq
+	n.countLocked(seq)
 	for _, p := range pieces {
 		i := sort.Search(len(n.extents), func(i int) bool { return n.extents[i].end > p.off })
 		for ; i < len(n.extents) && n.extents[i].off < p.end; i++ {
@@ -235,9 +247,19 @@ func (n *node) settle(seq uint64, pieces []piece, err error) {
 	}
 }
 
-var errBody = errors.New("a message that is none of a file")
+// countLocked counts a message with data.
+func (n *node) countLocked(seq uint64) {
+	if n.data == 0 {
+		n.data = seq
+	} else {
+		n.data = several
+	}
+}
 
-// loadLocked applies a message that was read. Only a takeover, before the disk is in use, calls it without mu.
+var errBody = errors.New("not a message of a file")
+
+// loadLocked applies a message that was read. If it is none of a file, nothing is changed. Only a takeover, before the disk is in use,
+// calls it without mu.
 func (n *node) loadLocked(seq uint64, body []byte) error {
 	var head [3]uint64
 	at := 0
@@ -262,22 +284,31 @@ func (n *node) loadLocked(seq uint64, body []byte) error {
 		at += a + b
 		pieces[i] = extent{off: int64(off), end: int64(off + length), seq: seq}
 	}
-	n.resizeLocked(int64(low))
-	for _, e := range pieces {
-		e.at = at
-		at += int(e.end - e.off)
-		n.putLocked(e)
+	for i := range pieces {
+		pieces[i].at = at
+		at += int(pieces[i].end - pieces[i].off)
+		if at > len(body) {
+			return errBody
+		}
 	}
-	n.size, n.low, n.last = int64(size), int64(size), seq
 	if at != len(body) {
 		return errBody
 	}
+	n.resizeLocked(int64(low))
+	for _, e := range pieces {
+		n.putLocked(e)
+	}
+	n.size, n.low, n.last = int64(size), int64(size), seq
+	n.countLocked(seq)
 	return nil
 }
 
 // ReadAt implements disk.File.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	n := f.node
+	if err := f.disk.load(n); err != nil {
+		return 0, pathError("read", f.name, err)
+	}
 	n.mu.Lock()
 	size := n.size
 	length := int(max(0, min(int64(len(p)), size-off)))
@@ -308,20 +339,4 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 		return length, io.EOF
 	}
 	return length, nil
-}
-
-// message returns the body of a message, from the cache or from the stream.
-func (d *Disk) message(seq uint64) ([]byte, error) {
-	if body := d.cache.get(seq); body != nil {
-		return body, nil
-	}
-	ctx, cancel := context.WithTimeout(d.ctx, d.o.Patience)
-	defer cancel()
-	m, err := d.stream.GetMsg(ctx, seq)
-	if err != nil {
-		return nil, errno(fmt.Errorf("jetdisk: message %d: %w", seq, err))
-	}
-	d.o.Reading()
-	d.cache.put(seq, m.Data)
-	return m.Data, nil
 }

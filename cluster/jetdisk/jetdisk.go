@@ -1,14 +1,22 @@
 // Package jetdisk is a file system in a JetStream stream, for a spool without a local disk. It implements disk.FS with messages
 // that the stream's servers replicate.
 //
-// The directory consists of the messages of one subject, one for each change: created, renamed, removed. A file consists of the
-// messages of another subject: each contains what was written since the previous one, and where. A Sync is one message,
-// acknowledged by the stream; so is each change of a name. What was not synced is not stored.
+// The directory consists of the messages of one subject, one for each change: created, renamed, removed. When there are many, a
+// snapshot in messages of bounded size replaces them. A file consists of the messages of another subject: each contains what was
+// written since the previous one, and where. A Sync is one message, acknowledged by the stream; so is each change of a name. What was
+// not synced is not stored.
 //
 // One process owns a disk at a time; a process that opens the disk takes it over. Every message names the last message of its
 // subject that its writer knows, and the stream refuses it if that is not the last one (the fence). Opening writes to the
-// directory and to every file, so from then on the former owner can neither write nor create files: its disk is dead, and returns
-// ErrFenced. Which process should own a disk is not decided here.
+// directory and to every file that is not sealed, so from then on the former owner can neither write nor create files: its disk is
+// dead, and returns ErrFenced. Which process should own a disk is not decided here.
+//
+// A file whose content is in one message is sealed by its rename and by a snapshot: the directory has its size and where it is, and
+// no owner writes to it without saying so in the directory first, where the fence holds. So opening a disk neither writes to nor reads
+// sealed files, and takes no time for each of them but that of reading the directory.
+//
+// A message in a disk's subjects that is none of a disk has no effect. A read that fails says nothing about what is stored: it is
+// retried for Patience and then fails with EIO.
 package jetdisk
 
 import (
@@ -38,11 +46,14 @@ type Options struct {
 	JetStream jetstream.JetStream
 	Stream    string        // must exist, and have the subjects Prefix.>
 	Prefix    string        // of the disk's subjects
-	MaxBytes  int64         // limit of the stream, which all its disks share; 0: no limit
-	Message   int           // most bytes of a message; 0: 512 KiB
-	Patience  time.Duration // how long a write is retried while the servers do not answer; 0: 10 s
+	Message   int           // most bytes of a message; 0: 512 KiB; never more than the servers and the stream allow
+	Patience  time.Duration // how long a read or a write is retried while the servers do not answer; 0: 10 s
 	CacheSize int64         // bytes of messages kept in memory for reading; 0: 16 MiB
 	Reading   func()        // called for each message that is read, concurrently; may be nil
+
+	// SetAside is called for each message of the disk's subjects that is none of a disk, while it is opened. Such a message has no
+	// effect. May be nil.
+	SetAside func(subject string, sequence uint64, why error)
 }
 
 // Disk is a disk.FS. All methods may be called concurrently.
@@ -59,10 +70,12 @@ type Disk struct {
 	names   map[string]*node
 	epoch   uint64 // sequence number of the takeover
 	last    uint64 // sequence number of the directory's last message
-	records int    // messages of the directory since its last snapshot
+	records int    // changes of the directory since its last snapshot
+	oldest  uint64 // sequence number of the directory's first message, or a lower one
 	dead    error  // why the disk cannot be written to; nil: it can
-	free    int64
-	asked   time.Time // when free was requested
+	free    int64  // bytes, of the stream; limit: its max_bytes
+	limit   int64
+	asked   time.Time // when free and limit were requested
 }
 
 var _ disk.FS = (*Disk)(nil)
@@ -82,6 +95,9 @@ func Open(ctx context.Context, o Options) (*Disk, error) {
 	if o.Reading == nil {
 		o.Reading = func() {}
 	}
+	if o.SetAside == nil {
+		o.SetAside = func(string, uint64, error) {}
+	}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	d := &Disk{o: o, ownerID: hex.EncodeToString(id[:]), cache: newCache(o.CacheSize), names: map[string]*node{}}
@@ -89,6 +105,7 @@ func Open(ctx context.Context, o Options) (*Disk, error) {
 	defer context.AfterFunc(ctx, d.end)()
 	var err error
 	if d.stream, err = o.JetStream.Stream(ctx, o.Stream); err == nil {
+		d.limitMessages()
 		err = d.takeOver(ctx)
 	}
 	if err != nil {
@@ -96,6 +113,15 @@ func Open(ctx context.Context, o Options) (*Disk, error) {
 		return nil, fmt.Errorf("jetdisk: %s: %w", o.Prefix, err)
 	}
 	return d, nil
+}
+
+// limitMessages makes messages no larger than the servers and the stream allow.
+func (d *Disk) limitMessages() {
+	most := int(d.o.JetStream.Conn().MaxPayload())
+	if size := int(d.stream.CachedInfo().Config.MaxMsgSize); size > 0 {
+		most = min(most, size)
+	}
+	d.o.Message = max(1, min(d.o.Message, most-partHead))
 }
 
 // Close cancels all calls. Synced data stays.
@@ -112,6 +138,8 @@ func (d *Disk) Dead() error {
 func (d *Disk) Epoch() uint64 { return d.epoch }
 
 func (d *Disk) directory() string { return d.o.Prefix + ".names" }
+
+func (d *Disk) files() string { return d.o.Prefix + ".f." } // and an id
 
 func pathError(op, name string, err error) error {
 	if err == nil {
@@ -184,7 +212,11 @@ func (d *Disk) Rename(oldName, newName string) error {
 	if n == nil {
 		return pathError("rename", oldName, os.ErrNotExist)
 	}
-	if _, err := d.recordLocked(record{Op: opRename, Name: oldName, To: newName}); err != nil {
+	sealed := n.trySeal()
+	if sealed != nil {
+		defer n.syncing.Unlock()
+	}
+	if _, err := d.recordLocked(record{Op: opRename, Name: oldName, To: newName, Sealed: sealed}); err != nil {
 		return pathError("rename", oldName, err)
 	}
 	old := d.names[newName]
@@ -216,11 +248,8 @@ func (d *Disk) Remove(name string) error {
 // freeLife is how long the stream's answer about its free space is used.
 const freeLife = time.Second
 
-// Free implements disk.FS. It returns the free space of the stream, which all its disks share.
+// Free implements disk.FS. It returns the free space and the limit of the stream, which all its disks share.
 func (d *Disk) Free(string) (free, total int64, err error) {
-	if d.o.MaxBytes <= 0 {
-		return 1 << 60, 1 << 60, nil
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if time.Since(d.asked) >= freeLife {
@@ -230,10 +259,16 @@ func (d *Disk) Free(string) (free, total int64, err error) {
 		if err != nil {
 			return 0, 0, fmt.Errorf("jetdisk: %w", err)
 		}
-		d.free, d.asked = max(0, d.o.MaxBytes-int64(info.State.Bytes)), time.Now()
+		d.asked, d.limit, d.free = time.Now(), unlimited, unlimited
+		if most := info.Config.MaxBytes; most > 0 {
+			d.limit, d.free = most, max(0, most-int64(info.State.Bytes))
+		}
 	}
-	return d.free, d.o.MaxBytes, nil
+	return d.free, d.limit, nil
 }
+
+// unlimited is the free space of a stream without a limit.
+const unlimited = 1 << 60
 
 // noLock implements a lock or a held name without effect: the owner of a disk owns all of it, and the fence rejects writes of
 // other processes.
@@ -260,7 +295,7 @@ func (d *Disk) Locked(string) (bool, error) { return false, nil }
 // errno wraps an error of the stream with the errno of a disk.
 func errno(err error) error {
 	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.ErrorCode == codeInsufficientResources || strings.Contains(api.Description, "maximum")) {
+	if errors.As(err, &api) && (api.ErrorCode == codeInsufficientResources || api.ErrorCode == codeInsufficientStorage || strings.Contains(api.Description, "maximum")) {
 		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 	}
 	return fmt.Errorf("%w: %w", syscall.EIO, err)

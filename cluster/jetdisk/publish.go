@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -16,13 +17,17 @@ import (
 const (
 	codeWrongLastSequence     = 10071
 	codeWrongLastSequenceSame = 10164 // the same, while another message to the subject is being processed
+	codeSameID                = 10158 // a message with this id is being processed: an earlier attempt
 	codeInsufficientResources = 10023
+	codeInsufficientStorage   = 10047
 )
 
-// attemptTimeout is how long one attempt to publish may take, retryPause the pause after it.
+// firstAttempt is how long the first attempt to publish or to read may take, laterAttempt each of the next ones, whose answer may come
+// late because the servers are slow; retryPause is the pause between two.
 const (
-	attemptTimeout = 2 * time.Second
-	retryPause     = 50 * time.Millisecond
+	firstAttempt = 2 * time.Second
+	laterAttempt = 4 * time.Second
+	retryPause   = 50 * time.Millisecond
 )
 
 // anyLast stands for every last message of a subject.
@@ -31,30 +36,42 @@ const anyLast = ^uint64(0)
 // publish appends a message to a subject whose last message is known, and returns its sequence number once the stream has stored
 // it. A message whose acknowledgement was lost is recognized by its id. If the servers do not answer for Patience, publish
 // returns an error, and the message may have been stored.
-func (d *Disk) publish(subject string, last uint64, data []byte) (uint64, error) {
+func (d *Disk) publish(subject string, last uint64, data []byte) (seq uint64, err error) {
 	id := d.ownerID + "-" + strconv.FormatUint(d.counter.Add(1), 36)
-	var failure error
-	for begun := time.Now(); time.Since(begun) < d.o.Patience && d.ctx.Err() == nil; {
-		seq, done, err := d.attempt(subject, id, last, data)
-		if done {
-			return seq, err
-		}
-		failure = err
-		select {
-		case <-time.After(retryPause):
-		case <-d.ctx.Done():
-		}
+	err = d.retry(func(ctx context.Context) (final bool, err error) {
+		seq, final, err = d.attempt(ctx, subject, id, last, data)
+		return final, err
+	})
+	if err != nil && !errors.Is(err, ErrFenced) {
+		err = errno(fmt.Errorf("jetdisk: publish to %s: %w", subject, err))
 	}
-	if d.ctx.Err() != nil {
-		failure = errors.Join(failure, d.ctx.Err())
-	}
-	return 0, errno(fmt.Errorf("jetdisk: publish to %s: %w", subject, failure))
+	return seq, err
 }
 
-// attempt publishes once. done is true when the message is stored, or never will be.
-func (d *Disk) attempt(subject, id string, last uint64, data []byte) (seq uint64, done bool, err error) {
-	ctx, cancel := context.WithTimeout(d.ctx, attemptTimeout)
-	defer cancel()
+// retry repeats an attempt until it succeeds, or its failure is final, or Patience has passed, or the disk is closed.
+func (d *Disk) retry(attempt func(ctx context.Context) (final bool, err error)) error {
+	deadline := time.Now().Add(d.o.Patience)
+	for most := firstAttempt; ; most = laterAttempt {
+		ctx, cancel := context.WithTimeout(d.ctx, min(most, time.Until(deadline)))
+		final, err := attempt(ctx)
+		cancel()
+		if final || err == nil {
+			return err
+		}
+		pause := min(retryPause, time.Until(deadline))
+		if pause <= 0 {
+			return fmt.Errorf("not within %v: %w", d.o.Patience, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-d.ctx.Done():
+			return errors.Join(err, d.ctx.Err())
+		}
+	}
+}
+
+// attempt publishes once. final is true when the message is stored, or never will be.
+func (d *Disk) attempt(ctx context.Context, subject, id string, last uint64, data []byte) (seq uint64, final bool, err error) {
 	options := []jetstream.PublishOpt{jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0)}
 	if last != anyLast {
 		options = append(options, jetstream.WithExpectLastSequencePerSubject(last))
@@ -68,8 +85,8 @@ func (d *Disk) attempt(subject, id string, last uint64, data []byte) (seq uint64
 		return 0, false, err
 	}
 	if api.ErrorCode != codeWrongLastSequence && api.ErrorCode != codeWrongLastSequenceSame {
-		full := errno(err)
-		return 0, api.ErrorCode != codeInsufficientResources && api.Code != 503, full
+		refused := api.Code >= 400 && api.Code < 500 && api.Code != http.StatusTooManyRequests && api.ErrorCode != codeSameID
+		return 0, refused, err
 	}
 	found, lookErr := d.stream.GetLastMsgForSubject(ctx, subject)
 	switch {
@@ -83,37 +100,27 @@ func (d *Disk) attempt(subject, id string, last uint64, data []byte) (seq uint64
 	return 0, true, fmt.Errorf("jetdisk: %s: %w", subject, ErrFenced)
 }
 
-// The changes of the directory.
-const (
-	opEpoch    = "epoch" // a new owner
-	opCreate   = "create"
-	opRename   = "rename"
-	opRemove   = "remove"
-	opSnapshot = "snapshot"
-)
-
-// record is one message of the directory. The sequence number of a create is the file's id.
-type record struct {
-	Op    string            `json:"op"`
-	Name  string            `json:"name,omitempty"`
-	To    string            `json:"to,omitempty"`
-	Files map[string]uint64 `json:"files,omitempty"` // of a snapshot: ids by name
-}
-
-// recordsKept is how many messages the directory may have before a snapshot replaces them.
+// recordsKept is how many changes the directory may have before a snapshot replaces them, or as many as there are files, if those are
+// more: so a change costs the same however many files there are.
 const recordsKept = 512
 
 // recordLocked appends to the directory, and returns the message's sequence number.
 func (d *Disk) recordLocked(r record) (uint64, error) {
-	if d.records > recordsKept && r.Op != opSnapshot {
+	if d.records > max(recordsKept, len(d.names)) {
 		d.compactLocked()
-	}
-	if d.dead != nil {
-		return 0, d.dead
 	}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return 0, err
+	}
+	d.records++
+	return d.appendLocked(data)
+}
+
+// appendLocked appends a message to the directory, and returns its sequence number.
+func (d *Disk) appendLocked(data []byte) (uint64, error) {
+	if d.dead != nil {
+		return 0, d.dead
 	}
 	seq, err := d.publish(d.directory(), d.last, data)
 	if err != nil {
@@ -121,19 +128,51 @@ func (d *Disk) recordLocked(r record) (uint64, error) {
 		return 0, err
 	}
 	d.last = seq
-	d.records++
 	return seq, nil
 }
 
-// compactLocked writes the directory as one message, and removes the older ones. Every record has to be applied to names.
+// compactLocked writes the directory anew, in as many messages as it needs, and removes the older ones. It seals the files that can be.
+// Every change has to be applied to names.
 func (d *Disk) compactLocked() {
 	d.records = 0
-	files := make(map[string]uint64, len(d.names))
-	for name, n := range d.names {
-		files[name] = n.id
+	var sealed []*node
+	for _, n := range d.names {
+		if !n.isSealed() && n.trySeal() != nil {
+			sealed = append(sealed, n)
+		}
 	}
-	if seq, err := d.recordLocked(record{Op: opSnapshot, Files: files}); err == nil { // otherwise dead is set
-		go d.purge(d.directory(), seq) // ends with Close at the latest
+	defer func() {
+		for _, n := range sealed {
+			n.syncing.Unlock()
+		}
+	}()
+	first := uint64(0)
+	for _, part := range snapshotParts(d.names, d.o.Message) {
+		seq, err := d.appendLocked(part)
+		if err != nil { // dead is set
+			return
+		}
+		if first == 0 {
+			first = seq
+		}
+	}
+	go d.purgeDirectory(d.oldest, first) // ends with Close at the latest
+	d.oldest = first
+}
+
+// purgeSteps is in how many parts the changes before a snapshot are removed, each of leastPurge sequence numbers at least: the servers
+// answer nothing else while they remove messages.
+const (
+	purgeSteps = 100
+	leastPurge = 10_000
+)
+
+// purgeDirectory removes the changes of the directory below a sequence number. What it does not remove stays until the next owner's first snapshot.
+func (d *Disk) purgeDirectory(oldest, below uint64) {
+	step := max(leastPurge, (below-oldest)/purgeSteps)
+	for oldest < below && d.ctx.Err() == nil {
+		oldest = min(below, oldest+step)
+		d.purge(d.directory(), oldest)
 	}
 }
 

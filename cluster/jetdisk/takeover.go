@@ -4,48 +4,129 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // takeOver fences the former owner, and reads the disk. Its own messages are written after any last message; from then on a
-// process that does not know them cannot write.
+// process that does not know them cannot write. Sealed files are neither fenced nor read: no owner writes to them without a change
+// of the directory.
 func (d *Disk) takeOver(ctx context.Context) (err error) {
-	if d.last, err = d.publishUnfenced(d.directory(), []byte(`{"op":"`+opEpoch+`"}`)); err != nil {
+	epoch, err := json.Marshal(record{Op: opEpoch, Format: format})
+	if err != nil {
+		return err
+	}
+	if d.last, err = d.publishUnfenced(d.directory(), epoch); err != nil {
 		return err
 	}
 	d.epoch = d.last
-	nodes, names := map[uint64]*node{}, map[string]uint64{}
-	if err = d.readTo(ctx, d.directory(), d.last, nodes, names); err != nil {
+	l := newListing()
+	if err = d.readTo(ctx, []string{d.directory()}, d.last, func(subject string, seq uint64, body []byte) error {
+		if d.oldest == 0 {
+			d.oldest = seq
+		}
+		if err := l.read(seq, body); errors.Is(err, errNewer) {
+			return err
+		} else if err != nil {
+			d.o.SetAside(subject, seq, err)
+		}
+		return nil
+	}); err != nil {
 		return err
 	}
-	upTo := uint64(0)
-	for name, id := range names {
-		n := &node{id: id}
-		d.names[name], nodes[id] = n, n
-		seq, err := d.publishUnfenced(n.subject(d), nil)
-		if err != nil {
-			return err
-		}
-		d.o.Reading()
-		upTo = max(upTo, seq)
-	}
-	if upTo > 0 {
-		if err = d.readTo(ctx, d.o.Prefix+".f.*", upTo, nodes, nil); err != nil {
-			return err
+	d.names, d.records = l.names, l.records
+	open := map[uint64]*node{}
+	for id, n := range l.byID {
+		if !n.sealed {
+			open[id] = n
 		}
 	}
-	for _, n := range d.names {
-		delete(nodes, n.id)
+	if err := d.readOpen(ctx, open); err != nil {
+		return err
 	}
-	for _, n := range nodes { // without a name: their removal was not finished
-		d.discardLocked(n)
+	if len(open) > recordsKept { // most of them can be sealed
+		d.records += len(d.names) + recordsKept
 	}
+	go d.discardNameless(l.byID) // ends with Close at the latest
 	return nil
+}
+
+// readOpen fences and reads the files that are not sealed.
+func (d *Disk) readOpen(ctx context.Context, open map[uint64]*node) error {
+	last, err := d.fence(open)
+	if err != nil || last == 0 {
+		return err
+	}
+	return d.readTo(ctx, d.subjects(open), last, func(subject string, seq uint64, body []byte) error {
+		id, err := strconv.ParseUint(strings.TrimPrefix(subject, d.files()), 10, 64)
+		n := open[id]
+		switch {
+		case err != nil:
+			d.o.SetAside(subject, seq, err)
+		case n == nil: // sealed, or without a name
+		case len(body) == 0: // a takeover
+			n.last = seq
+		default:
+			if err := n.loadLocked(seq, body); err != nil {
+				n.last = seq
+				d.o.SetAside(subject, seq, err)
+				return nil
+			}
+			d.cache.put(seq, body)
+		}
+		return nil
+	})
+}
+
+// maxFilters is how many subjects a reader names; for more it reads those of all files.
+const maxFilters = 64
+
+func (d *Disk) subjects(open map[uint64]*node) (all []string) {
+	if len(open) > maxFilters {
+		return []string{d.files() + "*"}
+	}
+	for _, n := range open {
+		all = append(all, n.subject(d))
+	}
+	return all
+}
+
+// fences is how many files are fenced at the same time.
+const fences = 16
+
+// fence publishes a message to each file that is not sealed, and returns the last sequence number.
+func (d *Disk) fence(open map[uint64]*node) (last uint64, err error) {
+	var (
+		work sync.WaitGroup
+		mu   sync.Mutex // guards last and err
+		next = make(chan *node)
+	)
+	for range min(fences, len(open)) {
+		work.Go(func() {
+			for n := range next {
+				seq, failed := d.publishUnfenced(n.subject(d), nil)
+				d.o.Reading()
+				mu.Lock()
+				last, err = max(last, seq), errors.Join(err, failed)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, n := range open {
+		mu.Lock()
+		failed := err != nil
+		mu.Unlock()
+		if failed {
+			break
+		}
+		next <- n
+	}
+	close(next)
+	work.Wait()
+	return last, err
 }
 
 // publishUnfenced publishes to a subject without a fence.
@@ -53,99 +134,17 @@ func (d *Disk) publishUnfenced(subject string, body []byte) (uint64, error) {
 	return d.publish(subject, anyLast, body)
 }
 
-// readerLife is how long the servers keep an inactive consumer.
-const readerLife = 10 * time.Second
-
-// readerHeartbeat is the interval at which an idle server sends heartbeats. A consumer exists on one server; after two missing
-// heartbeats it is created again on another one. The default of nats.go takes half a minute.
-const readerHeartbeat = time.Second
-
-// readerBytes is how much the servers may send ahead: a server disconnects a client with 64 MiB of unread data, and a replica may
-// take over all partitions at once.
-const readerBytes = 1 << 20
-
-// readTo reads the messages of some subjects, in the order of the stream, up to a sequence number.
-func (d *Disk) readTo(ctx context.Context, subjects string, last uint64, nodes map[uint64]*node, names map[string]uint64) error {
-	consumer, err := d.o.JetStream.OrderedConsumer(ctx, d.o.Stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subjects}, DeliverPolicy: jetstream.DeliverAllPolicy, InactiveThreshold: readerLife,
-	})
+// discardNameless removes the messages of files without a name, whose removal was not finished: those of former owners that are not in
+// named.
+func (d *Disk) discardNameless(named map[uint64]*node) {
+	info, err := d.stream.Info(d.ctx, jetstream.WithSubjectFilter(d.files()+"*"))
 	if err != nil {
-		return err
+		return // the next owner tries again
 	}
-	defer func() { // otherwise the consumer stays for readerLife
-		if info := consumer.CachedInfo(); info != nil {
-			_ = d.stream.DeleteConsumer(ctx, info.Name)
-		}
-	}()
-	messages, err := consumer.Messages(jetstream.PullHeartbeat(readerHeartbeat), jetstream.PullMaxBytes(readerBytes))
-	if err != nil {
-		return err
-	}
-	defer messages.Stop()
-	defer context.AfterFunc(ctx, messages.Stop)()
-	for {
-		m, err := messages.Next()
-		if err != nil {
-			return errors.Join(err, ctx.Err())
-		}
-		at, err := m.Metadata()
-		if err != nil {
-			return err
-		}
-		d.o.Reading()
-		if err := d.read(m.Subject(), at.Sequence.Stream, m.Data(), nodes, names); err != nil {
-			return fmt.Errorf("message %d: %w", at.Sequence.Stream, err)
-		}
-		if at.Sequence.Stream >= last {
-			return nil
-		}
-	}
-}
-
-// read applies one message.
-func (d *Disk) read(subject string, seq uint64, body []byte, nodes map[uint64]*node, names map[string]uint64) error {
-	if subject == d.directory() {
-		var r record
-		if err := json.Unmarshal(body, &r); err != nil {
-			return err
-		}
-		d.records++
-		r.apply(seq, names)
-		return nil
-	}
-	id, err := strconv.ParseUint(strings.TrimPrefix(subject, d.o.Prefix+".f."), 10, 64)
-	if err != nil {
-		return err
-	}
-	n := nodes[id]
-	if n == nil {
-		n = &node{id: id}
-		nodes[id] = n
-	}
-	if len(body) == 0 { // a takeover
-		n.last = seq
-		return nil
-	}
-	d.cache.put(seq, body)
-	return n.loadLocked(seq, body)
-}
-
-// apply applies a change to the directory.
-func (r *record) apply(seq uint64, names map[string]uint64) {
-	switch r.Op {
-	case opCreate:
-		names[r.Name] = seq
-	case opRename:
-		if id, ok := names[r.Name]; ok {
-			delete(names, r.Name)
-			names[r.To] = id
-		}
-	case opRemove:
-		delete(names, r.Name)
-	case opSnapshot:
-		clear(names)
-		for name, id := range r.Files {
-			names[name] = id
+	for subject := range info.State.Subjects {
+		id, err := strconv.ParseUint(strings.TrimPrefix(subject, d.files()), 10, 64)
+		if err == nil && id < d.epoch && named[id] == nil && d.ctx.Err() == nil {
+			d.purge(subject, 0)
 		}
 	}
 }

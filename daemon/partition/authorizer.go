@@ -28,7 +28,7 @@ func newAuthorizer(o Options, journal quota.Journal, k *proofKeeper, q *quota.Tr
 
 // NewFallback returns an authorizer without a partition: it answers while a partition has no owner, and does not count usage that
 // is not reported yet. Usage that it grants goes to the journal.
-func NewFallback(o Options, journal quota.Journal) (*authorize.Authorizer, error) {
+func NewFallback(journal quota.Journal, o Options) (*authorize.Authorizer, error) {
 	k, err := newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof)
 	if err != nil {
 		return nil, err

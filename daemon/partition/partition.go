@@ -138,13 +138,14 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 		return nil, fmt.Errorf("backend.url: %w", err)
 	}
 	batches := o.Batcher
-	batches.Trouble = logTrouble(o.Log.Named("batcher"))
+	batches.Spool, batches.Trouble = s, logTrouble(o.Log.Named("batcher"))
 	batches.Waiting = func() int { return p.sender.Waiting() }
-	p.batcher = batcher.New(s, batches)
+	p.batcher = batcher.New(batches)
 	sends, following := o.Sender, reportFollower{p.quota}
 	sends.Settling, sends.Refused = p.answers.settle, p.refused
 	sends.Sending, sends.Settled, sends.Proofs, sends.Prober = following.sending, following.settled, p.proofs.proofs, p.proofs.prober
-	p.sender = sender.New(s, client, p.credentials.of, o.Log.Named("sender"), sends)
+	sends.Spool, sends.Client, sends.Credentials, sends.Log = s, client, p.credentials.of, o.Log.Named("sender")
+	p.sender = sender.New(sends)
 	p.answers.keepLog()
 	if o.Ledger == nil {
 		s.Booked(0)

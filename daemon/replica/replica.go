@@ -69,7 +69,7 @@ func Open(o Options) (*Replica, error) {
 		return nil, err
 	}
 	var err error
-	if r.fallback, err = partition.NewFallback(o.Partition, r); err != nil {
+	if r.fallback, err = partition.NewFallback(r, o.Partition); err != nil {
 		return nil, &partition.OptionsError{Err: err}
 	}
 	return r, nil

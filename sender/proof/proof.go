@@ -14,6 +14,7 @@ package proof
 import (
 	"crypto/rand"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,7 +65,8 @@ type Proofs struct {
 	mu      sync.Mutex // guards what follows
 	salt    [16]byte
 	records map[key]record
-	changed bool // since the last Save
+	naming  map[key]*naming // what Name was called for and has not ended
+	changed bool            // since the last Save
 }
 
 // record is what is known of one subject. Times are Unix seconds, 0 never; 32 bits do until 2106.
@@ -74,6 +76,13 @@ type record struct {
 	named     uint32   // the latest report that named it without proof
 	unaskable uint32   // until then
 	refusal   *Refusal // of the latest denial; nil after a restart
+}
+
+// naming is a subject that reports under way name without a proof.
+type naming struct {
+	reports int
+	before  uint32 // record.named before the first of them
+	landed  bool   // the backend may have taken one of them
 }
 
 // Refusal is a denial in the backend's words, without secrets.
@@ -93,7 +102,7 @@ func New(o Options) *Proofs {
 	if o.Most <= 0 {
 		o.Most = defaultMost
 	}
-	p := &Proofs{life: o.Life, grace: int64(math.Ceil(o.Grace.Seconds())), most: o.Most, records: make(map[key]record)}
+	p := &Proofs{life: o.Life, grace: int64(math.Ceil(o.Grace.Seconds())), most: o.Most, records: make(map[key]record), naming: make(map[key]*naming)}
 	_, _ = rand.Read(p.salt[:]) // never fails
 	return p
 }
@@ -156,18 +165,44 @@ func (p *Proofs) cannotAsk(k key, now time.Time) {
 	p.putLocked(k, r)
 }
 
-// Name notes that a report is about to name an application alone, without a proof: the backend's worker
-// may remember from there that it does not exist.
-func (p *Proofs) Name(s Scope, t *threescale.Transaction, now time.Time) {
+// Name notes that a report is about to name an application and metrics without a proof: from then on the backend's worker may
+// remember that they do not exist, so that they wait before they share a report. ended has to be called once, with whether the
+// backend may have taken the report. If it certainly has not, as in an outage, the worker has not seen the names, and the note is
+// removed unless another report named them as well.
+func (p *Proofs) Name(s Scope, t *threescale.Transaction, now time.Time) (ended func(landed bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	keys := []key{p.application(s, t.Application)}
 	for _, u := range t.Usage {
 		keys = append(keys, p.metric(s, u.Metric))
 	}
+	keys = slices.DeleteFunc(keys, func(k key) bool { return int64(p.records[k].until) > now.Unix() })
 	for _, k := range keys {
-		if r := p.records[k]; int64(r.until) <= now.Unix() {
-			r.named = uint32(now.Unix())
+		r := p.records[k]
+		n := p.naming[k]
+		if n == nil {
+			n = &naming{before: r.named}
+			p.naming[k] = n
+		}
+		n.reports++
+		r.named = uint32(now.Unix())
+		p.putLocked(k, r)
+	}
+	return func(landed bool) { p.namingEnded(keys, landed) }
+}
+
+func (p *Proofs) namingEnded(keys []key, landed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, k := range keys {
+		n := p.naming[k]
+		n.landed = n.landed || landed
+		if n.reports--; n.reports > 0 {
+			continue
+		}
+		delete(p.naming, k)
+		if r, known := p.records[k]; known && !n.landed {
+			r.named = n.before
 			p.putLocked(k, r)
 		}
 	}
