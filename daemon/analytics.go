@@ -112,9 +112,12 @@ func (k *analyticsAPI) services(context.Context) ([]analytics.Service, error) {
 	return slices.SortedFunc(maps.Values(known), func(a, b analytics.Service) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
-// serviceMetrics returns the metrics that are configured or were reported, and their parents.
+// hitsMetric is the metric that every service of 3scale has from the beginning.
+const hitsMetric = "hits"
+
+// serviceMetrics returns hits, the metrics that are configured or were reported, and their parents.
 func (k *analyticsAPI) serviceMetrics(_ context.Context, service string) ([]analytics.Metric, error) {
-	names := make(map[string]bool)
+	names := map[string]bool{hitsMetric: true}
 	for _, name := range k.metrics[service] {
 		names[name] = true
 	}
