@@ -41,6 +41,10 @@ func (c *Config) check(found *problems) {
 	if c.Spool.Engine == "jetstream" && c.NATS.URL == "" {
 		found.add("nats.url", nil, "expected the servers' addresses, since spool.engine is jetstream")
 	}
+	if c.Spool.Engine == "jetstream" && c.Spool.MaxBytes <= c.Spool.MinFreeBytes {
+		found.add("spool.max_bytes", c.Spool.MaxBytes, "expected more than spool.min_free_bytes (%v), which stays free in the stream: "+
+			"no event would be accepted", c.Spool.MinFreeBytes)
+	}
 	c.checkListeners(found)
 	c.NATS.check(found)
 	c.NATS.checkReplies(found, c.Cluster.Prefix)

@@ -186,10 +186,13 @@ type Spool struct {
 	// `cluster`.
 	Engine string `key:"engine" oneof:"file,jetstream"`
 	// The most bytes the data directory may take. At the limit new events are refused (429 with
-	// Retry-After) while delivery goes on. With `serve --sandbox` the default is 1GiB.
+	// Retry-After) while delivery goes on. With `serve --sandbox` the default is 1GiB. With
+	// `spool.engine: jetstream` it is the limit of the stream, which a replica that starts raises, and does
+	// not lower.
 	MaxBytes Size `key:"max_bytes" min:"1MiB" max:"1PiB"`
 	// Bytes to leave free on the file system for other programs. Below it new events are refused, as above.
-	// With `serve --sandbox` the default is 64MiB.
+	// With `serve --sandbox` the default is 64MiB. With `spool.engine: jetstream` they stay free in the
+	// stream, and `max_bytes` has to be larger.
 	MinFreeBytes Size `key:"min_free_bytes" min:"0B" max:"1PiB"`
 	// `always`: an event is acknowledged once fsynced, and survives a power cut. `never`: once written,
 	// and survives a crash of the daemon but not of the machine; for tests.
@@ -217,7 +220,8 @@ type Cluster struct {
 	// The stream's name, and what all its subjects begin with. Replicas with the same prefix belong together.
 	Prefix string `key:"prefix" kind:"name" need:"true"`
 	// How long the partitions of a replica that died wait until other replicas take them over. Meanwhile their events are
-	// refused (503 with Retry-After).
+	// refused (503 with Retry-After). A replica that starts with a longer one raises that of the partitions;
+	// with a shorter one it logs the command that lowers it once all replicas have the shorter one.
 	PinTTL time.Duration `key:"pin_ttl" min:"1s" max:"5m"`
 }
 

@@ -169,7 +169,7 @@ func replicaOptions(d *daemon, o partition.Options) replica.Options {
 		Partition: o, AuthorizeTimeout: c.Authorize.Timeout, Log: d.log,
 		Cluster: cluster.Options{
 			Prefix: c.Cluster.Prefix, Partitions: c.Cluster.Partitions, Replicas: c.Cluster.Replicas,
-			MaxBytes: int64(c.Spool.MaxBytes), PinTTL: c.Cluster.PinTTL,
+			MaxBytes: int64(c.Spool.MaxBytes), PinTTL: c.Cluster.PinTTL, StopTime: c.StopTimeout,
 		},
 		Dial: func(ctx context.Context) (*nats.Conn, error) {
 			secure, err := natsTLS(c.NATS)
