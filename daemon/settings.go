@@ -209,7 +209,13 @@ func eventServices(list []config.Service) []event.Service {
 
 // ReconcileRules returns the rules in the configuration.
 func ReconcileRules(c *config.Config) reconcile.Rules {
-	return reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Witness: c.Reconcile.Witness, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
+	r := reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Witness: c.Reconcile.Witness, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
+	for _, s := range c.Services {
+		if s.Receipts.On() {
+			r.Receipts = append(r.Receipts, s.ID)
+		}
+	}
+	return r
 }
 
 // NewPortal makes the client of the admin portal; sandbox is the address of the running sandbox's portal, if there is one.
