@@ -11,12 +11,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/fnv"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,9 +29,16 @@ type Options struct {
 	Prefix     string        // of all subjects, and the stream's name
 	Partitions int           // the same for all replicas, permanently
 	Replicas   int           // copies that the servers keep
-	MaxBytes   int64         // of the stream; 0: no limit
-	PinTTL     time.Duration // how long a partition stays with an owner that does not confirm
+	MaxBytes   int64         // of the stream, at least; 0: no limit
+	PinTTL     time.Duration // how long a partition stays with an owner that does not confirm, at least
 	Log        *zap.Logger   // nil: none
+
+	// StopTime limits Member.Stop; 0: 20 s.
+	StopTime time.Duration
+
+	// Check opens a partition on an empty disk and closes it again. It returns why this replica cannot open partitions; nil: it can.
+	// May be nil.
+	Check func(ctx context.Context, d *jetdisk.Disk) error
 
 	// Open begins to work on a partition whose disk was taken over. The Member belongs to this replica until its Stop has
 	// returned.
@@ -63,6 +66,7 @@ type Node struct {
 	end       context.CancelFunc // ends ctx
 	work      sync.WaitGroup     // the goroutines, which end with ctx
 	partsSent atomic.Uint64
+	failed    chan error // the last error of Options.Open while no partition was owned, for qualify
 
 	mu      sync.Mutex // guards the fields below
 	here    map[string]time.Time
@@ -71,6 +75,8 @@ type Node struct {
 	change  chan struct{}    // closed and replaced when owners change
 	checked time.Time        // when the connection was checked last
 	taken   uint64           // partitions taken over
+	unfit   error            // why this replica cannot open partitions; nil: it can
+	stopBy  context.Context  // of Stop; nil: it was not called
 }
 
 // owner is the owner of a partition, by its latest message.
@@ -91,7 +97,13 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	n := &Node{
 		o: o, id: hex.EncodeToString(id[:]), log: o.Log, here: map[string]time.Time{}, owners: map[int]owner{},
-		held: map[int]*holding{}, change: make(chan struct{}),
+		held: map[int]*holding{}, change: make(chan struct{}), failed: make(chan error, 1),
+	}
+	if o.Check != nil {
+		n.unfit = errUnchecked
+	}
+	if o.StopTime == 0 {
+		n.o.StopTime = stopTime
 	}
 	n.ctx, n.end = context.WithCancel(context.Background())
 	err := n.prepare(ctx)
@@ -103,14 +115,19 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	n.work.Go(n.announceAll)
+	n.work.Go(n.qualify)
 	for p := range o.Partitions {
 		n.work.Go(func() { n.acquire(p) })
 	}
 	return n, nil
 }
 
-// Stop releases every partition, so that other replicas take over at once. It returns when that is done, or ctx ends.
+// Stop releases every partition, so that other replicas take over at once. Until a Member has stopped, its partition stays with this
+// replica. Stop returns when that is done, or ctx ends.
 func (n *Node) Stop(ctx context.Context) {
+	n.mu.Lock()
+	n.stopBy = ctx
+	n.mu.Unlock()
 	n.end()
 	done := make(chan struct{})
 	go func() { // ends with the goroutines, which end by timeouts
@@ -128,89 +145,4 @@ func (n *Node) Partition(serviceID string) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(serviceID)) // never fails
 	return int(h.Sum32() % uint32(n.o.Partitions))
-}
-
-// ErrUnfit is wrapped by the error of Start when the existing stream has the wrong configuration. A retry does not help.
-var ErrUnfit = errors.New("has a configuration that cannot hold a spool")
-
-// partitionsKey is the stream's metadata key for the number of partitions.
-const partitionsKey = "reporterd_partitions"
-
-// prepare finds or creates the stream, its partitions and their consumers. It never changes existing ones.
-func (n *Node) prepare(ctx context.Context) (err error) {
-	if n.js, err = jetstream.New(n.o.Conn); err != nil {
-		return err
-	}
-	want := jetstream.StreamConfig{
-		Name: n.o.Prefix, Description: "The spool of reporterd's replicas", Subjects: []string{n.o.Prefix + ".disk.>", n.o.Prefix + ".work.*"},
-		Discard: jetstream.DiscardNew, MaxBytes: n.o.MaxBytes, Storage: jetstream.FileStorage, Replicas: n.o.Replicas,
-		Duplicates: 2 * time.Minute, Metadata: map[string]string{partitionsKey: strconv.Itoa(n.o.Partitions)},
-	}
-	if want.MaxBytes == 0 {
-		want.MaxBytes = -1
-	}
-	n.stream, err = n.js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		n.stream, err = n.js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another replica created it
-			n.stream, err = n.js.Stream(ctx, want.Name)
-		}
-	}
-	if err == nil {
-		err = differs(n.stream.CachedInfo().Config, want)
-	}
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", want.Name, err)
-	}
-	for p := range n.o.Partitions {
-		if err := n.seed(ctx, p); err != nil {
-			return fmt.Errorf("partition %d: %w", p, err)
-		}
-	}
-	return nil
-}
-
-// differs returns how the configuration of the existing stream differs from the one needed.
-func differs(have, want jetstream.StreamConfig) error {
-	var wrong []error
-	is := func(bad bool, what string, have, want any) {
-		if bad {
-			wrong = append(wrong, fmt.Errorf("%s is %v: expected %v", what, have, want))
-		}
-	}
-	is(have.Metadata[partitionsKey] != want.Metadata[partitionsKey], "cluster.partitions of the stream", have.Metadata[partitionsKey], want.Metadata[partitionsKey])
-	is(!slices.Equal(have.Subjects, want.Subjects), "subjects", strings.Join(have.Subjects, ", "), strings.Join(want.Subjects, ", "))
-	is(have.Discard != jetstream.DiscardNew, "discard", have.Discard, jetstream.DiscardNew)
-	is(have.Retention != jetstream.LimitsPolicy, "retention", have.Retention, jetstream.LimitsPolicy)
-	is(have.MaxAge != 0, "max_age", have.MaxAge, "none")
-	is(have.MaxMsgs > 0 || have.MaxMsgsPerSubject > 0, "max_msgs", have.MaxMsgs, "none")
-	is(have.Storage != jetstream.FileStorage, "storage", have.Storage, jetstream.FileStorage)
-	is(have.Replicas < want.Replicas, "replicas", have.Replicas, want.Replicas)
-	if len(wrong) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrUnfit, errors.Join(wrong...))
-}
-
-func (n *Node) token(partition int) string { return n.o.Prefix + ".work." + strconv.Itoa(partition) }
-
-// seed puts the message of a partition into the queue, and creates the consumer that delivers it.
-func (n *Node) seed(ctx context.Context, p int) error {
-	_, err := n.js.Publish(ctx, n.token(p), nil, jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgID("work-"+strconv.Itoa(p)))
-	var api *jetstream.APIError
-	if err != nil && !(errors.As(err, &api) && (api.ErrorCode == 10071 || api.ErrorCode == 10164)) {
-		return err
-	}
-	name := "owner-" + strconv.Itoa(p)
-	_, err = n.stream.Consumer(ctx, name)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		_, err = n.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-			Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: n.o.PinTTL, MaxDeliver: -1, MaxAckPending: 1,
-			FilterSubject: n.token(p),
-		})
-		if errors.Is(err, jetstream.ErrConsumerExists) {
-			err = nil // another replica created it
-		}
-	}
-	return err
 }

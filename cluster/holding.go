@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -15,6 +16,7 @@ import (
 // holding is a partition that this replica owns.
 type holding struct {
 	partition int
+	ttl       time.Duration // how long the servers wait for a confirmation
 	epoch     uint64
 	disk      *jetdisk.Disk
 	member    Member
@@ -32,12 +34,12 @@ func (n *Node) acquire(p int) {
 		return
 	}
 	var failing time.Time
-	logged := false
+	logged, failures := false, 0
 	for n.wait(checkInterval) {
-		if n.hasShare() {
+		if n.Unfit() != nil || n.hasShare() {
 			continue
 		}
-		token, err := n.fetch(p)
+		token, ttl, err := n.fetch(p)
 		switch {
 		case err == nil && logged:
 			n.log.Info("the NATS servers answer requests for a partition again", zap.Int("partition", p), zap.Duration("after", time.Since(failing).Round(time.Millisecond)))
@@ -50,8 +52,13 @@ func (n *Node) acquire(p int) {
 			logged = true
 			n.log.Warn("the NATS servers do not answer requests for a partition", zap.Int("partition", p), zap.Error(err))
 		}
-		if token != nil {
-			n.hold(p, token)
+		switch {
+		case token == nil:
+		case n.hold(p, token, ttl):
+			failures = 0
+		default:
+			failures++
+			n.wait(retryOpen.Delay(failures, 0))
 		}
 	}
 }
@@ -77,27 +84,29 @@ func (n *Node) shareLocked() int {
 	return (n.o.Partitions + len(n.here)) / (len(n.here) + 1)
 }
 
-// fetch requests the message of a partition; nil: another replica has it.
-func (n *Node) fetch(p int) (jetstream.Msg, error) {
+// fetch requests the message of a partition, and returns how long the servers wait for a confirmation of it, or PinTTL if that is
+// shorter. nil: another replica has the message.
+func (n *Node) fetch(p int) (jetstream.Msg, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(n.ctx, 5*time.Second)
 	defer cancel()
-	consumer, err := n.stream.Consumer(ctx, "owner-"+strconv.Itoa(p))
+	consumer, err := n.stream.Consumer(ctx, consumerOf(p))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	ttl := min(n.o.PinTTL, consumer.CachedInfo().Config.AckWait)
 	batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(time.Second))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for m := range batch.Messages() {
-		return m, nil
+		return m, ttl, nil
 	}
-	return nil, batch.Error()
+	return nil, 0, batch.Error()
 }
 
 // takeOver reads the partition's disk, and begins to work on the partition.
-func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
-	t := n.begin(p, token)
+func (n *Node) takeOver(p int, token jetstream.Msg, ttl time.Duration) (*holding, error) {
+	t := n.begin(p, token, ttl)
 	defer t.done()
 	d, err := jetdisk.Open(t.ctx, jetdisk.Options{
 		JetStream: n.js, Stream: n.o.Prefix, Prefix: n.o.Prefix + ".disk." + strconv.Itoa(p), Reading: t.reading,
@@ -111,8 +120,12 @@ func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
 	}
 	working := context.AfterFunc(t.ctx, d.Close)
 	member, err := n.o.Open(t.ctx, p, d)
-	if err == nil && !working() { // the takeover ended before
-		stopping, enough := context.WithTimeout(context.Background(), stopTime)
+	switch {
+	case err != nil && t.ctx.Err() == nil && d.Dead() == nil:
+		d.Close()
+		return nil, openError{err}
+	case err == nil && !working(): // the takeover ended before
+		stopping, enough := context.WithTimeout(context.Background(), n.o.StopTime)
 		defer enough()
 		member.Stop(stopping, false)
 		err = t.ctx.Err()
@@ -121,21 +134,24 @@ func (n *Node) takeOver(p int, token jetstream.Msg) (*holding, error) {
 		d.Close()
 		return nil, t.failure(err)
 	}
-	return &holding{partition: p, epoch: d.Epoch(), disk: d, member: member}, nil
+	return &holding{partition: p, ttl: ttl, epoch: d.Epoch(), disk: d, member: member}, nil
 }
 
-// hold works on a partition as long as this replica owns it.
-func (n *Node) hold(p int, token jetstream.Msg) {
+// hold works on a partition as long as this replica owns it. It returns false if the partition could not be taken over.
+func (n *Node) hold(p int, token jetstream.Msg, ttl time.Duration) bool {
 	begun := time.Now()
-	h, err := n.takeOver(p, token)
+	h, err := n.takeOver(p, token, ttl)
 	if err != nil {
-		switch {
-		case n.ctx.Err() == nil: // the servers redeliver the message after PinTTL; a Nak might hit its next owner
+		if n.ctx.Err() == nil {
 			n.log.Warn("cannot take over a partition, retrying", zap.Int("partition", p), zap.Error(err))
-		case time.Since(begun) < n.o.PinTTL: // no other replica can have it yet
+		}
+		if time.Since(begun) < ttl { // no other replica can have the message yet; later, a Nak might hit its next owner
 			_ = token.Nak()
 		}
-		return
+		if errors.As(err, &openError{}) {
+			n.openFailed(err)
+		}
+		return false
 	}
 	defer h.disk.Close()
 	held, release := context.WithCancel(n.ctx)
@@ -149,25 +165,72 @@ func (n *Node) hold(p int, token jetstream.Msg) {
 	n.log.Info("partition taken over", zap.Int("partition", p), zap.Duration("took", time.Since(begun).Round(time.Millisecond)))
 	why := n.confirm(held, h, token)
 	n.removeHeld(h)
-	clean := h.disk.Dead() == nil
-	stopping, enough := context.WithTimeout(context.Background(), stopTime)
-	defer enough()
-	h.member.Stop(stopping, clean)
+	onPurpose := n.stopMember(h, token) && held.Err() != nil
 	if answers != nil {
 		_ = answers.Unsubscribe()
 	}
 	// Only a partition that was released on purpose is passed on at once. A replica that lost the partition has also lost the
 	// message: the servers do not check whose Nak it is, and would take the message from its new owner.
-	if clean && held.Err() != nil {
+	if onPurpose {
 		_ = token.Nak()
 	}
 	n.log.Info("partition released", zap.Int("partition", p), zap.String("why", why))
+	return true
+}
+
+// stopMember stops the work on a partition. Until that is done, it confirms the partition's message, so that no other replica begins while
+// reports are in flight. It returns whether the partition is still this replica's.
+func (n *Node) stopMember(h *holding, token jetstream.Msg) bool {
+	ctx, cancel := context.WithTimeout(n.stopContext(), n.o.StopTime)
+	defer cancel()
+	done, kept := make(chan struct{}), make(chan bool, 1)
+	clean := h.disk.Dead() == nil
+	if clean {
+		go func() { // ends with done
+			kept <- n.keep(h, token, done)
+			cancel() // the disk cannot be written to any more, or Stop has returned
+		}()
+	} else {
+		kept <- false
+	}
+	h.member.Stop(ctx, clean)
+	close(done)
+	return <-kept && h.disk.Dead() == nil
+}
+
+// stopContext returns the context of Stop, or one that does not end.
+func (n *Node) stopContext() context.Context {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stopBy != nil {
+		return n.stopBy
+	}
+	return context.Background()
+}
+
+// keep confirms a partition's message until done is closed, and returns true then; false as soon as this replica has lost the partition.
+func (n *Node) keep(h *holding, token jetstream.Msg, done <-chan struct{}) bool {
+	beat := time.NewTicker(h.ttl / 4)
+	defer beat.Stop()
+	for confirmed := time.Now(); ; {
+		if _, err := n.o.Conn.Request(token.Reply(), []byte("+WPI"), h.ttl/4); err == nil {
+			confirmed = time.Now()
+		}
+		if h.disk.Dead() != nil || time.Since(confirmed) > h.ttl {
+			return false
+		}
+		select {
+		case <-beat.C:
+		case <-done:
+			return true
+		}
+	}
 }
 
 // confirm confirms that the partition is being worked on, until that ends, and returns why.
 func (n *Node) confirm(held context.Context, h *holding, token jetstream.Msg) (why string) {
 	confirmed := time.Now()
-	beat := time.NewTicker(n.o.PinTTL / 4)
+	beat := time.NewTicker(h.ttl / 4)
 	defer beat.Stop()
 	look := time.NewTicker(checkInterval)
 	defer look.Stop()
@@ -180,9 +243,9 @@ func (n *Node) confirm(held context.Context, h *holding, token jetstream.Msg) (w
 			return "another replica has fewer partitions"
 		case <-beat.C:
 			// Waits for the servers' answer; nats.go's InProgress does not.
-			if _, err := n.o.Conn.Request(token.Reply(), []byte("+WPI"), n.o.PinTTL/4); err == nil {
+			if _, err := n.o.Conn.Request(token.Reply(), []byte("+WPI"), h.ttl/4); err == nil {
 				confirmed = time.Now()
-			} else if n.ctx.Err() == nil && time.Since(confirmed) > n.o.PinTTL/2 {
+			} else if n.ctx.Err() == nil && time.Since(confirmed) > h.ttl/2 {
 				go n.reconnect() // ends with its own timeout
 			}
 		case <-look.C:
@@ -190,8 +253,8 @@ func (n *Node) confirm(held context.Context, h *holding, token jetstream.Msg) (w
 		switch {
 		case h.disk.Dead() != nil:
 			return h.disk.Dead().Error()
-		case time.Since(confirmed) > n.o.PinTTL:
-			return fmt.Sprintf("the servers have not answered for %v", n.o.PinTTL)
+		case time.Since(confirmed) > h.ttl:
+			return fmt.Sprintf("the servers have not answered for %v", h.ttl)
 		case n.superseded(h):
 			return "another replica has taken it over"
 		}

@@ -20,7 +20,7 @@ type announcement struct {
 	Node  string                  `json:"node"`
 	Owns  map[int]uint64          `json:"owns"` // epochs
 	News  map[int]json.RawMessage `json:"news,omitempty"`
-	Leave bool                    `json:"leave,omitempty"`
+	Leave bool                    `json:"leave,omitempty"` // it takes no partitions: it is stopping, or cannot open any
 }
 
 func (n *Node) presence() string { return n.o.Prefix + ".here" }
@@ -30,7 +30,7 @@ func (n *Node) listen() error {
 	return err
 }
 
-// announceAll sends announcements at intervals, and a last one when the replica stops.
+// announceAll sends announcements at intervals until the replica stops. Later ones, when partitions are released, say that it stops.
 func (n *Node) announceAll() {
 	whole := time.Now()
 	for {
@@ -41,7 +41,7 @@ func (n *Node) announceAll() {
 			n.reconnect()
 		}
 		if !n.wait(announceEvery) {
-			n.publish(announcement{Node: n.id, Leave: true})
+			n.announce()
 			return
 		}
 	}
@@ -74,6 +74,7 @@ func (n *Node) reconnect() {
 func (n *Node) announce() {
 	n.mu.Lock()
 	w := announcement{Node: n.id, Owns: map[int]uint64{}, News: map[int]json.RawMessage{}}
+	w.Leave = n.ctx.Err() != nil || n.unfit != nil && len(n.held) == 0
 	held := make([]*holding, 0, len(n.held))
 	for p, h := range n.held {
 		w.Owns[p] = h.epoch

@@ -30,10 +30,10 @@ const (
 var errNoData = errors.New("no data arrived from its disk for " + stopTime.String())
 
 // begin begins a takeover; done ends it.
-func (n *Node) begin(partition int, token jetstream.Msg) *takeover {
+func (n *Node) begin(partition int, token jetstream.Msg, ttl time.Duration) *takeover {
 	t := &takeover{}
 	t.ctx, t.cancel = context.WithCancelCause(n.ctx)
-	n.work.Go(func() { t.watch(n.o.PinTTL/4, n.log.With(zap.Int("partition", partition)), token) }) // ends with ctx
+	n.work.Go(func() { t.watch(ttl/4, n.log.With(zap.Int("partition", partition)), token) }) // ends with ctx
 	return t
 }
 

@@ -93,7 +93,7 @@ func TestTakeoverLastsWhileSomethingComes(t *testing.T) {
 		n := &Node{o: Options{PinTTL: 10 * time.Second}, log: zap.New(core)}
 		n.ctx, n.end = context.WithCancel(t.Context())
 		token := &progress{}
-		take := n.begin(3, token)
+		take := n.begin(3, token, n.o.PinTTL)
 		for range 3600 {
 			<-time.After(4 * time.Second)
 			take.reading()

@@ -21,6 +21,7 @@ func (c *Config) check(found *problems) {
 	}
 	c.TLS.check(found, "tls")
 	c.Admin.TLS.check(found, "admin.tls")
+	c.Reader.TLS.check(found, "reader.tls")
 	c.checkOpen(found)
 	if len(c.Services) == 0 && !c.Backend.Passthrough.On() && !found.has("services") {
 		found.add("services", nil, "expected at least one, since backend.passthrough is off")
@@ -40,6 +41,10 @@ func (c *Config) check(found *problems) {
 	if c.Spool.Engine == "jetstream" && c.NATS.URL == "" {
 		found.add("nats.url", nil, "expected the servers' addresses, since spool.engine is jetstream")
 	}
+	if c.Spool.Engine == "jetstream" && c.Spool.MaxBytes <= c.Spool.MinFreeBytes {
+		found.add("spool.max_bytes", c.Spool.MaxBytes, "expected more than spool.min_free_bytes (%v), which stays free in the stream: "+
+			"no event would be accepted", c.Spool.MinFreeBytes)
+	}
 	c.checkListeners(found)
 	c.NATS.check(found)
 	c.NATS.checkReplies(found, c.Cluster.Prefix)
@@ -50,6 +55,9 @@ func (c *Config) checkListeners(found *problems) {
 	taken := map[string]string{}
 	listeners := []struct{ key, address string }{
 		{"listen", c.Listen}, {"admin.listen", c.Admin.Listen}, {"sandbox.listen", c.Sandbox.Listen},
+	}
+	if c.Reader.Listen != "" {
+		listeners = append(listeners, struct{ key, address string }{"reader.listen", c.Reader.Listen})
 	}
 	if c.NATS.Embedded {
 		listeners = append(listeners, struct{ key, address string }{"nats.listen", c.NATS.Listen})

@@ -67,6 +67,11 @@ type Config struct {
 	Portal Portal `key:"portal"`
 	// Holding the ledger against what 3scale counted. It needs `portal` and `ledger`.
 	Reconcile Reconcile `key:"reconcile"`
+	// The file of the sources: kept questions whose answers dashboards read, each with a token of its own; docs/sources.md has its
+	// form. A reload reads it again. Empty: `sources.yaml` in the directory of the configuration, if it is there.
+	Sources string `key:"sources" kind:"file" reload:"file"`
+	// A listener for the answers of the sources, which serves nothing else.
+	Reader Reader `key:"reader"`
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 
@@ -122,28 +127,6 @@ type Limits struct {
 	// Events a second of each token of `auth.tokens_file` that says nothing else; 0 is no bound. Ten seconds' worth
 	// may come at once. What is more is refused with 429 and `Retry-After`.
 	EventsPerSecond int `key:"events_per_second" min:"0" max:"100000000"`
-}
-
-// Admin is the admin listener.
-type Admin struct {
-	// Where operators and Prometheus look: host:port, or unix:/path/to.sock.
-	Listen string `key:"listen" kind:"address" need:"true"`
-	// The file of the operators' tokens, each with its scopes: `read`, `write` (includes `read`), `stats`,
-	// `account_management`. Its form is that of `auth.tokens_file`. `/livez`, `/readyz` and the empty page
-	// stay open. A reload reads it again. Empty: no tokens are asked for.
-	TokensFile string `key:"tokens_file" kind:"file" reload:"file"`
-	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
-	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
-	CORSOrigins string `key:"cors_origins" kind:"origins"`
-	// Names under which the admin listener may be asked where no tokens are needed, separated by commas, such as
-	// reporterd.example.com. Addresses, names without a dot, and those that end in .internal, .local, .svc, .cluster.local
-	// or .home.arpa need not be named, but on a loopback address: there only localhost and addresses are taken. Any other
-	// name may be of a web page that was led to this listener to use it from a browser.
-	Hosts string `key:"hosts" kind:"hosts"`
-	// Serves Go's profiler under `/debug/pprof/`.
-	Pprof bool `key:"pprof"`
-	// HTTPS on the admin listener.
-	TLS TLS `key:"tls"`
 }
 
 // Service is one service events may be for. It has a token, a provider key, or both, each given in one way.
@@ -204,10 +187,13 @@ type Spool struct {
 	// `cluster`.
 	Engine string `key:"engine" oneof:"file,jetstream"`
 	// The most bytes the data directory may take. At the limit new events are refused (429 with
-	// Retry-After) while delivery goes on. With `serve --sandbox` the default is 1GiB.
+	// Retry-After) while delivery goes on. With `serve --sandbox` the default is 1GiB. With
+	// `spool.engine: jetstream` it is the limit of the stream, which a replica that starts raises, and does
+	// not lower.
 	MaxBytes Size `key:"max_bytes" min:"1MiB" max:"1PiB"`
 	// Bytes to leave free on the file system for other programs. Below it new events are refused, as above.
-	// With `serve --sandbox` the default is 64MiB.
+	// With `serve --sandbox` the default is 64MiB. With `spool.engine: jetstream` they stay free in the
+	// stream, and `max_bytes` has to be larger.
 	MinFreeBytes Size `key:"min_free_bytes" min:"0B" max:"1PiB"`
 	// `always`: an event is acknowledged once fsynced, and survives a power cut. `never`: once written,
 	// and survives a crash of the daemon but not of the machine; for tests.
@@ -235,7 +221,8 @@ type Cluster struct {
 	// The stream's name, and what all its subjects begin with. Replicas with the same prefix belong together.
 	Prefix string `key:"prefix" kind:"name" need:"true"`
 	// How long the partitions of a replica that died wait until other replicas take them over. Meanwhile their events are
-	// refused (503 with Retry-After).
+	// refused (503 with Retry-After). A replica that starts with a longer one raises that of the partitions;
+	// with a shorter one it logs the command that lowers it once all replicas have the shorter one.
 	PinTTL time.Duration `key:"pin_ttl" min:"1s" max:"5m"`
 }
 

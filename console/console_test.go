@@ -184,7 +184,7 @@ func TestDeadLettersRefuseWhatTheyDoNotUnderstand(t *testing.T) {
 	for query, detail := range map[string]string{
 		"limit=0":       `limit: "0": expected 1 to 1000`,
 		"limit=1001":    `limit: "1001": expected 1 to 1000`,
-		"since=monday":  `since: "monday": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month`,
+		"since=monday":  `since: "monday": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday, week, month, or {date.add(-30).format()}`,
 		"service=1001":  `"service": unknown parameter: expected service_id, reason, since, until, limit or cursor`,
 		"service_id=%3": `invalid URL escape "%3"`,
 	} {

@@ -54,6 +54,7 @@ type Reconcile struct {
 	Stopped       bool
 	Calls         uint64
 	Cells         map[string]int // by verdict, of the last run
+	Receipts      map[string]int // the same, of services with receipts: by what these showed
 	Missing       int64
 	Excess        int64
 	SealedThrough int64 // Unix seconds; 0: no comparison yet

@@ -133,6 +133,7 @@ type Sender struct {
 
 	keepers      map[string]*keeper // by service; those with receipts
 	keepersErr   error              // why the receipts of before the start cannot be read
+	named        namedEnds          // of reports that were not counted whole and once
 	receiptsFile sync.Mutex         // held while the file of kept receipts is written
 
 	mu         sync.Mutex // guards what follows, the lanes included

@@ -6,6 +6,7 @@ import { Rates } from './chart.js';
 import { Letters } from './letters.js';
 import { Parked } from './parked.js';
 import { Heatmap } from './heatmap.js';
+import { show as showReceipts } from './receipts.js';
 import { Usage } from './usage.js';
 import { bytes, quantile, short, time, whole } from './format.js';
 
@@ -108,6 +109,7 @@ function show(now, before) {
   set('calls', whole(now.backend.report_calls));
   set('commit', commitTime(now));
   authorizations(now.authorize);
+  showReceipts(find, now.receipts);
   lanes(now.lanes, now.other_lanes);
   const undecided = (figures) => figures.lanes.reduce((sum, lane) => sum + lane.parked_batches, 0);
   if (undecided(now) !== (before ? undecided(before) : 0)) parked.load();

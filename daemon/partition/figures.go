@@ -95,7 +95,10 @@ func clock(s sender.Stats) console.Clock {
 }
 
 func receipts(r sender.Receipted) console.Receipts {
-	c := console.Receipts{On: r.On, Open: r.Open, Late: r.Late, Reads: r.Reads, Absent: r.Absent, Reports: map[string]uint64{}, Events: map[string]uint64{}}
+	c := console.Receipts{On: r.On, Open: r.Open, Late: r.Late, Reads: r.Reads, Absent: r.Absent, Seconds: r.Seconds, Reports: map[string]uint64{}, Events: map[string]uint64{}}
+	for _, e := range r.Named {
+		c.Named = append(c.Named, console.NamedReport(e))
+	}
 	for end, n := range r.Ends {
 		c.Reports[end], c.Events[end] = n.Reports, n.Events
 	}

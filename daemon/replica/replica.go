@@ -33,7 +33,7 @@ type Options struct {
 	// Dial connects to the servers. It returns once it is connected, or ctx ends.
 	Dial func(ctx context.Context) (*nats.Conn, error)
 
-	// Cluster configures the cluster; Conn, Open and Log are set by the replica.
+	// Cluster configures the cluster; Conn, Open, Check and Log are set by the replica.
 	Cluster cluster.Options
 
 	// AuthorizeTimeout is how long an authorization waits for the owner of a partition.
@@ -84,7 +84,7 @@ func (r *Replica) Start(ctx context.Context) (err error) {
 		return err
 	}
 	o := r.options.Cluster
-	o.Conn, o.Open, o.Log = r.conn, r.open, r.log.Named("cluster")
+	o.Conn, o.Open, o.Check, o.Log = r.conn, r.open, r.check, r.log.Named("cluster")
 	logged := ""
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, joinTime)
@@ -156,6 +156,21 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 		Stop:   func(ctx context.Context, clean bool) { r.close(ctx, o.Log, n, p, clean) },
 		News:   func() []byte { return laneNews(p) },
 	}, nil
+}
+
+// check opens a partition on an empty disk and closes it: what prevents that would prevent this replica from owning any.
+func (r *Replica) check(_ context.Context, d *jetdisk.Disk) error {
+	o := r.options.Partition
+	o.Dir, o.Spool.FS, o.Log = filepath.Join(o.Dir, "check"), d, zap.NewNop()
+	err := os.MkdirAll(o.Dir, 0o700)
+	if err != nil {
+		return err
+	}
+	p, err := partition.Open(o)
+	if err == nil {
+		err = p.Close(false)
+	}
+	return errors.Join(err, os.RemoveAll(o.Dir))
 }
 
 // addPartition adds a partition, opened with some services, to those that Apply reaches. Opening one may take long, and other services may
@@ -253,6 +268,9 @@ func (r *Replica) Ready() error {
 	node := r.node.Load()
 	if node == nil {
 		return errNotJoined
+	}
+	if err := node.Unfit(); err != nil {
+		return err
 	}
 	if missing := node.Unowned(); missing > 0 {
 		return fmt.Errorf("cluster: %d of %d partitions have no owner now", missing, r.options.Cluster.Partitions)
