@@ -255,6 +255,12 @@ func authorities(key, file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// CheckSources reads the file of sources, as a start does.
+func CheckSources(c *config.Config) error {
+	_, err := readSources(c.SourcesFile())
+	return err
+}
+
 // CheckTokens reads the token files, as a start does.
 func CheckTokens(c *config.Config) error {
 	_, err := newAuthentication(c)
