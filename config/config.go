@@ -164,7 +164,8 @@ type Batch struct {
 	// little it has to report. So with more services that have something to report than 500 for each second of
 	// `flush_interval`, events wait longer, such that there are about 500 calls a second: 6s with 3,000 services, 10s with
 	// 5,000. While the backend is away or behind it is up to 1m: what is summed meanwhile takes fewer calls to
-	// deliver. A value below `flush_interval` counts as `flush_interval`.
+	// deliver. A value below `flush_interval` counts as `flush_interval`. Services that are not listed here make no listed
+	// one wait.
 	MaxFlushInterval time.Duration `key:"max_flush_interval" min:"10ms" max:"1h"`
 	// The most transactions in one report. 3scale documents 1000.
 	MaxTransactions int `key:"max_transactions" min:"1" max:"10000"`

@@ -23,7 +23,7 @@ func options() console.Options {
 	return console.Options{
 		Build:    console.Build{Version: "1.2.3", Commit: "abc", Go: "go1.26"},
 		Started:  time.Now().Add(-time.Minute),
-		Snapshot: func() console.Snapshot { return snapshot },
+		Snapshot: func(int) console.Snapshot { return snapshot },
 		Ready:    func() error { return nil },
 		Flush:    func(context.Context) ([]console.FlushedLane, error) { return nil, nil },
 		Reload: func([]string) (console.Reloaded, error) {
@@ -105,7 +105,7 @@ func TestStatus(t *testing.T) {
 
 func TestStatusOfAnIdleDaemonHasAnEmptyListOfLanes(t *testing.T) {
 	o := options()
-	o.Snapshot = func() console.Snapshot { return console.Snapshot{} }
+	o.Snapshot = func(int) console.Snapshot { return console.Snapshot{} }
 	assert.Contains(t, ask(t, o, "GET", "/api/v1/status").Body.String(), `"lanes":[]`)
 }
 

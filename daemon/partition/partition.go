@@ -77,6 +77,7 @@ type Partition struct {
 	answers     *savedAnswers
 	parents     func(service string) map[string]string
 	unreadable  unreadable
+	usage       usageFigures
 	sendOnStop  time.Duration
 
 	batching *lifecycle.Part
@@ -138,6 +139,7 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	}
 	batches := o.Batcher
 	batches.Spool, batches.Trouble = s, logTrouble(o.Log.Named("batcher"))
+	batches.Waiting = func() int { return p.sender.Waiting() }
 	p.batcher = batcher.New(batches)
 	sends, following := o.Sender, reportFollower{p.quota}
 	sends.Settling, sends.Refused = p.answers.settle, p.refused
