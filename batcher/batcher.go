@@ -33,6 +33,10 @@ type Options struct {
 	// nothing. Run calls it once for each window and service.
 	Witness func(serviceID string) string
 
+	// Waiting, if not nil, returns how many batches of configured services wait for delivery: it is called often and must not block.
+	// If it is nil, all batches count.
+	Waiting func() int
+
 	// Trouble, if not nil, is called by Run when reading or cutting fails for the first time and when it works again.
 	Trouble func(Trouble)
 }

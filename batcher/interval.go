@@ -20,8 +20,12 @@ func (o Options) interval(lanes, waiting int) time.Duration {
 	return min(max(o.FlushInterval, time.Duration(lanes+waiting)*(time.Second/callRate)), most)
 }
 
-// interval is that of the window as it stands.
+// interval is that of the window as it stands. Usage of configured services does not wait for calls of lanes with credentials that
+// reporters sent, however many there are: these count only in a window that has no other usage.
 func (b *Batcher) interval() time.Duration {
+	if own := b.window.own; own > 0 && b.options.Waiting != nil {
+		return b.options.interval(own, b.options.Waiting())
+	}
 	return b.options.interval(len(b.window.queues), b.spool.Live())
 }
 

@@ -2,13 +2,16 @@ package batcher
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // TestIntervalAdapts: the interval grows with the calls that a cut makes, and with those that are not made yet.
@@ -69,5 +72,43 @@ func TestAnIntervalEndsWithTheBacklog(t *testing.T) {
 		}
 		w.wait(100 * time.Millisecond)
 		assert.Equal(t, 1, w.spool.Live())
+	})
+}
+
+// TestStrangersDelayNoConfiguredService: events of a configured service are cut after the flush interval, however many lanes with
+// credentials that reporters sent are in the window or wait for delivery. A window of such lanes alone is cut less often.
+func TestStrangersDelayNoConfiguredService(t *testing.T) {
+	var own atomic.Int64
+	o := Options{FlushInterval: 100 * time.Millisecond, MaxInterval: 20 * time.Second, Waiting: func() int { return int(own.Load()) }}
+	inWorld(t, o, func(w *world) {
+		strangers := func(n int) {
+			var events []event.Event
+			for i := range n {
+				events = append(events, event.Event{
+					ServiceID: fmt.Sprint("s", i), Credentials: threescale.Credentials{ServiceToken: "passed"},
+					Transaction: threescale.Transaction{Application: threescale.Application{ID: "a"}, Usage: threescale.Usage{hits(1)}, Timestamp: time.Now().Unix()},
+				})
+			}
+			_, err := w.spool.Append(w.t.Context(), events)
+			require.NoError(t, err)
+		}
+		cut := func() time.Duration {
+			began, cuts := time.Now(), w.batcher.Window().Cuts
+			for w.batcher.Window().Cuts == cuts {
+				w.wait(10 * time.Millisecond)
+			}
+			return time.Since(began)
+		}
+		strangers(1000)
+		assert.Equal(t, 2*time.Second, cut(), "a call for each of them at 500 a second")
+		require.Equal(t, 1000, w.spool.Live())
+		w.accept("1", 1)
+		assert.Equal(t, 100*time.Millisecond, cut(), "while a thousand batches of strangers wait")
+		strangers(1000)
+		w.accept("1", 1)
+		assert.Equal(t, 100*time.Millisecond, cut(), "with a thousand lanes of strangers in the window")
+		own.Store(500)
+		w.accept("1", 1)
+		assert.Greater(t, cut(), 900*time.Millisecond, "batches of configured services count")
 	})
 }

@@ -26,6 +26,7 @@ type window struct {
 
 	queues []*queue // in order of first appearance
 	lanes  map[lane]*queue
+	own    int                   // queues with configured credentials
 	last   *queue                // of the previous event; events of a lane often come in runs
 	spare  [][]spool.Transaction // memory of earlier queues
 
@@ -106,6 +107,9 @@ func (w *window) queueOf(e *event.Event) *queue {
 			q.witness = strings.Clone(w.witness(l.ServiceID))
 		}
 		w.queues = append(w.queues, q)
+		if l.Credentials.IsZero() {
+			w.own++
+		}
 		w.lanes[l] = q
 	}
 	w.last = q
@@ -222,7 +226,7 @@ func (w *window) reset() {
 		w.spare = append(w.spare, q.transactions[:0])
 	}
 	clear(w.queues)
-	w.queues, w.last = w.queues[:0], nil
+	w.queues, w.last, w.own = w.queues[:0], nil, 0
 	clear(w.lanes)
 	clear(w.open)
 	clear(w.metrics)

@@ -33,6 +33,8 @@ type ledgerAnswer struct {
 	Rows   []ledgerRow `json:"rows"`
 	Next   string      `json:"next"`
 	Missed bool        `json:"missed"`
+
+	Receipts bool `json:"receipts"` // a service has receipts
 }
 
 func (b *book) page(ctx context.Context, q url.Values) (page ledgerAnswer, err error) {

@@ -23,6 +23,9 @@ Nothing is started and nothing is contacted.`,
 			if err == nil {
 				err = daemon.CheckTokens(c)
 			}
+			if err == nil {
+				err = daemon.CheckSources(c)
+			}
 			if err != nil {
 				return unusable(err)
 			}

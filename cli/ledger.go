@@ -30,7 +30,11 @@ the ledger is read here.
 
 All figures are usage in the metric's unit. PENDING is what is still to be
 delivered; AMBIGUOUS was in reports whose outcome is unknown, and may have been
-counted twice. reporterd usage shows what 3scale counted, and reporterd
+counted twice. DELIVERED is what 3scale accepted; of services with receipts,
+what it counted. RECEIPTS names, of PENDING, what 3scale accepted and has not
+counted yet (sent), and of DELIVERED what is in reports that it counted in part
+(partial), more often than once (double), or of which that cannot be found out
+(unconfirmed). reporterd usage shows what 3scale counted, and reporterd
 reconcile compares the two.`,
 		Example: `  reporterd ledger
   reporterd ledger --service 2555417 --app acme --since month
@@ -76,6 +80,11 @@ type ledgerRow struct {
 	Restamped int64     `json:"restamped"`
 	Lost      int64     `json:"lost"`
 	Pending   int64     `json:"pending"`
+
+	Sent        int64 `json:"sent"`
+	Partial     int64 `json:"partial"`
+	Double      int64 `json:"double"`
+	Unconfirmed int64 `json:"unconfirmed"`
 }
 
 // ledgerColumns are the names of columns, as options and the API name them.
@@ -131,8 +140,8 @@ func showLedger(ctx context.Context, s *terminal.Screen, cmd *cobra.Command, asC
 		return err
 	}
 	defer book.close()
-	rows := newLedgerRows(s, columns, q.Get("by"), asCSV)
-	missed, err := eachLedgerRow(ctx, book, q, func(r *ledgerRow) error {
+	rows := &ledgerRows{columns: columns, by: q.Get("by")}
+	missed, err := eachLedgerRow(ctx, book, q, func(page *ledgerAnswer) { rows.begin(s, asCSV, page.Receipts) }, func(r *ledgerRow) error {
 		if limit > 0 && rows.n == limit {
 			return errEnough
 		}
@@ -157,12 +166,16 @@ func showLedger(ctx context.Context, s *terminal.Screen, cmd *cobra.Command, asC
 // errEnough ends a listing that has as many rows as were asked for.
 var errEnough = errors.New("enough")
 
-// eachLedgerRow visits the rows that a query chooses, page by page. missed: the figures may be less than what happened.
-func eachLedgerRow(ctx context.Context, b *book, q url.Values, visit func(*ledgerRow) error) (missed bool, err error) {
-	for more := true; more; more = q.Get("cursor") != "" {
+// eachLedgerRow visits the rows that a query chooses, page by page. begin is called with the first page. missed: the figures may be
+// less than what happened.
+func eachLedgerRow(ctx context.Context, b *book, q url.Values, begin func(*ledgerAnswer), visit func(*ledgerRow) error) (missed bool, err error) {
+	for first := true; first || q.Get("cursor") != ""; first = false {
 		page, err := b.page(ctx, q)
 		if err != nil {
 			return missed, err
+		}
+		if first {
+			begin(&page)
 		}
 		missed = missed || page.Missed
 		for i := range page.Rows {
@@ -184,23 +197,27 @@ type ledgerRows struct {
 	csv     *csv.Writer // nil: a table, or JSON
 	columns []string
 	by      string
+	ends    bool // a service has receipts
 	n       int
 }
 
-func newLedgerRows(s *terminal.Screen, columns []string, by string, asCSV bool) *ledgerRows {
-	r := &ledgerRows{columns: columns, by: by}
-	headings := []string{strings.ToUpper(by)}
-	for _, c := range columns {
+// begin prints the headings.
+func (r *ledgerRows) begin(s *terminal.Screen, asCSV, receipts bool) {
+	headings := []string{strings.ToUpper(r.by)}
+	for _, c := range r.columns {
 		headings = append(headings, map[string]string{"service_id": "SERVICE", "app_id": "APP", "metric": "METRIC"}[c])
 	}
-	if !asCSV {
-		r.list = s.List(append(headings, "ACCEPTED", "DELIVERED", "AMBIGUOUS", "DEAD", "PENDING")...)
-		return r
+	if r.ends = receipts; !asCSV {
+		headings = append(headings, "ACCEPTED", "DELIVERED", "AMBIGUOUS", "DEAD", "PENDING")
+		if r.ends {
+			headings = append(headings, "RECEIPTS")
+		}
+		r.list = s.List(headings...)
+		return
 	}
 	s.Clear()
 	r.csv = csv.NewWriter(s.Out())
-	_ = r.csv.Write(slices.Concat([]string{"time"}, columns, []string{"accepted", "delivered", "ambiguous", "dead", "restamped", "lost", "pending"})) // kept, and returned by end
-	return r
+	_ = r.csv.Write(slices.Concat([]string{"time"}, r.columns, []string{"accepted", "delivered", "ambiguous", "dead", "restamped", "lost", "pending", "sent", "partial", "double", "unconfirmed"})) // kept, and returned by end
 }
 
 func (r *ledgerRows) add(row *ledgerRow) error {
@@ -215,19 +232,40 @@ func (r *ledgerRows) add(row *ledgerRow) error {
 		for _, name := range names {
 			cells = append(cells, name)
 		}
-		return r.list.Add(row, append(cells, row.Accepted, row.Delivered, row.Ambiguous, row.Dead, row.Pending)...)
+		cells = append(cells, row.Accepted, row.Delivered, row.Ambiguous, row.Dead, row.Pending)
+		if r.ends {
+			cells = append(cells, row.receipts())
+		}
+		return r.list.Add(row, cells...)
 	}
 	fields := []string{row.Time.UTC().Format(time.RFC3339)}
 	for _, name := range names {
 		fields = append(fields, harmless(name))
 	}
-	for _, n := range []int64{row.Accepted, row.Delivered, row.Ambiguous, row.Dead, row.Restamped, row.Lost, row.Pending} {
+	for _, n := range []int64{row.Accepted, row.Delivered, row.Ambiguous, row.Dead, row.Restamped, row.Lost, row.Pending, row.Sent, row.Partial, row.Double, row.Unconfirmed} {
 		fields = append(fields, strconv.FormatInt(n, 10))
 	}
 	return r.csv.Write(fields)
 }
 
+// receipts says what receipts showed of the usage, where that is not that 3scale counted it whole and once.
+func (r *ledgerRow) receipts() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int64
+		name string
+	}{{r.Sent, "sent"}, {r.Partial, "partial"}, {r.Double, "double"}, {r.Unconfirmed, "unconfirmed"}} {
+		if p.n != 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.name))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 func (r *ledgerRows) end() error {
+	if r.csv == nil && r.list == nil {
+		return nil // nothing could be read
+	}
 	if r.csv == nil {
 		r.list.End()
 		return nil

@@ -26,7 +26,7 @@ func showReport(s *terminal.Screen, r *reconcile.Report, all bool) error {
 	var table *terminal.Table
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		if !all && c.Verdict.Settled() && len(c.Evidence) == 0 {
+		if !all && c.Verdict.Settled() && len(c.Evidence) == 0 && c.Receipts != reconcile.Differs {
 			continue
 		}
 		if table == nil {
@@ -51,6 +51,9 @@ func verdictLine(c *reconcile.Cell) string {
 	if c.Reason != "" {
 		line += ": " + c.Reason
 	}
+	if c.Receipts != "" {
+		line += "; receipts: " + string(c.Receipts)
+	}
 	for _, e := range c.Evidence {
 		line += fmt.Sprintf("; batch %s %s", e.Batch, e.Fate)
 	}
@@ -63,6 +66,9 @@ func summaryLine(r *reconcile.Report) string {
 		if n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))
 		}
+	}
+	for a, n := range r.Receipts {
+		parts = append(parts, fmt.Sprintf("%d by receipts %s", n, a))
 	}
 	slices.Sort(parts)
 	if len(parts) == 0 {

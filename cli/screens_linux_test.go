@@ -44,7 +44,7 @@ func screenConsole(t *testing.T) string {
 		}}
 	o := console.Options{
 		Build: console.Build{Version: "1.2.3"}, Started: time.Now().Add(-3*time.Hour - time.Minute/2),
-		Snapshot: func() console.Snapshot { return screenSnapshot }, Ready: func() error { return nil },
+		Snapshot: func(int) console.Snapshot { return screenSnapshot }, Ready: func() error { return nil },
 		Flush: func(context.Context) ([]console.FlushedLane, error) {
 			return []console.FlushedLane{
 				{ServiceID: "1001", Result: "delivered", State: "flowing"},

@@ -72,7 +72,7 @@ func TestMisuseExitsWith2AndSaysWhat(t *testing.T) {
 		"spool show nr7 --data-dir .":      "\"nr7\": expected the id of a batch (000000042000-0007), or a file that spool ls names",
 		"deadletter requeue":               "name ids or a filter (--service, --reason, --since, --older-than), or say --all",
 		"deadletter drop x --all":          "ids cannot be given together with a filter or --all",
-		"deadletter ls --since monday":     "--since: \"monday\": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month\nSee: reporterd deadletter ls --help\n",
+		"deadletter ls --since monday":     "--since: \"monday\": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday, week, month, or {date.add(-30).format()}\nSee: reporterd deadletter ls --help\n",
 		"deadletter ls --limit -1":         "--limit: -1: expected how many, or 0 for all",
 		"healthcheck --data-dir nosuch":    "data_dir: stat nosuch: no such file or directory; name another with --data-dir",
 		"deadletter export --format xml":   "--format: \"xml\": expected ndjson or csv",

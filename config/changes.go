@@ -59,6 +59,9 @@ func (c *Config) ReadAgain() (files []string) {
 			files = append(files, name)
 		}
 	}
+	if c.Sources == "" { // it may be made later
+		files = append(files, c.SourcesFile())
+	}
 	for _, s := range c.Services {
 		files = append(files, s.TokenFile, s.ProviderKeyFile)
 	}
@@ -70,6 +73,9 @@ func (c *Config) sum() {
 	c.sums = map[string][sha256.Size]byte{}
 	for _, f := range fields(reflect.ValueOf(c).Elem(), "") {
 		name, is := f.value.Interface().(string)
+		if f.key == "sources" {
+			name = c.SourcesFile()
+		}
 		if !is || name == "" || f.tag.Get("kind") != "file" {
 			continue
 		}

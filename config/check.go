@@ -21,6 +21,7 @@ func (c *Config) check(found *problems) {
 	}
 	c.TLS.check(found, "tls")
 	c.Admin.TLS.check(found, "admin.tls")
+	c.Reader.TLS.check(found, "reader.tls")
 	c.checkOpen(found)
 	if len(c.Services) == 0 && !c.Backend.Passthrough.On() && !found.has("services") {
 		found.add("services", nil, "expected at least one, since backend.passthrough is off")
@@ -54,6 +55,9 @@ func (c *Config) checkListeners(found *problems) {
 	taken := map[string]string{}
 	listeners := []struct{ key, address string }{
 		{"listen", c.Listen}, {"admin.listen", c.Admin.Listen}, {"sandbox.listen", c.Sandbox.Listen},
+	}
+	if c.Reader.Listen != "" {
+		listeners = append(listeners, struct{ key, address string }{"reader.listen", c.Reader.Listen})
 	}
 	if c.NATS.Embedded {
 		listeners = append(listeners, struct{ key, address string }{"nats.listen", c.NATS.Listen})

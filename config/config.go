@@ -67,6 +67,11 @@ type Config struct {
 	Portal Portal `key:"portal"`
 	// Holding the ledger against what 3scale counted. It needs `portal` and `ledger`.
 	Reconcile Reconcile `key:"reconcile"`
+	// The file of the sources: kept questions whose answers dashboards read, each with a token of its own; docs/sources.md has its
+	// form. A reload reads it again. Empty: `sources.yaml` in the directory of the configuration, if it is there.
+	Sources string `key:"sources" kind:"file" reload:"file"`
+	// A listener for the answers of the sources, which serves nothing else.
+	Reader Reader `key:"reader"`
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 
@@ -124,28 +129,6 @@ type Limits struct {
 	EventsPerSecond int `key:"events_per_second" min:"0" max:"100000000"`
 }
 
-// Admin is the admin listener.
-type Admin struct {
-	// Where operators and Prometheus look: host:port, or unix:/path/to.sock.
-	Listen string `key:"listen" kind:"address" need:"true"`
-	// The file of the operators' tokens, each with its scopes: `read`, `write` (includes `read`), `stats`,
-	// `account_management`. Its form is that of `auth.tokens_file`. `/livez`, `/readyz` and the empty page
-	// stay open. A reload reads it again. Empty: no tokens are asked for.
-	TokensFile string `key:"tokens_file" kind:"file" reload:"file"`
-	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
-	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
-	CORSOrigins string `key:"cors_origins" kind:"origins"`
-	// Names under which the admin listener may be asked where no tokens are needed, separated by commas, such as
-	// reporterd.example.com. Addresses, names without a dot, and those that end in .internal, .local, .svc, .cluster.local
-	// or .home.arpa need not be named, but on a loopback address: there only localhost and addresses are taken. Any other
-	// name may be of a web page that was led to this listener to use it from a browser.
-	Hosts string `key:"hosts" kind:"hosts"`
-	// Serves Go's profiler under `/debug/pprof/`.
-	Pprof bool `key:"pprof"`
-	// HTTPS on the admin listener.
-	TLS TLS `key:"tls"`
-}
-
 // Service is one service events may be for. It has a token, a provider key, or both, each given in one way.
 type Service struct {
 	// The service's id in 3scale, in quotes.
@@ -181,7 +164,8 @@ type Batch struct {
 	// little it has to report. So with more services that have something to report than 500 for each second of
 	// `flush_interval`, events wait longer, such that there are about 500 calls a second: 6s with 3,000 services, 10s with
 	// 5,000. While the backend is away or behind it is up to 1m: what is summed meanwhile takes fewer calls to
-	// deliver. A value below `flush_interval` counts as `flush_interval`.
+	// deliver. A value below `flush_interval` counts as `flush_interval`. Services that are not listed here make no listed
+	// one wait.
 	MaxFlushInterval time.Duration `key:"max_flush_interval" min:"10ms" max:"1h"`
 	// The most transactions in one report. 3scale documents 1000.
 	MaxTransactions int `key:"max_transactions" min:"1" max:"10000"`

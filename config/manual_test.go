@@ -64,7 +64,7 @@ func TestManual(t *testing.T) {
 func comments(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, name := range []string{"config.go", "accounting.go", "backend.go", "receipts.go"} {
+	for _, name := range []string{"config.go", "accounting.go", "backend.go", "listeners.go", "receipts.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		commentsIn(parsed, out)

@@ -40,7 +40,7 @@ func alerts(t *testing.T) (all []alert) {
 
 // exported are the names a scrape has, those of a histogram's parts included.
 func exported(t *testing.T) map[string]bool {
-	o := Options{Started: time.Unix(0, 0), Snapshot: func() Snapshot { return complete }}
+	o := Options{Started: time.Unix(0, 0), Snapshot: func(int) Snapshot { return complete }}
 	families, err := newRegistry(o).Gather()
 	require.NoError(t, err)
 	names := map[string]bool{"up": true} // Prometheus' own

@@ -20,9 +20,11 @@ import (
 
 // Options are the functions that a console calls. All may be called concurrently.
 type Options struct {
-	Build    Build
-	Started  time.Time
-	Snapshot func() Snapshot
+	Build   Build
+	Started time.Time
+	// Snapshot returns the figures. Of the lanes with credentials that reporters sent it names at most so many, those with the
+	// oldest usage, and sums up the rest by state.
+	Snapshot func(lanes int) Snapshot
 	// Scraped is called after a scrape has read a snapshot, to reset the figures that count since the last scrape; may be nil.
 	Scraped func()
 	// Ready returns nil while the daemon can commit and accept events, and otherwise the reason.

@@ -23,7 +23,7 @@ func options() console.Options {
 	return console.Options{
 		Build:    console.Build{Version: "1.2.3", Commit: "abc", Go: "go1.26"},
 		Started:  time.Now().Add(-time.Minute),
-		Snapshot: func() console.Snapshot { return snapshot },
+		Snapshot: func(int) console.Snapshot { return snapshot },
 		Ready:    func() error { return nil },
 		Flush:    func(context.Context) ([]console.FlushedLane, error) { return nil, nil },
 		Reload: func([]string) (console.Reloaded, error) {
@@ -90,6 +90,8 @@ func TestStatus(t *testing.T) {
 	got, err := json.Marshal(page)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"version":"1.2.3",
+		"summary":{"level":"help","sentence":"2 reports are parked: 3scale may or may not have counted them. 3scale does not answer.",
+			"advice":"Decide with reporterd parked; reporterd reconcile shows what was counted."},
 		"events":{"accepted":1000,"duplicates":7,"delivered":890,"dead":6,"pending":100,"ambiguous":5,"lost":4},
 		"spool":{"bytes":4096,"quota_bytes":10737418240,"free_bytes":1,"batches":3,"oldest_age_seconds":2.1},
 		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11,"questions_waiting":2,
@@ -103,7 +105,7 @@ func TestStatus(t *testing.T) {
 
 func TestStatusOfAnIdleDaemonHasAnEmptyListOfLanes(t *testing.T) {
 	o := options()
-	o.Snapshot = func() console.Snapshot { return console.Snapshot{} }
+	o.Snapshot = func(int) console.Snapshot { return console.Snapshot{} }
 	assert.Contains(t, ask(t, o, "GET", "/api/v1/status").Body.String(), `"lanes":[]`)
 }
 
@@ -184,7 +186,7 @@ func TestDeadLettersRefuseWhatTheyDoNotUnderstand(t *testing.T) {
 	for query, detail := range map[string]string{
 		"limit=0":       `limit: "0": expected 1 to 1000`,
 		"limit=1001":    `limit: "1001": expected 1 to 1000`,
-		"since=monday":  `since: "monday": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month`,
+		"since=monday":  `since: "monday": expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday, week, month, or {date.add(-30).format()}`,
 		"service=1001":  `"service": unknown parameter: expected service_id, reason, since, until, limit or cursor`,
 		"service_id=%3": `invalid URL escape "%3"`,
 	} {

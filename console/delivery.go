@@ -29,7 +29,7 @@ var deliveries = []family{
 	{kind: counter, name: "reporterd_report_saturated_seconds_total", help: "Time during which the maximum number of calls was in flight; its rate is the saturation, 0 to 1.",
 		value: func(s *Snapshot) float64 { return s.Reports.Saturated.Seconds() }},
 	{kind: gauge, name: "reporterd_lanes", help: "Lanes by state: flowing, retrying, held, draining or parked.", label: "state",
-		each: byState(func(*Lane) float64 { return 1 })},
+		each: byState(func(l *Lane) float64 { return float64(l.count()) })},
 	{kind: gauge, name: "reporterd_lane_batches", help: "Batches that wait for delivery, by the state of their lane.", label: "state",
 		each: byState(func(l *Lane) float64 { return float64(l.Batches) })},
 	{kind: gauge, name: "reporterd_lane_events", help: "Events in batches that wait for delivery, by the state of their lane.", label: "state",

@@ -63,7 +63,7 @@ var complete = Snapshot{
 
 // TestMetricsManual holds docs/metrics.md against what is registered.
 func TestMetricsManual(t *testing.T) {
-	o := Options{Started: time.Unix(0, 0), Snapshot: func() Snapshot { return complete }}
+	o := Options{Started: time.Unix(0, 0), Snapshot: func(int) Snapshot { return complete }}
 	families, err := newRegistry(o).Gather()
 	require.NoError(t, err)
 	lines, others := map[string]string{}, ""

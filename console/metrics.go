@@ -77,7 +77,7 @@ func constHistogram(d *prometheus.Desc, h histogram.Snapshot, labels ...string) 
 
 // collector reads one snapshot for each scrape, so that the figures of a scrape are consistent.
 type collector struct {
-	snapshot func() Snapshot
+	snapshot func(lanes int) Snapshot
 	scraped  func()
 	families []family
 	descs    []*prometheus.Desc // of families
@@ -120,7 +120,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	s := c.snapshot()
+	s := c.snapshot(0)
 	if c.scraped != nil {
 		c.scraped()
 	}

@@ -78,7 +78,7 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 // Without anything to say there is nothing about 1970, and everything an alert needs to clear.
 func TestMetricsOfAnIdleDaemon(t *testing.T) {
 	o := options()
-	o.Snapshot = func() console.Snapshot { return console.Snapshot{} }
+	o.Snapshot = func(int) console.Snapshot { return console.Snapshot{} }
 	lines := ours(ask(t, o, "GET", "/metrics").Body.String())
 	for _, line := range lines {
 		assert.NotContains(t, line, "newest_timestamp")
@@ -101,7 +101,7 @@ func TestServicesDoNotMakeSeriesWithoutEnd(t *testing.T) {
 				console.Lane{ServiceID: id, State: "flowing", Events: 1, PassedOn: true},
 				console.Lane{ServiceID: "made-up-" + id, State: "flowing", Events: 1, PassedOn: true})
 		}
-		o.Snapshot = func() console.Snapshot { return s }
+		o.Snapshot = func(int) console.Snapshot { return s }
 		return ours(ask(t, o, "GET", "/metrics").Body.String())
 	}
 	few, many := series(100), series(500)

@@ -39,7 +39,7 @@ func bodyOf(t *testing.T, r *http.Response) string {
 // TestPage: a browser gets the page and everything it names, a person with curl the list of paths. Nothing on it
 // needs a policy laxer than the one it is sent with.
 func TestPage(t *testing.T) {
-	c := New(Options{Snapshot: func() Snapshot { return complete }, Ready: func() error { return nil }})
+	c := New(Options{Snapshot: func(int) Snapshot { return complete }, Ready: func() error { return nil }})
 	assert.Contains(t, bodyOf(t, ask(t, c, "/")), "GET  /livez")
 	page := ask(t, c, "/", "Accept", "text/html,*/*")
 	require.Equal(t, "text/html; charset=utf-8", page.Header.Get("Content-Type"))
@@ -72,7 +72,7 @@ func TestPage(t *testing.T) {
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stops atomic.Bool
-		c := New(Options{Snapshot: func() Snapshot { return complete }, Ready: func() error {
+		c := New(Options{Snapshot: func(int) Snapshot { return complete }, Ready: func() error {
 			if stops.Load() {
 				return errors.New(Stopping)
 			}
@@ -124,7 +124,7 @@ func (p *piped) Flush()                      {}
 
 // TestExplorer: the page of the API brings all that it needs, and nothing of it is inline or elsewhere.
 func TestExplorer(t *testing.T) {
-	c := New(Options{Snapshot: func() Snapshot { return complete }, Ready: func() error { return nil }})
+	c := New(Options{Snapshot: func(int) Snapshot { return complete }, Ready: func() error { return nil }})
 	html := bodyOf(t, ask(t, c, "/page/api.html"))
 	for _, inline := range []string{"<script>", " style=", "<style", " onclick", "javascript:", "http://", "https://"} {
 		assert.NotContains(t, html, inline)

@@ -68,7 +68,7 @@ func TestParked(t *testing.T) {
 // A lane with nothing but parked reports is a part that is degraded, and says which command decides.
 func TestParkedReportsAreSaidByHealth(t *testing.T) {
 	o := options()
-	o.Snapshot = func() console.Snapshot {
+	o.Snapshot = func(int) console.Snapshot {
 		return console.Snapshot{Lanes: []console.Lane{{ServiceID: "1001", State: "parked", Batches: 2, Parked: 2}}}
 	}
 	body := ask(t, o, http.MethodGet, "/readyz?verbose").Body.String()

@@ -25,7 +25,7 @@ type HealthPart struct {
 
 // health returns the state of each part.
 func (c *Console) health() Health {
-	s := c.options.Snapshot()
+	s := c.options.Snapshot(0)
 	page := Health{Status: partOK}
 	add := func(name, status, detail string) {
 		page.Parts = append(page.Parts, HealthPart{name, status, detail})
@@ -49,13 +49,14 @@ func (c *Console) health() Health {
 
 func backendPart(s *Snapshot) (name, status, detail string) {
 	held, retrying, parked := 0, 0, 0
-	for _, l := range s.Lanes {
+	for i := range s.Lanes {
+		l := &s.Lanes[i]
 		parked += l.Parked
 		switch l.State {
 		case "held":
-			held++
+			held += l.count()
 		case "retrying":
-			retrying++
+			retrying += l.count()
 		}
 	}
 	switch {

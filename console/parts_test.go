@@ -32,7 +32,7 @@ func TestVerboseHealth(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			console := New(Options{
-				Snapshot: func() Snapshot { return c.snapshot }, Ready: func() error { return c.ready }, Degraded: func() []string { return c.notes },
+				Snapshot: func(int) Snapshot { return c.snapshot }, Ready: func() error { return c.ready }, Degraded: func() []string { return c.notes },
 			})
 			answer := ask(t, console, "/readyz?verbose")
 			assert.Equal(t, c.status, answer.StatusCode)

@@ -3,6 +3,9 @@ package console
 // verdicts have a series from the start, so that an alert sees the first increase.
 var verdicts = []string{"match", "covers", "open", "settling", "suspect", "short", "over", "unverifiable", "mutated"}
 
+// agreements of 3scale's counts with receipts.
+var agreements = []string{"confirmed", "explained", "differs"}
+
 // reconciliations are the metric families of the comparison with 3scale's counts; absent without one.
 var reconciliations = []family{
 	{kind: gauge, name: "reporterd_reconcile_cells", label: "verdict",
@@ -11,6 +14,15 @@ var reconciliations = []family{
 			if s.Reconcile != nil {
 				for _, v := range verdicts {
 					put(v, float64(s.Reconcile.Cells[v]))
+				}
+			}
+		}},
+	{kind: gauge, name: "reporterd_reconcile_receipt_cells", label: "agreement",
+		help: "Cells of services with receipts in the last comparison, by what receipts showed: confirmed, explained by reports that receipts named, or differs. Absent without portal and ledger.",
+		each: func(s *Snapshot, put func(string, float64)) {
+			if s.Reconcile != nil {
+				for _, a := range agreements {
+					put(a, float64(s.Reconcile.Receipts[a]))
 				}
 			}
 		}},

@@ -47,7 +47,7 @@ func byService(s *Snapshot, visit func(label string, f *serviceFigures)) {
 		if sum == nil || l.PassedOn {
 			sum = sums[otherServices]
 		}
-		sum.lanes[l.State]++
+		sum.lanes[l.State] += float64(l.count())
 		sum.batches += l.Batches
 		sum.events += l.Events
 		sum.oldest = max(sum.oldest, l.OldestAge.Seconds())

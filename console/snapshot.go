@@ -54,6 +54,7 @@ type Reconcile struct {
 	Stopped       bool
 	Calls         uint64
 	Cells         map[string]int // by verdict, of the last run
+	Receipts      map[string]int // the same, of services with receipts: by what these showed
 	Missing       int64
 	Excess        int64
 	SealedThrough int64 // Unix seconds; 0: no comparison yet
@@ -174,8 +175,9 @@ type Proof struct {
 	Asked, Failed uint64 // probes since the daemon started, and those without an answer
 }
 
-// Lane is the queue of one service with one set of credentials.
+// Lane is the queue of one service with one set of credentials, or the sum over several of them in one state.
 type Lane struct {
+	Lanes     int `json:",omitempty"` // of which it is the sum; 0: it is one, and named
 	ServiceID string
 	PassedOn  bool   // with credentials that the reporter sent, not with configured ones
 	State     string // flowing, retrying, held, draining or parked
@@ -189,6 +191,9 @@ type Lane struct {
 	Parked       int           // batches with an unknown outcome, kept until an operator decides
 	ParkedEvents uint64
 }
+
+// count is how many lanes it stands for.
+func (l *Lane) count() int { return max(l.Lanes, 1) }
 
 // Strangers is undelivered usage with credentials that reporters sent, which are not configured.
 type Strangers struct {

@@ -11,6 +11,7 @@ import (
 // Status is the JSON of GET /api/v1/status. Its names are API; ages are in seconds.
 type Status struct {
 	Version string        `json:"version"`
+	Summary Summary       `json:"summary"`
 	Uptime  float64       `json:"uptime_seconds"`
 	Events  Events        `json:"events"`
 	Spool   StatusSpool   `json:"spool"`
@@ -97,25 +98,26 @@ func (c *Console) status(w http.ResponseWriter, r *http.Request) {
 		}
 		named = n
 	}
-	writeJSON(w, http.StatusOK, c.statusPage(c.options.Snapshot(), named))
+	writeJSON(w, http.StatusOK, c.statusPage(c.options.Snapshot(named), named))
 }
 
-// nameLanes divides lanes into those that are named and the sums over the rest. The order of the named ones stays.
+// nameLanes divides lanes into those that are named and the sums over the rest, some of which are sums already. The order of the
+// named ones stays.
 func nameLanes(all []Lane, most int) (named []Lane, rest []StatusOtherLanes) {
 	var passed []time.Duration
 	for i := range all {
-		if all[i].PassedOn {
+		if all[i].PassedOn && all[i].Lanes == 0 {
 			passed = append(passed, all[i].OldestAge)
 		}
 	}
-	if len(passed) <= most {
-		return all, nil
+	least, sums := time.Duration(-1), make(map[string]*StatusOtherLanes)
+	if len(passed) > most {
+		slices.SortFunc(passed, func(a, b time.Duration) int { return cmp.Compare(b, a) })
+		least = passed[most]
 	}
-	slices.SortFunc(passed, func(a, b time.Duration) int { return cmp.Compare(b, a) })
-	least, sums := passed[most], make(map[string]*StatusOtherLanes)
 	for i := range all {
 		l := &all[i]
-		if !l.PassedOn || l.OldestAge > least {
+		if l.Lanes == 0 && (!l.PassedOn || l.OldestAge > least) {
 			named = append(named, *l)
 			continue
 		}
@@ -124,7 +126,7 @@ func nameLanes(all []Lane, most int) (named []Lane, rest []StatusOtherLanes) {
 			sum = &StatusOtherLanes{State: l.State}
 			sums[l.State] = sum
 		}
-		sum.Lanes, sum.Batches, sum.Events = sum.Lanes+1, sum.Batches+l.Batches, sum.Events+l.Events
+		sum.Lanes, sum.Batches, sum.Events = sum.Lanes+l.count(), sum.Batches+l.Batches, sum.Events+l.Events
 		sum.OldestAge = max(sum.OldestAge, l.OldestAge.Seconds())
 	}
 	for _, state := range laneStates {
@@ -139,6 +141,7 @@ func (c *Console) statusPage(s Snapshot, named int) Status {
 	lanes, rest := nameLanes(s.Lanes, named)
 	page := Status{
 		Version: c.options.Build.Version,
+		Summary: summarize(&s, notReady(c.options.Ready())),
 		Uptime:  time.Since(c.options.Started).Seconds(),
 		Events:  s.Events,
 		Spool:   StatusSpool{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},

@@ -46,7 +46,11 @@ func (d *daemon) analyticsRoutes() []console.Route {
 	if !d.engine.KeepsLedger() {
 		return analyticsAPIRoutes(http.HandlerFunc(noLedger))
 	}
-	answer := sync.OnceValue(d.newAnalyticsAPI)
+	answer := sync.OnceValue(func() http.Handler {
+		return analytics.New(analytics.Options{
+			Source: d.analytics().source(), Tokens: d.auth.operators, Origins: d.config.Admin.Origins(), Log: d.log.Named("analytics"),
+		})
+	})
 	return analyticsAPIRoutes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.engine.Ledger() == nil {
 			ledgerNotOpen(w, r)
@@ -56,8 +60,8 @@ func (d *daemon) analyticsRoutes() []console.Route {
 	}))
 }
 
-// newAnalyticsAPI makes the handler of both APIs. The ledger has to be open.
-func (d *daemon) newAnalyticsAPI() http.Handler {
+// newAnalyticsAPI makes the source of both APIs. The ledger has to be open.
+func (d *daemon) newAnalyticsAPI() *analyticsAPI {
 	k := &analyticsAPI{
 		ledger: d.engine.Ledger(), order: d.services.ids, metrics: make(map[string][]string),
 		parents: d.engine.Parents, book: d.services.book, lists: make(map[string]applicationList),
@@ -65,9 +69,7 @@ func (d *daemon) newAnalyticsAPI() http.Handler {
 	for _, s := range d.config.Services {
 		k.metrics[s.ID] = s.Metrics
 	}
-	return analytics.New(analytics.Options{
-		Source: k.source(), Tokens: d.auth.operators, Origins: d.config.Admin.Origins(), Log: d.log.Named("analytics"),
-	})
+	return k
 }
 
 func analyticsAPIRoutes(answer http.Handler) []console.Route {
@@ -110,9 +112,12 @@ func (k *analyticsAPI) services(context.Context) ([]analytics.Service, error) {
 	return slices.SortedFunc(maps.Values(known), func(a, b analytics.Service) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
-// serviceMetrics returns the metrics that are configured or were reported, and their parents.
+// hitsMetric is the metric that every service of 3scale has from the beginning.
+const hitsMetric = "hits"
+
+// serviceMetrics returns hits, the metrics that are configured or were reported, and their parents.
 func (k *analyticsAPI) serviceMetrics(_ context.Context, service string) ([]analytics.Metric, error) {
-	names := make(map[string]bool)
+	names := map[string]bool{hitsMetric: true}
 	for _, name := range k.metrics[service] {
 		names[name] = true
 	}

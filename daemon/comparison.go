@@ -47,6 +47,10 @@ func (r *comparison) figures() *console.Reconcile {
 	s := r.keeper.Stats()
 	out := &console.Reconcile{
 		Runs: s.Runs, Failed: s.Failed, Stopped: s.Stopped, Calls: s.Calls, Missing: s.Missing, Excess: s.Excess, Skew: s.Skew.Seconds(), Cells: map[string]int{},
+		Receipts: map[string]int{},
+	}
+	for a, n := range s.Receipts {
+		out.Receipts[string(a)] = n
 	}
 	for v, n := range s.Summary {
 		out.Cells[string(v)] = n

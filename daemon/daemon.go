@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,8 @@ type daemon struct {
 	handler   *ingest.Handler // accepts events
 	services  services        // the services in effect
 	compare   comparison
+	sources   sources
+	analytics func() *analyticsAPI     // 3scale's APIs from the ledger, which has to be open
 	messages  atomic.Pointer[messages] // NATS; nil: not used
 	reloads   reloads
 	manager   *serviceManager
@@ -116,7 +119,9 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	}()
 	announce(d.log, d.config, d.listeners, d.auth.local)
 	reload := d.manager.reloading(d.reload)
-	d.listeners.admin.gate.open(d.console(reload))
+	d.sources.admin = d.console(reload)
+	d.listeners.admin.gate.open(d.sources.admin)
+	d.listeners.openReader(d.sources.store)
 	if err := d.start(ctx); err != nil {
 		d.stop()
 		return startAborted(ctx, d.log, err)
@@ -158,7 +163,8 @@ func (d *daemon) open() (err error) {
 	o.Vouch, o.Trust = d.engine.Vouch, d.config.Backend.Passthrough == config.PassthroughTrust
 	d.handler = ingest.NewHandler(o)
 	d.compare.open(d)
-	return nil
+	d.analytics = sync.OnceValue(d.newAnalyticsAPI)
+	return d.sources.open(d)
 }
 
 // start starts first the consumers of events, then the producers.
@@ -173,6 +179,7 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.messages.Store(m)
+	d.sources.start(d)
 	return nil
 }
 

@@ -40,6 +40,9 @@ func divideDescriptors(log *zap.Logger, c *config.Config, sandboxed bool) access
 	if c.NATS.URL != "" || c.NATS.Embedded {
 		reserved += natsConnections
 	}
+	if c.Reader.Listen != "" {
+		reserved += c.Reader.MaxConnections
+	}
 	if sandboxed {
 		wish.Sandbox = sandboxConnections
 	}

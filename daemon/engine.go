@@ -60,9 +60,10 @@ type engine interface {
 	ParkedReport(ctx context.Context, id string) (console.Parked, error)
 	Settle(ctx context.Context, id, fate string) error
 
-	// Snapshot returns the engine's figures, Scraped resets those that count since the last scrape, and Pending returns how many
+	// Snapshot returns the engine's figures; of the lanes with credentials that reporters sent it names at most so many and sums
+	// up the rest. Scraped resets those that count since the last scrape, and Pending returns how many
 	// events are not delivered.
-	Snapshot() console.Snapshot
+	Snapshot(lanes int) console.Snapshot
 	Scraped()
 	Pending() uint64
 	// KeepsLedger reports whether a ledger is kept. Ledger is nil if none is kept, and while it cannot be opened.

@@ -110,7 +110,7 @@ func TestEngineDelivers(t *testing.T) {
 		require.NoError(t, err)
 		assert.EqualValues(t, 2, e.Pending())
 		mustFlush(t, e)
-		require.Eventually(t, func() bool { return e.Snapshot().Events.Delivered == 2 }, time.Minute, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return e.Snapshot(0).Events.Delivered == 2 }, time.Minute, 10*time.Millisecond)
 		assert.Equal(t, 2, w.usage(t)["1001"]["app1"]["hits"])
 		assert.Equal(t, 3, w.usage(t)["1001"]["app2"]["hits"])
 		assert.Zero(t, e.Pending())

@@ -16,7 +16,7 @@ func (d *daemon) console(reload reloading) *console.Console {
 		Build: d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(),
 		Snapshot: d.snapshot, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
 		Degraded:    func() []string { return d.messages.Load().degraded() },
-		Routes:      slices.Concat(d.ledgerRoutes(), d.compare.routes(), d.analyticsRoutes()),
+		Routes:      slices.Concat(d.ledgerRoutes(), d.compare.routes(), d.analyticsRoutes(), d.sources.routes(d)),
 		Offers:      d.offers(),
 		DeadLetters: d.engine.DeadLetters, DeadLetter: d.engine.DeadLetter,
 		Requeue: d.order(partition.Requeue), Drop: d.order(partition.Drop),
@@ -25,9 +25,9 @@ func (d *daemon) console(reload reloading) *console.Console {
 	})
 }
 
-// snapshot returns the figures of the engine and of the daemon.
-func (d *daemon) snapshot() console.Snapshot {
-	s, traffic := d.engine.Snapshot(), d.handler.Stats()
+// snapshot returns the figures of the engine and of the daemon, with at most so many lanes named that are not of configured services.
+func (d *daemon) snapshot(lanes int) console.Snapshot {
+	s, traffic := d.engine.Snapshot(lanes), d.handler.Stats()
 	s.Traffic = []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)}
 	s.Held = console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld}
 	s.Reload, s.NATS, s.Connections = d.reloads.figures(), d.messages.Load().figures(), d.auth.connections()
@@ -37,7 +37,7 @@ func (d *daemon) snapshot() console.Snapshot {
 
 // statusLine describes the state of the daemon, for the service manager.
 func (d *daemon) statusLine() string {
-	s := d.snapshot()
+	s := d.snapshot(0)
 	return statusLine(d.ready(), s.Events.Pending, s.Events.Dead, s.Spool.OldestAge)
 }
 

@@ -19,10 +19,12 @@ import (
 // listeners are the daemon's listeners.
 type listeners struct {
 	traffic, admin *listener
+	reader         *listener // of the sources; nil without reader.listen
 	sandbox        *listener // nil without --sandbox
+	origins        []string  // of web pages that may read the sources from the reader listener
 	backend        string    // the address of the backend: the sandbox, or the configured one
 
-	certificates [2]*access.Certificates // of traffic and admin; nil: plain HTTP
+	certificates [3]*access.Certificates // of traffic, admin and reader; nil: plain HTTP
 	local        string                  // PEM of the certificate and key that commands on this machine show where certificates are asked
 	limiter      *access.ConnLimiter     // the traffic listener's connections
 	memory       *memory.Budget          // of the traffic listener's requests
@@ -37,9 +39,10 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		return nil, err
 	}
 	d.local = text
-	var bad [2]error
+	var bad [3]error
 	d.certificates[0], bad[0] = certificates(log, "tls", c.TLS, local)
 	d.certificates[1], bad[1] = certificates(log, "admin.tls", c.Admin.TLS, local)
+	d.certificates[2], bad[2] = certificates(log, "reader.tls", c.Reader.TLS, local)
 	if err = errors.Join(bad[:]...); err != nil {
 		return nil, misconfigured(err)
 	}
@@ -56,6 +59,10 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		return nil, err
 	}
 	d.admin.bound = access.NewConnLimiter(deadlineListener{d.admin.bound, writeTimeout}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
+	if err = d.bindReader(ctx, log, c); err != nil {
+		d.close()
+		return nil, err
+	}
 	if !sandboxed {
 		return d, nil
 	}
@@ -83,14 +90,15 @@ func (d *listeners) warnInsecure(log *zap.Logger, c *config.Config) {
 	}
 }
 
-// provision reads the certificates of both listeners again. They take effect with apply, which cannot fail.
+// provision reads the certificates of the listeners again. They take effect with apply, which cannot fail.
 func (d *listeners) provision() (apply func(), err error) {
 	traffic, bad := d.certificates[0].Provision()
 	admin, badAdmin := d.certificates[1].Provision()
-	if err := errors.Join(keyed("tls", bad), keyed("admin.tls", badAdmin)); err != nil {
+	reader, badReader := d.certificates[2].Provision()
+	if err := errors.Join(keyed("tls", bad), keyed("admin.tls", badAdmin), keyed("reader.tls", badReader)); err != nil {
 		return nil, err
 	}
-	return func() { traffic(); admin() }, nil
+	return func() { traffic(); admin(); reader() }, nil
 }
 
 func trafficServer(log *zap.Logger, secure *access.Certificates) *http.Server {
@@ -114,7 +122,7 @@ func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 // listener that fails.
 func (d *listeners) serve(g *authentication) <-chan error {
 	g.certificates, g.limiter = d.provision, d.limiter
-	broken := make(chan error, 3)
+	broken := make(chan error, 4)
 	for _, l := range d.all() {
 		go func() {
 			if err := l.serve(); err != nil {
@@ -137,7 +145,7 @@ func (d *listeners) close() {
 
 func (d *listeners) all() []*listener {
 	var all []*listener
-	for _, l := range []*listener{d.traffic, d.admin, d.sandbox} {
+	for _, l := range []*listener{d.traffic, d.admin, d.reader, d.sandbox} {
 		if l != nil {
 			all = append(all, l)
 		}

@@ -10,8 +10,10 @@ import (
 	"github.com/reporterd/reporterd/threescale"
 )
 
-// lettersRead is how many dead letters are read to collect their reasons.
-const lettersRead = 1000
+const (
+	lettersRead = 1000 // dead letters that are read to collect their reasons
+	lanesNamed  = 100  // lanes of services that are not configured, to collect their names
+)
 
 // Reasons are the usual codes of dead letters: 3scale's about a transaction, the sender's, and those of messages that could not
 // be decoded.
@@ -24,7 +26,7 @@ var Reasons = []string{
 // names returns the services and reasons for filters. The reasons include those of the first lettersRead dead letters, and of
 // letters made since the start.
 func (d *daemon) names(ctx context.Context) (console.Names, error) {
-	s := d.engine.Snapshot()
+	s := d.engine.Snapshot(lanesNamed)
 	services, reasons := make(map[string]bool), make(map[string]bool)
 	for _, id := range d.services.ids() {
 		services[id] = true

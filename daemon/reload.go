@@ -12,6 +12,7 @@ import (
 
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/console/source"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 )
 
@@ -47,10 +48,11 @@ type reloading func(removed []string) (console.Reloaded, error)
 
 // provisioned is a configuration that was read and checked, with every file it names, and is not applied yet.
 type provisioned struct {
-	config *config.Config
-	apply  func() // applies tokens, certificates and authorities; cannot fail
-	answer console.Reloaded
-	gone   []string // services that are not configured any more
+	config  *config.Config
+	apply   func() // applies tokens, certificates and authorities; cannot fail
+	sources []*source.Source
+	answer  console.Reloaded
+	gone    []string // services that are not configured any more
 }
 
 // provisionLocked reads the configuration and the files it names again, and changes nothing. The error says what is wrong with
@@ -68,12 +70,16 @@ func (r *reloads) provisionLocked(g *authentication, removed []string) (*provisi
 	if err != nil {
 		return nil, err
 	}
-	next := &provisioned{config: c, apply: apply, gone: c.Removed(before)}
+	list, err := readSources(r.started.SourcesFile())
+	if err != nil {
+		return nil, err
+	}
+	next := &provisioned{config: c, apply: apply, sources: list, gone: c.Removed(before)}
 	next.answer.Applied, next.answer.NeedsRestart = c.Changes(r.started, before)
 	return next, nil
 }
 
-// reload applies the services and their credentials, tokens, certificates, authorities and the log level from the files: all of
+// reload applies the services and their credentials, tokens, certificates, authorities, sources and the log level from the files: all of
 // them, or with an error none. All other changes need a restart, and the answer names them.
 func (d *daemon) reload(removed []string) (console.Reloaded, error) {
 	r := &d.reloads
@@ -101,6 +107,7 @@ func (d *daemon) applyLocked(next *provisioned) {
 	}
 	next.apply()
 	d.messages.Load().recheck(d.log)
+	d.sources.store.Apply(next.sources)
 	r.latest.Store(next.config)
 	if level, err := zapcore.ParseLevel(next.config.Log.Level); err == nil {
 		r.source.Level.SetLevel(level)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console/source"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/ingest"
 )
@@ -46,9 +47,10 @@ func newReloadable(t *testing.T, e engine) *reloadable {
 	require.NoError(t, err)
 	held, err := certificates(zap.NewNop(), "tls", r.next.TLS, nil)
 	require.NoError(t, err)
-	bound := &listeners{certificates: [2]*access.Certificates{held, nil}}
+	bound := &listeners{certificates: [3]*access.Certificates{held, nil}}
 	auth.certificates = bound.provision
 	r.daemon = &daemon{log: zap.NewNop(), config: r.next, auth: auth, listeners: bound, engine: e}
+	r.sources.store = source.New(source.Options{})
 	r.services.configured = eventServices(r.next.Services)
 	r.handler = ingest.NewHandler(ingest.Options{Services: r.services.configured, Journal: e, Log: zap.NewNop()})
 	r.reloads.begin(Source{Level: zap.NewAtomicLevel(), Read: func() (*config.Config, error) { return r.next, r.err }}, r.next)

@@ -209,7 +209,13 @@ func eventServices(list []config.Service) []event.Service {
 
 // ReconcileRules returns the rules in the configuration.
 func ReconcileRules(c *config.Config) reconcile.Rules {
-	return reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Witness: c.Reconcile.Witness, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
+	r := reconcile.Rules{Exclusive: c.Reconcile.Exclusive, Witness: c.Reconcile.Witness, Seal: c.Reconcile.Seal, Quiet: c.Reconcile.Quiet}
+	for _, s := range c.Services {
+		if s.Receipts.On() {
+			r.Receipts = append(r.Receipts, s.ID)
+		}
+	}
+	return r
 }
 
 // NewPortal makes the client of the admin portal; sandbox is the address of the running sandbox's portal, if there is one.
@@ -247,6 +253,12 @@ func authorities(key, file string) (*x509.CertPool, error) {
 		return nil, config.NotThereYet(fmt.Errorf("%s: %q: expected certificates in PEM", key, file))
 	}
 	return pool, nil
+}
+
+// CheckSources reads the file of sources, as a start does.
+func CheckSources(c *config.Config) error {
+	_, err := readSources(c.SourcesFile())
+	return err
 }
 
 // CheckTokens reads the token files, as a start does.

@@ -20,6 +20,7 @@ type BatchRecord struct {
 	ServiceID string
 	Sealed    time.Time // to the second
 	Ambiguous int       // reports of it with an unknown outcome
+	End       End       // what receipts showed, where it is not that the batch was counted whole and once
 	Cells     []BatchCell
 }
 
@@ -369,7 +370,12 @@ func batchPage(tx *bbolt.Tx, service string, from []byte) (page []*BatchRecord, 
 func (r *batchRow) record(id string, t *texts) *BatchRecord {
 	out := &BatchRecord{ID: id, ServiceID: t.text(nameService, r.service), Sealed: time.Unix(r.sealed, 0).UTC(), Ambiguous: r.ambiguous}
 	sums := make(map[cellKey]times)
-	for _, u := range r.uses {
+	for i := range r.uses {
+		u := &r.uses[i]
+		if u.isEnd() {
+			out.End.read(u)
+			continue
+		}
 		for _, s := range u.shares {
 			p := cellKey{u.hour, u.app, s.metric}
 			sums[p] = times{sums[p].delivered + s.delivered, sums[p].ambiguous + s.ambiguous}

@@ -73,10 +73,11 @@ type booking struct {
 	sum     *change              // the change of that row
 	batches map[string]*batchRow // by their keys
 
-	unbooked unbooked // usage that does not fit into the database
-	strict   bool     // every value has a checksum
-	maxName  int      // bytes
-	err      error    // the first error
+	end      func(spool.BatchID) End // nil: there are no receipts
+	unbooked unbooked                // usage that does not fit into the database
+	strict   bool                    // every value has a checksum
+	maxName  int                     // bytes
+	err      error                   // the first error
 }
 
 // longestName returns the maximum length of a name in bytes.
@@ -90,7 +91,7 @@ func (r *run) longestName() int {
 // newBooking returns a booking for one transaction of the database.
 func (r *run) newBooking(tx *bbolt.Tx, n *names) *booking {
 	now, err := readState(tx)
-	return &booking{tx: tx, err: err, strict: now.sealed, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: r.longestName()}
+	return &booking{tx: tx, err: err, strict: now.sealed, names: n, changes: make(map[row]*change), batches: make(map[string]*batchRow), maxName: r.longestName(), end: r.options.End}
 }
 
 // event books one event of a batch.
@@ -151,17 +152,20 @@ func (b *booking) requeued(a *spool.BatchEvent) {
 
 // ended books how the transactions of a batch ended: those that are neither dead nor in a child were delivered.
 func (b *booking) ended(a *spool.BatchEvent) {
-	b.batch(a.Batch, Figures{Delivered: 1})
+	end := b.endOf(a.Batch)
+	delivered := end.figures().plus(Figures{Delivered: 1})
+	not := delivered.times(-1)
+	b.batch(a.Batch, delivered)
 	for _, child := range a.Children {
-		b.batch(child, Figures{Delivered: -1})
+		b.batch(child, not)
 	}
 	for i := range a.Dead {
-		b.transaction(a.Batch, &a.Dead[i], a.Dead[i].Timestamp, Figures{Delivered: -1, Dead: 1})
+		b.transaction(a.Batch, &a.Dead[i], a.Dead[i].Timestamp, not.plus(Figures{Dead: 1}))
 	}
 	for i := range a.Late {
 		t := &a.Late[i]
-		b.transaction(a.Batch, &t.Transaction, t.Timestamp, Figures{Delivered: -1, Accepted: -1})
-		b.transaction(a.Batch, &t.Transaction, t.Sent, Figures{Delivered: 1, Accepted: 1, Restamped: 1})
+		b.transaction(a.Batch, &t.Transaction, t.Timestamp, not.plus(Figures{Accepted: -1}))
+		b.transaction(a.Batch, &t.Transaction, t.Sent, delivered.plus(Figures{Accepted: 1, Restamped: 1}))
 	}
 	if len(a.Dead) == len(a.Batch.Transactions) {
 		return
@@ -177,6 +181,10 @@ func (b *booking) ended(a *spool.BatchEvent) {
 		b.addUses(a.Batch, []spool.Transaction{moved}, times{delivered: -1})
 		moved.Timestamp = a.Late[i].Sent
 		b.addUses(a.Batch, []spool.Transaction{moved}, times{delivered: 1})
+	}
+	if u, named := end.use(); named {
+		r := b.row(a.Batch)
+		r.uses = append(r.uses, u)
 	}
 }
 
@@ -200,7 +208,7 @@ func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64
 	for _, u := range t.Usage {
 		n := int64(u.Value)
 		metric := b.number(nameMetric, u.Metric)
-		times := Figures{change.Accepted * n, change.Delivered * n, change.Ambiguous * n, change.Dead * n, change.Restamped * n, change.Lost * n}
+		times := change.times(n)
 		own.add(metric, hour, times)
 		all.add(metric, hour, times)
 	}

@@ -15,6 +15,14 @@ type Figures struct {
 	Dead      int64
 	Restamped int64
 	Lost      int64
+
+	// Of Delivered, what is in reports that 3scale did not count whole and once, as their receipts show: all usage of the report.
+	Partial     int64
+	Double      int64
+	Unconfirmed int64
+
+	// Sent is the part of Pending in reports that 3scale accepted and whose receipts have not moved yet. It is not stored.
+	Sent int64
 }
 
 // Pending returns the usage that is neither delivered nor dead nor lost.
@@ -27,6 +35,24 @@ func (f *Figures) add(o Figures) {
 	f.Dead += o.Dead
 	f.Restamped += o.Restamped
 	f.Lost += o.Lost
+	f.Partial += o.Partial
+	f.Double += o.Double
+	f.Unconfirmed += o.Unconfirmed
+	f.Sent += o.Sent
+}
+
+// times returns the figures multiplied by n.
+func (f Figures) times(n int64) Figures {
+	return Figures{
+		Accepted: f.Accepted * n, Delivered: f.Delivered * n, Ambiguous: f.Ambiguous * n, Dead: f.Dead * n, Restamped: f.Restamped * n, Lost: f.Lost * n,
+		Partial: f.Partial * n, Double: f.Double * n, Unconfirmed: f.Unconfirmed * n,
+	}
+}
+
+// plus returns the sum.
+func (f Figures) plus(o Figures) Figures {
+	f.add(o)
+	return f
 }
 
 // cell contains the figures of one metric in one hour of a day.
@@ -49,6 +75,14 @@ const (
 	hasRestamped
 	hasLost
 	allDelivered // the same as accepted; no value follows
+	hasEnds      // a byte of flags for the figures of receipts follows, whose values come last
+)
+
+// The bits of the flags for the figures of receipts.
+const (
+	hasPartial = 1 << iota
+	hasDouble
+	hasUnconfirmed
 )
 
 var errCells = errors.New("ledger: damaged cells")
@@ -72,14 +106,47 @@ func appendCells(dst []byte, cells []cell) []byte {
 		if c.Delivered == c.Accepted && c.Delivered != 0 {
 			flags = flags&^hasDelivered | allDelivered
 		}
+		ends := c.ends()
+		if ends != 0 {
+			flags |= hasEnds
+		}
 		dst = append(binary.AppendUvarint(dst, uint64(c.metric)), c.hour, flags)
+		if ends != 0 {
+			dst = append(dst, ends)
+		}
 		for _, v := range values {
 			if flags&v.bit != 0 {
 				dst = binary.AppendVarint(dst, v.value)
 			}
 		}
+		for bit := byte(hasPartial); bit <= hasUnconfirmed; bit <<= 1 {
+			if ends&bit != 0 {
+				dst = binary.AppendVarint(dst, *c.endFigure(bit))
+			}
+		}
 	}
 	return dst
+}
+
+// ends are the flags for the figures of receipts.
+func (c *cell) ends() (flags byte) {
+	for bit := byte(hasPartial); bit <= hasUnconfirmed; bit <<= 1 {
+		if *c.endFigure(bit) != 0 {
+			flags |= bit
+		}
+	}
+	return flags
+}
+
+func (c *cell) endFigure(bit byte) *int64 {
+	switch bit {
+	case hasPartial:
+		return &c.Partial
+	case hasDouble:
+		return &c.Double
+	default:
+		return &c.Unconfirmed
+	}
 }
 
 // eachCell calls each with every cell, in order. The cell is valid until each returns.
@@ -91,19 +158,29 @@ func eachCell(data []byte, each func(*cell)) error {
 			return errCells
 		}
 		c = cell{metric: uint32(metric), hour: data[n]}
-		flags := data[n+1]
+		flags, ends := data[n+1], byte(0)
 		data = data[n+2:]
-		for bit, value := byte(hasAccepted), 0; value < 6; bit, value = bit<<1, value+1 {
-			if flags&bit == 0 {
-				continue
-			}
-			v, n := binary.Varint(data)
-			if n <= 0 {
+		if flags&hasEnds != 0 {
+			if len(data) == 0 {
 				return errCells
 			}
-			data = data[n:]
-			*c.figure(bit) = v
+			ends, data = data[0], data[1:]
 		}
+		d := reader{data: data}
+		for bit, value := byte(hasAccepted), 0; value < 6; bit, value = bit<<1, value+1 {
+			if flags&bit != 0 {
+				*c.figure(bit) = d.signed()
+			}
+		}
+		for bit := byte(hasPartial); bit <= hasUnconfirmed; bit <<= 1 {
+			if ends&bit != 0 {
+				*c.endFigure(bit) = d.signed()
+			}
+		}
+		if d.bad {
+			return errCells
+		}
+		data = d.data
 		if flags&allDelivered != 0 {
 			c.Delivered = c.Accepted
 		}

@@ -29,8 +29,11 @@ type page struct {
 	Until  time.Time `json:"until"`
 	By     By        `json:"by"`
 	Missed bool      `json:"missed,omitempty"` // some usage is missing from the figures
-	Rows   []pageRow `json:"rows"`
-	Next   string    `json:"next,omitempty"`
+
+	Receipts bool `json:"receipts,omitempty"` // a service has receipts: what is delivered there is what 3scale counted
+
+	Rows []pageRow `json:"rows"`
+	Next string    `json:"next,omitempty"`
 }
 
 type pageRow struct {
@@ -45,17 +48,26 @@ type pageRow struct {
 	Restamped int64     `json:"restamped"`
 	Lost      int64     `json:"lost"`
 	Pending   int64     `json:"pending"`
+
+	// With receipts: of pending, what 3scale accepted and has not counted yet, and of delivered, what it did not count whole and once.
+	Sent        int64 `json:"sent"`
+	Partial     int64 `json:"partial"`
+	Double      int64 `json:"double"`
+	Unconfirmed int64 `json:"unconfirmed"`
 }
 
-var columns = []string{"time", "service_id", "app_id", "metric", "accepted", "delivered", "ambiguous", "dead", "restamped", "lost", "pending"}
+var columns = []string{"time", "service_id", "app_id", "metric", "accepted", "delivered", "ambiguous", "dead", "restamped", "lost", "pending", "sent", "partial", "double", "unconfirmed"}
 
 func newPageRow(r *Row) pageRow {
-	return pageRow{r.Time, r.ServiceID, r.AppID, r.Metric, r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending()}
+	return pageRow{
+		r.Time, r.ServiceID, r.AppID, r.Metric, r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending(),
+		r.Sent, r.Partial, r.Double, r.Unconfirmed,
+	}
 }
 
 func (r *pageRow) fields() []string {
 	out := []string{r.Time.Format(time.RFC3339), harmless(r.ServiceID), harmless(r.AppID), harmless(r.Metric)}
-	for _, n := range [...]int64{r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending} {
+	for _, n := range [...]int64{r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending, r.Sent, r.Partial, r.Double, r.Unconfirmed} {
 		out = append(out, strconv.FormatInt(n, 10))
 	}
 	return out
@@ -87,7 +99,7 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.sendCSV(w, q)
 		return
 	}
-	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Rows: []pageRow{}}
+	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Receipts: l.options.End != nil, Rows: []pageRow{}}
 	n, last := 0, position{}
 	q.most = q.skip + q.limit + 1 // one page is read in one transaction
 	err = l.Rows(q.Query, func(row *Row) error {

@@ -115,7 +115,7 @@ func TestCSV(t *testing.T) {
 	l := kept(t, time.Date(2026, 11, 26, 17, 20, 0, 0, time.UTC))
 	w := asked(l, "since=2026-11-26&until=2026-11-27&app_id=app2&metric=hits", "Accept", "text/csv")
 	assert.Equal(t, "text/csv; charset=utf-8", w.Header().Get("Content-Type"))
-	assert.Equal(t, strings.Join(columns, ",")+"\n2026-11-26T17:00:00Z,1001,app2,hits,5,5,5,0,0,0,0\n", w.Body.String())
+	assert.Equal(t, strings.Join(columns, ",")+"\n2026-11-26T17:00:00Z,1001,app2,hits,5,5,5,0,0,0,0,0,0,0,0\n", w.Body.String())
 	assert.Equal(t, strings.Join(columns, ",")+"\n", asked(l, "app_id=nobody&format=csv").Body.String())
 }
 

@@ -60,6 +60,11 @@ type Options struct {
 
 	// Parents returns the parent of each method of a service, if known. It may be nil.
 	Parents func(service string) map[string]string
+
+	// End returns what receipts showed of a batch that has ended. Sent calls each with every batch that 3scale accepted and whose
+	// receipts have not moved yet. Both are nil where there are no receipts, and may be called concurrently.
+	End  func(spool.BatchID) End
+	Sent func(each func(*spool.Batch))
 }
 
 // Ledger is the database and its state. It is safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,12 +35,14 @@ type history struct {
 	cells   map[wanted]Figures
 	batches map[spool.BatchID]*spool.Batch // live
 	letters map[string]spool.DeadLetter
+	ends    map[spool.BatchID]End // what receipts showed
 }
 
 func newHistory(t *testing.T, seed uint64) *history {
 	h := &history{
 		t: t, rand: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), begun: time.Now().Truncate(time.Hour),
 		cells: map[wanted]Figures{}, batches: map[spool.BatchID]*spool.Batch{}, letters: map[string]spool.DeadLetter{},
+		ends: map[spool.BatchID]End{},
 	}
 	h.open()
 	return h
@@ -49,7 +52,7 @@ func (h *history) open() {
 	var err error
 	h.spool, _, err = spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, KeepChanges: true})
 	require.NoError(h.t, err)
-	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365})
+	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365, End: func(id spool.BatchID) End { return h.ends[id] }})
 	require.NoError(h.t, err)
 	require.NoError(h.t, h.ledger.Anchor(h.spool))
 	h.run = &run{Ledger: h.ledger, spool: h.spool, feed: h.spool.ChangeFeed()}
@@ -83,7 +86,7 @@ func (h *history) add(b *spool.Batch, t spool.Transaction, at int64, change Figu
 	for _, u := range t.Usage {
 		key := wanted{at / 3600 * 3600, b.Lane.ServiceID, ApplicationName(t.Application), u.Metric}
 		f, n := h.cells[key], int64(u.Value)
-		f.add(Figures{change.Accepted * n, change.Delivered * n, change.Ambiguous * n, change.Dead * n, change.Restamped * n, change.Lost * n})
+		f.add(change.times(n))
 		h.cells[key] = f
 	}
 }
@@ -159,6 +162,10 @@ func (h *history) end() {
 	}
 	r := spool.Resolution{At: h.begun.Add(time.Duration(h.rand.IntN(3)) * time.Hour)}
 	whole := h.rand.IntN(2) == 0
+	if h.rand.IntN(4) == 0 {
+		h.ends[b.ID] = End{Kind: endKinds[h.rand.IntN(3)], Slices: []string{"counted", sliceStates[h.rand.IntN(4)]}}
+	}
+	delivered := h.ends[b.ID].figures().plus(Figures{Delivered: 1})
 	for i, t := range b.Transactions {
 		fate := h.rand.IntN(4)
 		if whole {
@@ -170,10 +177,10 @@ func (h *history) end() {
 			if fate == 1 {
 				r.Restamped = append(r.Restamped, i)
 				h.add(b, t, t.Timestamp, Figures{Accepted: -1})
-				h.add(b, t, r.At.Unix(), Figures{Accepted: 1, Delivered: 1, Restamped: 1})
+				h.add(b, t, r.At.Unix(), delivered.plus(Figures{Accepted: 1, Restamped: 1}))
 				continue
 			}
-			h.add(b, t, t.Timestamp, Figures{Delivered: 1})
+			h.add(b, t, t.Timestamp, delivered)
 		case 2:
 			r.Dead = append(r.Dead, spool.DeadLetter{Index: i, Reason: spool.Reason{Code: "application_not_found"}})
 			h.add(b, t, t.Timestamp, Figures{Dead: 1})
@@ -264,6 +271,14 @@ func (h *history) check() {
 		}
 	}
 	require.Equal(h.t, wantedSums, sums)
+	require.NoError(h.t, h.ledger.Batches("", time.Time{}, func(r *BatchRecord) error {
+		id, err := spool.ParseBatchID(r.ID)
+		require.NoError(h.t, err)
+		if r.End.Kind != "" || len(r.Cells) > 0 && slices.ContainsFunc(r.Cells, func(c BatchCell) bool { return c.Delivered > 0 }) {
+			require.Equal(h.t, h.ends[id], r.End, r.ID)
+		}
+		return nil
+	}))
 	assert.False(h.t, h.ledger.Stats().Missed)
 }
 

@@ -82,10 +82,11 @@ func (l *Ledger) Rows(q Query, each func(*Row) error) error {
 	if s.summed() {
 		s.sums = make(map[sum]Figures)
 	}
+	sent := l.sentUsage()
 	for more := true; more; {
 		s.page, s.scanned = s.page[:0], 0
 		err := l.answer(func(tx *bbolt.Tx) error {
-			s.tx, s.texts.tx = tx, tx
+			s.tx, s.texts.tx, s.sent = tx, tx, numberSent(tx, sent)
 			return s.run()
 		})
 		if more = errors.Is(err, errPause); err != nil && !more {
@@ -120,6 +121,7 @@ type search struct {
 	scanned  int                          // rows of the database read in this transaction
 	parents  map[uint32]map[uint32]uint32 // by service and method; numbers
 	invented map[string]uint32
+	sent     map[sentKey]int64
 	sums     map[sum]Figures // if rows of several days or services are added up
 	found    found           // of one row; reused
 	metric   uint32
@@ -267,6 +269,7 @@ func (s *search) row(r row, data []byte) error {
 		if !s.Since.IsZero() && at < s.Since.Unix() || !s.Until.IsZero() && at >= s.Until.Unix() {
 			return
 		}
+		c.Sent = max(0, min(s.sent[sentKey{r, c.metric, c.hour}], c.Pending()))
 		key := sum{s.truncate(at), r.service, r.app, c.metric}
 		if s.AllServices {
 			key.service = 0

@@ -163,6 +163,9 @@ func (s *salvager) holds(bucket string, key, plain []byte) bool {
 // known reports whether all numbers of a batch's uses have names.
 func (r *batchRow) known(names map[uint32]string) bool {
 	for _, u := range r.uses {
+		if u.isEnd() {
+			continue
+		}
 		if names[u.app] == "" {
 			return false
 		}

@@ -80,7 +80,7 @@ func TestStalledReader(t *testing.T) {
 		seen[line] = true
 	}
 	for app := range 12_000 {
-		require.True(t, seen[fmt.Sprintf("2026-11-01T00:00:00Z,1001,app1-%d,hits,1,0,0,0,0,0,1", app)], app)
+		require.True(t, seen[fmt.Sprintf("2026-11-01T00:00:00Z,1001,app1-%d,hits,1,0,0,0,0,0,1,0,0,0,0", app)], app)
 	}
 	require.NoError(t, l.Close())
 }

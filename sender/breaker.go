@@ -30,20 +30,38 @@ func (s *Sender) backendAnsweredLocked(now time.Time) {
 	b := &s.breaker
 	if b.open {
 		s.log.Info("the backend answers again", zap.Duration("lasted", now.Sub(b.since)), zap.Int("failures", b.streak))
-		for _, l := range s.lanes { // they need not wait for what their own backoff says
-			if l.trouble.kind != Hold && (l.trouble.exists() || l.probing.exists()) {
-				soon := now.Add(jitter(time.Second))
-				if soon.Before(l.floor) {
-					soon = l.floor
-				}
-				if soon.Before(l.notBefore) || l.probing.exists() {
-					s.hastenLocked(l, soon)
-				}
+		for _, l := range s.own { // they need not wait for what their own backoff says
+			s.hastenRecoveredLocked(l, now)
+		}
+		looks := 0
+		for _, l := range s.lanes {
+			if looks++; looks > mostHastened { // there may be a million: the rest comes when its backoff ends
+				break
+			}
+			if l.key.PassedOn() {
+				s.hastenRecoveredLocked(l, now)
 			}
 		}
 		s.poke()
 	}
 	*b = breaker{answered: now}
+}
+
+// mostHastened is how many lanes with credentials that reporters sent are looked at when the backend answers again.
+const mostHastened = 1000
+
+// hastenRecoveredLocked lets a lane try soon that waits because the backend did not answer. The mutex is held.
+func (s *Sender) hastenRecoveredLocked(l *lane, now time.Time) {
+	if l.trouble.kind == Hold || !l.inTrouble() {
+		return
+	}
+	soon := now.Add(jitter(time.Second))
+	if soon.Before(l.floor) {
+		soon = l.floor
+	}
+	if soon.Before(l.notBefore) || l.probing.exists() {
+		s.hastenLocked(l, soon)
+	}
 }
 
 // backendSilentLocked records that a lane got no answer, or one that says to come back later. The mutex is held.

@@ -24,6 +24,19 @@ type clockWatch struct {
 	done  chan struct{}            // closed at the end of the call before the first report; nil: not begun
 	about threescale.AuthorizeCall // of what waits: asked where nothing is known that shows the clock
 	seen  threescale.Skew          // by which it was looked at last
+
+	waiting int // batches that wait for the clock
+}
+
+// wait notes whether a batch waits for the clock. The Sender's mutex is held.
+func (c *clockWatch) wait(w *probation, waits bool) {
+	switch {
+	case waits && !w.clock:
+		c.waiting++
+	case w.clock && !waits:
+		c.waiting--
+	}
+	w.clock = waits
 }
 
 func newClockOutage(log *zap.Logger) *outage.Outage {
@@ -125,12 +138,7 @@ func (s *Sender) watchClock(ctx context.Context) {
 func (s *Sender) waitForClock() (batches int, about threescale.AuthorizeCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.probations {
-		if w.clock {
-			batches++
-		}
-	}
-	return batches, s.clock.about
+	return s.clock.waiting, s.clock.about
 }
 
 // reviewClock looks again at what waits for the backend's clock, if that is known to be another now.
@@ -187,7 +195,7 @@ func (d *delivery) holdBack(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.setAsideLocked(d.batch.ID, w, due, false)
-	if w.clock = clock; clock {
+	if d.clock.wait(w, clock); clock {
 		d.clock.about = about
 		if !d.clock.seen.Known {
 			d.clock.seen = d.client.Clock().Skew(d.began)

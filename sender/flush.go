@@ -61,6 +61,7 @@ func (s *Sender) Flush(ctx context.Context, upTo spool.Position) (lanes []LaneFl
 type flush struct {
 	scan
 	began    time.Time
+	before   uint64           // failures of all lanes when it began
 	failures map[*lane]uint64 // of the lanes when it began; a lane that is not in it had none
 }
 
@@ -68,7 +69,7 @@ type flush struct {
 func (s *Sender) beginFlush(upTo spool.Position) *flush {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := &flush{scan: scan{upTo: upTo}, began: time.Now(), failures: make(map[*lane]uint64, len(s.lanes))}
+	f := &flush{scan: scan{upTo: upTo}, began: time.Now(), before: s.failures, failures: make(map[*lane]uint64, len(s.lanes))}
 	s.refreshLocked(f.began)
 	for _, l := range s.lanes {
 		f.failures[l] = l.failures
@@ -93,12 +94,7 @@ func (f *flush) failed(l *lane) bool { return l.failures > f.failures[l] }
 func (s *Sender) flushing(f *flush) (waiting bool, progress <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	away := false // one failure tells about all lanes
-	if s.breaker.open {
-		for _, l := range s.lanes {
-			away = away || f.failed(l)
-		}
-	}
+	away := s.breaker.open && s.failures > f.before // one failure tells about all lanes
 	return s.stops(&f.scan, func(b *spool.BatchInfo) bool { return s.flushWaitsLocked(b, f, away) }), s.progress
 }
 

@@ -59,6 +59,8 @@ func TestGrowth(t *testing.T) {
 		{"reports beside lanes in backoff", costBesideBackoff},
 		{"reports beside batches that wait for a proof", costBesideProbation},
 		{"a flush of as many batches", costOfFlush},
+		{"reports beside lanes of strangers", costBesideStrangers},
+		{"figures beside lanes of strangers", costOfFigures},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -168,4 +170,38 @@ func costOfFlush(t *testing.T, size int) (cost float64) {
 		cost = float64(c.looks) / float64(size)
 	})
 	return cost
+}
+
+// costBesideStrangers has the backend refuse a lane of each stranger.
+func costBesideStrangers(t *testing.T, size int) (cost float64) {
+	beside(t, size, func(w *world) { cost = w.reports(20, size) })
+	return cost
+}
+
+// costOfFigures counts the lanes that are looked at to tell what all of them do.
+func costOfFigures(t *testing.T, size int) (cost float64) {
+	beside(t, size, func(w *world) {
+		s := w.sender
+		before := s.passedOnLanes.looks
+		assert.Len(t, s.Lanes(20), 22, "the configured one, 20 that are named, and a sum")
+		cost = float64(s.passedOnLanes.looks - before)
+	})
+	return cost
+}
+
+// beside runs f while a lane of each stranger waits, since the backend refuses it.
+func beside(t *testing.T, size int, f func(w *world)) {
+	inWorld(t, Options{BackoffBase: time.Hour, BackoffMax: time.Hour, HoldPoll: 24 * time.Hour}, func(w *world) {
+		w.configure("1", "t")
+		w.backend.behave(func(c call) reply {
+			if c.service == "1" {
+				return reply{}
+			}
+			return refuse(403, "service_token_invalid", "no")
+		})
+		w.seal("1", "a")
+		w.sealStrangers(size)
+		w.wait(time.Minute)
+		f(w)
+	})
 }

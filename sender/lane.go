@@ -32,7 +32,10 @@ type lane struct {
 
 	dead logLimiter
 
-	placement // in the Sender's schedule
+	batches int // of a configured service: live ones, as far as they are in the Sender's waiting
+
+	placement         // in the Sender's schedule
+	counted   counted // in the Sender's passedOnLanes
 }
 
 func newLane(key spool.LaneKey) *lane {
@@ -145,6 +148,7 @@ func (l *lane) state() State {
 
 // LaneStatus is one lane as an operator sees it. It holds no credentials.
 type LaneStatus struct {
+	Lanes       int // of which it is the sum; 0: it is one
 	ServiceID   string
 	PassedOn    bool // with credentials that the reporter sent, not with configured ones
 	State       State

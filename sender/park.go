@@ -112,12 +112,12 @@ func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.R
 func (s *Sender) ParkedBatch(id spool.BatchID) (spool.BatchInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, l := range s.lanes {
+	info, ok := s.spool.Batch(id)
+	if l := s.lanes[info.Lane]; l != nil {
 		if _, flying := l.inFlight[id]; flying {
 			return spool.BatchInfo{}, false // its outcome is about to be recorded
 		}
 	}
-	info, ok := s.spool.Batch(id)
 	return info, ok && s.parks(&info)
 }
 

@@ -109,7 +109,8 @@ func (s *Sender) setAsideLocked(id spool.BatchID, w *probation, due time.Time, w
 	if wanted && !w.wanted {
 		w.lane.awaitingProof++
 	}
-	w.wanted, w.clock = wanted, false
+	w.wanted = wanted
+	s.clock.wait(w, false)
 	s.aside.put(w, due)
 	s.schedule.touch(w.lane)
 	s.spool.SetAside(id)
@@ -120,7 +121,8 @@ func (s *Sender) recallLocked(id spool.BatchID, w *probation) {
 	if w.wanted {
 		w.lane.awaitingProof--
 	}
-	w.wanted, w.clock = false, false
+	w.wanted = false
+	s.clock.wait(w, false)
 	s.aside.take(w)
 	s.schedule.touch(w.lane)
 	s.spool.Recall(id)
@@ -139,6 +141,7 @@ func (s *Sender) releaseLocked(id spool.BatchID) {
 		if w.wanted {
 			w.lane.awaitingProof--
 		}
+		s.clock.wait(w, false)
 		s.aside.take(w)
 		s.schedule.touch(w.lane)
 		delete(s.probations, id)
@@ -198,6 +201,7 @@ func (s *Sender) probeFailingLocked(l *lane, now time.Time, f *proof.Failure) ti
 	}
 	b.failures++
 	l.failures++
+	s.failures++
 	b.code, b.latest = v.Code, now
 	b.notBefore = now.Add(s.backoff.delay(b.failures, v.Wait))
 	if b.failures == 2 && !b.logged {

@@ -166,7 +166,7 @@ func (k *keeper) round(ctx context.Context, now time.Time) time.Time {
 		k.probe(ctx, probe)
 	}
 	k.examineSuspects(suspects)
-	k.sayLate(late)
+	k.sayLate(ctx, late)
 	for _, c := range conclusions {
 		k.conclude(ctx, c)
 	}

@@ -2,13 +2,13 @@ package sender
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/internal/histogram"
 	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/sender/receipt"
 	"github.com/reporterd/reporterd/spool"
@@ -33,6 +33,7 @@ func (k *keeper) conclude(ctx context.Context, c receipt.Conclusion[spool.BatchI
 		k.log.Error("a report has an end and its batch cannot be read", zap.Stringer("batch", c.ID), zap.Error(err))
 		return
 	}
+	k.name(c, info.Events)
 	if !k.close(ctx, c) {
 		return
 	}
@@ -83,9 +84,9 @@ func (s *Sender) laneOf(key spool.LaneKey) *lane {
 // close ends a report in the book. What may still land keeps its place, durably before the batch has its end.
 func (k *keeper) close(ctx context.Context, c receipt.Conclusion[spool.BatchID]) bool {
 	k.mu.Lock()
-	k.book.Close(c.ID, c.End, time.Now())
+	kept := k.book.Close(c.ID, c.End, time.Now())
 	k.mu.Unlock()
-	return c.End == receipt.Counted || k.saveReceipts(ctx)
+	return c.End == receipt.Counted && !kept || k.saveReceipts(ctx)
 }
 
 // sendAgain puts a batch back into its lane of which nothing was counted: with the same receipt where nothing shows why, since
@@ -125,6 +126,7 @@ func (k *keeper) account(c receipt.Conclusion[spool.BatchID], events uint64) {
 	k.results[c.End] = sum
 	k.mu.Unlock()
 	if c.End == receipt.Counted {
+		k.counts.confirmed.Observe(c.At.Sub(c.Sent).Seconds())
 		return
 	}
 	k.log.Warn(endings[c.End], zap.String("service_id", k.service), zap.Stringer("batch", c.ID), zap.Uint64("events", events),
@@ -141,13 +143,17 @@ var endings = map[receipt.End]string{
 const countedLater = "a report was counted after its end was known"
 
 // sayLate says what was counted after its end.
-func (k *keeper) sayLate(late []receipt.Late[spool.BatchID]) {
+func (k *keeper) sayLate(ctx context.Context, late []receipt.Late[spool.BatchID]) {
 	for _, l := range late {
 		k.mu.Lock()
 		k.late++
 		k.mu.Unlock()
 		k.log.Warn(countedLater, zap.String("service_id", k.service), zap.Stringer("batch", l.ID),
 			zap.Stringer("end", l.End), zap.Bool("sent_again", l.Resent), zap.Stringers("slices", receipt.Slices(l.Mask, l.Digits)))
+		k.nameLate(&l)
+	}
+	if len(late) > 0 {
+		k.saveReceipts(ctx)
 	}
 }
 
@@ -222,51 +228,16 @@ func (k *keeper) learn(id spool.BatchID, scope proof.Scope, questions []proof.Qu
 	k.poke()
 }
 
-// reservedReceipts is the file of places that are kept, by service.
-type reservedReceipts map[string][]receipt.Reserved
-
 // saveReceipts writes the places that are kept for reports which have an end. It reports whether that is durable.
 func (k *keeper) saveReceipts(ctx context.Context) bool {
 	k.receiptsFile.Lock()
 	defer k.receiptsFile.Unlock()
-	all := make(reservedReceipts)
-	for service, other := range k.keepers {
-		other.mu.Lock()
-		if kept := other.book.Reserved(spool.BatchID.String, time.Now()); len(kept) > 0 {
-			all[service] = kept
-		}
-		other.mu.Unlock()
-	}
-	data, err := json.Marshal(all)
+	data, err := k.receiptsContent(time.Now())
 	if err != nil {
 		k.log.Error("receipts cannot be written", zap.Error(err))
 		return false
 	}
 	return k.persist(ctx, "receipts", newLane(k.key), func() error { return k.spool.SaveReceipts(data) })
-}
-
-// reserveReceipts keeps the places of before the start.
-func (s *Sender) reserveReceipts() error {
-	if len(s.keepers) == 0 {
-		return nil
-	}
-	data, err := s.spool.LoadReceipts()
-	if err != nil || data == nil {
-		return err
-	}
-	var all reservedReceipts
-	if err := json.Unmarshal(data, &all); err != nil {
-		return fmt.Errorf("sender: the file receipts: %w", err)
-	}
-	for service, kept := range all {
-		for _, r := range kept {
-			if k := s.keepers[service]; k != nil {
-				id, _ := spool.ParseBatchID(r.Name) // a name that is none belongs to no batch
-				k.book.Reserve(id, r)
-			}
-		}
-	}
-	return nil
 }
 
 // Receipted is what receipts showed since the start, and what waits for them.
@@ -277,11 +248,17 @@ type Receipted struct {
 	Open   int                      // reports that wait for their receipts
 	Reads  uint64                   // authorize calls that read receipts
 	Absent []string                 // services whose receipt applications or metrics are gone
+
+	Seconds histogram.Snapshot // from a report's latest attempt until its receipts showed that it was counted
+	Named   []NamedEnd         // the last mostShown, the newest first
 }
+
+// mostShown is how many named ends the status shows.
+const mostShown = 20
 
 // receipted sums over all services.
 func (s *Sender) receipted() Receipted {
-	sum := Receipted{On: len(s.keepers) > 0, Ends: make(map[string]ReceiptResult)}
+	sum := Receipted{On: len(s.keepers) > 0, Ends: make(map[string]ReceiptResult), Seconds: s.counts.confirmed.Snapshot(), Named: s.named.latest(mostShown)}
 	for service, k := range s.keepers {
 		k.mu.Lock()
 		for end, r := range k.results {

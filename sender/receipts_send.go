@@ -31,7 +31,11 @@ func (d *delivery) ride(ctx context.Context) bool {
 		d.resolve(ctx, spool.Resolution{Children: d.parts(d.slicesFor(k))})
 		return false
 	}
-	w, ok := d.allot(k, receipt.Carries(len(d.fresh)))
+	mask := receipt.Carries(len(d.fresh))
+	w, ok := (*riding)(nil), false
+	if d.endOutdated(ctx, k, mask) {
+		w, ok = d.allot(k, mask)
+	}
 	if !ok {
 		d.waitForReceipt(k)
 		return false
@@ -50,9 +54,6 @@ func (d *delivery) allot(k *keeper, mask receipt.Mask) (w *riding, ok bool) {
 	switch {
 	case k.gone && !known:
 		return nil, true
-	case known && k.book.MaskOf(d.batch.ID) != mask: // some of it has become too old since
-		k.book.Close(d.batch.ID, receipt.Dropped, d.began)
-		known = false
 	case time.Since(k.usable) > usableFor: // what was not read lately may be gone, and would void the report
 		k.usable = time.Time{}
 		return nil, false
@@ -66,6 +67,15 @@ func (d *delivery) allot(k *keeper, mask receipt.Mask) (w *riding, ok bool) {
 		k.book.Again(d.batch.ID, d.began)
 	}
 	return &riding{keeper: k, receipt: r, again: known}, true
+}
+
+// endOutdated ends the receipt of a batch that is sent again and carries other receipts by now, since some of it has become too old. It
+// returns false if that could not be recorded.
+func (d *delivery) endOutdated(ctx context.Context, k *keeper, mask receipt.Mask) bool {
+	k.mu.Lock()
+	kept := k.book.Has(d.batch.ID) && k.book.MaskOf(d.batch.ID) != mask && k.book.Close(d.batch.ID, receipt.Dropped, d.began)
+	k.mu.Unlock()
+	return !kept || k.saveReceipts(ctx)
 }
 
 // arrange orders the transactions, receipts included; nil: the batch must be divided.

@@ -349,3 +349,26 @@ func TestWorkerStandsStill(t *testing.T) {
 		assert.Zero(t, c.spool.Counts().Ambiguous)
 	})
 }
+
+// A report that was dropped and counted after it was sent again may still land a first time. Its place is kept, also over a kill: what
+// lands there is not taken for another report.
+func TestPlaceOfAReportSentAgainIsKeptOverAKill(t *testing.T) {
+	withReceipts(t, sandbox.Options{}, func(c *city) {
+		kept := func() (reserved []receipt.Reserved) {
+			k := c.sender.keepers["1001"]
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return k.book.Reserved(spool.BatchID.String, time.Now())
+		}
+		c.create(apps(20)...)
+		c.wait(20 * time.Minute)
+		c.faults(sandbox.Faults{Report: []sandbox.Fault{{Times: 1, Close: true}}})
+		c.seal("1001", apps(20)...)
+		c.settled(2 * time.Hour)
+		require.EqualValues(t, 1, c.sender.Stats().Receipts.Ends["dropped"].Reports)
+		require.EqualValues(t, 1, c.sender.Stats().Receipts.Ends["counted"].Reports)
+		require.Len(t, kept(), 1)
+		c.restart()
+		assert.Len(t, kept(), 1)
+	})
+}

@@ -164,7 +164,7 @@ func (s *Sender) refreshLocked(now time.Time) {
 			l = newLane(key)
 			s.lanes[key] = l
 			if !key.PassedOn() {
-				s.own++
+				s.own = append(s.own, l)
 			}
 		}
 		c.touch(l)
@@ -188,10 +188,25 @@ func (s *Sender) refreshLaneLocked(l *lane, now time.Time) {
 		l.fresh = s.sound(s.spool.Newest(l.key, s.share()+1))
 	}
 	s.schedule.place(l, now)
-	if len(l.head) > 0 || len(l.inFlight) > 0 || l.asking > 0 || l.key.Credentials.IsZero() {
+	if l.key.PassedOn() {
+		s.refreshPassedOnLocked(l)
 		return
 	}
-	if batches, _ := s.spool.LaneFigures(l.key); batches == 0 && s.lanes[l.key] == l {
-		delete(s.lanes, l.key)
+	batches, _ := s.spool.LaneFigures(l.key)
+	s.waiting.Add(int64(batches - l.batches))
+	l.batches = batches
+}
+
+// refreshPassedOnLocked counts a lane of passed-on credentials, or forgets it if it has nothing left. The mutex is held.
+func (s *Sender) refreshPassedOnLocked(l *lane) {
+	if s.lanes[l.key] != l { // it was forgotten before
+		return
 	}
+	status := s.laneStatusLocked(l)
+	if status.Batches > 0 || len(l.head) > 0 || len(l.inFlight) > 0 || l.asking > 0 {
+		s.passedOnLanes.count(l, status)
+		return
+	}
+	s.passedOnLanes.remove(l)
+	delete(s.lanes, l.key)
 }

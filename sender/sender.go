@@ -13,6 +13,7 @@ package sender
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -126,11 +127,13 @@ type Sender struct {
 	wake    chan struct{} // holds one: something changed that Run should look at
 	flights sync.WaitGroup
 	counts  *counts
+	waiting atomic.Int64 // batches of configured services
 
 	caps caps
 
 	keepers      map[string]*keeper // by service; those with receipts
 	keepersErr   error              // why the receipts of before the start cannot be read
+	named        namedEnds          // of reports that were not counted whole and once
 	receiptsFile sync.Mutex         // held while the file of kept receipts is written
 
 	mu         sync.Mutex // guards what follows, the lanes included
@@ -141,13 +144,17 @@ type Sender struct {
 	schedule   *schedule
 	limit      limit
 	breaker    breaker
-	inFlight   int // attempts under way
-	inTrouble  int // of them, those of lanes in trouble
-	passedOn   int // of them, those of lanes with credentials that reporters sent
-	own        int // lanes of services with configured credentials, since the start
-	full       full
-	picks      uint64
-	progress   chan struct{} // closed and replaced whenever an attempt came to an end
+	inFlight   int     // attempts under way
+	inTrouble  int     // of them, those of lanes in trouble
+	passedOn   int     // of them, those of lanes with credentials that reporters sent
+	own        []*lane // those of services with configured credentials, since the start; they stay
+
+	passedOnLanes passedOnLanes // figures of the rest
+
+	failures uint64 // attempts and questions that failed, since the start
+	full     full
+	picks    uint64
+	progress chan struct{} // closed and replaced whenever an attempt came to an end
 }
 
 // New returns a Sender that does nothing before Run.
@@ -260,7 +267,7 @@ func (s *Sender) firstLocked(troubled bool) *lane {
 
 // mayTryPassedOnLocked reports whether one more lane with credentials that a reporter sent may try. The mutex is held.
 func (s *Sender) mayTryPassedOnLocked() bool {
-	return s.own == 0 || s.passedOn < max(1, s.limit.room()*3/4)
+	return len(s.own) == 0 || s.passedOn < max(1, s.limit.room()*3/4)
 }
 
 // mayTryTroubledLocked reports whether one more lane in trouble may try. The mutex is held.
@@ -354,15 +361,13 @@ func (s *Sender) poke() {
 // for lanes that have none yet.
 func (s *Sender) share() int { return max(1, s.limit.room()*3/4) }
 
-// Kick makes the lanes of a service try at once, because its credentials may have changed.
+// Kick makes the lane of a configured service try at once, because its credentials may have changed.
 func (s *Sender) Kick(serviceID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	for _, l := range s.lanes {
-		if l.key.ServiceID == serviceID {
-			s.hastenLocked(l, now)
-		}
+	if l := s.lanes[spool.LaneKey{ServiceID: serviceID}]; l != nil {
+		s.hastenLocked(l, now)
 	}
 	s.poke()
 }

@@ -93,6 +93,7 @@ func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 		s.backendSilentLocked(l, time.Now())
 	}
 	s.schedule.touch(l)
+	before := l.failures
 	l.fail(v, began, time.Now(), func(failures int) time.Duration {
 		if v.Kind == Hold {
 			return around(s.holdPollLocked(l))
@@ -102,6 +103,7 @@ func (s *Sender) failLocked(l *lane, began time.Time, v Verdict, cause error) {
 		}
 		return s.backoff.delay(failures, v.Wait)
 	})
+	s.failures += l.failures - before
 	t := &l.trouble
 	if t.logged || (v.Kind != Hold && v.Code != unexpectedAnswer && t.failures < 2) {
 		return

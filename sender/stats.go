@@ -58,7 +58,7 @@ const maxReasons = 32
 type counts struct {
 	calls, delivered, alone, restamped, restampedEvents atomic.Uint64
 	verdicts                                            [len(kinds)]atomic.Uint64
-	seconds                                             *histogram.Histogram
+	seconds, confirmed                                  *histogram.Histogram
 
 	mu      sync.Mutex // guards what follows
 	answers map[Answered]uint64
@@ -69,7 +69,8 @@ type counts struct {
 
 func newCounts() *counts {
 	return &counts{
-		seconds: histogram.New(0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30), answers: make(map[Answered]uint64), dead: make(map[string]DeadLettered), ended: make(map[string]Ended),
+		seconds:   histogram.New(0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30),
+		confirmed: histogram.New(6.5, 7, 8, 10, 15, 30, 60, 120, 300, 600, 1200, 3600), answers: make(map[Answered]uint64), dead: make(map[string]DeadLettered), ended: make(map[string]Ended),
 	}
 }
 

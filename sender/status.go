@@ -78,34 +78,46 @@ func (s *Sender) waits(b *spool.BatchInfo) bool {
 	return b.Attempts == 0 && !l.trouble.exists() && !l.probing.exists()
 }
 
-// Lanes returns every lane with something to deliver, and those of configured services that had some
-// since the start, by service.
-func (s *Sender) Lanes() []LaneStatus {
+// Waiting returns how many batches of configured services wait for delivery. It costs no walk, and takes no lock.
+func (s *Sender) Waiting() int { return int(s.waiting.Load()) }
+
+// Lanes returns the lanes of configured services that had something to deliver since the start, by service; and of those with
+// credentials that reporters sent at most so many, the ones with the oldest usage, then sums over the rest, one for each state.
+func (s *Sender) Lanes(most int) []LaneStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refreshLocked(time.Now())
-	sorted := make([]LaneStatus, 0, len(s.lanes))
-	for key, l := range s.lanes {
-		status := l.status()
-		status.Batches, status.Events = s.spool.LaneFigures(key)
-		if oldest := s.spool.Lane(key, 1); len(oldest) > 0 {
-			status.Oldest = oldest[0].OldestAccepted
-		}
-		if s.options.OnAmbiguous == ParkAmbiguous {
-			status.Parked, status.ParkedEvents = s.spool.LaneUnresolved(key)
-		} else {
-			status.Parked, status.ParkedEvents = s.spool.LaneHeld(key)
-		}
-		if status.Parked > 0 && status.Parked == status.Batches {
-			status.State = Parked
-		}
-		status.Questioned, status.Questioning = len(l.aside), l.questioning()
+	passedOn, rest := s.passedOnLanes.oldest(most)
+	sorted := make([]LaneStatus, 0, len(s.own)+len(passedOn)+len(rest))
+	for _, l := range slices.Concat(s.own, passedOn) {
+		status := s.laneStatusLocked(l)
+		status.Questioning = l.questioning()
 		sorted = append(sorted, status)
 	}
 	slices.SortFunc(sorted, func(a, b LaneStatus) int {
 		return cmp.Or(cmp.Compare(a.ServiceID, b.ServiceID), a.Oldest.Compare(b.Oldest))
 	})
-	return sorted
+	return append(sorted, rest...)
+}
+
+// laneStatus returns the status of a lane with what the spool has of it, all but Questioning. The mutex is held.
+func (s *Sender) laneStatusLocked(l *lane) LaneStatus {
+	s.passedOnLanes.looks++
+	status := l.status()
+	status.Batches, status.Events = s.spool.LaneFigures(l.key)
+	if oldest := s.spool.Lane(l.key, 1); len(oldest) > 0 {
+		status.Oldest = oldest[0].OldestAccepted
+	}
+	if s.options.OnAmbiguous == ParkAmbiguous {
+		status.Parked, status.ParkedEvents = s.spool.LaneUnresolved(l.key)
+	} else {
+		status.Parked, status.ParkedEvents = s.spool.LaneHeld(l.key)
+	}
+	if status.Parked > 0 && status.Parked == status.Batches {
+		status.State = Parked
+	}
+	status.Questioned = len(l.aside)
+	return status
 }
 
 // questioning is when the first of the batches that are set aside was examined first; zero: none is set aside.

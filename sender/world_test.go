@@ -136,7 +136,7 @@ func (w *world) wait(d time.Duration) {
 // lane returns the status of a service's lane.
 func (w *world) lane(serviceID string) LaneStatus {
 	w.t.Helper()
-	for _, l := range w.sender.Lanes() {
+	for _, l := range w.sender.Lanes(1000) {
 		if l.ServiceID == serviceID {
 			return l
 		}

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"sync"
 	"time"
 
 	"github.com/reporterd/reporterd/authorize"
@@ -10,10 +11,10 @@ import (
 	"github.com/reporterd/reporterd/spool"
 )
 
-// Snapshot returns the partition's figures for the console. The daemon's figures, such as those of its listeners, are not
-// included.
-func (p *Partition) Snapshot() console.Snapshot {
-	usage, sent := p.spool.Usage(), p.sender.Stats()
+// Snapshot returns the partition's figures for the console, with at most so many lanes named that are not of configured services.
+// The daemon's figures, such as those of its listeners, are not included.
+func (p *Partition) Snapshot(named int) console.Snapshot {
+	usage, sent := p.usage.of(p.spool), p.sender.Stats()
 	s := console.Snapshot{
 		Events: console.Events(p.spool.Counts()),
 		Spool:  space(usage),
@@ -26,7 +27,7 @@ func (p *Partition) Snapshot() console.Snapshot {
 		Proof:   p.proofs.figures(),
 
 		Receipts:  receipts(sent.Receipts),
-		Lanes:     lanes(p.sender.Lanes()),
+		Lanes:     lanes(p.sender.Lanes(named)),
 		Strangers: p.journal.figures(),
 		Latest:    console.Latest{Accepted: usage.Latest, Delivered: sent.Latest},
 
@@ -38,6 +39,31 @@ func (p *Partition) Snapshot() console.Snapshot {
 		s.Spool.OldestAge = max(s.Spool.OldestAge, time.Since(oldest))
 	}
 	return s
+}
+
+// usageFigures are the spool's figures of space. They take a walk over the lanes, under a lock that deliveries need: what took long
+// is not repeated soon. The rest of the time the last ones are returned.
+type usageFigures struct {
+	mu    sync.Mutex // guards what follows; held while the figures are read
+	last  spool.Usage
+	again time.Time // when they are read again
+}
+
+const (
+	usageQuick = 5 * time.Millisecond // figures that took less are read anew every time
+	usageShare = 50                   // of the time, one part in so many is for reading figures that took longer
+)
+
+func (u *usageFigures) of(s *spool.Spool) spool.Usage {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if began := time.Now(); !began.Before(u.again) {
+		u.last = s.Usage()
+		if took := time.Since(began); took >= usageQuick {
+			u.again = began.Add(took * usageShare)
+		}
+	}
+	return u.last
 }
 
 func (p *Partition) window() console.Window {
@@ -69,7 +95,10 @@ func clock(s sender.Stats) console.Clock {
 }
 
 func receipts(r sender.Receipted) console.Receipts {
-	c := console.Receipts{On: r.On, Open: r.Open, Late: r.Late, Reads: r.Reads, Absent: r.Absent, Reports: map[string]uint64{}, Events: map[string]uint64{}}
+	c := console.Receipts{On: r.On, Open: r.Open, Late: r.Late, Reads: r.Reads, Absent: r.Absent, Seconds: r.Seconds, Reports: map[string]uint64{}, Events: map[string]uint64{}}
+	for _, e := range r.Named {
+		c.Named = append(c.Named, console.NamedReport(e))
+	}
 	for end, n := range r.Ends {
 		c.Reports[end], c.Events[end] = n.Reports, n.Events
 	}
@@ -90,7 +119,7 @@ func lanes(all []sender.LaneStatus) []console.Lane {
 	out := make([]console.Lane, len(all))
 	for i, l := range all {
 		out[i] = console.Lane{
-			ServiceID: l.ServiceID, PassedOn: l.PassedOn, State: string(l.State), Batches: l.Batches, Events: l.Events, LastError: l.LastError,
+			Lanes: l.Lanes, ServiceID: l.ServiceID, PassedOn: l.PassedOn, State: string(l.State), Batches: l.Batches, Events: l.Events, LastError: l.LastError,
 			Questioned: l.Questioned, Parked: l.Parked, ParkedEvents: l.ParkedEvents,
 		}
 		if !l.Questioning.IsZero() {
@@ -103,8 +132,8 @@ func lanes(all []sender.LaneStatus) []console.Lane {
 	return out
 }
 
-// Lanes returns the lanes of the partition, for the console.
-func (p *Partition) Lanes() []console.Lane { return lanes(p.sender.Lanes()) }
+// Lanes returns the lanes of the partition, for the console, with at most so many named that are not of configured services.
+func (p *Partition) Lanes(named int) []console.Lane { return lanes(p.sender.Lanes(named)) }
 
 // Scraped resets the figures that count since the last scrape.
 func (p *Partition) Scraped() { p.authorizer.Scraped() }

@@ -11,6 +11,7 @@ import (
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/backoff"
 	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/sender"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -30,18 +31,38 @@ type bookkeeper struct {
 }
 
 // openLedger opens the ledger. While it cannot be opened, the partition works without it: run retries, and the spool keeps what
-// is not booked, within the limit of spool.Options.KeepChanges.
-func openLedger(log *zap.Logger, o *ledger.Options, s *spool.Spool, parents func(string) map[string]string) *bookkeeper {
+// is not booked, within the limit of spool.Options.KeepChanges. receipts is the sender that knows what receipts showed; nil: no service
+// has any.
+func openLedger(log *zap.Logger, o *ledger.Options, s *spool.Spool, parents func(string) map[string]string, receipts *sender.Sender) *bookkeeper {
 	if o == nil {
 		return nil
 	}
 	b := &bookkeeper{log: log, spool: s, options: *o}
 	b.options.Log, b.options.Parents = log, parents
+	if receipts != nil {
+		b.options.End = func(id spool.BatchID) ledger.End {
+			e, _ := receipts.EndOf(id)
+			return ledger.End{Kind: e.End, Slices: e.Slices}
+		}
+		b.options.Sent = b.eachSent
+	}
 	if err := b.open(); err != nil {
 		b.failed = true
 		log.Error("cannot open ledger.db: usage reads are unavailable until that succeeds, delivery continues", zap.Error(err))
 	}
 	return b
+}
+
+// eachSent calls each with every batch that 3scale accepted and whose receipts have not moved yet.
+func (b *bookkeeper) eachSent(each func(*spool.Batch)) {
+	for _, info := range b.spool.Batches() {
+		if !info.Sent {
+			continue
+		}
+		if batch, err := b.spool.Load(info.ID); err == nil { // otherwise it has ended meanwhile, or is retried with the next query
+			each(batch)
+		}
+	}
 }
 
 func (b *bookkeeper) open() error {

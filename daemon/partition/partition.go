@@ -77,6 +77,7 @@ type Partition struct {
 	answers     *savedAnswers
 	parents     func(service string) map[string]string
 	unreadable  unreadable
+	usage       usageFigures
 	sendOnStop  time.Duration
 
 	batching *lifecycle.Part
@@ -138,6 +139,7 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	}
 	batches := o.Batcher
 	batches.Spool, batches.Trouble = s, logTrouble(o.Log.Named("batcher"))
+	batches.Waiting = func() int { return p.sender.Waiting() }
 	p.batcher = batcher.New(batches)
 	sends, following := o.Sender, reportFollower{p.quota}
 	sends.Settling, sends.Refused = p.answers.settle, p.refused
@@ -148,10 +150,18 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	if o.Ledger == nil {
 		s.Booked(0)
 	}
-	p.ledger = openLedger(o.Log.Named("ledger"), o.Ledger, s, p.Parents)
+	p.ledger = openLedger(o.Log.Named("ledger"), o.Ledger, s, p.Parents, p.receipts(o))
 	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, quota: p.quota}
 	p.parked = parkedOperations{spool: s, sender: p.sender}
 	return p, nil
+}
+
+// receipts is the sender, if a service has receipts.
+func (p *Partition) receipts(o Options) *sender.Sender {
+	if len(o.Sender.Receipts) == 0 {
+		return nil
+	}
+	return p.sender
 }
 
 // Start starts to batch, to probe, and to send. If authorizations were requested in an earlier run, its usage is counted against

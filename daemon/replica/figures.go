@@ -9,8 +9,8 @@ import (
 )
 
 // Snapshot adds up the figures of this replica's partitions; the sum over all replicas is complete. The lanes are those of every
-// partition, as last announced by their owners.
-func (r *Replica) Snapshot() console.Snapshot {
+// partition, as last announced by their owners, which name at most lanesNamed of those that are not of configured services.
+func (r *Replica) Snapshot(int) console.Snapshot {
 	sum := console.Snapshot{Authorize: partition.Authorizations(r.fallback.Stats())}
 	r.mu.Lock()
 	for _, one := range r.services {
@@ -19,7 +19,7 @@ func (r *Replica) Snapshot() console.Snapshot {
 	r.mu.Unlock()
 	sum.Spool.Sync = "always"
 	for _, p := range r.partitions() {
-		sum = sum.Plus(p.Snapshot())
+		sum = sum.Plus(p.Snapshot(0))
 	}
 	sum.Cluster = &console.Cluster{Partitions: r.options.Cluster.Partitions, Spare: r.answered.Load()}
 	node := r.node.Load()
@@ -54,9 +54,12 @@ func (r *Replica) Pending() (events uint64) {
 	return events
 }
 
+// lanesNamed bounds the lanes of a partition that an announcement names: a message takes a megabyte at most.
+const lanesNamed = 100
+
 // laneNews returns the lanes of a partition, for announcements.
 func laneNews(p *partition.Partition) []byte {
-	data, err := json.Marshal(p.Lanes())
+	data, err := json.Marshal(p.Lanes(lanesNamed))
 	if err != nil {
 		return nil
 	}

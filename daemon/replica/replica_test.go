@@ -44,7 +44,7 @@ func TestApplyDuringATakeover(t *testing.T) {
 	r.Apply(after) // while the partition is not among those it reaches
 	r.addPartition(0, p, before)
 	assert.Empty(t, p.Apply(after), "it has the new credentials already")
-	assert.Equal(t, []string{"1", "2"}, serviceIDs(r.Snapshot().Services))
+	assert.Equal(t, []string{"1", "2"}, serviceIDs(r.Snapshot(0).Services))
 }
 
 func TestStoppingIsNotReady(t *testing.T) {

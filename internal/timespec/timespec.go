@@ -6,9 +6,12 @@
 //	           2026-02-01             the beginning of a day of the zone
 //	           1769940000             Unix seconds; milliseconds are refused
 //	           90m, 7d                so long before now. Days and weeks are calendar days of the zone
-//	           now, now-30d, now-7d/d the beginning of the day seven days ago; units: /h, /d, /w (Monday), /M (month)
+//	           now, now-30d, now-7d/d the beginning of the day seven days ago; units: /h, /d, /w (Monday), /M (month), /Q, /y
+//	           now-1M, now-1M/M       a calendar month ago; the beginning of that month
 //	           today, yesterday       the beginning of that day
-//	           month                  the beginning of the calendar month
+//	           week, month            the beginning of the week (Monday), of the calendar month; and quarter, year
+//	           {date.add(-30).format()}  a date expression: methods of date, applied from left to right; see Expand. Without a
+//	                                  pattern that has hours it is the beginning of a day
 package timespec
 
 import (
@@ -23,7 +26,7 @@ import (
 )
 
 // Expected lists the forms of a point in time, for messages.
-const Expected = "expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday or month"
+const Expected = "expected RFC 3339, a day, Unix seconds, how long ago (90m, 7d), now-30d/d, today, yesterday, week, month, or {date.add(-30).format()}"
 
 const (
 	day = 24 * time.Hour
@@ -61,8 +64,12 @@ func At(text string, now time.Time, zone *time.Location) (time.Time, error) {
 		return begin(now, 'd'), nil
 	case "yesterday":
 		return startOfDay(now.Year(), now.Month(), now.Day()-1, zone), nil
-	case "month":
-		return begin(now, 'M'), nil
+	case "week", "month", "quarter", "year":
+		return begin(now, map[string]byte{"week": 'w', "month": 'M', "quarter": 'Q', "year": 'y'}[text]), nil
+	}
+	if isExpression(text) {
+		e, err := evaluate(text, now, zone)
+		return e.pattern.truncate(e.at), err
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
@@ -94,7 +101,7 @@ func IsRelative(text string) bool {
 		return false
 	}
 	_, err := Duration(text)
-	return err == nil || strings.HasPrefix(text, "now")
+	return err == nil || strings.HasPrefix(text, "now") || isExpression(text)
 }
 
 // relative parses the part after now: -30d, /d, or both.
@@ -104,6 +111,10 @@ func relative(text, rest string, now time.Time) (time.Time, error) {
 	if rest != "" {
 		back, minus := strings.CutPrefix(rest, "-")
 		t, ok := ago(back, now)
+		if months, is := strings.CutSuffix(back, "M"); is {
+			n, err := strconv.ParseUint(months, 10, 16)
+			t, ok = addMonths(now, -int(n)), err == nil
+		}
 		if !minus || !ok {
 			return at, fmt.Errorf("timespec: %q: expected now, now-30d or now-30d/d", text)
 		}
@@ -112,8 +123,8 @@ func relative(text, rest string, now time.Time) (time.Time, error) {
 	if !rounded {
 		return at, nil
 	}
-	if len(unit) != 1 || !strings.Contains("hdwM", unit) {
-		return at, fmt.Errorf("timespec: %q: expected /h, /d, /w or /M at the end", text)
+	if len(unit) != 1 || !strings.Contains("hdwMQy", unit) {
+		return at, fmt.Errorf("timespec: %q: expected /h, /d, /w, /M, /Q or /y at the end", text)
 	}
 	return begin(at, unit[0]), nil
 }
@@ -132,7 +143,7 @@ func ago(text string, now time.Time) (time.Time, bool) {
 	return now.Add(-d), true
 }
 
-// begin returns the beginning of the hour, day, week or month of a time, in its zone.
+// begin returns the beginning of the hour, day, week (w: Monday, s: Sunday), month, quarter or year of a time, in its zone.
 func begin(t time.Time, unit byte) time.Time {
 	year, month, dayOfMonth := t.Date()
 	switch unit {
@@ -140,8 +151,14 @@ func begin(t time.Time, unit byte) time.Time {
 		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
 	case 'w':
 		dayOfMonth -= (int(t.Weekday()) + 6) % 7
+	case 's':
+		dayOfMonth -= int(t.Weekday())
 	case 'M':
 		dayOfMonth = 1
+	case 'Q':
+		month, dayOfMonth = (month-1)/3*3+1, 1
+	case 'y':
+		month, dayOfMonth = time.January, 1
 	}
 	return startOfDay(year, month, dayOfMonth, t.Location())
 }

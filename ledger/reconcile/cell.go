@@ -65,6 +65,12 @@ type Cell struct {
 	Evidence   []Evidence `json:"evidence,omitempty"`
 	ObservedAt time.Time  `json:"observed_at"`
 	SealedAt   time.Time  `json:"sealed_at"`
+
+	// Of Delivered, what is in reports that 3scale did not count whole and once, as their receipts showed; and whether that agrees.
+	Partial     int64     `json:"partial,omitempty"`
+	Double      int64     `json:"double,omitempty"`
+	Unconfirmed int64     `json:"unconfirmed,omitempty"`
+	Receipts    Agreement `json:"receipts,omitempty"`
 }
 
 // place identifies a cell of one service.
@@ -91,6 +97,7 @@ type Rules struct {
 	Witness   string        // a metric that only this daemon reports, with the value 1 for each event; empty: none
 	Seal      time.Duration // time after the end of the hour after which nothing is counted any more
 	Quiet     time.Duration // time after which missing usage is suspect
+	Receipts  []string      // the services whose reports carry receipts
 }
 
 // DefaultSeal is the day for which the backend accepts usage, and a quarter of an hour for clocks and queues.

@@ -51,6 +51,7 @@ func Judge(b *Books, rules Rules) ([]Cell, []Evidence) {
 	fates := s.explain(cells)
 	for i := range cells {
 		s.judge(&cells[i])
+		s.compareReceipts(&cells[i])
 	}
 	slices.SortFunc(cells, func(a, b Cell) int {
 		return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.AppID, b.AppID), cmp.Compare(a.Metric, b.Metric))
@@ -112,6 +113,9 @@ func add(f *ledger.Figures, o ledger.Figures) {
 	f.Ambiguous += o.Ambiguous
 	f.Dead += o.Dead
 	f.Lost += o.Lost
+	f.Partial += o.Partial
+	f.Double += o.Double
+	f.Unconfirmed += o.Unconfirmed
 }
 
 // drilled reports whether the applications of an hour and a metric were requested.
@@ -153,6 +157,7 @@ func (s *sheet) cell(p place) Cell {
 	return Cell{
 		ServiceID: s.ServiceID, Hour: hour, AppID: p.app, Metric: p.metric, Delivered: f.Delivered, Ambiguous: f.Ambiguous, Pending: f.Pending(),
 		Counted: counted, Delta: counted - f.Delivered, ObservedAt: s.ObservedAt, SealedAt: hour.Add(time.Hour + s.rules.Seal),
+		Partial: f.Partial, Double: f.Double, Unconfirmed: f.Unconfirmed,
 	}
 }
 
@@ -174,6 +179,7 @@ func (s *sheet) foreignCells() (cells []Cell) {
 		}
 		c := s.cell(p)
 		c.AppID, c.Delivered, c.Ambiguous, c.Pending = otherApps, 0, 0, 0
+		c.Partial, c.Double, c.Unconfirmed = 0, 0, 0
 		c.Counted, c.Delta = rest, rest
 		cells = append(cells, c)
 	}

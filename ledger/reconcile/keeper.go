@@ -142,6 +142,7 @@ type Stats struct {
 	Stopped       bool // the last run failed
 	Calls         uint64
 	Summary       map[Verdict]int
+	Receipts      map[Agreement]int
 	Missing       int64     // units missing in short cells
 	Excess        int64     // units too many in over cells
 	SealedThrough time.Time // zero: no run yet
@@ -157,7 +158,7 @@ func (k *Keeper) Stats() Stats {
 	if k.last == nil {
 		return s
 	}
-	s.Summary, s.SealedThrough, s.ObservedAt = k.last.Summary, k.last.SealedThrough, k.last.ObservedAt
+	s.Summary, s.SealedThrough, s.ObservedAt, s.Receipts = k.last.Summary, k.last.SealedThrough, k.last.ObservedAt, k.last.Receipts
 	for i := range k.last.Cells {
 		switch c := &k.last.Cells[i]; c.Verdict {
 		case Short:
@@ -222,6 +223,7 @@ func (p *page) only(services []string, since time.Time) *Report {
 			r.Summary[c.Verdict]++
 		}
 	}
+	r.Receipts = agreements(r.Cells)
 	return &r
 }
 

@@ -47,6 +47,8 @@ type Report struct {
 	Batches       []Evidence      `json:"batches"`
 	Missed        bool            `json:"missed"` // some usage may be missing from the ledger
 
+	Receipts map[Agreement]int `json:"receipts,omitempty"` // cells of services with receipts
+
 	missing []Missing
 }
 
@@ -97,8 +99,22 @@ func run(ctx context.Context, o Options, fresh func(*Cell) bool) (*Report, error
 	for i := range r.Cells {
 		r.Summary[r.Cells[i].Verdict]++
 	}
+	r.Receipts = agreements(r.Cells)
 	r.Calls = o.Portal.Calls() - before
 	return r, nil
+}
+
+// agreements counts cells by what receipts show of them; nil: there are no receipts.
+func agreements(cells []Cell) (sum map[Agreement]int) {
+	for i := range cells {
+		if a := cells[i].Receipts; a != "" {
+			if sum == nil {
+				sum = make(map[Agreement]int)
+			}
+			sum[a]++
+		}
+	}
+	return sum
 }
 
 // servicesOf returns the services with figures in the ledger.

@@ -133,7 +133,11 @@ func NewProber(c *threescale.Client, p *Proofs, rate int) *Prober {
 func (p *Prober) Ask(s Scope, o Origin, questions []Question, done func(*Failure)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(questions) == 0 || len(p.pending)+len(questions) > mostQueued {
+	most := mostQueued
+	if o == PassedOn {
+		most /= 2 // the rest is left for configured services
+	}
+	if len(questions) == 0 || len(p.pending)+len(questions) > most {
 		return false
 	}
 	t := &ticket{done: done}

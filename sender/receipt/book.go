@@ -164,16 +164,17 @@ func (b *Book[K]) place(w *watch[K]) *place[K] {
 }
 
 // Close ends a report: its end is recorded durably. What can still land keeps its place: as long as anything was seen
-// to land late, or, where nothing is known, until the backend cannot count it any more. An id that is not open is ignored.
-func (b *Book[K]) Close(id K, end End, now time.Time) {
+// to land late, or, where nothing is known, until the backend cannot count it any more. It returns whether the place is kept: then
+// Reserved is to be recorded durably before the end is. An id that is not open is ignored.
+func (b *Book[K]) Close(id K, end End, now time.Time) (kept bool) {
 	w := b.open[id]
 	if w == nil {
-		return
+		return false
 	}
 	delete(b.open, id)
 	p := b.place(w)
 	if p.open != w {
-		return
+		return false
 	}
 	c := &closed[K]{id: id, mask: w.receipt.Mask, end: end, digits: w.digits, resent: w.resent || end == Dropped}
 	switch {
@@ -183,6 +184,7 @@ func (b *Book[K]) Close(id K, end End, now time.Time) {
 		c.until = now.Add(b.rules.settle())
 	}
 	p.open, p.closed, p.quiet = nil, c, now
+	return p.kept(now)
 }
 
 // Release notes that a report which was concluded dropped without a culprit is to be sent once more, with the same receipt.

@@ -2,13 +2,16 @@ package receipt
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
 // modelBackend is what the backend does with reports, as protocol/backend-2.md has it: a listener that answers before
 // anything is looked at, a list of jobs, workers that check a job as a whole and then write it in slices, processes that
-// remember for 60 s what they looked up, and all that was seen to go wrong. Its slices are of four transactions, so that
-// histories are short.
+// remember for 60 s what they looked up, and all that was seen to go wrong: workers that are killed, fail, stall, or send a slice again
+// after the database restarted; reports that land late or not at all (a listener that is killed, a proxy that holds them); names that are
+// deleted and made again (applications, user keys, metrics, receipt applications); a clock that is off, so that the worker drops all
+// usage of now. A 202 of a proxy is a report that does not land. Its slices are of four transactions, so that histories are short.
 type modelBackend struct {
 	random   *rand.Rand
 	now      time.Time
@@ -18,7 +21,8 @@ type modelBackend struct {
 	reports  map[int]int // and in how many reports
 	beyond   map[int]bool
 
-	deleted  map[int]bool // applications of producers that are not there now
+	deleted  map[int]bool // names of producers, and receipt applications, that are not there now
+	skewed   bool         // its clock is off by so much that it takes timestamps of now for too old, or for the future
 	workers  []*modelWorker
 	listener memory
 	queue    []*modelJob
@@ -36,10 +40,22 @@ const modelSlice = 4
 
 // modelItem is one transaction: of a producer, or a receipt.
 type modelItem struct {
-	transaction, application int // of a producer; application -1: a receipt
-	receipt                  int // its application
-	metric                   int
-	increment                uint64
+	transaction int
+	names       []int // of a producer: an application (or its user key) and a metric, each of which can be deleted; nil: a receipt
+	receipt     int   // its application
+	metric      int
+	increment   uint64
+}
+
+// receiptName is the name of a receipt application among those that can be deleted.
+const receiptName = 100
+
+// needs are the names that have to be known for the item.
+func (i *modelItem) needs() []int {
+	if i.names == nil {
+		return []int{receiptName + i.receipt}
+	}
+	return i.names
 }
 
 // modelReport is what was sent in one attempt.
@@ -55,18 +71,18 @@ type modelJob struct {
 	again  int       // how often it failed: at most twice, so that it lands within the time that reports are waited for
 }
 
-// memory is what one process remembers of applications.
+// memory is what one process remembers of applications and metrics.
 type memory map[int]struct {
 	exists bool
 	until  time.Time
 }
 
-func (m memory) knows(b *modelBackend, application int) bool {
-	if one, ok := m[application]; ok && b.now.Before(one.until) {
+func (m memory) knows(b *modelBackend, name int) bool {
+	if one, ok := m[name]; ok && b.now.Before(one.until) {
 		return one.exists
 	}
-	exists := !b.deleted[application]
-	m[application] = struct {
+	exists := !b.deleted[name]
+	m[name] = struct {
 		exists bool
 		until  time.Time
 	}{exists, b.now.Add(time.Minute)}
@@ -162,8 +178,12 @@ func (b *modelBackend) work() {
 func (b *modelBackend) begin(w *modelWorker) {
 	w.next, w.end, w.how, w.goesOn = 0, -1, 0, b.now.Add(upTo(b.random, 20*time.Millisecond))
 	items := w.job.report.items
-	for _, item := range items {
-		if item.application >= 0 && !w.memory.knows(b, item.application) {
+	for n := range items {
+		void := items[n].names != nil && b.skewed // receipts have no timestamp
+		for _, name := range items[n].needs() {
+			void = void || !w.memory.knows(b, name)
+		}
+		if void {
 			w.job = nil // discarded in silence
 			return
 		}
@@ -215,7 +235,7 @@ func (b *modelBackend) write(r *modelReport, items []modelItem) {
 		r.wrote = map[int]bool{}
 	}
 	for _, item := range items {
-		if item.application >= 0 {
+		if item.names != nil {
 			if r.late {
 				b.beyond[item.transaction] = true
 			}
@@ -243,8 +263,8 @@ func (b *modelBackend) quiet() bool {
 	return true
 }
 
-// underWay reports whether a report that can still be counted names an application.
-func (b *modelBackend) underWay(application int) bool {
+// underWay reports whether a report that can still be counted needs a name.
+func (b *modelBackend) underWay(name int) bool {
 	jobs := append(append([]*modelJob(nil), b.queue...), b.late...)
 	for _, w := range b.workers {
 		if w.job != nil {
@@ -252,8 +272,8 @@ func (b *modelBackend) underWay(application int) bool {
 		}
 	}
 	for _, j := range jobs {
-		for _, item := range j.report.items {
-			if item.application == application {
+		for n := range j.report.items {
+			if slices.Contains(j.report.items[n].needs(), name) {
 				return true
 			}
 		}

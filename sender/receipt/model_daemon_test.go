@@ -12,6 +12,7 @@ type modelBatch struct {
 	id           int
 	transactions []int
 	receipt      []byte // of its attempt; nil: none
+	released     bool   // it is to be sent again, and was not yet
 	sent         time.Time
 	attempts     int
 	end          End
@@ -25,7 +26,7 @@ type modelDaemon struct {
 	backend *modelBackend
 	rules   Rules
 	book    *Book[int]
-	applied map[int]int // transaction → application
+	applied map[int][]int // transaction → the application and the metric that it names
 
 	batches  map[int]*modelBatch // on disk
 	reserved []Reserved          // on disk
@@ -35,7 +36,8 @@ type modelDaemon struct {
 	ended    map[End]int
 	killed   int
 
-	deletions map[int]time.Time // of applications, the latest
+	gone      bool              // a receipt application is not known: nothing is sent
+	deletions map[int]time.Time // of names, the latest
 	held      []time.Duration   // how late a report without an answer can land
 	rare      bool              // there is little traffic
 }
@@ -43,7 +45,7 @@ type modelDaemon struct {
 const modelWindow = 24 * time.Hour
 
 func newModelDaemon(random *rand.Rand, b *modelBackend, rules Rules) *modelDaemon {
-	d := &modelDaemon{random: random, backend: b, rules: rules, applied: map[int]int{}, batches: map[int]*modelBatch{}, dead: map[int]bool{}, ended: map[End]int{}, deletions: map[int]time.Time{}}
+	d := &modelDaemon{random: random, backend: b, rules: rules, applied: map[int][]int{}, batches: map[int]*modelBatch{}, dead: map[int]bool{}, ended: map[End]int{}, deletions: map[int]time.Time{}}
 	d.start()
 	return d
 }
@@ -62,7 +64,10 @@ func (d *modelDaemon) start() {
 			if err != nil {
 				d.complain("batch %d: %v", id, err)
 			}
-			d.book.Reopen(id, r, b.sent, b.sent.Add(modelWindow), b.attempts > 1)
+			d.book.Reopen(id, r, b.sent, b.sent.Add(modelWindow), b.attempts > 1 || b.released)
+			if b.released {
+				d.book.Release(id, d.backend.now)
+			}
 		}
 	}
 }
@@ -84,8 +89,8 @@ func (d *modelDaemon) complain(format string, args ...any) {
 
 // kill loses what is in memory.
 func (d *modelDaemon) kill() {
-
 	d.killed++
+	d.gone = false
 	d.start()
 }
 
@@ -99,13 +104,13 @@ func (d *modelDaemon) kills(chance float64) bool {
 }
 
 // seal makes a batch of new transactions.
-func (d *modelDaemon) seal(n, applications int) {
+func (d *modelDaemon) seal(n, applications, metrics int) {
 	d.ids++
 	b := &modelBatch{id: d.ids}
 	for i := range n {
 		t := d.ids*1000 + i
 		b.transactions = append(b.transactions, t)
-		d.applied[t] = d.random.IntN(applications)
+		d.applied[t] = []int{d.random.IntN(applications), applications + d.random.IntN(metrics)}
 	}
 	d.batches[b.id] = b
 }
@@ -114,7 +119,7 @@ func (d *modelDaemon) seal(n, applications int) {
 func (d *modelDaemon) items(b *modelBatch, r Receipt) []modelItem {
 	var items []modelItem
 	mark := func(a int) {
-		items = append(items, modelItem{application: -1, receipt: a, metric: r.Metric, increment: r.Increment()})
+		items = append(items, modelItem{receipt: a, metric: r.Metric, increment: r.Increment()})
 	}
 	head := First
 	for _, t := range b.transactions {
@@ -122,7 +127,7 @@ func (d *modelDaemon) items(b *modelBatch, r Receipt) []modelItem {
 			mark(head)
 			head++
 		}
-		items = append(items, modelItem{transaction: t, application: d.applied[t]})
+		items = append(items, modelItem{transaction: t, names: d.applied[t]})
 	}
 	if r.Mask.Has(First) && len(items)%modelSlice == 0 && head < Last {
 		mark(head)
@@ -145,11 +150,16 @@ func (d *modelDaemon) carries(n int) Mask {
 // send makes an attempt at one batch.
 func (d *modelDaemon) send(b *modelBatch, outcome int, late time.Duration, killAt int) {
 	for _, t := range b.transactions { // what authorizations have denied for long is not sent
-		if a := d.applied[t]; d.backend.deleted[a] && d.backend.now.Sub(d.deletions[a]) > 130*time.Second {
-			b.end = Dropped
-			d.divide(b, fmt.Sprint(a))
-			return
+		for _, name := range d.applied[t] {
+			if d.backend.deleted[name] && d.backend.now.Sub(d.deletions[name]) > 130*time.Second {
+				b.end = Dropped
+				d.divide(b, fmt.Sprint(name))
+				return
+			}
 		}
+	}
+	if d.gone {
+		return
 	}
 	r, ok := d.book.Allot(b.id, d.carries(len(b.transactions)), d.backend.now, d.backend.now.Add(modelWindow))
 	if !ok {
@@ -185,13 +195,42 @@ func (d *modelDaemon) send(b *modelBatch, outcome int, late time.Duration, killA
 }
 
 // again sends a batch once more that was concluded dropped without a culprit.
-func (d *modelDaemon) again(b *modelBatch, now time.Time) {
+func (d *modelDaemon) again(b *modelBatch, late time.Duration, killAt int) {
 	r, _ := Parse(b.receipt)
-	b.sent = now
+	if killAt == 1 {
+		d.kill()
+		return
+	}
+	b.sent, b.released = d.backend.now, false
 	b.attempts++
-	d.book.Again(b.id, now)
-	d.backend.take(&modelReport{items: d.items(b, r)}, 0)
+	if killAt == 2 {
+		d.kill()
+		return
+	}
+	d.book.Again(b.id, d.backend.now)
+	d.backend.take(&modelReport{items: d.items(b, r)}, late)
+	if killAt == 3 {
+		d.kill()
+	}
 }
+
+// sendReleased sends what was released, as the sender does when it comes to the batch.
+func (d *modelDaemon) sendReleased(kill float64) {
+	for _, id := range d.ids2() {
+		b := d.batches[id]
+		if b.end != 0 || !b.released || d.gone || !d.book.Has(id) || !d.zero(id) {
+			continue
+		}
+		killAt := 0
+		if d.random.Float64() < kill {
+			killAt = 1 + d.random.IntN(3)
+		}
+		d.again(b, 0, killAt)
+	}
+}
+
+// zero reports whether nothing of a report is seen.
+func (d *modelDaemon) zero(id int) bool { return d.book.open[id].zero() }
 
 // poll reads what the book asks for, concludes and acts.
 func (d *modelDaemon) poll(kill float64) {
@@ -203,6 +242,11 @@ func (d *modelDaemon) poll(kill float64) {
 		if asks.Has(a) {
 			asked := d.backend.now
 			d.backend.advance(upTo(d.random, 5*time.Millisecond))
+			if !d.backend.listener.knows(d.backend, receiptName+a) {
+				d.book.Absent(a, asked)
+				d.gone = true
+				continue
+			}
 			values := slices.Clone(d.backend.counters[a])
 			d.backend.advance(upTo(d.random, 5*time.Millisecond))
 			d.book.Seen(a, values, asked)
@@ -211,54 +255,71 @@ func (d *modelDaemon) poll(kill float64) {
 			}
 		}
 	}
+	d.sendReleased(kill)
 	d.examine()
-	if r, ok := d.book.Probe(d.backend.now); ok {
+	if r, ok := d.book.Probe(d.backend.now); ok && !d.gone {
 		late := []time.Duration{0, time.Second, 300 * time.Second, 300 * time.Second}[d.random.IntN(4)]
-		d.backend.take(&modelReport{items: []modelItem{{application: -1, receipt: Last, metric: r.Metric, increment: r.Increment()}}}, late)
+		d.backend.take(&modelReport{items: []modelItem{{receipt: Last, metric: r.Metric, increment: r.Increment()}}}, late)
+		if d.kills(kill) {
+			return
+		}
 	}
 	for _, l := range d.book.Late() {
 		d.batches[l.ID].doubled = true
 	}
-	conclusions := d.book.Conclusions(d.backend.now)
+	before, conclusions := d.killed, d.book.Conclusions(d.backend.now)
 	slices.SortFunc(conclusions, func(a, b Conclusion[int]) int { return a.ID - b.ID })
 	for _, c := range conclusions {
-		if d.conclude(c); d.kills(kill) {
+		if d.conclude(c, kill); d.killed > before || d.kills(kill) {
 			return
 		}
 	}
 }
 
-// examine asks about the applications of what is suspect.
+// examine asks about the applications and metrics of what is suspect.
 func (d *modelDaemon) examine() {
 	suspects := d.book.Suspects(d.backend.now)
 	slices.Sort(suspects)
 	for _, id := range suspects {
 		for _, t := range d.batches[id].transactions {
-			asked, what := d.backend.now, fmt.Sprint(d.applied[t])
-			if d.backend.listener.knows(d.backend, d.applied[t]) {
-				d.book.Vouched(id, what)
-			} else {
-				d.book.Denied(id, what, asked)
+			for _, name := range d.applied[t] {
+				asked, what := d.backend.now, fmt.Sprint(name)
+				if d.backend.listener.knows(d.backend, name) {
+					d.book.Vouched(id, what)
+				} else {
+					d.book.Denied(id, what, asked)
+				}
 			}
 		}
 	}
 }
 
-// conclude acts on a conclusion, and holds it against what the backend did.
-func (d *modelDaemon) conclude(c Conclusion[int]) {
+// conclude acts on a conclusion, and holds it against what the backend did. The daemon may be killed before each of its records.
+func (d *modelDaemon) conclude(c Conclusion[int], kill float64) {
 	b := d.batches[c.ID]
 	d.judge(b, c)
-	d.ended[c.End]++
-	if c.End == Dropped && c.Culprit == "" {
-		d.again(b, d.backend.now)
+	if d.kills(kill) {
 		return
 	}
+	if c.End == Dropped && c.Culprit == "" {
+		d.ended[c.End]++
+		b.released = true // durable
+		if !d.kills(kill) {
+			d.book.Release(b.id, d.backend.now)
+		}
+		return
+	}
+	if kept := d.book.Close(b.id, c.End, d.backend.now); kept || c.End != Counted { // durable before the end is
+		d.reserved = d.book.Reserved(func(id int) string { return fmt.Sprint(id) }, d.backend.now)
+		if d.kills(kill) {
+			return
+		}
+	}
+	d.ended[c.End]++
 	b.end, b.concluded, b.doubled = c.End, c.Digits, b.doubled || c.End == Double
 	if c.End == Dropped {
 		d.divide(b, c.Culprit)
 	}
-	d.book.Close(b.id, c.End, d.backend.now)
-	d.reserved = d.book.Reserved(func(id int) string { return fmt.Sprint(id) }, d.backend.now)
 }
 
 // divide makes dead letters of the culprit's transactions, and a batch of the rest.
@@ -266,7 +327,7 @@ func (d *modelDaemon) divide(b *modelBatch, culprit string) {
 	d.ids++
 	child := &modelBatch{id: d.ids}
 	for _, t := range b.transactions {
-		if fmt.Sprint(d.applied[t]) == culprit {
+		if fmt.Sprint(d.applied[t][0]) == culprit || fmt.Sprint(d.applied[t][1]) == culprit {
 			d.dead[t] = true
 		} else {
 			child.transactions = append(child.transactions, t)
@@ -309,7 +370,7 @@ func (d *modelDaemon) wrongSlices(b *modelBatch, c Conclusion[int]) bool {
 	slices := Slices(c.Mask, c.Digits)
 	number := -1
 	for _, item := range d.items(b, Receipt{Mask: c.Mask}) {
-		if item.application < 0 {
+		if item.names == nil {
 			if item.receipt != Last {
 				number = item.receipt
 			}

@@ -20,7 +20,7 @@ type modelFigures struct {
 // history is one life of a daemon and a backend, by one seed. It returns what is wrong.
 func history(seed uint64, figures *modelFigures, break_ func(*Rules)) []string {
 	random := rand.New(rand.NewPCG(seed, 15))
-	const applications = 6
+	const applications, metrics = 6, 3
 	start := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	b := newModelBackend(random, 1+random.IntN(4), 1+random.IntN(3), start)
 	if random.IntN(4) > 0 {
@@ -44,7 +44,7 @@ func history(seed uint64, figures *modelFigures, break_ func(*Rules)) []string {
 		kill = .02
 	}
 	for range 20 + random.IntN(60) {
-		d.live(applications, kill)
+		d.live(applications, metrics, kill)
 	}
 	d.settle()
 	d.audit(figures)
@@ -52,21 +52,25 @@ func history(seed uint64, figures *modelFigures, break_ func(*Rules)) []string {
 }
 
 // live is one step of a history.
-func (d *modelDaemon) live(applications int, kill float64) {
+func (d *modelDaemon) live(applications, metrics int, kill float64) {
 	b, random := d.backend, d.random
-	switch random.IntN(12) {
+	switch random.IntN(14) {
 	case 0, 1, 2, 3:
 		if !d.rare || random.IntN(4) == 0 {
-			d.seal(1+random.IntN(9), applications)
+			d.seal(1+random.IntN(9), applications, metrics)
 		}
 	case 4:
-		if a := random.IntN(applications); !b.deleted[a] && random.IntN(4) == 0 {
-			b.deleted[a], d.deletions[a] = true, b.now
+		if name := d.anyName(applications + metrics); !b.deleted[name] && random.IntN(4) == 0 {
+			b.deleted[name], d.deletions[name] = true, b.now
 		}
-	case 5: // an application that is made again while a report that names it is on its way is beyond what can be told
-		if a := random.IntN(applications); b.now.Sub(d.deletions[a]) > 20*time.Minute && !b.underWay(a) {
-			delete(b.deleted, a)
+	case 5: // what is made again while a report that names it is on its way is beyond what can be told
+		if name := d.anyName(applications + metrics); b.now.Sub(d.deletions[name]) > 20*time.Minute && !b.underWay(name) {
+			d.makeAgain(name)
 		}
+	case 12:
+		b.skewed = random.IntN(3) == 0
+	case 13:
+		b.advance(upTo(random, time.Hour))
 	case 6:
 		b.stopped = random.IntN(3) == 0
 	case 7:
@@ -97,10 +101,30 @@ func (d *modelDaemon) live(applications int, kill float64) {
 	}
 }
 
+// anyName is an application or metric of producers, or rarely a receipt application.
+func (d *modelDaemon) anyName(names int) int {
+	if d.random.IntN(8) == 0 {
+		return receiptName + d.random.IntN(Applications)
+	}
+	return d.random.IntN(names)
+}
+
+// makeAgain makes an application or metric that was deleted.
+func (d *modelDaemon) makeAgain(name int) {
+	delete(d.backend.deleted, name)
+	d.gone = false
+}
+
 // settle ends all trouble, and goes on until everything has an end.
 func (d *modelDaemon) settle() {
 	b := d.backend
-	b.stopped, b.trouble = false, modelTrouble{}
+	b.stopped, b.skewed, b.trouble = false, false, modelTrouble{}
+	for !b.quiet() { // what is made again while a report that names it is on its way is beyond what can be told
+		b.advance(time.Minute)
+	}
+	for a := range Applications {
+		d.makeAgain(receiptName + a)
+	}
 	for range 3000 {
 		open := false
 		for _, id := range d.ids2() {
@@ -110,6 +134,7 @@ func (d *modelDaemon) settle() {
 				d.send(batch, 0, 0, 0)
 			}
 		}
+		d.gone = false
 		d.poll(0)
 		if !open && b.quiet() || !open && d.held[3] > 10*time.Minute {
 			break

@@ -33,19 +33,21 @@ var mutants = []struct{ name, file, old, new string }{
 	{"probes at once after a start", "probe.go", "now.Sub(b.began) < b.rules.settle() || ", ""},
 	{"a probe counts for the latest", "probe.go", "b.newest = later(b.newest, b.probes[0])", "b.newest = later(b.newest, b.probes[len(b.probes)-1])"},
 	{"a slice is whole without the next", "watch.go", "case digits[next] == 0:", "case false:"},
+	{"an unknown first receipt is as any other", "watch.go", "case !others.Has(First) || most > 0:", "case others == 0 || most > 0:"},
 	{"a doubled slice is counted", "watch.go", "case digits[head] > 1:", "case false:"},
 }
 
 // judges are the tests of mutants whose occasion is too rare for random histories.
 var judges = map[string]string{
-	"links begin at the first one's sending": "TestLinksBeginWhenTheLastWasSeen",
-	"one denial condemns":                    "TestCulpritIsDeniedTwice",
-	"a culprit needs no reading behind it":   "TestCulpritIsDeniedTwice",
-	"places are not kept":                    "TestPlacesRestAfterTheirReports",
-	"kept places are given":                  "TestPlacesAreKeptOverRestarts",
-	"a report sent again passes others":      "TestReportsSentAgainPassNone",
-	"probes at once after a start":           "TestProbesCountForTheEarliest",
-	"a probe counts for the latest":          "TestProbesCountForTheEarliest",
+	"an unknown first receipt is as any other": "TestReceiptApplicationIsUnknown",
+	"links begin at the first one's sending":   "TestLinksBeginWhenTheLastWasSeen",
+	"one denial condemns":                      "TestCulpritIsDeniedTwice",
+	"a culprit needs no reading behind it":     "TestCulpritIsDeniedTwice",
+	"places are not kept":                      "TestPlacesRestAfterTheirReports",
+	"kept places are given":                    "TestPlacesAreKeptOverRestarts",
+	"a report sent again passes others":        "TestReportsSentAgainPassNone",
+	"probes at once after a start":             "TestProbesCountForTheEarliest",
+	"a probe counts for the latest":            "TestProbesCountForTheEarliest",
 }
 
 // TestMutantsApply keeps the mutants in step with the code.

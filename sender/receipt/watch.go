@@ -196,14 +196,15 @@ func (w *watch[K]) concludeUnmoved(rules Rules, now time.Time) End {
 }
 
 // concludeAbsent concludes about a report one of whose own receipt applications is unknown: it voids the report, if that was not
-// counted before. Where no other receipt moved since, nothing was.
+// counted before. Where the first receipt has not moved since, nothing was: it is written before all else. Where the first one cannot
+// be read, a worker may have been killed behind it, before it wrote any other.
 func (w *watch[K]) concludeAbsent() End {
 	others := w.receipt.Mask &^ w.absent
 	_, most := w.boundsOf(others)
 	switch {
 	case w.absentTwice.IsZero():
 		return 0
-	case others == 0 || most > 0:
+	case !others.Has(First) || most > 0:
 		return Unconfirmed
 	case !w.seenOf(others).Before(w.absentTwice):
 		w.culprit = "a receipt application"

@@ -60,6 +60,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{API: a, ctx: r.Context(), params: r.URL.Query(), format: formatOf(r)}
+	resolve(c.params, a.Now())
 	answer, err := c.answer(r)
 	if err != nil {
 		c.refuse(w, err)

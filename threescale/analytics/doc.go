@@ -12,6 +12,8 @@
 //   - Dates that are none, a bad granularity beside a period, and an unknown zone without since are refused with 400;
 //     the original answers 500.
 //   - CSV works without period.
+//   - since and until may depend on the current time: 30d, now-30d/d, yesterday, {date.add(-30).format()}. The original refuses
+//     these.
 //
 // The package also has the engine of ranges by itself: the sandbox, which stands in for the original, reads its
 // parameters with it.

@@ -22,6 +22,7 @@ const (
 	mostBody    = 16 << 20 // bytes of an answer
 	tries       = 4
 	longestWait = time.Minute
+	longestBusy = time.Hour // of what the portal asks for; then it is asked again
 )
 
 // retry spaces the attempts of one call: 1 to 2, 2 to 4, and 4 to 8 seconds, or as long as the portal asks for, up to a minute.
@@ -46,6 +47,7 @@ type Client struct {
 
 	mu   sync.Mutex // held through a call, so that there is one at a time; guards what follows
 	next time.Time  // the earliest of the next call
+	busy time.Time  // until then calls are refused here: the portal asked to be left alone for longer than a call may wait
 }
 
 // New returns a client. It makes no call.
@@ -82,8 +84,16 @@ func (c *Client) URL() string { return c.options.URL }
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// Get asks for a path of the Analytics or the Account Management API and returns the answer, which is JSON and at most 16 MiB. It
+// waits for its turn and repeats a call as the other methods do. Errors are *Error, or ctx's.
+func (c *Client) Get(ctx context.Context, path string, q url.Values) (answer json.RawMessage, err error) {
+	err = c.get(ctx, path, q, &answer)
+	return answer, err
+}
+
 // get asks for a path and decodes the answer. It waits for its turn, and repeats what a busy or failing portal
-// refuses, no sooner than that asks for. Errors are *Error, or ctx's.
+// refuses, no sooner than that asks for. A portal that asks for more than a minute is not asked before that is over: calls until
+// then fail at once. Errors are *Error, or ctx's.
 func (c *Client) get(ctx context.Context, path string, q url.Values, into any) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,6 +104,10 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 		}
 		var pause time.Duration
 		if pause, err = c.once(ctx, http.MethodGet, path, q, into); err == nil || ctx.Err() != nil || !worthwhile(err) {
+			break
+		}
+		if pause > longestWait {
+			c.busy = time.Now().Add(min(pause, longestBusy))
 			break
 		}
 		c.next = time.Now().Add(retry.Delay(n+1, pause))
@@ -129,9 +143,12 @@ func worthwhile(err error) bool {
 	return false
 }
 
-// waitLocked keeps the calls apart. mu is held.
+// waitLocked keeps the calls apart, and refuses one while the portal wants to be left alone. mu is held.
 func (c *Client) waitLocked(ctx context.Context) error {
 	now := time.Now()
+	if d := c.busy.Sub(now); d > 0 {
+		return &Error{Fault: FaultRate, Text: "it asked to be left alone until " + c.busy.UTC().Format(time.RFC3339), RetryAfter: d}
+	}
 	if d := c.next.Sub(now); d > 0 {
 		select {
 		case <-time.After(d):
@@ -183,7 +200,9 @@ func (c *Client) once(ctx context.Context, method, path string, q url.Values, in
 	}
 	switch {
 	case answer.StatusCode != http.StatusOK && (method == http.MethodGet || answer.StatusCode != http.StatusCreated):
-		return retryAfter(answer, time.Now()), refusal(path, answer, body)
+		e := refusal(path, answer, body)
+		e.RetryAfter = retryAfter(answer, time.Now())
+		return e.RetryAfter, e
 	case len(body) > mostBody:
 		return 0, &Error{Fault: FaultUnexpected, Status: answer.StatusCode, Path: path, Text: fmt.Sprintf("more than %d bytes", mostBody)}
 	}

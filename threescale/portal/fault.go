@@ -40,6 +40,8 @@ type Error struct {
 	Text   string // what it said, shortened
 	Path   string // what was asked for, without its parameters
 	Err    error  // of the network
+
+	RetryAfter time.Duration // how long the portal asks to be left alone; 0: it does not say
 }
 
 func (e *Error) Error() string {
@@ -50,6 +52,8 @@ func (e *Error) Error() string {
 			text += ": " + e.Text
 		}
 		text += ")"
+	} else if e.Text != "" {
+		text += ": " + e.Text
 	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()

@@ -1,0 +1,53 @@
+package config
+
+import "path/filepath"
+
+// Admin is the admin listener.
+type Admin struct {
+	// Where operators and Prometheus look: host:port, or unix:/path/to.sock.
+	Listen string `key:"listen" kind:"address" need:"true"`
+	// The file of the operators' tokens, each with its scopes: `read`, `write` (includes `read`), `stats`,
+	// `account_management`. Its form is that of `auth.tokens_file`. `/livez`, `/readyz` and the empty page
+	// stay open. A reload reads it again. Empty: no tokens are asked for.
+	TokensFile string `key:"tokens_file" kind:"file" reload:"file"`
+	// The origins of web pages that may read `/stats/` and `/admin/api/` from a browser, separated by commas, such
+	// as https://dashboards.example.com, or `*` for all: CORS. Nothing else is shared with other pages. Empty: none.
+	CORSOrigins string `key:"cors_origins" kind:"origins"`
+	// Names under which the admin listener may be asked where no tokens are needed, separated by commas, such as
+	// reporterd.example.com. Addresses, names without a dot, and those that end in .internal, .local, .svc, .cluster.local
+	// or .home.arpa need not be named, but on a loopback address: there only localhost and addresses are taken. Any other
+	// name may be of a web page that was led to this listener to use it from a browser.
+	Hosts string `key:"hosts" kind:"hosts"`
+	// Serves Go's profiler under `/debug/pprof/`.
+	Pprof bool `key:"pprof"`
+	// HTTPS on the admin listener.
+	TLS TLS `key:"tls"`
+}
+
+// Reader is the listener of the sources.
+type Reader struct {
+	// Where dashboards read `/sources/NAME.json`, `.csv` and `.ndjson`: host:port, or unix:/path/to.sock. Nothing else is served
+	// there, and every source needs its own token. Empty: there is no such listener, and the admin listener serves them.
+	Listen string `key:"listen" kind:"address"`
+	// The origins of web pages that may read the sources from a browser, separated by commas, or `*` for all: CORS. Empty: none.
+	CORSOrigins string `key:"cors_origins" kind:"origins"`
+	// Connections of the listener; when there are more, the same one goes as on the traffic listener. They are reserved below the
+	// limit of open files.
+	MaxConnections int `key:"max_connections" min:"1" max:"100000"`
+	// Connections of one client address; 0 is no bound.
+	MaxConnectionsPerAddress int `key:"max_connections_per_address" min:"0" max:"100000"`
+	// HTTPS on the listener. A dashboard in the cloud needs it, here or in a proxy.
+	TLS TLS `key:"tls"`
+}
+
+// Origins are the origins in CORSOrigins, one by one.
+func (r Reader) Origins() []string { return Admin{CORSOrigins: r.CORSOrigins}.Origins() }
+
+// SourcesFile returns the file of the sources, which may not be there; empty: there is no configuration file beside which it could
+// be.
+func (c *Config) SourcesFile() string {
+	if c.Sources != "" || c.file.name == "" {
+		return c.Sources
+	}
+	return filepath.Join(filepath.Dir(c.file.name), "sources.yaml")
+}

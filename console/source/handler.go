@@ -1,0 +1,243 @@
+package source
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/reporterd/reporterd/access"
+)
+
+// HandlerOptions are those of Handler.
+type HandlerOptions struct {
+	Origins []string // of pages that may read from a browser; "*": all
+	// Operators are the tokens that open every source, with the scope read. Only on the admin listener.
+	Operators *access.Tokens
+	// Admin says that it is the admin listener: an operator's token opens every source, and without Operators no token is needed.
+	Admin bool
+}
+
+// handler serves /sources/NAME.json, .csv and .ndjson.
+type handler struct {
+	store *Store
+	HandlerOptions
+}
+
+// Handler serves the answers, and nothing else: GET and HEAD of /sources/NAME.json, .csv and .ndjson, and the OPTIONS of browsers. A
+// source's token opens that source. A wrong token and a name that no source has get the same answer.
+func (s *Store) Handler(o HandlerOptions) http.Handler { return &handler{s, o} }
+
+// ServeHTTP answers one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	h.share(w.Header(), r)
+	file, ok := strings.CutPrefix(r.URL.Path, "/sources/")
+	dot := strings.LastIndexByte(file, '.')
+	switch {
+	case !ok || dot < 1:
+		problem(w, http.StatusNotFound, "expected /sources/NAME.json, .csv or .ndjson")
+	case r.Method == http.MethodOptions:
+		w.WriteHeader(http.StatusNoContent)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+		problem(w, http.StatusMethodNotAllowed, "expected GET: sources are only read")
+	default:
+		h.answer(w, r, file[:dot], file[dot+1:])
+	}
+}
+
+// share lets pages of the given origins read.
+func (h *handler) share(header http.Header, r *http.Request) {
+	if len(h.Origins) == 0 {
+		return
+	}
+	header.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if origin == "" || !slices.Contains(h.Origins, origin) && !slices.Contains(h.Origins, "*") {
+		return
+	}
+	header.Set("Access-Control-Allow-Origin", origin)
+	header.Set("Access-Control-Expose-Headers", "Age, ETag, Last-Modified, X-Reporterd-Stale")
+	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	if r.Method == http.MethodOptions {
+		header.Set("Access-Control-Allow-Methods", "GET, HEAD")
+		header.Set("Access-Control-Allow-Headers", "Authorization, If-None-Match, If-Modified-Since")
+		header.Set("Access-Control-Max-Age", "600")
+	}
+}
+
+// admit reports whether the caller may read a source; otherwise it answers. src is nil for a name that no source has.
+func (h *handler) admit(w http.ResponseWriter, r *http.Request, src *Source) bool {
+	token := access.Presented(r)
+	if src != nil && src.Opens(token) {
+		return true
+	}
+	if h.Admin {
+		if g, err := h.Operators.Find(token); err == nil && g.May(access.Read) {
+			return true
+		}
+	}
+	if token == "" {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="reporterd"`)
+		w.Header().Add("WWW-Authenticate", `Basic realm="reporterd"`)
+		problem(w, http.StatusUnauthorized, "a token is needed: Authorization: Bearer TOKEN, Basic with the token as the password, or access_token=TOKEN")
+		return false
+	}
+	problem(w, http.StatusForbidden, "the token does not open this source")
+	return false
+}
+
+// kinds are the media types by extension.
+var kinds = map[string]string{"json": "application/json", "csv": "text/csv; charset=utf-8; header=present", "ndjson": "application/x-ndjson"}
+
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, name, extension string) {
+	src, answer, state, err := h.store.find(name)
+	if !h.admit(w, r, src) {
+		return
+	}
+	switch {
+	case err != nil:
+		problem(w, http.StatusNotFound, err.Error())
+		return
+	case kinds[extension] == "":
+		problem(w, http.StatusNotFound, "expected the extension .json, .csv or .ndjson")
+		return
+	case answer == nil:
+		w.Header().Set("Retry-After", "30")
+		problem(w, http.StatusServiceUnavailable, "there is no answer yet: "+state.Reason)
+		return
+	}
+	tag := describe(w.Header(), src, answer, state)
+	w.Header().Set("Content-Type", kinds[extension])
+	if unchanged(r, tag, answer.AsOf) {
+		w.Header().Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	var body []byte
+	switch extension {
+	case "csv":
+		w.Header().Set("Content-Disposition", `inline; filename="`+src.Name+`.csv"`)
+		body = answer.csv()
+	case "ndjson":
+		body = answer.ndjson()
+	default:
+		body = answer.json(src, state)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // an error means that the client is gone
+	}
+}
+
+// describe sets the headers of an answer, and returns its tag, which changes when rows or staleness do.
+func describe(header http.Header, src *Source, answer *encoded, state State) (tag string) {
+	tag = `W/"` + answer.tag + `"`
+	left := max(int64(src.Refresh/time.Second)-state.AgeSeconds, 0)
+	if state.Stale {
+		tag, left = `W/"`+answer.tag+`-stale"`, 0
+		header.Set("X-Reporterd-Stale", oneLine(state.Reason))
+	}
+	header.Set("Cache-Control", "private, max-age="+strconv.FormatInt(left, 10))
+	header.Set("ETag", tag)
+	header.Set("Last-Modified", answer.AsOf.UTC().Format(http.TimeFormat))
+	header.Set("X-Reporterd-As-Of", stamp(answer.AsOf.UTC()))
+	header.Set("X-Reporterd-Age", strconv.FormatInt(state.AgeSeconds, 10))
+	return tag
+}
+
+// oneLine makes a text fit for a header.
+func oneLine(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return ' '
+		}
+		return c
+	}, text)
+	return text[:min(len(text), 300)]
+}
+
+// unchanged reports whether the caller has the answer already. If-None-Match beats If-Modified-Since.
+func unchanged(r *http.Request, tag string, asOf time.Time) bool {
+	if tags := r.Header.Get("If-None-Match"); tags != "" {
+		for each := range strings.SplitSeq(tags, ",") {
+			if each = strings.TrimSpace(each); each == "*" || strings.TrimPrefix(each, "W/") == strings.TrimPrefix(tag, "W/") {
+				return true
+			}
+		}
+		return false
+	}
+	at, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
+	return err == nil && !asOf.Truncate(time.Second).After(at) && !strings.HasSuffix(tag, `-stale"`)
+}
+
+// API serves the admin API's /api/v1/sources: the list, one source, and a test of one.
+func (s *Store) API() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /api/v1/sources", func(w http.ResponseWriter, _ *http.Request) { send(w, s.List()) })
+	m.HandleFunc("GET /api/v1/sources/{name}", func(w http.ResponseWriter, r *http.Request) {
+		_, _, state, err := s.find(r.PathValue("name"))
+		if err != nil {
+			problem(w, http.StatusNotFound, err.Error())
+			return
+		}
+		send(w, state)
+	})
+	m.HandleFunc("POST /api/v1/sources/{name}/test", s.test)
+	return m
+}
+
+// Tested is the answer of a test.
+type Tested struct {
+	Name    string            `json:"name"`
+	Took    float64           `json:"seconds"`
+	Since   string            `json:"since,omitempty"`
+	Until   string            `json:"until,omitempty"`
+	Path    string            `json:"path,omitempty"`
+	Columns []Column          `json:"columns"`
+	Count   int               `json:"rows_in_all"`
+	Rows    []json.RawMessage `json:"rows"` // the first twenty
+}
+
+const mostPreview = 20
+
+func (s *Store) test(w http.ResponseWriter, r *http.Request) {
+	begun := time.Now()
+	src, result, err := s.Test(r.Context(), r.PathValue("name"))
+	if errors.Is(err, ErrUnknown) {
+		problem(w, http.StatusNotFound, err.Error())
+		return
+	}
+	var e *encoded
+	if err == nil {
+		e, err = encode(result)
+	}
+	if err != nil {
+		problem(w, http.StatusBadGateway, err.Error())
+		return
+	}
+	t := Tested{
+		Name: src.Name, Took: time.Since(begun).Seconds(), Since: stamp(result.Since), Until: stamp(result.Until), Path: src.Query(begun),
+		Columns: append([]Column{}, e.Columns...), Count: len(e.lines), Rows: []json.RawMessage{},
+	}
+	for _, line := range e.lines[:min(len(e.lines), mostPreview)] {
+		t.Rows = append(t.Rows, line)
+	}
+	send(w, t)
+}
+
+func send(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
+}

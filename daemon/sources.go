@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/console/source"
+	"github.com/reporterd/reporterd/ledger"
+	"github.com/reporterd/reporterd/threescale/analytics"
+)
+
+// sources are the kept questions, and who answers them.
+type sources struct {
+	store *source.Store
+	admin http.Handler // the console, which is asked as an operator asks it
+}
+
+// readSources reads the file of sources. Its error is about the configuration.
+func readSources(file string) ([]*source.Source, error) {
+	if file == "" {
+		return nil, nil
+	}
+	return source.Read(file)
+}
+
+// open makes the store. It asks nothing before start.
+func (s *sources) open(d *daemon) error {
+	list, err := readSources(d.config.SourcesFile())
+	if err != nil {
+		return misconfigured(err)
+	}
+	s.store = source.New(source.Options{
+		Dir: filepath.Join(d.config.DataDir, "sources"), Sides: func() source.Sides { return s.sides(d) }, Log: d.log.Named("sources"),
+	})
+	s.store.Apply(list)
+	return nil
+}
+
+// bindReader binds the listener of the sources, if there is one. A client that does not read its answer loses its connection.
+func (d *listeners) bindReader(ctx context.Context, log *zap.Logger, c *config.Config) (err error) {
+	if c.Reader.Listen == "" {
+		return nil
+	}
+	if d.reader, err = bind(ctx, log, "reader", c.Reader.Listen, adminServer(log, d.certificates[2])); err != nil {
+		return err
+	}
+	d.origins = c.Reader.Origins()
+	d.reader.bound = access.NewConnLimiter(deadlineListener{d.reader.bound, writeTimeout}, c.Reader.MaxConnections, c.Reader.MaxConnectionsPerAddress)
+	return nil
+}
+
+// openReader lets the listener of the sources answer.
+func (d *listeners) openReader(s *source.Store) {
+	if d.reader != nil {
+		d.reader.gate.open(s.Handler(source.HandlerOptions{Origins: d.origins}))
+	}
+}
+
+// start asks what is due, until the daemon stops. The console has to be open.
+func (s *sources) start(d *daemon) {
+	d.group.Go("sources", func(ctx context.Context) error {
+		s.store.Run(ctx)
+		return nil
+	})
+}
+
+// routes returns the routes of the admin listener. The answers check tokens themselves: a source has a token of its own.
+func (s *sources) routes(d *daemon) []console.Route {
+	answers := s.store.Handler(source.HandlerOptions{Operators: d.auth.operators, Admin: true, Origins: d.config.Admin.Origins()})
+	return []console.Route{
+		{Pattern: "GET /sources/{file}", Handler: answers},
+		{Pattern: "OPTIONS /sources/{file}", Handler: answers},
+		{Pattern: "GET /api/v1/sources", Scope: access.Read, Handler: s.store.API()},
+		{Pattern: "GET /api/v1/sources/{name}", Scope: access.Read, Handler: s.store.API()},
+		{Pattern: "POST /api/v1/sources/{name}/test", Scope: access.Write, Handler: s.store.API()},
+	}
+}
+
+// sides returns who can be asked now. The ledger may open later.
+func (s *sources) sides(d *daemon) source.Sides {
+	var all source.Sides
+	if l := d.engine.Ledger(); l != nil {
+		all.Ledger = s.ledger(d, l)
+	}
+	if p := d.compare.portal; p != nil {
+		all.ThreeScale = source.Portal(p, ledger.ApplicationName)
+		all.Plans, all.Limits, all.Metrics = p.Plans, p.Limits, p.Metrics
+	}
+	return all
+}
+
+// ledger answers from the ledger: lists and paths by the admin listener's own handlers, figures by one query.
+func (s *sources) ledger(d *daemon, l *ledger.Ledger) *source.Side {
+	return &source.Side{
+		Get: func(ctx context.Context, path string, q url.Values) (json.RawMessage, error) {
+			return s.ask(ctx, d, path, q)
+		},
+		Applications: func(ctx context.Context, service string) ([]analytics.Application, error) {
+			return d.analytics().applications(ctx, service)
+		},
+		Usage: func(ctx context.Context, q source.UsageQuery, add func(string, time.Time, int64)) error {
+			query := ledger.Query{
+				ServiceID: q.Service, AppID: q.Application, Metric: q.Metric, Since: q.Since, Until: q.Until, AllApplications: q.Application == "" && !q.Each,
+			}
+			if q.Daily {
+				query.By = ledger.ByDay
+			}
+			return tooMany(l.Rows(query, func(r *ledger.Row) error {
+				add(r.AppID, r.Time, r.Delivered)
+				return ctx.Err()
+			}))
+		},
+	}
+}
+
+// ask puts a GET to the console, as an operator of this machine.
+func (s *sources) ask(ctx context.Context, d *daemon, path string, q url.Values) (json.RawMessage, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path+"?"+q.Encode(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+d.auth.local)
+	w := &recorder{header: make(http.Header), status: http.StatusOK}
+	s.admin.ServeHTTP(w, r)
+	if w.status == http.StatusOK {
+		return w.body.Bytes(), nil
+	}
+	var said struct{ Detail, Error, Status string }
+	_ = json.Unmarshal(w.body.Bytes(), &said) // it may be plain text
+	text := said.Detail + said.Error
+	if text == "" {
+		text = string(bytes.TrimSpace(w.body.Bytes()[:min(w.body.Len(), 200)]))
+	}
+	return nil, fmt.Errorf("%s: %d %s", path, w.status, text)
+}
+
+// recorder keeps an answer.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
