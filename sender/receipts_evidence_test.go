@@ -203,11 +203,11 @@ func (f evidenceFigures) String() string {
 }
 
 // TestReceiptEvidence: the worker is killed in jobs of 1000, slices are written twice, and listeners are killed whose reports landed
-// at once, after 1 s, 6 s and 300 s, or not at all. Time is fake, the rules and the times of the backend are the real ones.
+// at once, after 1 s, 6 s and 300 s, or not at all; a proxy answers with 202 on its own, and the backend's clock is off. Time is fake, the rules and the times of the backend are the real ones.
 func TestReceiptEvidence(t *testing.T) {
-	kills, listeners, slices := 4, 24, 4
+	kills, listeners, slices, proxies, clocks := 4, 24, 4, 4, 3
 	if os.Getenv("REPORTERD_RECEIPTS") != "" {
-		kills, listeners, slices = 50, 200, 20
+		kills, listeners, slices, proxies, clocks = 50, 200, 20, 20, 9
 	}
 	run := func(name string, trials int, one func(e *evidence, n int)) {
 		t.Run(name, func(t *testing.T) {
@@ -237,6 +237,14 @@ func TestReceiptEvidence(t *testing.T) {
 		lands := e.random.IntN(4) == 0
 		e.report(20, fmt.Sprint("listener, landed ", lands, " after ", late),
 			sandbox.Faults{Report: []sandbox.Fault{{Times: 1, Close: true, Landed: lands, Late: sandbox.Duration(late)}}})
+	})
+	run("answered by a proxy", proxies, func(e *evidence, n int) {
+		body := []string{"", "<html>"}[n%2] // an empty one cannot be told from the backend's
+		e.report(20, fmt.Sprintf("202 with the body %q", body), sandbox.Faults{Report: []sandbox.Fault{{Times: 1, Status: 202, Body: body}}})
+	})
+	run("clock wrong for a minute", clocks, func(e *evidence, n int) {
+		off := []time.Duration{2 * time.Hour, -2 * time.Hour, -25 * time.Hour}[n%3]
+		e.report(20, fmt.Sprint("clock ", off), sandbox.Faults{Backend: &sandbox.Backend{Clock: sandbox.Duration(off)}})
 	})
 }
 

@@ -22,6 +22,7 @@ type calls struct {
 	LargestTransactions int    `json:"largest_transactions"`
 	LargestParams       int    `json:"largest_params"`
 	LargestBytes        int    `json:"largest_bytes"`
+	ReportBytes         uint64 `json:"report_bytes"`
 	DiscardedBatches    uint64 `json:"discarded_batches"`
 }
 

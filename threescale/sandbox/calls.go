@@ -32,6 +32,7 @@ type Calls struct {
 	LargestTransactions int    `json:"largest_transactions"` // of any report that arrived
 	LargestParams       int    `json:"largest_params"`       // of any report's body: ampersands plus one
 	LargestBytes        int64  `json:"largest_bytes"`        // of any report's body
+	ReportBytes         uint64 `json:"report_bytes"`         // of the bodies of all reports that arrived
 
 	DiscardedBatches      uint64 `json:"discarded_batches"`      // taken, then dropped whole by the worker
 	DiscardedTransactions uint64 `json:"discarded_transactions"` // in those
@@ -56,11 +57,12 @@ func (c *Calls) arrived(kind callKind) {
 	}
 }
 
-// measured keeps the largest of everything.
+// measured keeps the largest of everything, and adds up the bytes.
 func (c *Calls) measured(body *meter, transactions int) {
 	c.LargestTransactions = max(c.LargestTransactions, transactions)
 	c.LargestParams = max(c.LargestParams, body.params())
 	c.LargestBytes = max(c.LargestBytes, body.bytes)
+	c.ReportBytes += uint64(body.bytes)
 }
 
 // meter measures a body while it is read.

@@ -24,10 +24,11 @@ func TestUsageAndCalls(t *testing.T) {
 	require.Equal(t, http.StatusOK, control(t, s, http.MethodGet, "/sandbox/calls", "", &calls))
 	assert.Equal(t, map[string]int{
 		"report": 3, "authorize": 1, "authrep": 1, "transactions": 3,
-		"largest_transactions": 2, "largest_params": 6, "largest_bytes": calls["largest_bytes"],
+		"largest_transactions": 2, "largest_params": 6, "largest_bytes": calls["largest_bytes"], "report_bytes": calls["report_bytes"],
 		"analytics": 0, "account": 0, "discarded_batches": 1, "discarded_transactions": 2, "crashed_transactions": 0, "refused_reports": 1, "faults": 0,
 	}, calls)
 	assert.Greater(t, calls["largest_bytes"], 100)
+	assert.GreaterOrEqual(t, calls["report_bytes"], calls["largest_bytes"])
 
 	var counters Counted
 	require.Equal(t, http.StatusOK, control(t, s, http.MethodGet, "/sandbox/counters?service_id=1001&app_id=app1", "", &counters))
