@@ -90,6 +90,8 @@ func TestStatus(t *testing.T) {
 	got, err := json.Marshal(page)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"version":"1.2.3",
+		"summary":{"level":"help","sentence":"2 reports are parked: 3scale may or may not have counted them. 3scale does not answer.",
+			"advice":"Decide with reporterd parked; reporterd reconcile shows what was counted."},
 		"events":{"accepted":1000,"duplicates":7,"delivered":890,"dead":6,"pending":100,"ambiguous":5,"lost":4},
 		"spool":{"bytes":4096,"quota_bytes":10737418240,"free_bytes":1,"batches":3,"oldest_age_seconds":2.1},
 		"backend":{"report_calls":4,"transactions":37,"in_flight_limit":8,"breaker_open":true,"restamped_events":9,"questions":11,"questions_waiting":2,

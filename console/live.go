@@ -84,9 +84,7 @@ func (c *Console) livePage() livePage {
 		Status: c.statusPage(s, lanesNamed), Time: float64(time.Now().UnixMilli()) / 1e3, DeadLetters: s.Spool.DeadLetters,
 		Commit: liveOf(s.Commits.Waits), Authorize: liveAuthorize{s.Authorize.Answers, s.Authorize.Granted},
 	}
-	if err := c.options.Ready(); err != nil {
-		page.Ready = err.Error()
-	}
+	page.Ready = notReady(c.options.Ready())
 	return page
 }
 

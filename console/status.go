@@ -11,6 +11,7 @@ import (
 // Status is the JSON of GET /api/v1/status. Its names are API; ages are in seconds.
 type Status struct {
 	Version string        `json:"version"`
+	Summary Summary       `json:"summary"`
 	Uptime  float64       `json:"uptime_seconds"`
 	Events  Events        `json:"events"`
 	Spool   StatusSpool   `json:"spool"`
@@ -140,6 +141,7 @@ func (c *Console) statusPage(s Snapshot, named int) Status {
 	lanes, rest := nameLanes(s.Lanes, named)
 	page := Status{
 		Version: c.options.Build.Version,
+		Summary: summarize(&s, notReady(c.options.Ready())),
 		Uptime:  time.Since(c.options.Started).Seconds(),
 		Events:  s.Events,
 		Spool:   StatusSpool{s.Spool.Bytes, s.Spool.Quota, s.Spool.Free, s.Spool.Batches, s.Spool.OldestAge.Seconds()},

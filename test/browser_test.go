@@ -149,6 +149,7 @@ func TestConsolePage(t *testing.T) {
 	p := browse(t, d.admin+"/")
 	p.shows("link", "live")
 	p.shows("law", "balanced")
+	p.shows("summary", "Flowing, and 3scale refused some usage: 1 dead letter.")
 	p.shows("letters", hostile)
 	p.shows("law", "delivered 1 + dead 1")
 

@@ -40,7 +40,7 @@ setInterval(() => { if (!document.hidden && !find('ledger').hidden) ledger(); },
 async function begin() {
   await renew();
   ledger();
-  follow({ heard, lost, asked: () => { state('lost', hasToken() ? 'token refused' : 'no token'); find('login').hidden = false; find('token').focus(); } });
+  follow({ heard, lost, asked: () => { summary('unknown', 'The state is unknown before a token is given.'); state('lost', hasToken() ? 'token refused' : 'no token'); find('login').hidden = false; find('token').focus(); } });
 }
 
 // renew asks what may be done: it is another daemon after a restart, perhaps with other tokens.
@@ -76,8 +76,15 @@ function state(name, text) {
   set('link', text);
 }
 
+// summary says how the whole is, in one sentence and one colour.
+function summary(level, sentence, advice = '') {
+  find('summary').dataset.level = level;
+  set('summary', `${sentence} ${advice}`.trim());
+}
+
 function lost(why) {
   lostSince ||= Date.now();
+  summary('unknown', 'The daemon does not answer this page: its state is unknown.');
   state('lost', 'lost');
   find('lost').hidden = false;
   set('lost', `No data from the daemon since ${new Date(lostSince).toLocaleTimeString()}: ${why}. Figures below are from then. What it has acknowledged is on its disk.`);
@@ -91,6 +98,7 @@ function heard(now) {
     renew().then(() => { ledger(); letters.load(); parked.load(); });
   }
   state('live', now.ready === '' ? 'live' : now.ready);
+  summary(now.summary.level, now.summary.sentence, now.summary.advice);
   set('version', now.version);
   const before = past.at(-1);
   past.push(now);
