@@ -39,6 +39,7 @@ var mutants = []struct{ name, file, old, new string }{
 
 // judges are the tests of mutants whose occasion is too rare for random histories.
 var judges = map[string]string{
+	"a failed job is not waited for twice":     "TestDroppedWithoutACulprit", // TestModel with seed 20,315
 	"an unknown first receipt is as any other": "TestReceiptApplicationIsUnknown",
 	"links begin at the first one's sending":   "TestLinksBeginWhenTheLastWasSeen",
 	"one denial condemns":                      "TestCulpritIsDeniedTwice",
