@@ -54,6 +54,23 @@ func (n *Node) Call(ctx context.Context, p int, kind string, data []byte, patien
 	}
 }
 
+// Await returns once the partition has a known owner, which may be this replica. After patience, the error wraps ErrNoOwner.
+func (n *Node) Await(ctx context.Context, p int, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		h, o, change := n.find(p)
+		if h != nil || o.node != "" {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return fmt.Errorf("cluster: partition %d: %w", p, ErrNoOwner)
+		}
+	}
+}
+
 // Local returns the member of a partition that this replica owns.
 func (n *Node) Local(p int) (Member, bool) {
 	h, _, _ := n.find(p)

@@ -54,3 +54,18 @@ func (r *Refused) Error() string {
 
 // Unwrap returns the cause.
 func (r *Refused) Unwrap() error { return r.Err }
+
+// Partial is the error of a journal that may have taken a part of a request. What is in neither list was not kept.
+type Partial struct {
+	Kept    []int // indexes of events that are durable, in order
+	Unknown []int // of events that may be
+	Err     error // why the rest was not taken, in words for the operator
+}
+
+// Error says how much was taken, and why not the rest.
+func (p *Partial) Error() string {
+	return fmt.Sprintf("kept %d events, of %d it is unknown: %v", len(p.Kept), len(p.Unknown), p.Err)
+}
+
+// Unwrap returns the cause.
+func (p *Partial) Unwrap() error { return p.Err }

@@ -199,7 +199,10 @@ func (b *Bundle) Append(ctx context.Context) (duplicates int, refused *Refusal) 
 	if err != nil {
 		answer := b.handler.health.failed(err)
 		counted.all(answer.status, b.messages)
-		return 0, newRefusal(problem{Status: answer.status, Detail: answer.detail}, answer.retryAfter)
+		if b.messages > 1 { // the indexes are not those of a message
+			answer.partial = nil
+		}
+		return 0, newRefusal(answer.problem(), answer.retryAfter)
 	}
 	counted.all(http.StatusAccepted, b.messages)
 	counted.taken.Add(uint64(len(b.events)))

@@ -40,7 +40,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		answer := h.health.failed(err)
 		retryAfter(w, answer.retryAfter)
-		h.refuseEvents(w, r, problem{Status: answer.status, Detail: answer.detail})
+		h.refuseEvents(w, r, answer.problem())
 		return
 	}
 	h.counters.events.took(len(job.events), len(job.body))
@@ -104,7 +104,7 @@ func (w *buffers) accept(to http.ResponseWriter, accepted, duplicates int) {
 	_, _ = to.Write(w.answer)
 }
 
-// refuseEvents answers that nothing was taken. A 503 without a Retry-After is one of the memory budget, and gets its time.
+// refuseEvents answers that nothing was taken, or which part. A 503 without a Retry-After is one of the memory budget, and gets its time.
 func (h *Handler) refuseEvents(w http.ResponseWriter, r *http.Request, p problem) {
 	h.setRequestID(w, r, p.Status)
 	h.counters.events.answered(p.Status)

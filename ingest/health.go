@@ -36,13 +36,16 @@ type refusal struct {
 	status     int // 429 when the spool is full, 503 otherwise
 	detail     string
 	retryAfter time.Duration
+	partial    *event.Partial // nil: nothing was taken, or it is unknown
 }
 
 // failed notes that the journal failed with err and returns the answer for the client.
 func (h health) failed(err error) refusal {
-	answer := refusal{http.StatusServiceUnavailable, "events cannot be kept at the moment", unknownRetry}
+	answer := refusal{status: http.StatusServiceUnavailable, detail: "events cannot be kept at the moment", retryAfter: unknownRetry}
 	var refused *event.Refused
-	if errors.As(err, &refused) {
+	if errors.As(err, &answer.partial) {
+		answer.detail = "a part of the events was kept, or may have been: send those again that are not in kept; those in unknown only if they have ids"
+	} else if errors.As(err, &refused) {
 		answer.retryAfter = refused.RetryAfter
 		if refused.Full {
 			answer.status, answer.detail = http.StatusTooManyRequests, "there is no room for more events at the moment"
@@ -55,6 +58,15 @@ func (h health) failed(err error) refusal {
 		h.outage.Failed(err, zap.Duration("retry_after", answer.retryAfter))
 	}
 	return answer
+}
+
+// problem returns the answer as a problem. The indexes of a part are those of one request.
+func (r refusal) problem() problem {
+	p := problem{Status: r.status, Detail: r.detail}
+	if r.partial != nil {
+		p.Kept, p.Unknown = r.partial.Kept, r.partial.Unknown
+	}
+	return p
 }
 
 // append makes events durable; without events it does nothing. A client that disconnects does not end the wait: a write

@@ -60,6 +60,10 @@ type problem struct {
 	Detail string  `json:"detail"`
 	Errors []Fault `json:"errors,omitempty"`
 	Total  int     `json:"total,omitempty"` // of errors, also those not listed
+
+	// Which events of the request were kept all the same, and which may have been; see event.Partial.
+	Kept    []int `json:"kept,omitempty"`
+	Unknown []int `json:"unknown,omitempty"`
 }
 
 func writeProblem(w http.ResponseWriter, p problem) {

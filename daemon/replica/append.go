@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -21,8 +20,10 @@ type appended struct {
 	Limit      string        `json:"limit,omitempty"`
 }
 
-// Append implements ingest.Journal: it returns once every event is durable with the owner of its partition. If a request for
-// several partitions was accepted in part, it returns an error; which part was accepted is unknown.
+// Append implements ingest.Journal: it returns once every event is durable with the owner of its partition. A request for several
+// partitions is refused as a whole if one of them has no owner. Partitions of other replicas come first, since they are more likely to
+// refuse; once a part is kept, a refusal of the rest is retried for partTime. If that does not help, or the outcome in one partition is
+// unknown, the error is *event.Partial.
 func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	parts := map[int][]int{}
 	for i := range events {
@@ -32,18 +33,86 @@ func (r *Replica) Append(ctx context.Context, events []event.Event) (duplicates 
 		p := r.node.Load().Partition(events[i].ServiceID)
 		parts[p] = append(parts[p], i)
 	}
-	kept := false
-	for _, p := range sortedKeys(parts) {
-		n, err := r.appendTo(ctx, p, events, parts[p])
-		if err != nil && kept {
-			return 0, fmt.Errorf("a part of the request was accepted, another part was not: %s", err.Error())
+	order := r.appendOrder(parts)
+	if len(order) > 1 {
+		if err := r.awaitOwners(ctx, order); err != nil {
+			return 0, err
+		}
+	}
+	var kept []int
+	for _, p := range order {
+		n, err := r.appendPart(ctx, p, events, parts[p], len(kept) > 0)
+		if err != nil && len(order) > 1 {
+			return 0, partial(kept, parts[p], err)
 		}
 		if err != nil {
 			return 0, err
 		}
-		kept, duplicates = true, duplicates+n
+		kept, duplicates = append(kept, parts[p]...), duplicates+n
 	}
 	return duplicates, nil
+}
+
+// appendOrder returns the partitions of a request: those of other replicas, then this replica's.
+func (r *Replica) appendOrder(parts map[int][]int) []int {
+	order := sortedKeys(parts)
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch local, other := r.partition(a) != nil, r.partition(b) != nil; {
+		case local == other:
+			return 0
+		case local:
+			return 1
+		}
+		return -1
+	})
+	return order
+}
+
+// awaitOwners returns *event.Refused if a partition gets no owner within ownerTimeout.
+func (r *Replica) awaitOwners(ctx context.Context, partitions []int) error {
+	deadline := time.Now().Add(ownerTimeout)
+	for _, p := range partitions {
+		if err := r.node.Load().Await(ctx, p, time.Until(deadline)); err != nil {
+			return &event.Refused{RetryAfter: retryOwner, Err: err}
+		}
+	}
+	return nil
+}
+
+// partTime is how long the rest of a request is retried once a part of it is kept, partPause the pause in between.
+const (
+	partTime  = 10 * time.Second
+	partPause = 250 * time.Millisecond
+)
+
+// appendPart appends the events of one partition. With persist it retries while nothing of them was kept, unless there is no room.
+func (r *Replica) appendPart(ctx context.Context, p int, all []event.Event, which []int, persist bool) (duplicates int, err error) {
+	for deadline := time.Now().Add(partTime); ; {
+		var refused *event.Refused
+		duplicates, err = r.appendTo(ctx, p, all, which)
+		if !persist || !errors.As(err, &refused) || refused.Full || time.Now().After(deadline) {
+			return duplicates, err
+		}
+		select {
+		case <-time.After(partPause):
+		case <-ctx.Done():
+			return 0, err
+		}
+	}
+}
+
+// partial returns the error of a request of which some events were kept, and the next ones failed.
+func partial(kept, failed []int, err error) error {
+	var refused *event.Refused
+	p := &event.Partial{Kept: kept, Err: err}
+	switch {
+	case errors.As(err, &refused) && len(kept) == 0:
+		return err
+	case !errors.As(err, &refused):
+		p.Unknown = failed
+	}
+	slices.Sort(p.Kept)
+	return p
 }
 
 // Admit returns why an event cannot be taken; see partition.Partition.Admit. Events of a partition that another replica owns are
