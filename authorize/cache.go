@@ -24,7 +24,7 @@ type cache struct {
 
 type cacheShard struct {
 	mu     sync.RWMutex // guards what follows
-	byKey  map[digest]*entry
+	byKey  keyIndex
 	newest *entry
 	oldest *entry
 	hand   *entry // the next to be looked at; nil: the oldest
@@ -36,9 +36,6 @@ func newCache(entries int, bytes int64, dropped func(*entry)) *cache {
 	c := &cache{dropped: dropped}
 	c.entries = max(1, (entries+cacheShards-1)/cacheShards)
 	c.bytes = max(entryBytes*4, bytes/cacheShards)
-	for i := range c.shards {
-		c.shards[i].byKey = make(map[digest]*entry)
-	}
 	return c
 }
 
@@ -48,8 +45,11 @@ func (c *cache) shard(k digest) *cacheShard { return &c.shards[k[0]%cacheShards]
 func (c *cache) get(k digest) *entry {
 	s := c.shard(k)
 	s.mu.RLock()
-	e := s.byKey[k]
+	e, app := s.byKey.get(&k)
 	s.mu.RUnlock()
+	if app != nil {
+		app.Prefetch() // while the entry is fetched, too
+	}
 	if e != nil && !e.visited.Load() {
 		e.visited.Store(true)
 	}
@@ -62,15 +62,15 @@ func (c *cache) put(e *entry) {
 	s := c.shard(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old := s.byKey[e.key]; old != nil {
+	if old, _ := s.byKey.get(&e.key); old != nil {
 		e.visited.Store(old.visited.Load())
 		c.remove(s, old)
 	}
-	for len(s.byKey) > 0 && (len(s.byKey) >= c.entries || s.weight+int64(e.bytes) > c.bytes) {
+	for s.byKey.count > 0 && (s.byKey.count >= c.entries || s.weight+int64(e.bytes) > c.bytes) {
 		c.remove(s, s.victim())
 		c.evicted.Add(1)
 	}
-	s.byKey[e.key] = e
+	s.byKey.put(e)
 	e.prev, e.next = s.newest, nil
 	if s.newest != nil {
 		s.newest.next = e
@@ -102,7 +102,7 @@ func (c *cache) drop(k digest) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.byKey[k]; e != nil {
+	if e, _ := s.byKey.get(&k); e != nil {
 		c.remove(s, e)
 	}
 }
@@ -121,7 +121,7 @@ func (c *cache) remove(s *cacheShard, e *entry) {
 	} else {
 		s.newest = e.prev
 	}
-	delete(s.byKey, e.key)
+	s.byKey.remove(&e.key)
 	s.weight -= int64(e.bytes)
 	c.size.Add(-1)
 	c.weight.Add(-int64(e.bytes))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/reporterd/reporterd/sender/receipt"
 	"github.com/reporterd/reporterd/spool"
@@ -251,4 +252,24 @@ func TestReceiptEvidence(t *testing.T) {
 func (e *evidence) below(n int) *int {
 	v := e.random.IntN(n)
 	return &v
+}
+
+// A receipt application that is deleted voids the reports that carry it until that is noticed. They wait until it is there again, and are
+// sent again then: before, nothing says what was counted of them.
+func TestReportsWaitForTheirReceiptApplication(t *testing.T) {
+	withReceipts(t, sandbox.Options{NegativeCache: minute, PositiveCache: 10 * time.Second, WorkerDelay: 20 * time.Second}, func(c *city) {
+		c.create(apps(40)...)
+		c.seal("1001", apps(20)...)
+		c.settled(time.Minute)
+		deleted := sandbox.ApplicationChange{ServiceID: "1001", AppID: "receipt-first", State: "deleted"}
+		require.NoError(t, c.sandbox.PutApplications(deleted))
+		c.seal("1001", apps(40)[20:]...)
+		c.wait(10 * time.Minute)
+		require.NotZero(t, c.sandbox.Calls().DiscardedBatches)
+		assert.EqualValues(t, 20, c.spool.Counts().Pending)
+		c.setUp(c.sender.keepers["1001"].config)
+		c.settled(2 * time.Hour)
+		assert.Equal(t, map[uint64]int{1: 40}, c.each(apps(40)))
+		assert.Zero(t, c.sender.Stats().Receipts.Ends["unconfirmed"])
+	})
 }

@@ -86,7 +86,7 @@ func (b *Book[K]) Allot(id K, mask Mask, now, limit time.Time) (Receipt, bool) {
 			w.receipt.Base[a] = m.value[a]
 		}
 	}
-	w.due, w.wait = now.Add(b.delays.median()), b.delays.median()
+	w.due, w.wait = now.Add(b.firstLook()), b.firstLook()
 	m.places[at].open, m.places[at].closed = w, nil
 	b.open[id] = w
 	return w.receipt, true
@@ -201,7 +201,7 @@ func (b *Book[K]) Again(id K, now time.Time) {
 	if w := b.open[id]; w != nil {
 		w.again(now)
 		w.released = false
-		w.due, w.wait = now.Add(b.delays.median()), b.delays.median()
+		w.due, w.wait = now.Add(b.firstLook()), b.firstLook()
 	}
 }
 

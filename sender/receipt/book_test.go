@@ -371,23 +371,3 @@ func TestSlices(t *testing.T) {
 	assert.Equal(t, "begun", SliceBegun.String())
 	assert.Equal(t, "dropped", Dropped.String())
 }
-
-// TestReceiptApplicationIsUnknown: a report one of whose receipt applications is unknown, twice 65 s apart, was dropped where its first
-// receipt has not moved. Where the first one is the unknown one, a part may be counted, and nothing is known.
-func TestReceiptApplicationIsUnknown(t *testing.T) {
-	for absent, want := range map[int]End{First: Unconfirmed, Second: Dropped, Last: Dropped} {
-		b := newBench(t, 1)
-		b.sent("a", 500)
-		for range 3 {
-			b.now = b.now.Add(40 * time.Second)
-			for a := range Applications {
-				if a == absent {
-					b.Absent(a, b.now)
-				} else {
-					b.Seen(a, b.counters[a], b.now)
-				}
-			}
-		}
-		assert.Equal(t, map[string]End{"a": want}, b.ends(), "%d", absent)
-	}
-}

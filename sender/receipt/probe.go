@@ -47,5 +47,5 @@ func (b *Book[K]) probeDue() time.Time {
 	if len(b.probes) == 0 {
 		return time.Time{}
 	}
-	return later(b.probed.Add(b.delays.median()), b.read[Last].Add(min(b.rules.Again, later(b.read[Last], b.probed).Sub(b.probed)+firstWait)))
+	return later(b.probed.Add(b.firstLook()), b.read[Last].Add(min(b.rules.Again, later(b.read[Last], b.probed).Sub(b.probed)+firstWait)))
 }

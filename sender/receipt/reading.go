@@ -107,6 +107,12 @@ const (
 	leastWait = 20 * time.Millisecond
 )
 
+// firstLook is how long after an attempt its receipts are read first: half the median of the delays that were seen, and at
+// most Rules.Again. A delay is seen by a reading only: with readings at the median it could not fall again after a worker stood still.
+func (b *Book[K]) firstLook() time.Duration {
+	return min(max(b.delays.median()/2, leastWait), b.rules.Again)
+}
+
 // postpone says when the reports that an application counts are read next.
 func (b *Book[K]) postpone(application int, asked time.Time) {
 	for _, w := range b.open {

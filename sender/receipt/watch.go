@@ -157,7 +157,7 @@ func (w *watch[K]) conclude(rules Rules, now time.Time) End {
 	case w.unreadable || w.gap():
 		return Unconfirmed
 	case w.absent != 0:
-		return w.concludeAbsent()
+		return w.concludeAbsent(now)
 	case least >= 1 && w.seen().Before(w.moved.Add(rules.Confirm)):
 		return 0
 	case least >= 1 && most == 1:
@@ -197,14 +197,18 @@ func (w *watch[K]) concludeUnmoved(rules Rules, now time.Time) End {
 
 // concludeAbsent concludes about a report one of whose own receipt applications is unknown: it voids the report, if that was not
 // counted before. Where the first receipt has not moved since, nothing was: it is written before all else. Where the first one cannot
-// be read, a worker may have been killed behind it, before it wrote any other.
-func (w *watch[K]) concludeAbsent() End {
+// be read, a worker may have been killed behind it, before it wrote any other; and what has moved may not be all. Such a report waits
+// until the application is there again, and its counter with it, or the backend cannot count the report any more.
+func (w *watch[K]) concludeAbsent(now time.Time) End {
 	others := w.receipt.Mask &^ w.absent
 	_, most := w.boundsOf(others)
 	switch {
 	case w.absentTwice.IsZero():
 		return 0
 	case !others.Has(First) || most > 0:
+		if w.limit.IsZero() || now.Before(w.limit) {
+			return 0
+		}
 		return Unconfirmed
 	case !w.seenOf(others).Before(w.absentTwice):
 		w.culprit = "a receipt application"
