@@ -100,13 +100,13 @@ func (d *Disk) attempt(ctx context.Context, subject, id string, last uint64, dat
 	return 0, true, fmt.Errorf("jetdisk: %s: %w", subject, ErrFenced)
 }
 
-// recordsKept is how many changes the directory may have before a snapshot replaces them, or as many as there are files, if those are
+// recordsKept is how many changes the directory may have before a snapshot replaces them, or an eighth of the files, if those are
 // more: so a change costs the same however many files there are.
 const recordsKept = 512
 
 // recordLocked appends to the directory, and returns the message's sequence number.
 func (d *Disk) recordLocked(r record) (uint64, error) {
-	if d.records > max(recordsKept, len(d.names)) {
+	if d.records > max(recordsKept, len(d.names)/8) {
 		d.compactLocked()
 	}
 	data, err := json.Marshal(r)

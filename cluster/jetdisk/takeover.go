@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -134,9 +135,18 @@ func (d *Disk) publishUnfenced(subject string, body []byte) (uint64, error) {
 	return d.publish(subject, anyLast, body)
 }
 
+// discardDelay is how long after a takeover files without a name are looked for: listing all subjects takes the servers a while, which is
+// missing for the takeover.
+const discardDelay = 30 * time.Second
+
 // discardNameless removes the messages of files without a name, whose removal was not finished: those of former owners that are not in
 // named.
 func (d *Disk) discardNameless(named map[uint64]*node) {
+	select {
+	case <-time.After(discardDelay):
+	case <-d.ctx.Done():
+		return
+	}
 	info, err := d.stream.Info(d.ctx, jetstream.WithSubjectFilter(d.files()+"*"))
 	if err != nil {
 		return // the next owner tries again

@@ -43,8 +43,9 @@ type Sides struct {
 }
 
 var (
-	errNoLedger = errors.New("source: there is no ledger: ledger.enabled is false, it cannot be opened, or spool.engine is jetstream")
-	errNoPortal = errors.New("source: there is no admin portal: set portal.url and portal.access_token_file")
+	errBackwards = errors.New("source: until is before since")
+	errNoLedger  = errors.New("source: there is no ledger: ledger.enabled is false, it cannot be opened, or spool.engine is jetstream")
+	errNoPortal  = errors.New("source: there is no admin portal: set portal.url and portal.access_token_file")
 )
 
 // side returns who answers.
@@ -206,7 +207,11 @@ func (s *Source) span(now time.Time) (*analytics.Span, error) {
 		}
 		q.Set(name, at.Format(time.RFC3339))
 	}
-	return analytics.ReadSpan(q, now, false)
+	span, err := analytics.ReadSpan(q, now, false)
+	if err == nil && len(span.Buckets) == 0 {
+		err = errBackwards
+	}
+	return span, err
 }
 
 // Meaning returns what since and until mean now; zero where the question has no range. Until is exclusive.
@@ -214,7 +219,7 @@ func (s *Source) Meaning(now time.Time) (since, until time.Time) {
 	if s.By == "" {
 		return since, until
 	}
-	if span, err := s.span(now); err == nil && len(span.Buckets) > 0 {
+	if span, err := s.span(now); err == nil {
 		return span.Buckets[0], span.End(span.Buckets[len(span.Buckets)-1])
 	}
 	return since, until

@@ -94,7 +94,11 @@ func TestCatalogue(t *testing.T) {
 		require.NoError(t, err, entry)
 		assert.Equal(t, want, written(t, r.Table), entry)
 	}
-	_, err := sides.Ask(t.Context(), sourceOf(t, "name: a", "question: accounts"))
+	late := sourceOf(t, "name: a", "question: deliveries", "since: yesterday", "until: today")
+	late.Since = "2999-01-01" // a range that was fine when the file was read
+	_, err := sides.Ask(t.Context(), late)
+	assert.ErrorIs(t, err, errBackwards)
+	_, err = sides.Ask(t.Context(), sourceOf(t, "name: a", "question: accounts"))
 	assert.ErrorIs(t, err, errNoPortal)
 	_, err = (&Sides{}).Ask(t.Context(), sourceOf(t, "name: a", "question: deliveries"))
 	assert.ErrorIs(t, err, errNoLedger)

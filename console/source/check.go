@@ -153,7 +153,7 @@ func (p *parser) checkRange(s *Source, where func(string) *yaml.Node, at map[str
 		return
 	}
 	if _, err := s.span(time.Now()); err != nil {
-		p.wrong(where("since"), "since", "%s", err)
+		p.wrong(where("since"), "since", "%s", strings.TrimPrefix(err.Error(), "source: "))
 	}
 }
 

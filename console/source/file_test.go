@@ -64,6 +64,7 @@ func TestProblems(t *testing.T) {
 		good + "from: here":                                                    `sources[0].from: "here": expected ledger or 3scale or both`,
 		good + "since: monday":                                                 `sources[0].since: "monday": expected RFC 3339`,
 		good + "since: '{date.addd(1)}'":                                       `did you mean add?`,
+		good + "since: today\n    until: yesterday":                            `sources[0].since: until is before since`,
 		good + "since: now-2y":                                                 `must be less than 1 year`,
 		good + "by: week":                                                      `sources[0].by: "week": expected hour, day or month`,
 		good + "by: hour\n    timezone: Asia/Kolkata":                          `not off UTC by whole hours`,

@@ -72,9 +72,6 @@ func (a *asking) byApplication(ctx context.Context, side *Side) (*Result, error)
 	sums := make(map[string]map[time.Time]int64) // by application and bucket
 	ask := a.question(r.Since, r.Until)
 	ask.Each = true
-	if r.Since.IsZero() {
-		ask.Since, ask.Until = a.now, a.now
-	}
 	err = side.Usage(ctx, ask, func(application string, at time.Time, v int64) {
 		i, found := slices.BinarySearchFunc(span.Buckets, at, time.Time.Compare)
 		if !found {
