@@ -45,7 +45,7 @@ func TestFromAnEventToTheLedger(t *testing.T) {
 	assert.Contains(t, fine(t, dir, "reload"), "read again: no key has changed")
 
 	require.Equal(t, 0, d.stop())
-	assert.Contains(t, fine(t, dir, "ledger --output csv --group service"), ",1001,3,3,0,0,0,0,0\n", "out of the directory")
+	assert.Contains(t, fine(t, dir, "ledger --output csv --group service"), ",1001,3,3,0,0,0,0,0,0,0,0,0\n", "out of the directory")
 	for _, line := range []string{"status", "flush", "top", "reload", "parked ls", "send --service 1001 --app app1 --usage hits=1 --timeout 100ms"} {
 		status, _, stderr := runIn(t, dir, line)
 		assert.Equal(t, 1, status, line)

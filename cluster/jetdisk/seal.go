@@ -18,8 +18,10 @@ func (n *node) seal(s seal) {
 	n.extents = nil
 }
 
-// unseal makes the node one of a file whose messages are all read. Only readers of a directory call it, without mu.
+// unseal makes the node one of a file whose messages are all read.
 func (n *node) unseal() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.sealed, n.unread = false, false
 	n.size, n.low, n.last, n.data = 0, 0, 0, 0
 	n.extents = nil

@@ -51,7 +51,7 @@ func (d *Disk) takeOver(ctx context.Context) (err error) {
 	if len(open) > recordsKept { // most of them can be sealed
 		d.records += len(d.names) + recordsKept
 	}
-	go d.discardNameless(l.byID) // ends with Close at the latest
+	go d.discardNameless(l.byID, d.epoch) // ends with Close at the latest
 	return nil
 }
 
@@ -140,8 +140,8 @@ func (d *Disk) publishUnfenced(subject string, body []byte) (uint64, error) {
 const discardDelay = 30 * time.Second
 
 // discardNameless removes the messages of files without a name, whose removal was not finished: those of former owners that are not in
-// named.
-func (d *Disk) discardNameless(named map[uint64]*node) {
+// named, and older than the takeover at epoch.
+func (d *Disk) discardNameless(named map[uint64]*node, epoch uint64) {
 	select {
 	case <-time.After(discardDelay):
 	case <-d.ctx.Done():
@@ -153,7 +153,7 @@ func (d *Disk) discardNameless(named map[uint64]*node) {
 	}
 	for subject := range info.State.Subjects {
 		id, err := strconv.ParseUint(strings.TrimPrefix(subject, d.files()), 10, 64)
-		if err == nil && id < d.epoch && named[id] == nil && d.ctx.Err() == nil {
+		if err == nil && id < epoch && named[id] == nil && d.ctx.Err() == nil {
 			d.purge(subject, 0)
 		}
 	}
