@@ -11,8 +11,10 @@ import (
 // several stands for the messages of a file with more than one that has data.
 const several = ^uint64(0)
 
-// seal makes the node one of a sealed file that was not read. Only readers of a directory call it, without mu.
+// seal makes the node one of a sealed file that was not read.
 func (n *node) seal(s seal) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.sealed, n.unread = true, s.Data > 0
 	n.size, n.low, n.last, n.data = s.Size, s.Size, s.Last, s.Data
 	n.extents = nil
