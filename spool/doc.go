@@ -41,7 +41,8 @@
 //	frame
 //	 0  4  "RPF1"
 //	 4  1  kind: 1 data, 2 footer (no payload; the segment was closed in good order)
-//	 5  3  0
+//	 5  1  log, as in the head; 0: written by version 0.1, which did not record it
+//	 6  2  0
 //	 8  8  sequence number of the first entry; of a footer, the next one
 //	16  4  number of entries
 //	20  4  length of the payload, at most 64 MiB
@@ -137,7 +138,7 @@
 //	I1   An event is acknowledged, and a record acted on, only after the fdatasync of its frame returned
 //	     without error.
 //	I2   No reader sees a frame before that either. A start syncs what it read before it counts it.
-//	I3   Bytes are used only if their checksum holds.
+//	I3   Bytes are used only if their checksum holds, and only in the log that they were written to.
 //	I4   A file whose write or sync failed is never written or synced again. The frame goes to a new
 //	     segment with the same sequence number, or is refused.
 //	I5   A segment's name and head are durable before its first frame is written.

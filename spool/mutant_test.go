@@ -46,6 +46,7 @@ func TestMutants(t *testing.T) {
 
 // judges are the tests of mutants whose occasion is too rare for random histories.
 var judges = map[string]string{
+	"take a frame of another log":            "TestDamage",
 	"forget where the last cut was":          "TestEmptySegmentReplacesNothing",
 	"take a failed read for a torn end":      "TestStartWithAnyFailedReadTakesNothingAway",
 	"go on behind a segment not read":        "TestStartWithAnyFailedReadTakesNothingAway",

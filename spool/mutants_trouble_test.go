@@ -19,6 +19,9 @@ var troubleMutants = []mutant{
 		"wal/replay.go", "	entries, err := l.FS.ReadDir(filepath.Join(l.Root, l.Dir))\n	if err != nil {\n",
 		"	entries, err := l.FS.ReadDir(filepath.Join(l.Root, l.Dir))\n	if err != nil && len(entries) > 0 {\n",
 	}}},
+	{"take a frame of another log", false, []change{{
+		"wal/frame.go", " && (f.log == log || f.log == 0)\n", "\n",
+	}}},
 	{"believe the first reading", false, []change{{
 		"wal/reader.go", "	if inFile(err) && off+FrameHead <= r.scan.size {\n", "	if false {\n",
 	}, {

@@ -31,7 +31,7 @@ func filled(t *testing.T) (o Options, file string, frames []int64) {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	for at := int64(wal.SegmentHead); at < int64(len(data)); {
-		f, ok := wal.ParseFrame(data[at:])
+		f, ok := wal.ParseFrame(wal.Journal, data[at:])
 		require.True(t, ok)
 		frames = append(frames, at)
 		at += f.Size()
@@ -62,6 +62,14 @@ func TestDamage(t *testing.T) {
 		return func(data []byte) []byte { data[at] ^= 4; return data }
 	}
 	_, _, frames := filled(t)
+	ofLog := func(log byte) func([]byte) []byte { // the third frame, with both checksums right
+		return func(data []byte) []byte {
+			head := data[frames[2]:][:wal.FrameHead]
+			head[5] = log
+			binary.LittleEndian.PutUint32(head[28:], crc32.Checksum(head[:28], crc32.MakeTable(crc32.Castagnoli)))
+			return data
+		}
+	}
 	for name, test := range map[string]struct {
 		alter            func([]byte) []byte
 		accepted, lost   uint64
@@ -71,6 +79,8 @@ func TestDamage(t *testing.T) {
 		"untouched":                   {func(d []byte) []byte { return d }, 50, 0, 0, 0, 0},
 		"flip in a payload":           {flip(frames[1] + 100), 50, 10, 0, 1, 1},
 		"flip in a frame's head":      {flip(frames[2] + 9), 50, 10, 0, 1, 1},
+		"a frame of the batch log":    {ofLog(byte(wal.Batches)), 50, 10, 0, 1, 1}, // a misdirected write
+		"a frame of version 0.1":      {ofLog(0), 50, 0, 0, 0, 0},
 		"flip in a magic":             {flip(frames[2]), 50, 10, 0, 1, 1},
 		"flips in two frames":         {func(d []byte) []byte { return flip(frames[1] + 50)(flip(frames[3] + 50)(d)) }, 50, 20, 0, 2, 2},
 		"flips in neighbours":         {func(d []byte) []byte { return flip(frames[1])(flip(frames[2])(d)) }, 50, 20, 0, 1, 1},

@@ -63,7 +63,7 @@ func (l *Log) Agrees(next uint64, sum uint32) (Agreement, error) {
 		if err := readFull(file, head, off); err != nil {
 			return PlaceUnknown, fmt.Errorf("spool: %w", l.readError(segment, span{off, FrameHead}, err))
 		}
-		f, ok := ParseFrame(head)
+		f, ok := ParseFrame(l.Kind, head)
 		if !ok {
 			return PlaceUnknown, nil // damage; the follower reports it
 		}

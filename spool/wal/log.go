@@ -107,7 +107,7 @@ func (l *Log) put(buf []byte, count uint32) (Place, error) {
 	}
 	s := l.active()
 	at := Place{Segment: s, Offset: l.off, First: s.next}
-	NewFrame(FrameData, at.First, count, buf[FrameHead:]).Put(buf)
+	l.frame(FrameData, at.First, count, buf[FrameHead:]).Put(buf)
 	if _, err := l.file.WriteAt(buf, l.off); err != nil {
 		l.abandon()
 		return Place{}, err
@@ -223,7 +223,7 @@ func (l *Log) seal() {
 		return
 	}
 	footer := make([]byte, FrameHead)
-	NewFrame(frameFooter, l.NextSequence(), 0, nil).Put(footer)
+	l.frame(frameFooter, l.NextSequence(), 0, nil).Put(footer)
 	end := l.off
 	if _, err := l.file.WriteAt(footer, l.off); err == nil {
 		end += FrameHead
@@ -258,7 +258,7 @@ func (l *Log) Close() error {
 	}
 	file, s := l.file, l.active()
 	footer := make([]byte, FrameHead)
-	NewFrame(frameFooter, l.NextSequence(), 0, nil).Put(footer)
+	l.frame(frameFooter, l.NextSequence(), 0, nil).Put(footer)
 	l.file = nil
 	if _, err := file.WriteAt(footer, l.off); err != nil {
 		return errors.Join(err, file.Close())

@@ -26,7 +26,7 @@ func (l *Log) Outline(s *Segment) (o outline, err error) {
 		if err := readFull(file, head, o.Bytes); err != nil {
 			return o, l.readError(s, span{o.Bytes, FrameHead}, err)
 		}
-		f, ok := ParseFrame(head)
+		f, ok := ParseFrame(l.Kind, head)
 		if !ok {
 			break
 		}

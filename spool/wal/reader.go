@@ -122,7 +122,7 @@ func (r *reader) open(l *Log, s *Segment, size int64) error {
 	}
 	_ = r.close() // opened for reading
 	r.log, r.Segment = l, s
-	r.scan = scanner{file: file, size: size, window: r.scan.window[:0]}
+	r.scan = scanner{file: file, log: l.Kind, size: size, window: r.scan.window[:0]}
 	return nil
 }
 

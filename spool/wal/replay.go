@@ -192,7 +192,7 @@ func (r *replay) finish(file disk.File) {
 		return
 	}
 	footer := make([]byte, FrameHead)
-	NewFrame(frameFooter, s.next, 0, nil).Put(footer)
+	r.log.frame(frameFooter, s.next, 0, nil).Put(footer)
 	if _, err := file.WriteAt(footer, s.end); err == nil && file.Truncate(s.end+FrameHead) == nil {
 		r.log.resize(s, s.end+FrameHead)
 	}

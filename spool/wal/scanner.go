@@ -24,6 +24,7 @@ var (
 // scanner reads the frames of one segment file through a window. It is for one goroutine.
 type scanner struct {
 	file   disk.File
+	log    Kind  // that the file is of
 	size   int64 // nothing is read from this offset on
 	window []byte
 	at     int64 // offset of the window
@@ -64,7 +65,7 @@ func (s *scanner) read(off int64) (Frame, []byte, error) {
 	if err != nil {
 		return Frame{}, nil, err
 	}
-	f, ok := ParseFrame(head)
+	f, ok := ParseFrame(s.log, head)
 	if !ok {
 		if binary.LittleEndian.Uint64(head) == 0 {
 			return Frame{}, nil, errNoFrame
@@ -122,7 +123,7 @@ func (s *scanner) fits(off int64, low, high uint64) (ok bool, cost int64, err er
 	if err != nil {
 		return false, FrameHead, err
 	}
-	f, ok := ParseFrame(head)
+	f, ok := ParseFrame(s.log, head)
 	if !ok || f.First < low || f.Next() > high || off+f.Size() > s.size {
 		return false, 0, nil
 	}

@@ -43,11 +43,11 @@ func sound(first uint64, count uint32, payload string) []byte {
 
 func TestNoHeadIsBelievedWithAFlip(t *testing.T) {
 	data := sound(7, 3, "payload")
-	_, ok := ParseFrame(data)
+	_, ok := ParseFrame(Journal, data)
 	assert.True(t, ok)
 	for bit := range FrameHead * 8 {
 		data[bit/8] ^= 1 << (bit % 8)
-		_, ok := ParseFrame(data)
+		_, ok := ParseFrame(Journal, data)
 		assert.False(t, ok, "bit %d", bit)
 		data[bit/8] ^= 1 << (bit % 8)
 	}

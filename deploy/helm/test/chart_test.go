@@ -153,6 +153,8 @@ func TestVariants(t *testing.T) {
 			"serviceAccountName: x\nimagePullSecrets: [{name: x}]\naffinity: {nodeAffinity: {}}\ntopologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]\n" +
 			"persistence: {storageClass: fast, annotations: {a: b}}\nservice: {annotations: {a: b}}\nnetworkPolicy: {traffic: [{namespaceSelector: {}}]}\n",
 			[]string{"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "Service", "StatefulSet"}},
+		"with a reader": {"reader: {enabled: true}\nsources: [{name: hits, question: service_usage, service: '1001', metric: hits}]\nnetworkPolicy: {reader: [{namespaceSelector: {}}]}\n",
+			[]string{"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "Service", "StatefulSet"}},
 		"DaemonSet": {"kind: DaemonSet\n" + secrets, []string{"ConfigMap", "DaemonSet", "NetworkPolicy", "Service", "Service"}},
 		"Sidecar":   {sidecar, []string{"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "StatefulSet"}},
 	} {
@@ -240,7 +242,7 @@ func checkNames(t *testing.T, r release) {
 // TestConfiguration: what the chart writes is what reporterd takes.
 func TestConfiguration(t *testing.T) {
 	dir := t.TempDir()
-	for i, values := range []string{"", secrets, sidecar, "kind: DaemonSet\n"} {
+	for i, values := range []string{"", secrets, sidecar, "kind: DaemonSet\n", "reader: {enabled: true}\n"} {
 		token := filepath.Join(dir, "token")
 		if err := os.WriteFile(token, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
@@ -302,6 +304,7 @@ func TestTheChartFollowsTheConfiguration(t *testing.T) {
 		"config: {tls: {client_ca_file: /x}, admin: {tokens_file: /o}}":           "insecure: false",
 		"config: {admin: {tokens_file: /o}}\n" + sidecar:                          "insecure: false",
 		"config: {dedupe: {max_ids: 5000000}}":                                    "max_ids: 5000000",
+		"reader: {enabled: true}\nconfig: {reader: {max_connections: 9}}":         "listen: 0.0.0.0:7073",
 	} {
 		if text := render(t, values).config; !strings.Contains(text, want) {
 			t.Errorf("%s: %s", values, text)
@@ -317,6 +320,8 @@ func TestTheChartFollowsTheConfiguration(t *testing.T) {
 		"config: {admin: {tokens_file: /x}}\nserviceMonitor: {enabled: true}":           "serviceMonitor.bearerTokenSecret",
 		"config: {ca_file: /run/secrets/reporterd/x}":                                   "existingSecret",
 		"config: {services: [{token_file: /x}]}":                                        "id",
+		"config: {reader: {listen: 127.0.0.1:9}}":                                       "config.reader.listen",
+		"sources: [{question: services}]":                                               "name",
 	} {
 		if _, err := files(values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", values, err)

@@ -24,6 +24,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $operators := or (include "reporterd.key" (list $config "admin" "tokens_file")) (include "reporterd.key" (list (get $config "admin" | default dict) "tls" "client_ca_file")) }}
 {{- $asked := and $producers $operators }}
 {{- $set := dict "data_dir" "/var/lib/reporterd" "listen" $listen "admin" (dict "listen" "0.0.0.0:7071") }}
+{{- if .Values.reader.enabled }}{{ $_ := set $set "reader" (dict "listen" "0.0.0.0:7073") }}{{ end }}
 {{- if not (hasKey $config "insecure") }}{{ $_ := set $set "insecure" (not $asked) }}{{ end }}
 {{- toYaml (mergeOverwrite $config $set) }}
 {{- end }}
@@ -47,6 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "reporterd.refuse" -}}
 {{- $admin := get .Values.config "admin" | default dict }}
 {{- if hasKey $admin "listen" }}{{ fail "config.admin.listen is set by the chart (0.0.0.0:7071): leave it out" }}{{ end }}
+{{- if hasKey (get .Values.config "reader" | default dict) "listen" }}{{ fail "config.reader.listen is set by the chart (0.0.0.0:7073): leave it out, and set reader.enabled" }}{{ end }}
 {{- if and (contains "/run/secrets/reporterd/" (toYaml .Values.config)) (not .Values.existingSecret) }}{{ fail "existingSecret: config names files of /run/secrets/reporterd: expected the secret that holds them" }}{{ end }}
 {{- if and .Values.serviceMonitor.enabled (get $admin "tokens_file") (not .Values.serviceMonitor.bearerTokenSecret) }}{{ fail "serviceMonitor.bearerTokenSecret: config.admin.tokens_file is set: expected the secret of a token with the scope read" }}{{ end }}
 {{- if and .Values.serviceMonitor.enabled (get (get $admin "tls" | default dict) "client_ca_file") (not (and (get .Values.serviceMonitor.tlsConfig "cert") (get .Values.serviceMonitor.tlsConfig "keySecret"))) }}{{ fail "serviceMonitor.tlsConfig: config.admin.tls.client_ca_file is set: expected the cert and keySecret that Prometheus shows" }}{{ end }}
@@ -102,6 +104,10 @@ ports:
     {{- end }}
   - name: admin
     containerPort: 7071
+  {{- if .Values.reader.enabled }}
+  - name: reader
+    containerPort: 7073
+  {{- end }}
 {{- /* Recovery reads the spool once, however large: it gets ten minutes before the kubelet kills it. */}}
 startupProbe: {{- dict "periodSeconds" 2 "timeoutSeconds" 3 "failureThreshold" 300 | merge (include "reporterd.probe" (list . "/livez") | fromYaml) | toYaml | nindent 2 }}
 livenessProbe: {{- dict "periodSeconds" 10 "timeoutSeconds" 3 "failureThreshold" 6 | merge (include "reporterd.probe" (list . "/livez") | fromYaml) | toYaml | nindent 2 }}
@@ -134,7 +140,7 @@ metadata:
     {{- include "reporterd.labels" . | nindent 4 }}
     {{- with .Values.podLabels }}{{ toYaml . | nindent 4 }}{{ end }}
   annotations:
-    checksum/config: {{ include "reporterd.config" . | sha256sum }}
+    checksum/config: {{ cat (include "reporterd.config" .) (toYaml .Values.sources) | sha256sum }}
     {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
