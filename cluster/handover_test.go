@@ -18,6 +18,7 @@ import (
 // TestStopKeepsThePartition: while a replica that stops waits for reports in flight, for longer than cluster.pin_ttl, its partition stays
 // with it; the next owner begins when they are answered.
 func TestStopKeepsThePartition(t *testing.T) {
+	t.Parallel()
 	address := natsServer(t, 0)
 	var answered atomic.Bool
 	var early atomic.Int32
@@ -49,6 +50,7 @@ func TestStopKeepsThePartition(t *testing.T) {
 
 // TestStopEnds: what a member does not finish within Stop's context does not keep the partition longer.
 func TestStopEnds(t *testing.T) {
+	t.Parallel()
 	address := natsServer(t, 0)
 	first, err := joined(t, address, Options{Open: func(context.Context, int, *jetdisk.Disk) (Member, error) {
 		return Member{Stop: func(ctx context.Context, _ bool) { <-ctx.Done() }}, nil
@@ -66,6 +68,7 @@ func TestStopEnds(t *testing.T) {
 // TestLeaving: once a replica has said that it stops, no later message of it says otherwise, and the replica that stays releases
 // nothing to it.
 func TestLeaving(t *testing.T) {
+	t.Parallel()
 	address := natsServer(t, 0)
 	released := new(atomic.Int32)
 	o := Options{Partitions: 4, PinTTL: 5 * time.Second, Open: func(context.Context, int, *jetdisk.Disk) (Member, error) {
@@ -103,6 +106,7 @@ func TestLeaving(t *testing.T) {
 
 // TestReplicaThatCannotOpen: it says why and counts as absent, so the healthy replica keeps its partitions; once it can, it gets its share.
 func TestReplicaThatCannotOpen(t *testing.T) {
+	t.Parallel()
 	address := natsServer(t, 0)
 	var lost, checks atomic.Int32
 	healthy, err := joined(t, address, Options{Partitions: 2, PinTTL: 5 * time.Second, Open: func(context.Context, int, *jetdisk.Disk) (Member, error) {

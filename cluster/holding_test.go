@@ -34,6 +34,7 @@ func replica(t *testing.T, address string, open func(context.Context, *jetdisk.D
 // TestLongTakeover: reading a full spool takes longer than a partition waits for an owner that does not answer. No other
 // replica begins in the meantime, and the partition is owned in the end.
 func TestLongTakeover(t *testing.T) {
+	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })

@@ -55,6 +55,7 @@ func joined(t *testing.T, address string, o Options, taken *atomic.Int32) (*Node
 // TestPinTTLRaised: replicas with a longer cluster.pin_ttl than that of the existing partitions keep what they own, beside replicas with
 // the shorter one, too.
 func TestPinTTLRaised(t *testing.T) {
+	t.Parallel()
 	address, taken := natsServer(t, 0), new(atomic.Int32)
 	first, err := joined(t, address, Options{Partitions: 3, PinTTL: 400 * time.Millisecond}, taken)
 	require.NoError(t, err)

@@ -45,6 +45,7 @@ func fill(t *testing.T, address string, messages int) time.Duration {
 // TestLongReading: reading a partition's disk takes several times as long as a partition waits for an owner who does
 // not answer. No other replica begins in the meantime.
 func TestLongReading(t *testing.T) {
+	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Options{Address: "127.0.0.1:0", StoreDir: t.TempDir(), Lazy: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
