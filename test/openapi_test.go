@@ -121,6 +121,10 @@ func TestEveryOperationAnswersAsDescribed(t *testing.T) {
 		{200, "GET", admin + "/api/v1/ledger?by=day&group=service_id", "", ""},
 		{200, "GET", admin + "/api/v1/ledger?format=csv", "", ""},
 		{400, "GET", admin + "/api/v1/ledger?by=week", "", ""},
+		{200, "GET", admin + "/api/v1/sources", "", ""},
+		{404, "GET", admin + "/api/v1/sources/nosuch", "", ""},
+		{404, "POST", admin + "/api/v1/sources/nosuch/test", "", ""},
+		{404, "GET", admin + "/sources/nosuch.json", "", ""},
 		{200, "GET", admin + "/api/v1/reconcile", "", ""},
 		{200, "POST", admin + "/api/v1/reconcile?since=1h", "", ""},
 	} {
