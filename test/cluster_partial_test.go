@@ -36,10 +36,11 @@ func ofPartition(t *testing.T, p, partitions int) event {
 	return event{}
 }
 
-// owned is how many partitions a replica owns.
+// owned is how many partitions a replica owns; 0 while it starts.
 func owned(d *daemon) int {
 	n := 0
-	for line := range strings.Lines(metrics(d)) {
+	got, _ := call(testClient, http.MethodGet, d.admin+"/metrics", "", nil)
+	for line := range strings.Lines(got.body) {
 		if _, err := fmt.Sscanf(line, `reporterd_cluster_partitions{state="owned"} %d`, &n); err == nil {
 			return n
 		}
