@@ -84,14 +84,14 @@ func screenConsole(t *testing.T) string {
 		Names: func(context.Context) (console.Names, error) {
 			return console.Names{Services: []string{"1001", "1002", "1003", "1004"}, Reasons: []string{"application_not_found", "expired"}}, nil
 		},
-		Routes: []console.Route{
+		Routes: append(screenSources(t), []console.Route{
 			{Pattern: "GET /api/v1/ledger", Handler: answering(t, `{"since":"2026-11-14T00:00:00Z","until":"2026-11-21T13:00:00Z","by":"day","rows":[
 				{"time":"2026-11-20T00:00:00Z","service_id":"1001","app_id":"app1","metric":"hits","accepted":1204,"delivered":1200,"ambiguous":0,"dead":4,"pending":0},
 				{"time":"2026-11-21T00:00:00Z","service_id":"1001","app_id":"app1","metric":"hits","accepted":37,"delivered":30,"ambiguous":5,"dead":0,"pending":7}]}`)},
 			{Pattern: "POST /api/v1/reconcile", Handler: answering(t, `{"enabled":true,"portal":"https://acme-admin.3scale.net","sealed_through":"2026-11-20T12:00:00Z","calls":3,
 				"cells":[{"service_id":"1001","app_id":"app1","metric":"hits","hour":"2026-11-20T11:00:00Z","delivered":1200,"counted":1100,"delta":-100,"verdict":"short","final":true}],
 				"summary":{"short":1,"match":71}}`)},
-		},
+		}...),
 	}
 	s := httptest.NewServer(console.New(o))
 	t.Cleanup(s.Close)
@@ -173,9 +173,10 @@ func TestScreens(t *testing.T) {
 	t.Cleanup(portal.Close)
 	for name, text := range map[string]string{
 		"token": sandbox.AccessToken, "bad.yaml": "lisen: x\nbatch: {flush_interval: 5}\n", "good.yaml": "services: [{id: \"1001\", token: t}]\n",
-		"events.ndjson":  strings.Repeat(`{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`+"\n", 3),
-		"refused.ndjson": strings.Repeat(`{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`+"\n", 2) + `{"service_id":"nosuch","app_id":"app1","usage":{"hits":1}}` + "\n",
-		"broken.ndjson":  `{"service_id":"1001"` + "\n",
+		"events.ndjson":      strings.Repeat(`{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`+"\n", 3),
+		"refused.ndjson":     strings.Repeat(`{"service_id":"1001","app_id":"app1","usage":{"hits":1}}`+"\n", 2) + `{"service_id":"nosuch","app_id":"app1","usage":{"hits":1}}` + "\n",
+		"wrong-sources.yaml": "sources:\n  - {name: top, question: top_application, service: \"1001\"}\n",
+		"broken.ndjson":      `{"service_id":"1001"` + "\n",
 	} {
 		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 	}

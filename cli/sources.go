@@ -45,8 +45,8 @@ func newSourcesList() *cobra.Command {
 		Use:   "ls",
 		Short: "List the sources, with the age of their answers",
 		Long: `Lists the sources in the order of their file: what each asks of whom, how many
-rows its last good answer has and how old that is, and the reason if it is
-stale.`,
+rows its last good answer has and how old that is. reporterd sources show says
+why one is stale.`,
 		Example: `  reporterd sources ls
   reporterd sources ls --output json | jq 'select(.stale)'`,
 		Args: noArguments,
@@ -62,14 +62,14 @@ func listSources(ctx context.Context, s *terminal.Screen, daemon *client.Client,
 	if err != nil {
 		return err
 	}
-	list := s.List("NAME", "ASKS", "FROM", "ROWS", "AGE", "STATE")
+	list := s.List("NAME", "STATE", "AGE", "ROWS", "FROM", "ASKS")
 	defer list.End()
 	for _, one := range all.Sources {
 		age := "-"
 		if one.AsOf != "" {
 			age = (time.Duration(one.AgeSeconds) * time.Second).String()
 		}
-		if err := list.Add(one, one.Name, one.String(), string(one.From), one.Rows, age, sourceState(&one)); err != nil {
+		if err := list.Add(one, one.Name, sourceState(&one), age, one.Rows, string(one.From), one.String()); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,7 @@ func listSources(ctx context.Context, s *terminal.Screen, daemon *client.Client,
 
 func sourceState(s *source.State) terminal.Cell {
 	if s.Stale {
-		return terminal.Cell{Text: "stale: " + s.Reason, Colour: terminal.Yellow}
+		return terminal.Cell{Text: "stale", Colour: terminal.Yellow}
 	}
 	return terminal.Cell{Text: "fresh", Colour: terminal.Green}
 }

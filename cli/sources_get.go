@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,10 +116,11 @@ command line, or no source of this name.`,
 }
 
 func showTested(s *terminal.Screen, t *source.Tested) error {
-	s.Fields([][2]string{
+	fields := [][2]string{
 		{"source", t.Name}, {"path", t.Path}, {"since", t.Since}, {"until", t.Until}, {"took", fmt.Sprintf("%.3fs", t.Took)},
 		{"rows", fmt.Sprintf("%d, the first %d here", t.Count, len(t.Rows))},
-	}...)
+	}
+	s.Fields(slices.DeleteFunc(fields, func(f [2]string) bool { return f[1] == "" })...)
 	s.Printf("\n")
 	headings := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
