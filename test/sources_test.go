@@ -134,7 +134,7 @@ func sourceCommands(t *testing.T, config string) {
 		words, want string
 		status      int
 	}{
-		{"sources ls", "ours service_usage service=1001 metric=hits ledger 2", 0},
+		{"sources ls", " 2 ledger service_usage service=1001 metric=hits", 0},
 		{"sources ls -o json", `"name":"stock"`, 0},
 		{"sources show ours", "read it at /sources/ours.json, .csv, .ndjson", 0},
 		{"sources show nosuch", "there is no source of this name", 2},
