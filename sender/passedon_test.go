@@ -3,6 +3,7 @@ package sender
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,9 +79,9 @@ func TestPassedOnFigures(t *testing.T) {
 func TestLanesOfStrangersAreSummedUp(t *testing.T) {
 	inWorld(t, Options{BackoffBase: time.Hour, BackoffMax: time.Hour}, func(w *world) {
 		w.configure("1000", "t")
-		refused := true
+		var accepted atomic.Bool
 		w.backend.behave(func(c call) reply {
-			if refused && c.service != "1000" {
+			if !accepted.Load() && c.service != "1000" {
 				return refuse(403, "service_token_invalid", "no")
 			}
 			return reply{}
@@ -95,7 +96,7 @@ func TestLanesOfStrangersAreSummedUp(t *testing.T) {
 		sum.Oldest = time.Time{}
 		assert.Equal(t, LaneStatus{Lanes: 200, PassedOn: true, State: Held, Batches: 200, Events: 200}, sum)
 		assert.Len(t, w.sender.Lanes(1000), 301)
-		refused = false
+		accepted.Store(true)
 		w.wait(2 * time.Hour)
 		assert.Len(t, w.sender.Lanes(100), 1)
 	})

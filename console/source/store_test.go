@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,13 +24,24 @@ import (
 type answering struct {
 	err   atomic.Pointer[portal.Error] // nil: it answers
 	calls atomic.Int32
-	times []time.Time // of the calls; one at a time
+
+	mu    sync.Mutex  // guards times
+	times []time.Time // of the calls
+}
+
+// asked returns when the calls were made.
+func (a *answering) asked() []time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.times)
 }
 
 func (a *answering) side() *Side {
 	return &Side{Get: func(context.Context, string, url.Values) (json.RawMessage, error) {
 		a.calls.Add(1)
+		a.mu.Lock()
 		a.times = append(a.times, time.Now())
+		a.mu.Unlock()
 		if err := a.err.Load(); err != nil {
 			return nil, err
 		}
@@ -83,8 +96,9 @@ func TestAnHourOfOutage(t *testing.T) {
 			asked := int(p.calls.Load() - before)
 			assert.LessOrEqual(t, asked, 30, about)
 			assert.GreaterOrEqual(t, asked, 4, about)
-			for i := int(before) + 1; i < len(p.times); i++ {
-				assert.GreaterOrEqual(t, p.times[i].Sub(p.times[i-1]), max(failure.RetryAfter, 5*time.Second), about)
+			times := p.asked()
+			for i := int(before) + 1; i < len(times); i++ {
+				assert.GreaterOrEqual(t, times[i].Sub(times[i-1]), max(failure.RetryAfter, 5*time.Second), about)
 			}
 
 			p.err.Store(nil)
