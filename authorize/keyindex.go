@@ -98,8 +98,8 @@ func (x *keyIndex) remove(k *digest) {
 	}
 	x.count--
 	for i := x.next(free); x.slots[i].entry != nil; i = x.next(i) {
-		home := x.home(&x.slots[i].key)
-		if distance := len(x.slots) - 1; (i-home)&distance >= (i-free)&distance {
+		home, mask := x.home(&x.slots[i].key), len(x.slots)-1 // distances wrap around the end
+		if (i-home)&mask >= (i-free)&mask {
 			x.slots[free], free = x.slots[i], i
 		}
 	}

@@ -100,7 +100,7 @@ func (s *Sender) Lanes(most int) []LaneStatus {
 	return append(sorted, rest...)
 }
 
-// laneStatus returns the status of a lane with what the spool has of it, all but Questioning. The mutex is held.
+// laneStatusLocked returns the status of a lane with what the spool has of it, all but Questioning. The mutex is held.
 func (s *Sender) laneStatusLocked(l *lane) LaneStatus {
 	s.passedOnLanes.looks++
 	status := l.status()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ func (s *Store) Handler(o HandlerOptions) http.Handler { return &handler{s, o} }
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	h.share(w.Header(), r)
+	access.ShareReads(w.Header(), r, h.Origins, "Age, ETag, Last-Modified, X-Reporterd-Stale")
 	file, ok := strings.CutPrefix(r.URL.Path, "/sources/")
 	dot := strings.LastIndexByte(file, '.')
 	switch {
@@ -48,26 +47,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusMethodNotAllowed, "expected GET: sources are only read")
 	default:
 		h.answer(w, r, file[:dot], file[dot+1:])
-	}
-}
-
-// share lets pages of the given origins read.
-func (h *handler) share(header http.Header, r *http.Request) {
-	if len(h.Origins) == 0 {
-		return
-	}
-	header.Add("Vary", "Origin")
-	origin := r.Header.Get("Origin")
-	if origin == "" || !slices.Contains(h.Origins, origin) && !slices.Contains(h.Origins, "*") {
-		return
-	}
-	header.Set("Access-Control-Allow-Origin", origin)
-	header.Set("Access-Control-Expose-Headers", "Age, ETag, Last-Modified, X-Reporterd-Stale")
-	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	if r.Method == http.MethodOptions {
-		header.Set("Access-Control-Allow-Methods", "GET, HEAD")
-		header.Set("Access-Control-Allow-Headers", "Authorization, If-None-Match, If-Modified-Since")
-		header.Set("Access-Control-Max-Age", "600")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +53,7 @@ type call struct {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "private, no-cache") // kept, and asked about again: answers have an ETag
-	a.share(h, r)
+	access.ShareReads(h, r, a.Origins, "ETag, X-Reporterd-As-Of, X-Reporterd-Kept-Since")
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -73,27 +72,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("X-Reporterd-As-Of", a.Now().UTC().Format(time.RFC3339))
 	c.send(w, r, answer)
-}
-
-// share lets pages of the given origins read. Pages of other origins get the same answer without the header, so their browsers are not told
-// either that they may.
-func (a *API) share(h http.Header, r *http.Request) {
-	if len(a.Origins) == 0 {
-		return
-	}
-	h.Add("Vary", "Origin")
-	origin := r.Header.Get("Origin")
-	if origin == "" || !slices.Contains(a.Origins, origin) && !slices.Contains(a.Origins, "*") {
-		return
-	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "ETag, X-Reporterd-As-Of, X-Reporterd-Kept-Since")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	if r.Method == http.MethodOptions {
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD")
-		h.Set("Access-Control-Allow-Headers", "Authorization, If-None-Match")
-		h.Set("Access-Control-Max-Age", "600")
-	}
 }
 
 // formatOf is the extension, or what is accepted.
