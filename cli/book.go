@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +16,7 @@ import (
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/console/client"
+	"github.com/reporterd/reporterd/internal/respond"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/spool"
 )
@@ -90,14 +90,14 @@ func storedBook(c *config.Config) (*book, error) {
 			if err != nil {
 				return nil, err
 			}
-			answer := &recordedAnswer{header: http.Header{}, status: http.StatusOK}
-			l.ServeHTTP(answer, request)
-			if answer.status != http.StatusOK {
+			recorded := respond.NewRecorder()
+			l.ServeHTTP(recorded, request)
+			if recorded.Status != http.StatusOK {
 				var problem struct{ Detail string }
-				_ = json.Unmarshal(answer.body.Bytes(), &problem)
-				return nil, &client.Refusal{Status: answer.status, Detail: problem.Detail}
+				_ = json.Unmarshal(recorded.Body.Bytes(), &problem)
+				return nil, &client.Refusal{Status: recorded.Status, Detail: problem.Detail}
 			}
-			return answer.body.Bytes(), nil
+			return recorded.Body.Bytes(), nil
 		},
 		names: func(context.Context) (n console.Names, err error) {
 			for _, s := range c.Services {
@@ -108,22 +108,6 @@ func storedBook(c *config.Config) (*book, error) {
 		close: func() { _ = l.Close() }, // nothing was written
 	}, nil
 }
-
-// recordedAnswer keeps what a handler of the API answers.
-type recordedAnswer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header implements http.ResponseWriter.
-func (r *recordedAnswer) Header() http.Header { return r.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recordedAnswer) WriteHeader(status int) { r.status = status }
-
-// Write implements http.ResponseWriter.
-func (r *recordedAnswer) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 // ledgerValues offers what the ledger has in a column, of the last three days.
 func ledgerValues(column string) values {

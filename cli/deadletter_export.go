@@ -10,12 +10,12 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/cli/terminal"
+	"github.com/reporterd/reporterd/internal/spreadsheet"
 	"github.com/reporterd/reporterd/spool"
 )
 
@@ -101,14 +101,6 @@ var letterColumns = []string{
 	"reason_code", "reason_message", "answer_status", "attempts", "created_at",
 }
 
-// harmless keeps a spreadsheet from taking a foreign name for a formula.
-func harmless(name string) string {
-	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
-		return "'" + name
-	}
-	return name
-}
-
 // writer returns how a letter is written, and how the whole is finished.
 func writer(w io.Writer, format string) (write func(*spool.DeadLetter) error, finish func() error) {
 	if format == "ndjson" {
@@ -123,8 +115,8 @@ func writer(w io.Writer, format string) (write func(*spool.DeadLetter) error, fi
 			return err
 		}
 		return table.Write([]string{
-			d.ID, harmless(d.ServiceID), harmless(d.AppID), harmless(d.UserKey), string(usage), strconv.FormatUint(d.Events, 10), d.Timestamp.Format(time.RFC3339),
-			strconv.Itoa(d.ResponseCode), harmless(d.Reason.Code), harmless(d.Reason.Message), strconv.Itoa(d.Answer.Status), strconv.Itoa(d.Attempts),
+			d.ID, spreadsheet.Text(d.ServiceID), spreadsheet.Text(d.AppID), spreadsheet.Text(d.UserKey), string(usage), strconv.FormatUint(d.Events, 10), d.Timestamp.Format(time.RFC3339),
+			strconv.Itoa(d.ResponseCode), spreadsheet.Text(d.Reason.Code), spreadsheet.Text(d.Reason.Message), strconv.Itoa(d.Answer.Status), strconv.Itoa(d.Attempts),
 			d.CreatedAt.Format(time.RFC3339),
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reporterd/reporterd/cli/terminal"
+	"github.com/reporterd/reporterd/internal/spreadsheet"
 )
 
 // ledgerPage is how many rows are asked for at once.
@@ -240,7 +241,7 @@ func (r *ledgerRows) add(row *ledgerRow) error {
 	}
 	fields := []string{row.Time.UTC().Format(time.RFC3339)}
 	for _, name := range names {
-		fields = append(fields, harmless(name))
+		fields = append(fields, spreadsheet.Text(name))
 	}
 	for _, n := range []int64{row.Accepted, row.Delivered, row.Ambiguous, row.Dead, row.Restamped, row.Lost, row.Pending, row.Sent, row.Partial, row.Double, row.Unconfirmed} {
 		fields = append(fields, strconv.FormatInt(n, 10))

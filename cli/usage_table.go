@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/cli/terminal"
+	"github.com/reporterd/reporterd/internal/spreadsheet"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
@@ -66,7 +67,7 @@ func usageCSV(s *terminal.Screen, q usageQuery, one portal.Service, rows []time.
 	_ = w.Write([]string{"time", "service_id", "app_id", "metric", "value"})
 	for _, t := range rows {
 		for i := range columns {
-			_ = w.Write([]string{t.Format(time.RFC3339), one.ServiceID(), harmless(columns[i].app), harmless(q.metric), strconv.FormatInt(columns[i].values[t.Unix()], 10)})
+			_ = w.Write([]string{t.Format(time.RFC3339), one.ServiceID(), spreadsheet.Text(columns[i].app), spreadsheet.Text(q.metric), strconv.FormatInt(columns[i].values[t.Unix()], 10)})
 		}
 	}
 	w.Flush()

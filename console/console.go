@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // Options are the functions that a console calls. All may be called concurrently.
@@ -141,11 +142,11 @@ func profiles() []Route {
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	if c.dnsRebound(r) {
-		writeProblem(w, http.StatusMisdirectedRequest, "this name may be one of another site: use an address, localhost, or a name in admin.hosts")
+		respond.Problem(w, http.StatusMisdirectedRequest, "this name may be one of another site: use an address, localhost, or a name in admin.hosts")
 		return
 	}
 	if err := crossOrigin.Check(r); err != nil {
-		writeProblem(w, http.StatusForbidden, "a page of another site may not do this")
+		respond.Problem(w, http.StatusForbidden, "a page of another site may not do this")
 		return
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/reporterd/reporterd/internal/respond"
 	"github.com/reporterd/reporterd/internal/timespec"
 )
 
@@ -36,18 +37,18 @@ type DeadLetters struct {
 func (c *Console) deadLetters(w http.ResponseWriter, r *http.Request) {
 	q, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
-		writeProblem(w, http.StatusBadRequest, err.Error())
+		respond.Problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	page, err := c.options.DeadLetters(r.Context(), q)
 	if err != nil {
-		writeProblem(w, statusOf(err), err.Error())
+		respond.Problem(w, statusOf(err), err.Error())
 		return
 	}
 	if page.Letters == nil {
 		page.Letters = []json.RawMessage{} // [] and not null
 	}
-	writeJSON(w, http.StatusOK, page)
+	respond.JSON(w, http.StatusOK, page)
 }
 
 // parseQuery refuses unknown parameters: a filter with a typing error would select everything.

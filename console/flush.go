@@ -3,6 +3,8 @@ package console
 import (
 	"net/http"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // FlushedLane is the result of a flush in one lane.
@@ -33,12 +35,12 @@ func (c *Console) flush(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
 	lanes, err := c.options.Flush(r.Context())
 	if err != nil {
-		writeProblem(w, http.StatusServiceUnavailable, err.Error())
+		respond.Problem(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
 	answer := Flushed{Flushed: true, Seconds: time.Since(begun).Seconds(), Lanes: append([]FlushedLane{}, lanes...)} // [] and not null
 	for i := range lanes {
 		answer.Flushed = answer.Flushed && lanes[i].Done()
 	}
-	writeJSON(w, http.StatusOK, answer)
+	respond.JSON(w, http.StatusOK, answer)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // Route is a route of another part that the console serves. It gets the console's headers, its protection against pages of other
@@ -51,11 +52,11 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, scope string) (*
 		if threescaleAuth(scope) {
 			w.Header().Add("WWW-Authenticate", `Basic realm="reporterd"`)
 		}
-		writeProblem(w, http.StatusUnauthorized, err.Error())
+		respond.Problem(w, http.StatusUnauthorized, err.Error())
 	case !g.May(scope):
 		noteCaller(w, g.Name)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="reporterd", error="insufficient_scope", scope="`+scope+`"`)
-		writeProblem(w, http.StatusForbidden, "the token "+g.Name+" lacks the scope "+scope)
+		respond.Problem(w, http.StatusForbidden, "the token "+g.Name+" lacks the scope "+scope)
 	default:
 		return g, true
 	}
@@ -119,5 +120,5 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request) {
 			page.Scopes = slices.DeleteFunc(slices.Clone(access.Scopes), func(s string) bool { return !g.May(s) })
 		}
 	}
-	writeJSON(w, http.StatusOK, page)
+	respond.JSON(w, http.StatusOK, page)
 }

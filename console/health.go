@@ -1,16 +1,17 @@
 package console
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // live reports only that the process answers. With ?verbose it reports the state of each part, with status 200 in any case.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("verbose") {
-		writeJSON(w, http.StatusOK, c.health())
+		respond.JSON(w, http.StatusOK, c.health())
 		return
 	}
 	writeText(w, http.StatusOK, "ok\n")
@@ -24,7 +25,7 @@ func (c *Console) ready(w http.ResponseWriter, r *http.Request) {
 		if page.Status == partFailed {
 			status = http.StatusServiceUnavailable
 		}
-		writeJSON(w, status, page)
+		respond.JSON(w, status, page)
 		return
 	}
 	if err := c.options.Ready(); err != nil {
@@ -55,10 +56,10 @@ func (c *Console) reload(w http.ResponseWriter, r *http.Request) {
 	}
 	done, err := c.options.Reload(removed)
 	if err != nil {
-		writeProblem(w, http.StatusUnprocessableEntity, err.Error())
+		respond.Problem(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	writeJSON(w, http.StatusOK, struct {
+	respond.JSON(w, http.StatusOK, struct {
 		Done bool `json:"reloaded"`
 		Reloaded
 	}{true, done})
@@ -102,21 +103,4 @@ func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text) // an error means that the client is gone
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // an error means that the client is gone
-}
-
-// writeProblem answers in the format of RFC 9457.
-func writeProblem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-	}{http.StatusText(status), status, detail})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/internal/histogram"
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 const (
@@ -43,7 +44,7 @@ func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
 	if c.following.Add(1) > maxLive {
 		c.following.Add(-1)
 		w.Header().Set("Retry-After", "5")
-		writeProblem(w, http.StatusServiceUnavailable, "too many readers of live figures")
+		respond.Problem(w, http.StatusServiceUnavailable, "too many readers of live figures")
 		return
 	}
 	defer c.following.Add(-1)

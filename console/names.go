@@ -2,6 +2,8 @@ package console
 
 import (
 	"net/http"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // Names are the names for filters of the API, sorted: a command completes them, and can tell a mistyped name from one without
@@ -15,8 +17,8 @@ type Names struct {
 func (c *Console) names(w http.ResponseWriter, r *http.Request) {
 	n, err := c.options.Names(r.Context())
 	if err != nil {
-		writeProblem(w, http.StatusInternalServerError, err.Error())
+		respond.Problem(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	writeJSON(w, http.StatusOK, Names{append([]string{}, n.Services...), append([]string{}, n.Reasons...)}) // [] and not null
+	respond.JSON(w, http.StatusOK, Names{append([]string{}, n.Services...), append([]string{}, n.Reasons...)}) // [] and not null
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // openAPI describes the traffic and the admin listener. Tests validate requests and answers against it.
@@ -69,12 +71,12 @@ func (c *Console) describe(w http.ResponseWriter, _ *http.Request) {
 
 // describeAsJSON answers GET /openapi.json.
 func (c *Console) describeAsJSON(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, json.RawMessage(openAPIJSON))
+	respond.JSON(w, http.StatusOK, json.RawMessage(openAPIJSON))
 }
 
 // indexOfAPI answers GET /api/v1.
 func (c *Console) indexOfAPI(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
+	respond.JSON(w, http.StatusOK, struct {
 		Description string      `json:"description"`
 		Operations  []operation `json:"operations"`
 	}{"/openapi.yaml", operations})

@@ -9,6 +9,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // maxOrder is the maximum size of an order in bytes: a thousand ids fit.
@@ -54,11 +56,11 @@ func (c *Console) deadLetter(w http.ResponseWriter, r *http.Request) {
 	letter, err := c.options.DeadLetter(r.Context(), r.PathValue("id"))
 	switch {
 	case errors.Is(err, ErrNoDeadLetter):
-		writeProblem(w, http.StatusNotFound, err.Error())
+		respond.Problem(w, http.StatusNotFound, err.Error())
 	case err != nil:
-		writeProblem(w, http.StatusInternalServerError, err.Error())
+		respond.Problem(w, http.StatusInternalServerError, err.Error())
 	default:
-		writeJSON(w, http.StatusOK, letter)
+		respond.JSON(w, http.StatusOK, letter)
 	}
 }
 
@@ -67,17 +69,17 @@ func (c *Console) order(do func(context.Context, DeadLetterOrder) (DeadLetterOut
 	return func(w http.ResponseWriter, r *http.Request) {
 		// An old browser lets a page of another site post a form without a check, but not JSON.
 		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-			writeProblem(w, http.StatusUnsupportedMediaType, "expected Content-Type application/json")
+			respond.Problem(w, http.StatusUnsupportedMediaType, "expected Content-Type application/json")
 			return
 		}
 		o, err := readOrder(http.MaxBytesReader(w, r.Body, maxOrder))
 		if err != nil {
-			writeProblem(w, http.StatusBadRequest, err.Error())
+			respond.Problem(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		outcome, err := do(r.Context(), o)
 		if err != nil {
-			writeProblem(w, statusOf(err), err.Error())
+			respond.Problem(w, statusOf(err), err.Error())
 			return
 		}
 		if outcome.IDs == nil {
@@ -86,7 +88,7 @@ func (c *Console) order(do func(context.Context, DeadLetterOrder) (DeadLetterOut
 		if outcome.Errors == nil {
 			outcome.Errors = []string{}
 		}
-		writeJSON(w, http.StatusOK, outcome)
+		respond.JSON(w, http.StatusOK, outcome)
 	}
 }
 

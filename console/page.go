@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // pageFiles is the web page: plain HTML, CSS and modules, without a build step, and uPlot for the chart.
@@ -58,7 +60,7 @@ func loadPages() map[string]pageFile {
 func (c *Console) page(w http.ResponseWriter, r *http.Request) {
 	f, ok := pages[r.PathValue("file")]
 	if !ok {
-		writeProblem(w, http.StatusNotFound, "the page has no such file")
+		respond.Problem(w, http.StatusNotFound, "the page has no such file")
 		return
 	}
 	f.send(w, r)

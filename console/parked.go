@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // ErrNotParked is returned for a batch that is not parked.
@@ -70,14 +72,14 @@ func (c *Console) parked(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxPage {
-			writeProblem(w, http.StatusBadRequest, "limit: expected 1 to "+strconv.Itoa(maxPage))
+			respond.Problem(w, http.StatusBadRequest, "limit: expected 1 to "+strconv.Itoa(maxPage))
 			return
 		}
 		limit = n
 	}
 	list, err := c.options.Parking.List(r.Context(), r.URL.Query().Get("cursor"), limit)
 	if err != nil {
-		writeProblem(w, statusOf(err), err.Error())
+		respond.Problem(w, statusOf(err), err.Error())
 		return
 	}
 	page := struct {
@@ -90,7 +92,7 @@ func (c *Console) parked(w http.ResponseWriter, r *http.Request) {
 	if len(list) == limit {
 		page.Next = list[limit-1].ID
 	}
-	writeJSON(w, http.StatusOK, page)
+	respond.JSON(w, http.StatusOK, page)
 }
 
 // parkedReport answers GET /api/v1/parked/{id}.
@@ -98,11 +100,11 @@ func (c *Console) parkedReport(w http.ResponseWriter, r *http.Request) {
 	p, err := c.options.Parking.One(r.Context(), r.PathValue("id"))
 	switch {
 	case errors.Is(err, ErrNotParked):
-		writeProblem(w, http.StatusNotFound, err.Error())
+		respond.Problem(w, http.StatusNotFound, err.Error())
 	case err != nil:
-		writeProblem(w, http.StatusInternalServerError, err.Error())
+		respond.Problem(w, http.StatusInternalServerError, err.Error())
 	default:
-		writeJSON(w, http.StatusOK, p)
+		respond.JSON(w, http.StatusOK, p)
 	}
 }
 
@@ -110,17 +112,17 @@ func (c *Console) parkedReport(w http.ResponseWriter, r *http.Request) {
 func (c *Console) settle(w http.ResponseWriter, r *http.Request) {
 	fate := r.PathValue("fate")
 	if fate != Resend && fate != Counted && fate != Bury {
-		writeProblem(w, http.StatusNotFound, "expected resend, counted or bury")
+		respond.Problem(w, http.StatusNotFound, "expected resend, counted or bury")
 		return
 	}
 	err := c.options.Parking.Settle(r.Context(), r.PathValue("id"), fate)
 	switch {
 	case errors.Is(err, ErrNotParked):
-		writeProblem(w, http.StatusNotFound, err.Error())
+		respond.Problem(w, http.StatusNotFound, err.Error())
 	case err != nil:
-		writeProblem(w, http.StatusInternalServerError, err.Error())
+		respond.Problem(w, http.StatusInternalServerError, err.Error())
 	default:
-		writeJSON(w, http.StatusOK, struct {
+		respond.JSON(w, http.StatusOK, struct {
 			ID   string `json:"id"`
 			Fate string `json:"fate"`
 		}{r.PathValue("id"), fate})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // Status is the JSON of GET /api/v1/status. Its names are API; ages are in seconds.
@@ -93,12 +95,12 @@ func (c *Console) status(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("lanes"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			writeProblem(w, http.StatusBadRequest, "lanes: expected how many lanes to name")
+			respond.Problem(w, http.StatusBadRequest, "lanes: expected how many lanes to name")
 			return
 		}
 		named = n
 	}
-	writeJSON(w, http.StatusOK, c.statusPage(c.options.Snapshot(named), named))
+	respond.JSON(w, http.StatusOK, c.statusPage(c.options.Snapshot(named), named))
 }
 
 // nameLanes divides lanes into those that are named and the sums over the rest, some of which are sums already. The order of the

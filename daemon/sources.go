@@ -16,6 +16,7 @@ import (
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/console/source"
+	"github.com/reporterd/reporterd/internal/respond"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/threescale/analytics"
 )
@@ -131,32 +132,16 @@ func (s *sources) ask(ctx context.Context, d *daemon, path string, q url.Values)
 		return nil, err
 	}
 	r.Header.Set("Authorization", "Bearer "+d.auth.local)
-	w := &recorder{header: make(http.Header), status: http.StatusOK}
+	w := respond.NewRecorder()
 	s.admin.ServeHTTP(w, r)
-	if w.status == http.StatusOK {
-		return w.body.Bytes(), nil
+	if w.Status == http.StatusOK {
+		return w.Body.Bytes(), nil
 	}
 	var said struct{ Detail, Error, Status string }
-	_ = json.Unmarshal(w.body.Bytes(), &said) // it may be plain text
+	_ = json.Unmarshal(w.Body.Bytes(), &said) // it may be plain text
 	text := said.Detail + said.Error
 	if text == "" {
-		text = string(bytes.TrimSpace(w.body.Bytes()[:min(w.body.Len(), 200)]))
+		text = string(bytes.TrimSpace(w.Body.Bytes()[:min(w.Body.Len(), 200)]))
 	}
-	return nil, fmt.Errorf("%s: %d %s", path, w.status, text)
+	return nil, fmt.Errorf("%s: %d %s", path, w.Status, text)
 }
-
-// recorder keeps an answer.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header implements http.ResponseWriter.
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) { r.status = status }
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reporterd/reporterd/internal/respond"
+	"github.com/reporterd/reporterd/internal/spreadsheet"
 	"github.com/reporterd/reporterd/internal/timespec"
 )
 
@@ -66,19 +68,11 @@ func newPageRow(r *Row) pageRow {
 }
 
 func (r *pageRow) fields() []string {
-	out := []string{r.Time.Format(time.RFC3339), harmless(r.ServiceID), harmless(r.AppID), harmless(r.Metric)}
+	out := []string{r.Time.Format(time.RFC3339), spreadsheet.Text(r.ServiceID), spreadsheet.Text(r.AppID), spreadsheet.Text(r.Metric)}
 	for _, n := range [...]int64{r.Accepted, r.Delivered, r.Ambiguous, r.Dead, r.Restamped, r.Lost, r.Pending, r.Sent, r.Partial, r.Double, r.Unconfirmed} {
 		out = append(out, strconv.FormatInt(n, 10))
 	}
 	return out
-}
-
-// harmless prevents a spreadsheet from treating a producer's name as a formula.
-func harmless(name string) string {
-	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
-		return "'" + name
-	}
-	return name
 }
 
 // request is a query with the parameters of the answer's form.
@@ -92,7 +86,7 @@ type request struct {
 func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q, err := parse(r, time.Now())
 	if err != nil {
-		problem(w, http.StatusBadRequest, err)
+		refuse(w, http.StatusBadRequest, err)
 		return
 	}
 	if q.csv {
@@ -115,7 +109,7 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		problem(w, statusOf(err), err)
+		refuse(w, statusOf(err), err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -153,7 +147,7 @@ func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
 	switch {
 	case err != nil && !begun:
 		w.Header().Del("Content-Disposition")
-		problem(w, statusOf(err), err)
+		refuse(w, statusOf(err), err)
 		return
 	case err != nil:
 		panic(http.ErrAbortHandler)
@@ -163,13 +157,11 @@ func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
 	out.Flush()
 }
 
-func problem(w http.ResponseWriter, status int, err error) {
-	w.Header().Set("Content-Type", "application/problem+json")
+func refuse(w http.ResponseWriter, status int, err error) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": err.Error()})
+	respond.Problem(w, status, err.Error())
 }
 
 var parameters = []string{"service_id", "app_id", "metric", "since", "until", "by", "group", "cursor", "limit", "expand", "format"}

@@ -7,9 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/spreadsheet"
 )
 
 // mostBytes bounds an encoded answer.
@@ -67,14 +68,14 @@ func (e *encoded) makeCSV() []byte {
 	w := csv.NewWriter(&out)
 	line := make([]string, len(e.Columns))
 	for i, c := range e.Columns {
-		line[i] = harmless(c.Name)
+		line[i] = spreadsheet.Text(c.Name)
 	}
 	_ = w.Write(line) // a buffer does not fail
 	for _, row := range e.Rows {
 		for i, cell := range row {
 			line[i] = ""
 			if text, ok := cell.(string); ok {
-				line[i] = harmless(text)
+				line[i] = spreadsheet.Text(text)
 			} else if cell != nil {
 				line[i] = string(marshal(cell))
 			}
@@ -83,14 +84,6 @@ func (e *encoded) makeCSV() []byte {
 	}
 	w.Flush()
 	return out.Bytes()
-}
-
-// harmless prevents a spreadsheet from treating a text as a formula.
-func harmless(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 // ndjson has a row on each line.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // HandlerOptions are those of Handler.
@@ -39,12 +40,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	dot := strings.LastIndexByte(file, '.')
 	switch {
 	case !ok || dot < 1:
-		problem(w, http.StatusNotFound, "expected /sources/NAME.json, .csv or .ndjson")
+		respond.Problem(w, http.StatusNotFound, "expected /sources/NAME.json, .csv or .ndjson")
 	case r.Method == http.MethodOptions:
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		problem(w, http.StatusMethodNotAllowed, "expected GET: sources are only read")
+		respond.Problem(w, http.StatusMethodNotAllowed, "expected GET: sources are only read")
 	default:
 		h.answer(w, r, file[:dot], file[dot+1:])
 	}
@@ -64,10 +65,10 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request, src *Source) boo
 	if token == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="reporterd"`)
 		w.Header().Add("WWW-Authenticate", `Basic realm="reporterd"`)
-		problem(w, http.StatusUnauthorized, "a token is needed: Authorization: Bearer TOKEN, Basic with the token as the password, or access_token=TOKEN")
+		respond.Problem(w, http.StatusUnauthorized, "a token is needed: Authorization: Bearer TOKEN, Basic with the token as the password, or access_token=TOKEN")
 		return false
 	}
-	problem(w, http.StatusForbidden, "the token does not open this source")
+	respond.Problem(w, http.StatusForbidden, "the token does not open this source")
 	return false
 }
 
@@ -81,14 +82,14 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, name, extension
 	}
 	switch {
 	case err != nil:
-		problem(w, http.StatusNotFound, err.Error())
+		respond.Problem(w, http.StatusNotFound, err.Error())
 		return
 	case kinds[extension] == "":
-		problem(w, http.StatusNotFound, "expected the extension .json, .csv or .ndjson")
+		respond.Problem(w, http.StatusNotFound, "expected the extension .json, .csv or .ndjson")
 		return
 	case answer == nil:
 		w.Header().Set("Retry-After", "30")
-		problem(w, http.StatusServiceUnavailable, "there is no answer yet: "+state.Reason)
+		respond.Problem(w, http.StatusServiceUnavailable, "there is no answer yet: "+state.Reason)
 		return
 	}
 	tag := describe(w.Header(), src, answer, state)
@@ -158,14 +159,14 @@ func unchanged(r *http.Request, tag string, asOf time.Time) bool {
 // API serves the admin API's /api/v1/sources: the list, one source, and a test of one.
 func (s *Store) API() http.Handler {
 	m := http.NewServeMux()
-	m.HandleFunc("GET /api/v1/sources", func(w http.ResponseWriter, _ *http.Request) { send(w, s.List()) })
+	m.HandleFunc("GET /api/v1/sources", func(w http.ResponseWriter, _ *http.Request) { respond.JSON(w, http.StatusOK, s.List()) })
 	m.HandleFunc("GET /api/v1/sources/{name}", func(w http.ResponseWriter, r *http.Request) {
 		_, _, state, err := s.find(r.PathValue("name"))
 		if err != nil {
-			problem(w, http.StatusNotFound, err.Error())
+			respond.Problem(w, http.StatusNotFound, err.Error())
 			return
 		}
-		send(w, state)
+		respond.JSON(w, http.StatusOK, state)
 	})
 	m.HandleFunc("POST /api/v1/sources/{name}/test", s.test)
 	return m
@@ -189,7 +190,7 @@ func (s *Store) test(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
 	src, result, err := s.Test(r.Context(), r.PathValue("name"))
 	if errors.Is(err, ErrUnknown) {
-		problem(w, http.StatusNotFound, err.Error())
+		respond.Problem(w, http.StatusNotFound, err.Error())
 		return
 	}
 	var e *encoded
@@ -197,7 +198,7 @@ func (s *Store) test(w http.ResponseWriter, r *http.Request) {
 		e, err = encode(result)
 	}
 	if err != nil {
-		problem(w, http.StatusBadGateway, err.Error())
+		respond.Problem(w, http.StatusBadGateway, err.Error())
 		return
 	}
 	t := Tested{
@@ -207,16 +208,5 @@ func (s *Store) test(w http.ResponseWriter, r *http.Request) {
 	for _, line := range e.lines[:min(len(e.lines), mostPreview)] {
 		t.Rows = append(t.Rows, line)
 	}
-	send(w, t)
-}
-
-func send(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
-}
-
-func problem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
+	respond.JSON(w, http.StatusOK, t)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/internal/respond"
 )
 
 // The kinds of calls to the owner of a partition.
@@ -127,18 +128,7 @@ func answerAsk(ctx context.Context, p *partition.Partition, data []byte) ([]byte
 	if handler == nil {
 		return nil, fmt.Errorf("%s %s: not an authorization", q.Method, q.Path)
 	}
-	w := &recorder{header: http.Header{}, status: http.StatusOK}
+	w := respond.NewRecorder()
 	handler.ServeHTTP(w, request)
-	return json.Marshal(answered{w.status, w.header, w.body.Bytes()})
+	return json.Marshal(answered{w.Status, w.Header(), w.Body.Bytes()})
 }
-
-// recorder is a ResponseWriter that keeps the answer.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (t *recorder) Header() http.Header         { return t.header }
-func (t *recorder) WriteHeader(status int)      { t.status = status }
-func (t *recorder) Write(p []byte) (int, error) { return t.body.Write(p) }

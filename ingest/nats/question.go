@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/ingest"
+	"github.com/reporterd/reporterd/internal/respond"
 	"go.uber.org/zap"
 )
 
@@ -97,31 +98,20 @@ func (b *Bridge) callHandler(q Question, m *message, body []byte) {
 		b.log.Error("a question cannot be asked", zap.String("path", q.Path), zap.Error(err)) // never: the path is a constant
 		return
 	}
-	w := &recorder{header: make(http.Header), status: http.StatusOK}
+	w := respond.NewRecorder()
 	q.Handler.ServeHTTP(w, request)
-	h := nats.Header{"Content-Type": {w.header.Get("Content-Type")}}
-	if after := w.header.Get("Retry-After"); after != "" {
+	h := nats.Header{"Content-Type": {w.Header().Get("Content-Type")}}
+	if after := w.Header().Get("Retry-After"); after != "" {
 		h.Set("Retry-After", after)
 	}
-	if w.status != http.StatusOK {
-		h.Set(micro.ErrorCodeHeader, strconv.Itoa(w.status))
-		h.Set(micro.ErrorHeader, http.StatusText(w.status))
-		m.endpoint.failed(w.status, http.StatusText(w.status))
+	if w.Status != http.StatusOK {
+		h.Set(micro.ErrorCodeHeader, strconv.Itoa(w.Status))
+		h.Set(micro.ErrorHeader, http.StatusText(w.Status))
+		m.endpoint.failed(w.Status, http.StatusText(w.Status))
 	}
 	m.endpoint.answered(m.arrived)
-	b.reply(&nats.Msg{Subject: m.reply, Data: w.body.Bytes(), Header: h})
+	b.reply(&nats.Msg{Subject: m.reply, Data: w.Body.Bytes(), Header: h})
 }
-
-// recorder is a ResponseWriter that keeps the response.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *recorder) Header() http.Header         { return w.header }
-func (w *recorder) WriteHeader(status int)      { w.status = status }
-func (w *recorder) Write(p []byte) (int, error) { return w.body.Write(p) }
 
 // withServiceID puts the service id into a body that has none. ok is false when the body has another one. A body that is no
 // JSON object is returned as it is; the handler refuses it.

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/internal/outage"
+	"github.com/reporterd/reporterd/internal/respond"
 	"github.com/reporterd/reporterd/internal/timespec"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
@@ -184,7 +184,7 @@ func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if text := q.Get("since"); text != "" {
 		back, err := span(text, time.Now())
 		if err != nil {
-			problem(w, http.StatusBadRequest, fmt.Errorf("since: %q: expected how long ago, such as 72h, or a time, at most 90 days", text))
+			respond.Problem(w, http.StatusBadRequest, fmt.Sprintf("since: %q: expected how long ago, such as 72h, or a time, at most 90 days", text))
 			return
 		}
 		since = back
@@ -192,10 +192,10 @@ func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		report, err := k.Now(r.Context(), services, since)
 		if err != nil {
-			problem(w, statusOf(err), err)
+			respond.Problem(w, statusOf(err), err.Error())
 			return
 		}
-		send(w, page{Enabled: true, Report: report})
+		respond.JSON(w, http.StatusOK, page{Enabled: true, Report: report})
 		return
 	}
 	k.mu.Lock()
@@ -210,7 +210,7 @@ func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(services) > 0 || q.Get("since") != "" {
 		answer.Report = answer.only(services, time.Now().Add(-since))
 	}
-	send(w, answer)
+	respond.JSON(w, http.StatusOK, answer)
 }
 
 // only returns the part of a report about some services and hours.
@@ -246,15 +246,4 @@ func statusOf(err error) int {
 		return http.StatusBadGateway
 	}
 	return http.StatusInternalServerError
-}
-
-func send(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
-}
-
-func problem(w http.ResponseWriter, status int, err error) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": err.Error()})
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/reporterd/reporterd/internal/spreadsheet"
 )
 
 const xmlHead = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
@@ -123,22 +125,14 @@ func inCSV(answer any) []byte {
 	case *usageAnswer:
 		_ = out.Write([]string{"Metric System Name", "Metric Name", "Date", "Value"}) // a buffer takes everything
 		for i, n := range v.Values {
-			_ = out.Write([]string{plain(v.Metric.SystemName), plain(v.Metric.Name), ruby(v.span.Buckets[i]), number(n)})
+			_ = out.Write([]string{spreadsheet.Text(v.Metric.SystemName), spreadsheet.Text(v.Metric.Name), ruby(v.span.Buckets[i]), number(n)})
 		}
 	case *topAnswer:
 		_ = out.Write([]string{"Application Name", "Application ID", "Plan Name", "Plan ID", "Account Name", "Account ID", "Total"})
 		for _, a := range v.Applications {
-			_ = out.Write([]string{plain(a.Name), number(a.ID), plain(*a.Plan.Name), number(a.Plan.ID), plain(*a.Account.Name), number(a.Account.ID), number(a.total)})
+			_ = out.Write([]string{spreadsheet.Text(a.Name), number(a.ID), spreadsheet.Text(*a.Plan.Name), number(a.Plan.ID), spreadsheet.Text(*a.Account.Name), number(a.Account.ID), number(a.total)})
 		}
 	}
 	out.Flush()
 	return b.Bytes()
-}
-
-// plain prevents that a spreadsheet runs a name as a formula.
-func plain(name string) string {
-	if name != "" && strings.ContainsRune("=+-@\t\r", rune(name[0])) {
-		return "'" + name
-	}
-	return name
 }
