@@ -21,8 +21,13 @@ import (
 // leader. It returns that server's number.
 func openDisk(t *testing.T, c *natsCluster, behind int, patience time.Duration) (d *jetdisk.Disk, server int) {
 	t.Helper()
-	stream, err := diskServer(t, c, 0).CreateStream(t.Context(), jetstream.StreamConfig{Name: "D", Subjects: []string{"d.>"}, Replicas: natsServers})
-	require.NoError(t, err)
+	js := diskServer(t, c, 0)
+	var stream jetstream.Stream
+	var err error
+	eventually(t, 30*time.Second, "the servers know each other", func() bool { // until then there are no suitable peers for three copies
+		stream, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "D", Subjects: []string{"d.>"}, Replicas: natsServers})
+		return err == nil
+	})
 	_, err = fmt.Sscanf(stream.CachedInfo().Cluster.Leader, "nats-%d", &server)
 	require.NoError(t, err)
 	server = (server + behind) % natsServers

@@ -197,8 +197,8 @@ func (w *watch[K]) concludeUnmoved(rules Rules, now time.Time) End {
 
 // concludeAbsent concludes about a report one of whose own receipt applications is unknown: it voids the report, if that was not
 // counted before. The worker writes the first receipt before everything else: if it has not moved since, nothing of the report was
-// counted. If the first receipt cannot be read, the worker may have been killed right after it wrote that one, or after some of the
-// others. Such a report waits until the receipt application exists again and its counter can be read, or until the backend cannot
+// counted. If the first receipt cannot be read, the worker may have been killed right after it wrote that one, or later.
+// Such a report waits until the receipt application exists again and its counter can be read, or until the backend cannot
 // count the report any more.
 func (w *watch[K]) concludeAbsent(now time.Time) End {
 	others := w.receipt.Mask &^ w.absent
