@@ -19,6 +19,15 @@ func (r *manifestFacts) claimed(kind wal.Kind) (from, next uint64) {
 	return from, r.logs[kind-1].Next
 }
 
+// durable returns up to where a log was durable when the manifest was written. The files of a copy or a restored directory are of
+// different moments, and nothing is known about them.
+func (r *manifestFacts) durable(kind wal.Kind) wal.Extent {
+	if !r.found || r.copied || r.restored != "" {
+		return wal.Extent{}
+	}
+	return r.logs[kind-1]
+}
+
 // checkEnd adds to the report of a log's newest segment which entries the manifest knows behind it. The manifest was read before
 // the log, so a log in use has at least as much.
 func (v *verification) checkEnd(l *wal.Log, r *FileReport) {

@@ -139,8 +139,10 @@
 //	     without error.
 //	I2   No reader sees a frame before that either. A start syncs what it read before it counts it.
 //	I3   Bytes are used only if their checksum holds, and only in the log that they were written to.
-//	I4   A file whose write or sync failed is never written or synced again. The frame goes to a new
-//	     segment with the same sequence number, or is refused.
+//	I4   A process never writes or syncs a file again whose write or sync failed. The frame goes to a new
+//	     segment with the same sequence number, or is refused. A start cannot know whether the sync of an
+//	     earlier process or start failed, after which the kernel calls pages clean that are not on the disk.
+//	     It writes every frame again that the manifest does not know to be durable, before its own sync.
 //	I5   A segment's name and head are durable before its first frame is written.
 //	I6   Entries at or above the next segment's first sequence number are superseded and ignored. A
 //	     sequence number that was visible outside the log is never used again: the last segment with a

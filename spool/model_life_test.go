@@ -2,6 +2,7 @@ package spool_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -23,6 +24,7 @@ type shape struct {
 	faulty     bool  // operations that change the disk fail
 	troubled   bool  // reads, opens and listings fail for a while
 	huge       bool  // some events are huge
+	restless   bool  // most lives end during the start, or soon after it
 	kills      bool  // now and then only the process dies, and the machine stays up
 	quota      int64 // MaxBytes
 	capacity   int64 // of the disk
@@ -35,7 +37,7 @@ func drawShape(rng *rand.Rand) shape {
 		lives:      2 + rng.IntN(4),
 		concurrent: rng.IntN(3) > 0,
 		faulty:     rng.IntN(2) == 0,
-		kills:      rng.IntN(5) == 0,
+		kills:      rng.IntN(3) == 0,
 		huge:       rng.IntN(10) == 0,
 		segment:    4096 << rng.IntN(4),
 	}
@@ -90,7 +92,13 @@ func (h *history) run(ctx context.Context) {
 
 // live is one life: open, look, work, die.
 func (h *history) live(ctx context.Context) {
-	if h.rng.IntN(4) > 0 {
+	switch n := h.rng.IntN(8); {
+	case h.shape.restless && n > 3:
+		h.disk.StopAfter(25 + h.rng.IntN(40)) // soon after a start
+	case n < 2 && !h.shape.restless:
+	case n < 4:
+		h.disk.StopAfter(h.rng.IntN(30)) // during a start
+	default:
 		h.disk.StopAfter(h.rng.IntN(300))
 	}
 	if h.open(ctx) {
@@ -208,14 +216,15 @@ func (h *history) end(orderly bool) {
 	}
 	if h.spool != nil {
 		err := h.spool.Close()
-		if err != nil && !h.disk.Stopped() && !h.shape.faulty && !h.shape.troubled {
+		full := h.shape.capacity > 0 && errors.Is(err, syscall.ENOSPC)
+		if err != nil && !h.disk.Stopped() && !h.shape.faulty && !h.shape.troubled && !full {
 			h.book.fault("Close: %v", err)
 		}
 		h.spool = nil
 	}
 	h.crashes++
 	h.trace = h.disk.Trace()
-	h.disk = h.disk.next(h.shape.kills && !h.shape.faulty && h.rng.IntN(2) == 0)
+	h.disk = h.disk.next(h.shape.kills && h.rng.IntN(2) == 0)
 	h.book.nextLife()
 }
 

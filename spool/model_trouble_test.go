@@ -30,6 +30,19 @@ func TestModelTrouble(t *testing.T) {
 	})
 }
 
+// TestModelRestarts is TestModelTrouble with many lives that end during a start or soon after it, by a kill or a loss of power, and
+// with starts whose syncs fail: what a process leaves in the page cache goes through several starts before the power takes it.
+func TestModelRestarts(t *testing.T) {
+	runHistories(t, 150, func(ctx context.Context, h *history) {
+		h.digs, h.shape.troubled, h.shape.restless, h.shape.kills = true, true, true, true
+		h.shape.lives = 8 + h.rng.IntN(12)
+		h.run(ctx)
+	})
+}
+
+// logNames are the directories of the logs.
+var logNames = []string{"journal", "batches", "ids"}
+
 // trouble draws one trouble, begins it, and returns what ends it.
 func (h *history) trouble(rng *rand.Rand, starting bool) (lift func()) {
 	f := disktest.Fault{Times: []int{1, 3, 20, 200, -1}[rng.IntN(5)], Skip: []int{0, 0, rng.IntN(10), rng.IntN(60)}[rng.IntN(4)]}
@@ -125,6 +138,12 @@ func (h *history) besiege() {
 		return
 	}
 	h.garbled.Store(false)
+	switch {
+	case h.shape.restless && h.rng.IntN(3) == 0:
+		h.disk.Inject(disktest.Fault{On: disktest.Sync, Name: logNames[h.rng.IntN(len(logNames))], Landed: disktest.Extent(h.rng.IntN(3))})
+	case h.shape.faulty && h.rng.IntN(2) == 0:
+		h.hurt()
+	}
 	for range h.rng.IntN(4) {
 		time.AfterFunc(h.spell(h.rng), h.trouble(h.rng, true))
 	}
@@ -144,7 +163,7 @@ func (h *history) start() (*spool.Spool, error) {
 		if err == nil || !h.shape.troubled || h.disk.Stopped() || tries > startTries {
 			return s, err
 		}
-		if !isTrouble(err) {
+		if !isTrouble(err) && !(h.shape.faulty && errors.Is(err, syscall.ENOSPC)) {
 			h.book.fault("Open fails for another reason than the disk's: %v", err)
 			return nil, err
 		}

@@ -70,7 +70,9 @@ var mutants = []mutant{
 		"wal/replay.go", "			limit = l.segments[i+1].First\n", "			limit = NoLimit\n",
 	}}},
 	{"trust the page cache of a killed process", false, []change{{
-		"wal/replay.go", "	err = r.log.syncFile(file)\n", "",
+		"wal/newest.go", "	if len(r.uncertain) > 0 && !r.log.NoSync {\n", "	if false {\n",
+	}, {
+		"wal/newest.go", "		err = r.log.syncFile(file)\n", "",
 	}}},
 	{"do not wait for an attempt's record", false, []change{{
 		"batches.go", "	return s.batches.note(&record{kind: recordAttempt, id: id, at: at.UnixNano()})\n",

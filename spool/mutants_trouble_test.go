@@ -19,6 +19,12 @@ var troubleMutants = []mutant{
 		"wal/replay.go", "	entries, err := l.FS.ReadDir(filepath.Join(l.Root, l.Dir))\n	if err != nil {\n",
 		"	entries, err := l.FS.ReadDir(filepath.Join(l.Root, l.Dir))\n	if err != nil && len(entries) > 0 {\n",
 	}}},
+	{"sync at a start what an earlier sync may have dropped", false, []change{{
+		"wal/newest.go", "		err = errors.Join(r.rewrite(file), file.Sync())\n", "		err = file.Sync()\n",
+	}}},
+	{"write a footer behind frames that are not durable", false, []change{{
+		"wal/newest.go", "		err = errors.Join(r.rewrite(file), file.Sync())\n", "		err = r.rewrite(file)\n",
+	}}},
 	{"take a frame of another log", false, []change{{
 		"wal/frame.go", " && (f.log == log || f.log == 0)\n", "\n",
 	}}},

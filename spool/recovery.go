@@ -117,6 +117,9 @@ func (s *Spool) readLogs(facts *manifestFacts, found *Recovery) error {
 	if err := errors.Join(s.quarantine.Measure(), s.letters.measure()); err != nil {
 		return fmt.Errorf("spool: data directory: %w", err)
 	}
+	for _, log := range s.logs() {
+		log.Trust(facts.durable(log.Kind))
+	}
 	if err := s.batches.log.Open(0, &found.Findings, s.batches.replay); err != nil {
 		return err
 	}
@@ -181,18 +184,33 @@ func (s *Spool) syncNames() error {
 }
 
 // syncAncestors makes the names of the data directory and of the directories above it durable: a file is lost if the name of its
-// directory is. A directory that we may not read was not made by us.
+// directory is. A directory in which this process may not create names is not synced: its names were made by another user, before
+// the start.
 func (s *Spool) syncAncestors() error {
 	for dir := filepath.Clean(s.dir); ; {
 		above := filepath.Dir(dir)
 		if above == dir || dir == "." {
 			return nil
 		}
-		if err := s.fs.SyncDir(above); err != nil && !errors.Is(err, os.ErrPermission) {
+		err := s.fs.SyncDir(above)
+		if errors.Is(err, os.ErrPermission) && s.mayCreate(above) {
+			return fmt.Errorf("%s may be written and not read, so names in it cannot be made durable: grant read permission: %w", above, err)
+		}
+		if err != nil && !errors.Is(err, os.ErrPermission) {
 			return err
 		}
 		dir = above
 	}
+}
+
+// mayCreate reports whether this process may create names in a directory.
+func (s *Spool) mayCreate(dir string) bool {
+	probe := filepath.Join(dir, ".reporterd-probe")
+	file, err := s.fs.OpenFile(probe, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		_, _ = file.Close(), s.fs.Remove(probe)
+	}
+	return !errors.Is(err, os.ErrPermission)
 }
 
 // replay applies the records of a frame. Of a damaged frame, it applies the records whose own checksum holds.

@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -35,16 +36,26 @@ func accept(t *testing.T, s *spool.Spool) {
 // seal cuts everything into one batch.
 func seal(t *testing.T, s *spool.Spool) spool.BatchID {
 	t.Helper()
+	id, err := trySeal(s)
+	require.NoError(t, err)
+	return id
+}
+
+// trySeal is seal on a disk that may fail.
+func trySeal(s *spool.Spool) (spool.BatchID, error) {
 	counts := s.Counts()
 	cut, err := s.BeginCut(spool.Position(counts.Accepted))
-	require.NoError(t, err)
+	if err != nil {
+		return spool.BatchID{}, err
+	}
 	b := &spool.Batch{Lane: spool.LaneKey{ServiceID: "1001"}, Transactions: []spool.Transaction{{
 		Transaction: threescale.Transaction{Application: threescale.Application{ID: "app"}, Timestamp: 1_700_000_000},
-		Events:      uint32(counts.Pending),
+		Events:      uint32(counts.Accepted - uint64(s.Committed())),
 	}}}
-	require.NoError(t, cut.Add(b))
-	require.NoError(t, cut.Commit(0))
-	return b.ID
+	if err := cut.Add(b); err != nil {
+		return b.ID, errors.Join(err, cut.Abort())
+	}
+	return b.ID, cut.Commit(0)
 }
 
 // A file is as durable as the names of all directories above it.

@@ -38,6 +38,7 @@ type Log struct {
 	Options
 	health health
 
+	trusted Extent         // up to where the log was durable before this start
 	repairs []func() error // the changes that Repair makes
 
 	// file and off are owned by the goroutine that commits: the active segment's file, nil if there is none, and the offset of

@@ -5,11 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/reporterd/reporterd/spool/disk"
 )
 
 // tornBytes is the size of a sector: a disk writes it completely or not at all.
@@ -125,7 +122,8 @@ type replay struct {
 	off  int64
 	next uint64
 
-	closed bool // a footer was read
+	closed    bool    // a footer was read
+	uncertain []int64 // offsets of the frames that are not known to be durable
 }
 
 func (l *Log) replay(s *Segment, limit uint64, found *Findings, visit visit) *replay {
@@ -169,33 +167,6 @@ func (r *replay) checkHead() (made int64, err error) {
 		r.found.Damaged = append(r.found.Damaged, r.span(0, SegmentHead))
 	}
 	return made, err
-}
-
-// closeNewest closes the newest segment and makes it durable.
-func (r *replay) closeNewest() error {
-	file, err := r.log.FS.OpenFile(r.log.path(r.Segment.Name()), os.O_RDWR, 0)
-	if err != nil {
-		return r.log.readError(r.Segment, span{}, err)
-	}
-	r.finish(file)
-	// After a kill, the page cache contains writes that the process did not sync. From here on they count as accepted, so they
-	// have to be as durable as what was acknowledged (I2).
-	err = r.log.syncFile(file)
-	return errors.Join(err, file.Close())
-}
-
-// finish closes the newest segment, whose process may have been killed: it writes a footer, so that the next start knows the end,
-// and truncates the reserved rest.
-func (r *replay) finish(file disk.File) {
-	s := r.Segment
-	if r.closed || s.torn {
-		return
-	}
-	footer := make([]byte, FrameHead)
-	r.log.frame(frameFooter, s.next, 0, nil).Put(footer)
-	if _, err := file.WriteAt(footer, s.end); err == nil && file.Truncate(s.end+FrameHead) == nil {
-		r.log.resize(s, s.end+FrameHead)
-	}
 }
 
 // step takes one frame, or moves past damage. It returns false at the end.
@@ -268,6 +239,9 @@ func torn(payload []byte, offset int64) bool {
 func (r *replay) take(f Frame, payload []byte) bool {
 	at := r.off
 	r.next, r.off = f.Next(), r.off+f.Size()
+	if r.limit == NoLimit && at >= r.log.trustedEnd(r.Segment) {
+		r.uncertain = append(r.uncertain, at)
+	}
 	if f.kind == frameFooter {
 		r.closed = true
 		return false

@@ -24,6 +24,11 @@ func (n naming) touches(dir string) bool {
 	return slices.ContainsFunc(n, func(e entry) bool { return path.Dir(e.name) == dir })
 }
 
+// any reports whether the change concerns one of the names.
+func (n naming) any(names map[string]bool) bool {
+	return slices.ContainsFunc(n, func(e entry) bool { return names[e.name] })
+}
+
 // apply makes the change in a set of names.
 func (n naming) apply(names map[string]*inode) {
 	for _, e := range n {
@@ -210,8 +215,12 @@ func (d *Disk) SyncDir(name string) error {
 	case f.err != nil && f.extent == Some:
 		lucky = drawLuck(d.rng)
 	}
+	waiting := map[string]bool{} // names of which an earlier change is not durable: the later ones do not overtake it
 	d.pending = slices.DeleteFunc(d.pending, func(n naming) bool {
-		if !n.touches(name) || !lucky.keeps(d.rng) {
+		if n.any(waiting) || !n.touches(name) || !lucky.keeps(d.rng) {
+			for _, e := range n {
+				waiting[e.name] = true
+			}
 			return false
 		}
 		n.apply(d.durable)

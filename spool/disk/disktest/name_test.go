@@ -49,6 +49,24 @@ func TestSyncDirMakesNamesDurable(t *testing.T) {
 	}
 }
 
+// A SyncDir that fails may make some changes durable, and those of one name in their order.
+func TestSyncDirThatFailsKeepsTheOrderOfAName(t *testing.T) {
+	for seed := range uint64(draws) {
+		d := disktest.New(disktest.Options{Seed: seed})
+		for range 3 {
+			openNew(t, d, "a")
+			require.NoError(t, d.Remove("a"))
+		}
+		f := openNew(t, d, "a")
+		write(t, f, 0, []byte("last"))
+		require.NoError(t, f.Sync())
+		d.Inject(disktest.Fault{On: disktest.SyncDir, Landed: disktest.Some})
+		require.Error(t, d.SyncDir("."))
+		require.NoError(t, d.SyncDir("."))
+		require.Equal(t, "last", string(content(t, d.Crash(), "a")), "seed %d", seed)
+	}
+}
+
 func TestDirectoryIsANameToo(t *testing.T) {
 	d := disktest.New(disktest.Options{Seed: 6})
 	require.NoError(t, d.MkdirAll("data/journal", 0o700))
