@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -41,6 +42,9 @@ func IsUserKey(name string) bool { return strings.HasPrefix(name, userKeyPrefix)
 type names struct {
 	known map[byte]map[string]uint32 // by kind and text
 	count int
+
+	applications map[aliasKey]uint32 // what names of user keys stand for; 0: not known
+	stored       map[alias]bool      // aliases in the database
 }
 
 // number returns the number of a name, and assigns one if it has none. After a transaction that failed, call forget.
@@ -81,7 +85,32 @@ func (n *names) keep(kind byte, text string, number uint32) uint32 {
 	return number
 }
 
-func (n *names) forget() { n.known, n.count = nil, 0 }
+// application returns the number of the application that a name of a user key stands for; the name's own number, if that is not known.
+func (n *names) application(tx *bbolt.Tx, k aliasKey) uint32 {
+	app, known := n.applications[k]
+	if !known {
+		app = applicationOf(tx, k)
+		n.keepApplication(k, app)
+	}
+	return cmp.Or(app, k.name)
+}
+
+func (n *names) keepApplication(k aliasKey, app uint32) {
+	if len(n.applications) >= maxKnownNames || n.applications == nil {
+		n.applications = make(map[aliasKey]uint32)
+	}
+	n.applications[k] = app
+}
+
+// keepAlias remembers that an alias is in the database.
+func (n *names) keepAlias(a alias) {
+	if len(n.stored) >= maxKnownNames || n.stored == nil {
+		n.stored = make(map[alias]bool)
+	}
+	n.stored[a] = true
+}
+
+func (n *names) forget() { *n = names{} }
 
 // find returns the number of a name; 0: none. Names and numbers contain the same pairs, in place of a checksum: if they differ,
 // find panics, as bbolt does over a damaged page, and guarded turns that into an error.
@@ -100,6 +129,15 @@ func find(tx *bbolt.Tx, kind byte, text string) uint32 {
 type texts struct {
 	tx    *bbolt.Tx
 	known map[uint32]string
+	names names // only what names of user keys stand for
+}
+
+// application returns the number of the application of a service that a number stands for.
+func (t *texts) application(service, number uint32) uint32 {
+	if !IsUserKey(t.text(nameApplication, number)) {
+		return number
+	}
+	return t.names.application(t.tx, aliasKey{service, number})
 }
 
 // text returns a name by its number. Like find, it panics if names and numbers differ.
