@@ -15,7 +15,7 @@ import (
 func (a *Authorizer) answer(ctx context.Context, r *reply) (refused *event.Refused) {
 	a.quota.Follow()
 	r.key = a.digest(&r.call)
-	if !a.quota.Loaded() && !a.quota.Wait(ctx) { // what is granted already is not known: denied, or what the mode allows
+	if !a.quota.Loaded() && !a.quota.Wait(r.call.waiting(ctx)) { // what is granted already is not known: denied, or what the mode allows
 		r.finding = finding{source: FromMode, now: time.Now()}
 		if ctx.Err() != nil {
 			r.deny(codeUnavailable, reasonUnavailable)
@@ -55,12 +55,16 @@ func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Ref
 // allow it is yes, unbilled, and counted in a metric. If it is unknown whether the journal kept it, the usage stays counted.
 func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
 	r.events[0] = event.Event{
+		ID:        r.call.id,
 		ServiceID: a.quota.ResolveService(quota.ServiceName{ID: r.door.serviceID, Credentials: r.door.passed}).ID, Credentials: r.door.passed, FlatUsage: r.options.FlatUsage,
 		Transaction: threescale.Transaction{
 			Application: r.application, Usage: r.weighing.Usage, Timestamp: r.now.Unix(), Code: r.call.code,
 		},
 	}
 	_, err := a.options.Journal.Append(context.WithoutCancel(ctx), r.events[:])
+	if err == nil && r.events[0].Duplicate && r.booked != nil { // the same question was asked before, and its usage counts already
+		r.booked.Withdraw(r.weighing.Usage, r.options.FlatUsage, r.now.Unix())
+	}
 	if err == nil {
 		a.counters.reported.Add(1)
 		a.outage.ended()

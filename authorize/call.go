@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -25,6 +26,9 @@ type call struct {
 	asks        bool           // there is a usage parameter
 	asked       []quota.Amount // what it says
 	code        int            // log[code]; 0: none
+
+	id       string          // of the event that an authrep makes; empty: none
+	patience context.Context // ends what the call waits for; nil: the caller's context does
 
 	key digest
 }

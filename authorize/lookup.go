@@ -43,7 +43,7 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 			break
 		}
 		fl := a.ask(c, looks == maxLooks)
-		if fl.wait(ctx) != nil {
+		if fl.wait(c.waiting(ctx)) != nil {
 			break
 		}
 		if fl.refused != nil {

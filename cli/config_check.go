@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ Nothing is started and nothing is contacted.`,
 				err = daemon.CheckTokens(c)
 			}
 			if err == nil {
-				err = daemon.CheckSources(c)
+				err = errors.Join(daemon.CheckSources(c), daemon.CheckGate(c))
 			}
 			if err != nil {
 				return unusable(err)

@@ -33,7 +33,7 @@ func TestFromAnEventToTheLedger(t *testing.T) {
 		{"service_id":"1002","app_id":"app1","usage":{"hits":1},"id":"mine"}]`), 0o600))
 	assert.Regexp(t, `^2 events accepted in `, fine(t, dir, "send events.json"))
 	assert.Regexp(t, `^0 events accepted, 2 known already by their ids in `, fine(t, dir, "send events.json"), "the same file, sent again")
-	assert.Regexp(t, `(?m)^1001 +delivered +0 +0 +flowing$`, fine(t, dir, "flush"))
+	assert.Regexp(t, `(?m)^1001 +delivered +0 +0 +flowing$|^nothing was waiting$`, fine(t, dir, "flush"), "on a slow machine it has left by itself")
 	assert.Contains(t, fine(t, dir, "status"), "3 accepted = 3 delivered + 0 dead + 0 pending + 0 lost")
 	d.eventually("the ledger has booked it", func() bool {
 		return strings.Contains(fine(t, dir, "ledger --group service,metric"), "1002     hits           2          2")

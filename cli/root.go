@@ -66,7 +66,7 @@ on disk, sums them, and reports them to 3scale in few large calls.
 	for group, commands := range map[string][]*cobra.Command{
 		groupDaemon:  {newServe(), newSandbox(), newConfig(), newToken(), newVersion()},
 		groupOperate: {newStatus(), newTop(), newSend(), newFlush(), newReload(), newParked(), newReceipts(), newHealthcheck()},
-		groupUsage:   {newLedger(), newReconcile(), newUsage(), newSources(), newPortalServices(), newApplications(), newAccounts(), newDoctor()},
+		groupUsage:   {newLedger(), newReconcile(), newUsage(), newSources(), newGate(), newPortalServices(), newApplications(), newAccounts(), newDoctor()},
 		groupDisk:    {newInspection(), newDeadLetter()},
 	} {
 		for _, cmd := range commands {

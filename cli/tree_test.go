@@ -34,7 +34,7 @@ func leaves() map[string]*cobra.Command {
 // needed are the arguments that a command does not work without.
 var needed = map[string]string{
 	"spool show": "000000000001-0000", "deadletter show": "x", "deadletter requeue": "--all --yes", "deadletter drop": "--all --yes", "parked show": "x",
-	"sources show": "x", "sources get": "x", "sources test": "x",
+	"gate test": "GET /", "sources show": "x", "sources get": "x", "sources test": "x",
 	"parked resend": "--all --yes", "parked counted": "--all --yes", "parked bury": "--all --yes", "usage": "1001", "applications": "1001",
 	"send": "--service 1 --usage hits=1 --timeout 1ms",
 }

@@ -45,6 +45,12 @@ func (c *Config) check(found *problems) {
 		found.add("spool.max_bytes", c.Spool.MaxBytes, "expected more than spool.min_free_bytes (%v), which stays free in the stream: "+
 			"no event would be accepted", c.Spool.MinFreeBytes)
 	}
+	if c.Gate.Listen != "" && c.Gate.Rules == "" {
+		found.add("gate.rules", nil, "expected the file of the services, since gate.listen is set")
+	}
+	if c.Gate.Listen != "" && c.Spool.Engine == "jetstream" {
+		found.add("gate.listen", c.Gate.Listen, "expected no such listener with spool.engine jetstream: replicas do not answer proxies yet")
+	}
 	c.checkListeners(found)
 	c.NATS.check(found)
 	c.NATS.checkReplies(found, c.Cluster.Prefix)
@@ -58,6 +64,9 @@ func (c *Config) checkListeners(found *problems) {
 	}
 	if c.Reader.Listen != "" {
 		listeners = append(listeners, struct{ key, address string }{"reader.listen", c.Reader.Listen})
+	}
+	if c.Gate.Listen != "" {
+		listeners = append(listeners, struct{ key, address string }{"gate.listen", c.Gate.Listen})
 	}
 	if c.NATS.Embedded {
 		listeners = append(listeners, struct{ key, address string }{"nats.listen", c.NATS.Listen})

@@ -72,6 +72,11 @@ type Config struct {
 	Sources string `key:"sources" kind:"file" reload:"file"`
 	// A listener for the answers of the sources, which serves nothing else.
 	Reader Reader `key:"reader"`
+	// A listener for proxies that ask whether a call of an API may pass; docs/gateways.md.
+	Gate Gate `key:"gate"`
+	// The mode of unix sockets that `listen`, `admin.listen`, `reader.listen` and `gate.listen` name: 0660 for the daemon's user and
+	// group, 0666 for every user of the machine. Who may connect to the traffic socket may send events.
+	SocketMode string `key:"socket_mode" oneof:"0600,0660,0666"`
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 

@@ -1,6 +1,9 @@
 package config
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"time"
+)
 
 // Admin is the admin listener.
 type Admin struct {
@@ -38,6 +41,24 @@ type Reader struct {
 	MaxConnectionsPerAddress int `key:"max_connections_per_address" min:"0" max:"100000"`
 	// HTTPS on the listener. A dashboard in the cloud needs it, here or in a proxy.
 	TLS TLS `key:"tls"`
+}
+
+// Gate is the listener for proxies.
+type Gate struct {
+	// Where proxies ask: host:port, or unix:/path/to.sock. No token is asked for: every process that can connect can ask, and
+	// a yes counts. So it should be a socket, or an address that only proxies reach. It needs `gate.rules` and `spool.engine: file`. Empty: there is no
+	// such listener.
+	Listen string `key:"listen" kind:"address"`
+	// The file of the services: hosts, places of credentials and the rules that turn requests into usage; docs/gateways.md has
+	// its form, and `reporterd gate check` reads it. A reload reads it again.
+	Rules string `key:"rules" kind:"file" reload:"file"`
+	// How long an answer may wait for 3scale; after that `authorize.mode` decides by what is remembered.
+	Timeout time.Duration `key:"timeout" min:"1ms" max:"1m"`
+	// The header field in which the proxy gives every call an id of its own, such as X-Request-Id: a question that the proxy
+	// repeats counts once. The proxy has to replace what its callers write there. Empty: every question counts.
+	RequestIDHeader string `key:"request_id_header" kind:"name"`
+	// Connections of the listener, reserved below the limit of open files.
+	MaxConnections int `key:"max_connections" min:"1" max:"100000"`
 }
 
 // Origins are the origins in CORSOrigins, one by one.

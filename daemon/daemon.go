@@ -18,6 +18,7 @@ import (
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/daemon/partition"
+	"github.com/reporterd/reporterd/gate"
 	"github.com/reporterd/reporterd/ingest"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 )
@@ -71,6 +72,7 @@ type daemon struct {
 	services  services        // the services in effect
 	compare   comparison
 	sources   sources
+	gate      *gate.Handler            // answers proxies; nil without gate.listen
 	analytics func() *analyticsAPI     // 3scale's APIs from the ledger, which has to be open
 	messages  atomic.Pointer[messages] // NATS; nil: not used
 	reloads   reloads
@@ -128,6 +130,9 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	}
 	d.listeners.traffic.gate.open(d.handler)
 	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
+	if d.gate != nil {
+		d.listeners.proxies.gate.open(d.gate)
+	}
 	d.started.Store(true)
 	d.group.Go("watch for reloads", d.watch(reload))
 	d.manager.begin(d.statusLine)
@@ -164,7 +169,7 @@ func (d *daemon) open() (err error) {
 	d.handler = ingest.NewHandler(o)
 	d.compare.open(d)
 	d.analytics = sync.OnceValue(d.newAnalyticsAPI)
-	return d.sources.open(d)
+	return errors.Join(d.sources.open(d), d.openGate())
 }
 
 // start starts first the consumers of events, then the producers.

@@ -16,7 +16,7 @@ import (
 // reads on gets all of it.
 func TestAnswersHaveADeadline(t *testing.T) {
 	patience := 300 * time.Millisecond
-	admin, err := bind(t.Context(), zap.NewNop(), "admin", "127.0.0.1:0", adminServer(zap.NewNop(), nil))
+	admin, err := bind(t.Context(), zap.NewNop(), "admin", "127.0.0.1:0", "0660", adminServer(zap.NewNop(), nil))
 	require.NoError(t, err)
 	admin.bound = deadlineListener{admin.bound, patience}
 	ended := make(chan error, 2)

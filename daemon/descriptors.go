@@ -43,6 +43,9 @@ func divideDescriptors(log *zap.Logger, c *config.Config, sandboxed bool) access
 	if c.Reader.Listen != "" {
 		reserved += c.Reader.MaxConnections
 	}
+	if c.Gate.Listen != "" {
+		reserved += c.Gate.MaxConnections
+	}
 	if sandboxed {
 		wish.Sandbox = sandboxConnections
 	}

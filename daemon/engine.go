@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/daemon/replica"
@@ -40,6 +41,8 @@ type engine interface {
 	Authorizations(method, path string) http.Handler
 	// FastPath answers an authorization from memory, if possible; see authorize.Authorizer.FastPath.
 	FastPath(dst []byte, path, query, options string) (answer []byte, ok bool)
+	// Ask decides a question of this daemon's own listener for proxies; see authorize.Authorizer.Ask.
+	Ask(ctx context.Context, q *authorize.Question) authorize.Answer
 	// Vouch returns the backend's refusal of credentials of a service that is not configured, or nil; see
 	// authorize.Authorizer.Vouch.
 	Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,8 +32,8 @@ type listener struct {
 	fastPath *traffic.Listener // of the traffic listener; otherwise nil
 }
 
-// bind binds an address and logs it. Requests are answered after serve.
-func bind(ctx context.Context, log *zap.Logger, name, address string, server *http.Server) (*listener, error) {
+// bind binds an address and logs it; mode is that of a unix socket, in octal. Requests are answered after serve.
+func bind(ctx context.Context, log *zap.Logger, name, address, mode string, server *http.Server) (*listener, error) {
 	network, where := "tcp", address
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, where = "unix", path
@@ -49,7 +50,11 @@ func bind(ctx context.Context, log *zap.Logger, name, address string, server *ht
 	fields := []zap.Field{zap.String("listener", name)}
 	if network == "unix" {
 		l.address = "unix:" + where
-		if err := os.Chmod(where, 0o660); err != nil { // owner and group: who may connect may send events
+		permissions, err := strconv.ParseUint(mode, 8, 9)
+		if err == nil {
+			err = os.Chmod(where, fs.FileMode(permissions))
+		}
+		if err != nil {
 			_ = bound.Close()
 			return nil, fmt.Errorf("%s listener: %w", name, err)
 		}

@@ -20,6 +20,7 @@ import (
 type listeners struct {
 	traffic, admin *listener
 	reader         *listener // of the sources; nil without reader.listen
+	proxies        *listener // of proxies' questions; nil without gate.listen
 	sandbox        *listener // nil without --sandbox
 	origins        []string  // of web pages that may read the sources from the reader listener
 	backend        string    // the address of the backend: the sandbox, or the configured one
@@ -46,7 +47,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	if err = errors.Join(bad[:]...); err != nil {
 		return nil, misconfigured(err)
 	}
-	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, trafficServer(log, d.certificates[0])); err != nil {
+	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, c.SocketMode, trafficServer(log, d.certificates[0])); err != nil {
 		return nil, err
 	}
 	d.limiter = access.NewConnLimiter(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
@@ -54,19 +55,19 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	d.traffic.fastPath = traffic.NewListener(d.limiter, traffic.Options{Memory: d.memory, TLS: d.traffic.secure})
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.fastPath, d.traffic.fastPath.State
 	d.warnInsecure(log, c)
-	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, adminServer(log, d.certificates[1])); err != nil {
+	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, c.SocketMode, adminServer(log, d.certificates[1])); err != nil {
 		d.close()
 		return nil, err
 	}
 	d.admin.bound = access.NewConnLimiter(deadlineListener{d.admin.bound, writeTimeout}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
-	if err = d.bindReader(ctx, log, c); err != nil {
+	if err = errors.Join(d.bindReader(ctx, log, c), d.bindProxies(ctx, log, c)); err != nil {
 		d.close()
 		return nil, err
 	}
 	if !sandboxed {
 		return d, nil
 	}
-	if d.sandbox, err = bind(ctx, log, "sandbox", c.Sandbox.Listen, sandbox.NewServer(sandbox.New(sandbox.Options{}))); err != nil {
+	if d.sandbox, err = bind(ctx, log, "sandbox", c.Sandbox.Listen, c.SocketMode, sandbox.NewServer(sandbox.New(sandbox.Options{}))); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 // listener that fails.
 func (d *listeners) serve(g *authentication) <-chan error {
 	g.certificates, g.limiter = d.provision, d.limiter
-	broken := make(chan error, 4)
+	broken := make(chan error, 5)
 	for _, l := range d.all() {
 		go func() {
 			if err := l.serve(); err != nil {
@@ -145,7 +146,7 @@ func (d *listeners) close() {
 
 func (d *listeners) all() []*listener {
 	var all []*listener
-	for _, l := range []*listener{d.traffic, d.admin, d.reader, d.sandbox} {
+	for _, l := range []*listener{d.traffic, d.admin, d.reader, d.proxies, d.sandbox} {
 		if l != nil {
 			all = append(all, l)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/console/source"
+	"github.com/reporterd/reporterd/gate"
 	"github.com/reporterd/reporterd/internal/lifecycle"
 )
 
@@ -51,6 +52,7 @@ type provisioned struct {
 	config  *config.Config
 	apply   func() // applies tokens, certificates and authorities; cannot fail
 	sources []*source.Source
+	gates   *gate.Services // nil without gate.listen
 	answer  console.Reloaded
 	gone    []string // services that are not configured any more
 }
@@ -74,7 +76,11 @@ func (r *reloads) provisionLocked(g *authentication, removed []string) (*provisi
 	if err != nil {
 		return nil, err
 	}
-	next := &provisioned{config: c, apply: apply, sources: list, gone: c.Removed(before)}
+	gates, err := readGate(r.started)
+	if err != nil {
+		return nil, err
+	}
+	next := &provisioned{config: c, apply: apply, sources: list, gates: gates, gone: c.Removed(before)}
 	next.answer.Applied, next.answer.NeedsRestart = c.Changes(r.started, before)
 	return next, nil
 }
@@ -108,6 +114,9 @@ func (d *daemon) applyLocked(next *provisioned) {
 	next.apply()
 	d.messages.Load().recheck(d.log)
 	d.sources.store.Apply(next.sources)
+	if d.gate != nil && next.gates != nil {
+		d.gate.Apply(next.gates)
+	}
 	r.latest.Store(next.config)
 	if level, err := zapcore.ParseLevel(next.config.Log.Level); err == nil {
 		r.source.Level.SetLevel(level)

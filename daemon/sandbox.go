@@ -11,7 +11,7 @@ import (
 
 // RunSandbox serves only the stand-in backend. It returns nil after ctx has ended, or an error if the listener fails.
 func RunSandbox(ctx context.Context, log *zap.Logger, address string, o sandbox.Options) error {
-	l, err := bind(ctx, log, "sandbox", address, sandbox.NewServer(sandbox.New(o)))
+	l, err := bind(ctx, log, "sandbox", address, "0660", sandbox.NewServer(sandbox.New(o)))
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (d *listeners) bindReader(ctx context.Context, log *zap.Logger, c *config.C
 	if c.Reader.Listen == "" {
 		return nil
 	}
-	if d.reader, err = bind(ctx, log, "reader", c.Reader.Listen, adminServer(log, d.certificates[2])); err != nil {
+	if d.reader, err = bind(ctx, log, "reader", c.Reader.Listen, c.SocketMode, adminServer(log, d.certificates[2])); err != nil {
 		return err
 	}
 	d.origins = c.Reader.Origins()

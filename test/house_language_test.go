@@ -18,7 +18,7 @@ import (
 
 // plain are the packages that keep the rules of this file. A package joins when its texts are rewritten.
 var plain = []string{
-	"batcher", "cluster", "cluster/jetdisk", "console", "console/client", "console/source", "daemon", "daemon/partition", "daemon/replica",
+	"batcher", "cluster", "cluster/jetdisk", "console", "console/client", "console/source", "daemon", "daemon/partition", "daemon/replica", "gate",
 	"internal/backoff", "internal/durable", "internal/histogram", "internal/lifecycle", "internal/memory", "internal/outage",
 	"internal/suggest", "internal/systemd", "internal/timespec", "ledger", "ledger/reconcile", "spool", "spool/disk", "spool/disk/disktest", "spool/wal",
 }

@@ -225,6 +225,11 @@ func (p *Partition) FastPath(dst []byte, path, query, options string) (answer []
 	return p.authorizer.FastPath(dst, path, query, options)
 }
 
+// Ask decides a question of the daemon's own; see authorize.Authorizer.Ask.
+func (p *Partition) Ask(ctx context.Context, q *authorize.Question) authorize.Answer {
+	return p.authorizer.Ask(ctx, q)
+}
+
 // Vouch returns the backend's refusal of credentials of a service that is not configured, or nil; see
 // authorize.Authorizer.Vouch.
 func (p *Partition) Vouch(ctx context.Context, serviceID string, c threescale.Credentials, app threescale.Application) *threescale.Error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/reporterd/reporterd/access"
+	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -33,6 +34,11 @@ func (r *Replica) FastPath(dst []byte, path, query, options string) (answer []by
 		return dst, false
 	}
 	return own.FastPath(dst, path, query, options)
+}
+
+// Ask says that the question cannot be answered: the configuration allows no listener for proxies beside replicas.
+func (r *Replica) Ask(context.Context, *authorize.Question) authorize.Answer {
+	return authorize.Answer{Unknown: true, Text: "replicas do not answer proxies", Limit: authorize.Limit{Remaining: -1}}
 }
 
 // Vouch returns the backend's refusal of credentials of a service that is not configured, or nil; see

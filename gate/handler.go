@@ -1,0 +1,194 @@
+package gate
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// Options of New.
+type Options struct {
+	Ask      func(context.Context, *authorize.Question) authorize.Answer // decides, and makes the usage of a yes durable
+	Wait     time.Duration                                               // how long an answer may wait for 3scale; then the mode decides
+	IDHeader string                                                      // field in which the proxy gives each call an id, canonical; empty: none
+	Log      *zap.Logger
+}
+
+// Handler answers the questions of proxies.
+type Handler struct {
+	options  Options
+	services atomic.Pointer[Services]
+	said     atomic.Int64 // when a fault of the configuration was logged last, Unix seconds
+}
+
+// New returns a Handler with the services of a file.
+func New(s *Services, o Options) *Handler {
+	h := &Handler{options: o}
+	h.Apply(s)
+	return h
+}
+
+// Apply replaces the services. Questions that are being answered keep the former ones.
+func (h *Handler) Apply(s *Services) { h.services.Store(s) }
+
+// answer is what a proxy is told.
+type answer struct {
+	status int
+	text   string
+	reason string          // in a header, for the proxy's log; empty: none
+	retry  time.Duration   // 0: no Retry-After
+	limit  authorize.Limit // Remaining below 0: no headers
+}
+
+// ServeHTTP implements http.Handler: it answers one question.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := h.decide(r)
+	header := w.Header()
+	header["Content-Type"] = []string{"text/plain; charset=utf-8"}
+	header["Cache-Control"] = []string{"no-store"}
+	if a.retry > 0 {
+		header["Retry-After"] = []string{seconds(a.retry)}
+	}
+	if a.reason != "" {
+		header["X-Gate-Reason"] = []string{a.reason}
+	}
+	if a.limit.Remaining >= 0 {
+		header["Ratelimit-Limit"] = []string{strconv.FormatInt(a.limit.Max, 10)}
+		header["Ratelimit-Remaining"] = []string{strconv.FormatInt(a.limit.Remaining, 10)}
+		if a.limit.Reset >= 0 {
+			header["Ratelimit-Reset"] = []string{seconds(a.limit.Reset)}
+		}
+	}
+	status := a.status
+	if r.URL.Path == pathNginx {
+		header["X-Gate-Status"] = []string{strconv.Itoa(a.status)}
+		status = nginxStatus(a.status)
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(a.text) + 1)}
+	w.WriteHeader(status)
+	_, _ = w.Write(append([]byte(a.text), '\n')) // an error here is the proxy's connection, which net/http closes
+}
+
+// seconds writes a duration in whole seconds, rounded up, at least one.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64(math.Ceil(d.Seconds()))), 10)
+}
+
+// nginxStatus is the status that nginx's auth_request understands: every other one is an error of the server to it.
+func nginxStatus(status int) int {
+	switch status {
+	case http.StatusOK, http.StatusUnauthorized:
+		return status
+	}
+	return http.StatusForbidden
+}
+
+// decide reads a question and answers it.
+func (h *Handler) decide(r *http.Request) answer {
+	none := authorize.Limit{Remaining: -1}
+	q, err := read(r, h.options.IDHeader)
+	if err != nil {
+		return answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_question", limit: none}
+	}
+	t, err := newTarget(q.Target)
+	if err != nil {
+		return answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_target", limit: none}
+	}
+	s := h.services.Load().of(q.Host)
+	if s == nil {
+		return answer{status: http.StatusNotFound, text: usual[NoMatch].Text, reason: "unknown_host", limit: none}
+	}
+	used, matched := usage(s.Rules, q.Method, &t)
+	if len(matched) == 0 {
+		return s.refuse(NoMatch, "", none)
+	}
+	who, ok := s.Credentials.find(&q, &t)
+	if !ok {
+		return s.refuse(Missing, "", none)
+	}
+	return h.ask(r.Context(), s, &q, who, used)
+}
+
+// ask puts a question to the authorizer.
+func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, used threescale.Usage) answer {
+	question := authorize.Question{
+		ServiceID: s.ID, Application: who.application, AppKey: who.appKey, HasAppKey: who.hasKey, Usage: used, Wait: h.options.Wait,
+	}
+	if q.ID != "" {
+		question.EventID = "gate:" + s.ID + ":" + q.ID
+		if threescale.TooLong(question.EventID) {
+			question.EventID = ""
+		}
+	}
+	got := h.options.Ask(ctx, &question)
+	switch {
+	case got.Unknown:
+		h.log(s, got)
+		return answer{
+			status: http.StatusServiceUnavailable, text: "authorization is not available at the moment", reason: got.Code,
+			retry: retryUnknown, limit: authorize.Limit{Remaining: -1},
+		}
+	case got.Code == "":
+		return answer{status: http.StatusOK, text: "yes", limit: got.Limit}
+	case got.Code == threescale.CodeLimitsExceeded:
+		a := s.refuse(Exceeded, got.Code, got.Limit)
+		if a.retry = got.Limit.Reset; a.retry < 0 {
+			a.retry = 0
+		}
+		return a
+	}
+	return s.refuse(Failed, got.Code, authorize.Limit{Remaining: -1})
+}
+
+// retryUnknown is when a caller may ask again that could not be answered.
+const retryUnknown = 5 * time.Second
+
+// refuse makes the answer of a service for a reason; code is 3scale's, for the proxy's log.
+func (s *Service) refuse(why Reason, code string, limit authorize.Limit) answer {
+	if code == "" {
+		code = string(why)
+	}
+	refusal := s.refusal(why)
+	return answer{status: refusal.Status, text: refusal.Text, reason: code, limit: limit}
+}
+
+// logEvery is how often the same fault is logged, in seconds.
+const logEvery = 60
+
+// log says at most once a minute that questions cannot be answered, when the configuration is why.
+func (h *Handler) log(s *Service, got authorize.Answer) {
+	now, before := time.Now().Unix(), h.said.Load()
+	if h.options.Log == nil || now-before < logEvery || !h.said.CompareAndSwap(before, now) {
+		return
+	}
+	h.options.Log.Warn("a proxy's question has no answer", zap.String("service", s.ID), zap.String("code", got.Code), zap.String("reason", got.Text))
+}
+
+// Try says what a file makes of one call, without asking anything.
+func (s *Services) Try(method, host, rawTarget string) Trial {
+	t, err := newTarget(rawTarget)
+	if err != nil {
+		return Trial{Why: err.Error()}
+	}
+	trial := Trial{Service: s.of(host), Path: t.path}
+	if trial.Service == nil {
+		trial.Why = "no service has this host"
+		return trial
+	}
+	used, matched := usage(trial.Service.Rules, method, &t)
+	if trial.Matched = matched; len(matched) == 0 {
+		trial.Why = "no rule matches"
+	}
+	for _, u := range used {
+		trial.Usage = append(trial.Usage, u.Metric+"="+strconv.FormatUint(u.Value, 10))
+	}
+	return trial
+}

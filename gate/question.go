@@ -1,0 +1,81 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// Question is one call of the API as the proxy saw it.
+type Question struct {
+	Method string
+	Target string // path and query as the caller wrote them
+	Host   string // without a port
+	Header http.Header
+	ID     string // the proxy's request id; empty: it gives none
+}
+
+// The paths of the listener.
+const (
+	pathQuestion = "/gate"       // X-Forwarded-* or X-Original-*
+	pathNginx    = "/gate/nginx" // the same, answered with 200, 401 and 403 only
+	pathPrefix   = "/gate/"      // method and path of the call itself behind it
+)
+
+// forms are the header fields in which proxies say what they ask about: Caddy and Traefik, and nginx by its configuration.
+var forms = [2]struct{ method, target, host string }{
+	{"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"},
+	{"X-Original-Method", "X-Original-Uri", "X-Original-Host"},
+}
+
+var (
+	errNone = errors.New("the request says nothing of the call: expected X-Forwarded-Method and X-Forwarded-Uri, or X-Original-Method and X-Original-URI, " +
+		"or the call's method and path behind /gate/")
+	errTwo  = errors.New("the request says more than once which call it is about, and they may differ")
+	errHalf = errors.New("the request says only one of the call's method and target")
+)
+
+// read reads the question of a proxy. If it stands there in two forms, or twice in one, it is refused: one of them may be of the
+// API's caller.
+func read(r *http.Request, idHeader string) (q Question, err error) {
+	q = Question{Header: r.Header, Host: r.Host}
+	found := 0
+	for _, f := range forms {
+		methods, targets := r.Header[f.method], r.Header[f.target]
+		if len(methods) == 0 && len(targets) == 0 {
+			continue
+		}
+		if found++; found > 1 || len(methods) > 1 || len(targets) > 1 || len(r.Header[f.host]) > 1 {
+			return q, errTwo
+		}
+		if len(methods) == 0 || len(targets) == 0 {
+			return q, errHalf
+		}
+		q.Method, q.Target = methods[0], targets[0]
+		if hosts := r.Header[f.host]; len(hosts) == 1 {
+			q.Host = hosts[0]
+		}
+	}
+	raw := r.URL.EscapedPath()
+	switch {
+	case raw == pathQuestion, raw == pathNginx:
+		if found == 0 {
+			return q, errNone
+		}
+	case found > 0:
+		return q, errTwo
+	default:
+		q.Method, q.Target = r.Method, strings.TrimPrefix(raw, strings.TrimSuffix(pathPrefix, "/"))
+		if r.URL.RawQuery != "" {
+			q.Target += "?" + r.URL.RawQuery
+		}
+	}
+	if host, _, cut := strings.Cut(q.Host, ":"); cut && !strings.HasPrefix(q.Host, "[") {
+		q.Host = host
+	}
+	q.Host = strings.ToLower(strings.TrimSuffix(q.Host, "."))
+	if ids := r.Header[idHeader]; idHeader != "" && len(ids) == 1 {
+		q.ID = ids[0]
+	}
+	return q, nil
+}

@@ -1,0 +1,75 @@
+package gate
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/threescale"
+)
+
+// The documented meaning of APIcast's patterns.
+func TestRulesMatchAsAPIcastDoes(t *testing.T) {
+	for _, c := range []struct {
+		pattern, target string
+		matches         bool
+	}{
+		{"/", "/", true}, {"/", "/anything/at/all", true},
+		{"/hello", "/hello", true}, {"/hello", "/hello/world", true}, {"/hello", "/helloworld", true}, {"/hello", "/say/hello", false},
+		{"/hello$", "/hello", true}, {"/hello$", "/hello/world", false}, {"/hello$", "/hello?a=b", true},
+		{"/{word}/{world}", "/hello/people", true}, {"/{word}/{world}", "/hello", false}, {"/{word}/{world}", "/hello/people/all", true},
+		{"/{version}/word/{id}.json", "/v1/word/good.json", true}, {"/{version}/word/{id}.json", "/v1/word/good.xml", false},
+		{"/{version}/word/{id}.json", "/v1/word/sub/good.json", false}, {"/{version}/word/{id}.json", "/v1/word/.json", false},
+		{"/a//b", "/a/b", true}, {"/a/b", "/a//b", true},
+		{"/word?value=7", "/word?value=7", true}, {"/word?value=7", "/word?value=8", false}, {"/word?value=7", "/word", false},
+		{"/word?value=7", "/word?x=1&value=7", true}, {"/word?value={any}", "/word?value=8", true}, {"/word?value={any}", "/word", false},
+		{"/word?value=7", "/word?value=7&value=8", false},
+	} {
+		r := Rule{Pattern: c.pattern}
+		require.Empty(t, r.compile(), c.pattern)
+		at, err := newTarget(c.target)
+		require.NoError(t, err)
+		assert.Equal(t, c.matches, r.matches("GET", &at), "%s on %s", c.pattern, c.target)
+	}
+	for _, pattern := range []string{"", "hello", "/{", "/{a/b}", "/a?=1"} {
+		assert.NotEmpty(t, (&Rule{Pattern: pattern}).compile(), pattern)
+	}
+}
+
+// Deltas of all rules that match add up, until the last one.
+func TestUsageAddsUp(t *testing.T) {
+	rules := []*Rule{
+		{Method: "GET", Pattern: "/", Metric: "hits", Delta: 1}, {Method: "GET", Pattern: "/search", Metric: "search", Delta: 2},
+		{Pattern: "/search/all", Metric: "hits", Delta: 5, Last: true}, {Pattern: "/search", Metric: "never", Delta: 1},
+	}
+	for _, r := range rules {
+		require.Empty(t, r.compile())
+	}
+	at, err := newTarget("/search/all")
+	require.NoError(t, err)
+	used, matched := usage(rules, "GET", &at)
+	assert.Equal(t, threescale.Usage{{Metric: "hits", Value: 6}, {Metric: "search", Value: 2}}, used)
+	assert.Len(t, matched, 3)
+	used, _ = usage(rules, "POST", &at)
+	assert.Equal(t, threescale.Usage{{Metric: "hits", Value: 5}}, used)
+}
+
+// BenchmarkRules is the matching of a call against 300 rules.
+func BenchmarkRules(b *testing.B) {
+	var rules []*Rule
+	for i := range 300 {
+		r := &Rule{Method: "GET", Pattern: fmt.Sprintf("/api/v%d/things/{id}/parts?format={any}", i), Metric: "hits", Delta: 1}
+		require.Empty(b, r.compile())
+		rules = append(rules, r)
+	}
+	at, err := newTarget("/api/v299/things/17/parts/3?format=json&page=2")
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, matched := usage(rules, "GET", &at); len(matched) != 1 {
+			b.Fatal(len(matched))
+		}
+	}
+}
