@@ -1,0 +1,54 @@
+package sender
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale/sandbox"
+)
+
+// While a receipt application is gone, what is delivered is what 3scale accepted: it is counted as unconfirmed, also for the ledger and
+// after a restart. The reports before and after it are not.
+func TestDeliveredWithoutReceiptsIsUnconfirmed(t *testing.T) {
+	var mu sync.Mutex // guards ended
+	var ended []spool.BatchID
+	settled := func(b *spool.Batch, _ spool.Resolution) {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = append(ended, b.ID)
+	}
+	receiptOptions(t, sandbox.Options{}, Options{Settled: settled}, false, func(c *city) {
+		c.create(apps(300)...)
+		c.seal("1001", apps(300)[:100]...)
+		c.settled(time.Minute)
+		require.NoError(t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: "receipt-last", State: "deleted"}))
+		c.wait(2 * time.Minute)
+		c.seal("1001", apps(300)[100:200]...)
+		c.settled(time.Minute)
+		unconfirmed := c.sender.Stats().Receipts.Ends["unconfirmed"]
+		assert.Equal(t, ReceiptResult{Reports: 1, Events: 100}, unconfirmed)
+		assert.Zero(t, c.named(), "the log says it once, not for each report")
+		c.restart()
+		c.setUp(c.sender.keepers["1001"].config)
+		c.wait(3 * time.Minute)
+		c.seal("1001", apps(300)[200:]...)
+		c.settled(time.Minute)
+		assert.Zero(t, c.sender.Stats().Receipts.Ends["unconfirmed"], "since the restart")
+		mu.Lock()
+		defer mu.Unlock()
+		require.Len(t, ended, 3)
+		end, named := c.sender.EndOf(ended[1])
+		assert.True(t, named)
+		assert.Equal(t, "unconfirmed", end.End)
+		for _, id := range []spool.BatchID{ended[0], ended[2]} {
+			_, named = c.sender.EndOf(id)
+			assert.False(t, named)
+		}
+		assert.Equal(t, map[uint64]int{1: 300}, c.each(apps(300)))
+	})
+}
