@@ -32,7 +32,7 @@ type keeper struct {
 	wake     chan struct{} // holds one
 	troubled *outage.Outage
 
-	mu         sync.Mutex // guards what follows; never held together with the Sender's
+	mu         sync.Mutex // guards what follows; taken after the Sender's, if both are held
 	book       *receipt.Book[spool.BatchID]
 	usable     time.Time                     // when all applications and metrics were read last; zero: not yet, or one is gone
 	checkAgain time.Time                     // when that is looked at again
@@ -119,6 +119,19 @@ func (s *Sender) waitsForReceipt(b *spool.BatchInfo) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.book.Has(b.ID)
+}
+
+// unresolved returns how many batches with an unknown outcome wait for their receipts, and how many events are in them.
+func (k *keeper) unresolved() (batches int, events uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id := range k.book.IDs() {
+		if b, live := k.spool.Batch(id); live && b.Unresolved > 0 && !b.Held && b.Receipt != "" {
+			batches++
+			events += b.Events
+		}
+	}
+	return batches, events
 }
 
 // run reads and concludes until ctx ends.

@@ -52,3 +52,44 @@ func TestDeliveredWithoutReceiptsIsUnconfirmed(t *testing.T) {
 		assert.Equal(t, map[uint64]int{1: 300}, c.each(apps(300)))
 	})
 }
+
+// on_ambiguous: receipt. What carries a receipt is decided by it and is parked by no figure; what carried none, since a receipt
+// application was gone, is kept for an operator and never sent again by itself; a service without receipts sends again.
+func TestAmbiguousIsSentAgainOnlyWhenKnownNotToHaveLanded(t *testing.T) {
+	withReceipts(t, sandbox.Options{}, func(c *city) {
+		c.create(apps(40)...)
+		lost := sandbox.Faults{Report: []sandbox.Fault{{Times: 1, Close: true, Landed: true}}}
+		c.faults(lost)
+		c.seal("1001", apps(20)...)
+		c.wait(2 * time.Second)
+		assert.Empty(t, c.sender.Parked(spool.BatchID{}, 10))
+		assert.Zero(t, c.laneOf("1001").Parked)
+		c.settled(time.Minute)
+
+		require.NoError(t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: "receipt-last", State: "deleted"}))
+		c.wait(2 * time.Minute)
+		c.faults(lost)
+		c.seal("1001", apps(40)[20:]...)
+		c.wait(time.Hour)
+		assert.Equal(t, map[uint64]int{1: 40}, c.each(apps(40)), "it was counted, and not sent again")
+		parked := c.sender.Parked(spool.BatchID{}, 10)
+		require.Len(t, parked, 1)
+		assert.Equal(t, Parked, c.laneOf("1001").State)
+		assert.Equal(t, 1, c.laneOf("1001").Parked)
+		require.NoError(t, c.sender.Unpark(parked[0].ID, Counted))
+
+		c.faults(lost)
+		c.seal("1005", "app1")
+		c.settled(time.Hour)
+		assert.EqualValues(t, 2, c.sandbox.Usage()["1005"]["app1"]["hits"], "sent again")
+	})
+}
+
+func (c *city) laneOf(service string) LaneStatus {
+	for _, l := range c.sender.Lanes(10) {
+		if l.ServiceID == service {
+			return l
+		}
+	}
+	return LaneStatus{}
+}

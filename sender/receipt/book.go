@@ -1,6 +1,8 @@
 package receipt
 
 import (
+	"iter"
+	"maps"
 	"slices"
 	"time"
 )
@@ -266,6 +268,9 @@ func (b *Book[K]) Conclusions(now time.Time) []Conclusion[K] {
 
 // Has reports whether a report is open.
 func (b *Book[K]) Has(id K) bool { return b.open[id] != nil }
+
+// IDs are the reports that are open, in any order.
+func (b *Book[K]) IDs() iter.Seq[K] { return maps.Keys(b.open) }
 
 // MaskOf returns the applications that count an open report.
 func (b *Book[K]) MaskOf(id K) Mask {
