@@ -229,7 +229,7 @@ func (k *keeper) read(ctx context.Context, now time.Time) bool {
 			return false
 		}
 		if why != "" {
-			k.lose(a, why, now)
+			k.lose(why, now)
 			absent = true
 		}
 	}
@@ -266,13 +266,18 @@ func (k *keeper) readOne(ctx context.Context, a int) (absent string, err error) 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.reads++
-	if err == nil && absent == "" {
+	switch {
+	case err != nil:
+	case values == nil:
+		k.book.Absent(a, asked)
+	default:
 		k.book.Seen(a, values, asked)
 	}
 	return absent, err
 }
 
-// read asks for one application's counters, one for each metric. absent says what 3scale does not know.
+// read asks for one application's counters, one for each metric, or receipt.Missing. absent says what 3scale does not know; without
+// values it is the application.
 func (r *Receipts) read(ctx context.Context, client *threescale.Client, service string, c threescale.Credentials, a int) (values []uint64, absent string, err error) {
 	answer, err := client.Authorize(ctx, &threescale.AuthorizeCall{ServiceID: service, Credentials: c, Application: r.Applications[a]})
 	switch {
@@ -285,9 +290,9 @@ func (r *Receipts) read(ctx context.Context, client *threescale.Client, service 
 	}
 	values, missing := r.values(answer.Verdict)
 	if missing != "" {
-		return nil, fmt.Sprintf("the %s receipt application has no limit for eternity on the metric %s", placeNames[a], missing), nil
+		absent = fmt.Sprintf("the %s receipt application has no limit for eternity on the metric %s", placeNames[a], missing)
 	}
-	return values, "", nil
+	return values, absent, nil
 }
 
 // CheckReceipts returns why reports of a service could not carry these receipts: what 3scale does not know, or a limit that is too
@@ -316,7 +321,7 @@ func CheckReceipts(ctx context.Context, client *threescale.Client, service strin
 // placeNames are what the configuration calls the receipt applications.
 var placeNames = [receipt.Applications]string{"first", "second", "third", "last"}
 
-// values are the counters of the receipt metrics, or the name of one that is missing.
+// values are the counters of the receipt metrics, and the name of one that is missing.
 func (r *Receipts) values(s *threescale.Status) (values []uint64, missing string) {
 	values = make([]uint64, len(r.Metrics))
 	for n, name := range r.Metrics {
@@ -327,17 +332,16 @@ func (r *Receipts) values(s *threescale.Status) (values []uint64, missing string
 			}
 		}
 		if !found {
-			return nil, name
+			values[n], missing = receipt.Missing, name
 		}
 	}
-	return values, ""
+	return values, missing
 }
 
 // lose notes that a receipt application or metric is gone: reports carry no receipts from now on, since one would void them.
-func (k *keeper) lose(a int, why string, asked time.Time) {
+func (k *keeper) lose(why string, asked time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.book.Absent(a, asked)
 	k.usable, k.checkAgain = time.Time{}, asked.Add(usableFor)
 	if k.gone {
 		return

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -92,4 +93,50 @@ func (c *city) laneOf(service string) LaneStatus {
 		}
 	}
 	return LaneStatus{}
+}
+
+// A receipt application or metric that is deleted under load voids reports until that is noticed: 3scale's processes remember it for a
+// minute. Each of them is sent again, once, when it is known that nothing of it was counted; the reports that do not carry it are
+// decided meanwhile, and those of later go without receipts. A metric that is made again begins at 0: what it showed of a report whose
+// counter stood at 0 is lost, and the report is named unconfirmed.
+func TestReceiptDeletedUnderLoad(t *testing.T) {
+	for _, what := range []string{"receipt-first", "receipt-second", "receipt-last", "r0", "r3"} {
+		t.Run(what, func(t *testing.T) {
+			so := sandbox.Options{NegativeCache: minute, PositiveCache: minute, WorkerDelay: 40 * time.Second}
+			withReceipts(t, so, func(c *city) { c.receiptDeletedUnderLoad(what) })
+		})
+	}
+}
+
+func (c *city) receiptDeletedUnderLoad(what string) {
+	const applications, rounds = 50, 60
+	metric := !strings.HasPrefix(what, "receipt-")
+	c.create(apps(applications)...)
+	for i := range rounds { // a report every 5 s
+		switch {
+		case i == 15 && metric:
+			require.NoError(c.t, c.sandbox.PutServices(sandbox.ServiceChange{ID: "1001", DeletedMetrics: []string{what}}))
+		case i == 15:
+			require.NoError(c.t, c.sandbox.PutApplications(sandbox.ApplicationChange{ServiceID: "1001", AppID: what, State: "deleted"}))
+		}
+		c.seal("1001", apps(applications)...)
+		c.wait(5 * time.Second)
+	}
+	c.wait(3 * time.Minute)
+	voided := c.sandbox.Calls().DiscardedBatches
+	waiting := c.spool.Counts().Pending
+	c.setUp(c.sender.keepers["1001"].config)
+	took := c.settled(2 * time.Hour)
+	c.t.Logf("%d reports voided after their 202; %d events waited until it was there again, and %v longer; %v", voided, waiting, took, c.sender.Stats().Receipts.Ends)
+	for times := range c.each(apps(applications)) {
+		assert.LessOrEqual(c.t, times, uint64(rounds), "none is counted twice")
+		assert.LessOrEqual(c.t, rounds-int(times), c.named(), "what is missing is named")
+	}
+	if !metric {
+		assert.Equal(c.t, map[uint64]int{rounds: applications}, c.each(apps(applications)))
+		assert.Zero(c.t, c.named())
+		assert.Equal(c.t, what != "receipt-second", voided > 0, "small reports carry the first and the last")
+	}
+	assert.LessOrEqual(c.t, waiting, uint64(12*applications))
+	assert.Zero(c.t, c.spool.Counts().Dead)
 }

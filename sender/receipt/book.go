@@ -11,7 +11,6 @@ import (
 type Book[K comparable] struct {
 	rules   Rules
 	metrics []*metric[K]
-	read    [Applications]time.Time // when the latest reading of each application was asked for; zero: none since the start
 	open    map[K]*watch[K]
 	late    []Late[K]
 	newest  time.Time // when the latest of the counted reports was sent
@@ -106,7 +105,7 @@ func (b *Book[K]) choose(mask Mask, now time.Time) (number, at int) {
 			}
 			for place := odd; place < Places; place += 2 {
 				quiet := m.places[place].quiet
-				if (at < 0 || quiet.Before(best)) && b.based(mask, quiet) && m.takes(place, mask, now) {
+				if (at < 0 || quiet.Before(best)) && m.based(mask, quiet) && m.takes(place, mask, now) {
 					number, at, best = n, place, quiet
 				}
 			}
@@ -135,16 +134,6 @@ func (b *Book[K]) release(now time.Time) bool {
 		return false
 	}
 	oldest.closed.until = time.Time{}
-	return true
-}
-
-// based reports whether the latest readings can be the base of a place where nothing was in flight from a moment on.
-func (b *Book[K]) based(mask Mask, quiet time.Time) bool {
-	for a := range Applications {
-		if mask.Has(a) && (b.read[a].IsZero() || b.read[a].Before(quiet)) {
-			return false
-		}
-	}
 	return true
 }
 
