@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 const hoursOfDay = 24
@@ -203,7 +204,7 @@ func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64
 	at = timeOf(batch, at)
 	day, hour := uint32(at/86400), uint8(at/3600%hoursOfDay)
 	service := b.number(nameService, batch.Lane.ServiceID)
-	app := b.number(nameApplication, ApplicationName(t.Application))
+	app := b.application(service, t.Application)
 	own, all := b.change(row{day, service, app}), b.all(row{day, service, 0})
 	for _, u := range t.Usage {
 		n := int64(u.Value)
@@ -260,6 +261,15 @@ func (b *booking) number(kind byte, text string) uint32 {
 		b.err = err
 	}
 	return number
+}
+
+// application returns the number of an application of a service: that of its id, as far as it is known.
+func (b *booking) application(service uint32, a threescale.Application) uint32 {
+	number := b.number(nameApplication, ApplicationName(a))
+	if a.UserKey == "" || b.err != nil {
+		return number
+	}
+	return b.names.application(b.tx, aliasKey{service, number})
 }
 
 // stopEvery is after how many rows a booking looks whether it is to end.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -45,6 +46,9 @@ type names struct {
 	known    map[nameHash]uint32
 	seeds    [2]maphash.Seed // of the hashes; as long as the cache
 	numbered uint32          // the highest number when numberNames began: nothing is booked of a higher one; 0: unknown
+
+	applications map[aliasKey]uint32 // what names of user keys stand for; 0: not known
+	stored       map[alias]bool      // aliases in the database
 }
 
 type nameHash [2]uint64
@@ -99,7 +103,32 @@ func (n *names) keep(kind byte, text string, number uint32) uint32 {
 	return number
 }
 
-// forget empties the cache.
+// application returns the number of the application that a name of a user key stands for; the name's own number, if that is not known.
+func (n *names) application(tx *bbolt.Tx, k aliasKey) uint32 {
+	app, known := n.applications[k]
+	if !known {
+		app = applicationOf(tx, k)
+		n.keepApplication(k, app)
+	}
+	return cmp.Or(app, k.name)
+}
+
+func (n *names) keepApplication(k aliasKey, app uint32) {
+	if len(n.applications) >= maxKnownNames || n.applications == nil {
+		n.applications = make(map[aliasKey]uint32)
+	}
+	n.applications[k] = app
+}
+
+// keepAlias remembers that an alias is in the database.
+func (n *names) keepAlias(a alias) {
+	if len(n.stored) >= maxKnownNames || n.stored == nil {
+		n.stored = make(map[alias]bool)
+	}
+	n.stored[a] = true
+}
+
+// forget empties the caches.
 func (n *names) forget() { *n = names{} }
 
 // find returns the number of a name; 0: none.
@@ -134,6 +163,15 @@ func (f *finder) find(kind byte, text string) uint32 {
 type texts struct {
 	tx    *bbolt.Tx
 	known map[uint32]string
+	names names // only what names of user keys stand for
+}
+
+// application returns the number of the application of a service that a number stands for.
+func (t *texts) application(service, number uint32) uint32 {
+	if !IsUserKey(t.text(nameApplication, number)) {
+		return number
+	}
+	return t.names.application(t.tx, aliasKey{service, number})
 }
 
 // text returns a name by its number. Like find, it panics if names and numbers differ.
