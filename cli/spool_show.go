@@ -136,7 +136,7 @@ func batchTable(s *terminal.Screen, v *batchView) {
 
 // application names who used the API.
 func application(id, userKey string) string {
-	if userKey != "" {
+	if id == "" && userKey != "" {
 		return "user key " + userKey
 	}
 	return id

@@ -56,7 +56,7 @@ type Parked struct {
 // ParkedTransaction is one transaction of a parked report.
 type ParkedTransaction struct {
 	AppID        string            `json:"app_id,omitempty"`
-	UserKey      string            `json:"user_key,omitempty"` // in the ledger's form: a hash
+	UserKey      string            `json:"user_key,omitempty"` // in the ledger's form, a hash, if the application of the key is not known
 	Usage        map[string]uint64 `json:"usage"`
 	Timestamp    time.Time         `json:"timestamp"`
 	ResponseCode int               `json:"response_code,omitempty"`

@@ -173,9 +173,10 @@ func (k *analyticsAPI) applications(_ context.Context, service string) ([]analyt
 	title, known := k.titleOf(service), make(map[string]bool)
 	var all []analytics.Application
 	for _, a := range k.book.Applications(service) {
-		known[a.Reported] = true
+		reported := k.ledger.ApplicationID(service, a.Reported) // its id, in place of a user key
+		known[reported] = true
 		all = append(all, analytics.Application{
-			ID: a.ID, Key: a.Reported, Name: a.Name, State: a.State, ServiceID: a.ServiceID, ServiceKey: service, ServiceName: title,
+			ID: a.ID, Key: reported, Name: a.Name, State: a.State, ServiceID: a.ServiceID, ServiceKey: service, ServiceName: title,
 			PlanID: a.PlanID, PlanName: a.PlanName, AccountID: a.AccountID, AccountName: a.Account,
 		})
 	}

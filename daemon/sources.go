@@ -95,7 +95,12 @@ func (s *sources) sides(d *daemon) source.Sides {
 		all.Ledger = s.ledger(d, l)
 	}
 	if p := d.compare.portal; p != nil {
-		all.ThreeScale = source.Portal(p, ledger.ApplicationName)
+		all.ThreeScale = source.Portal(p, ledger.ApplicationName, func(service, name string) string {
+			if l := d.engine.Ledger(); l != nil {
+				return l.ApplicationID(service, name)
+			}
+			return name
+		})
 		all.Plans, all.Limits, all.Metrics = p.Plans, p.Limits, p.Metrics
 	}
 	return all

@@ -194,7 +194,7 @@ func (b *booking) addUses(batch *spool.Batch, transactions []spool.Transaction, 
 			value := int64(u.Value)
 			shares = append(shares, share{b.number(nameMetric, u.Metric), change.delivered * value, change.ambiguous * value})
 		}
-		app := b.number(nameApplication, ApplicationName(t.Application))
+		app := b.application(r.service, t.Application)
 		r.uses = append(r.uses, use{uint32(timeOf(batch, t.Timestamp) / 3600), app, shares[first:len(shares):len(shares)]})
 	}
 }
@@ -376,8 +376,9 @@ func (r *batchRow) record(id string, t *texts) *BatchRecord {
 			out.End.read(u)
 			continue
 		}
+		app := t.application(r.service, u.app) // it may have been booked under a user key
 		for _, s := range u.shares {
-			p := cellKey{u.hour, u.app, s.metric}
+			p := cellKey{u.hour, app, s.metric}
 			sums[p] = times{sums[p].delivered + s.delivered, sums[p].ambiguous + s.ambiguous}
 		}
 	}

@@ -38,6 +38,7 @@ type inspection struct {
 	names, numbers     uint64
 	nameSum, numberSum uint64 // sums over the pairs of name and number, in both buckets
 	sequence           uint64
+	highest            uint64 // of the numbers in aliases
 }
 
 // checkFile reads the whole file. It returns errDamaged if any part does not hold, or a read error, from which nothing follows.
@@ -79,6 +80,12 @@ func (in *inspection) value(bucket string, key, value []byte) error {
 		ok = len(key) == 5
 		if ok {
 			in.numbers, in.numberSum = in.numbers+1, in.numberSum+pairSum(key[0], key[1:], value)
+		}
+	case string(bucketAliases):
+		plain, err := unseal(key, value, true)
+		ok = err == nil && len(key) == 8 && len(plain) == 4
+		if ok {
+			in.highest = max(in.highest, uint64(binary.BigEndian.Uint32(key)), uint64(binary.BigEndian.Uint32(key[4:])), uint64(binary.BigEndian.Uint32(plain)))
 		}
 	case string(bucketDays):
 		in.rows++
@@ -123,6 +130,8 @@ func (in *inspection) conclude() error {
 		return fmt.Errorf("%w: names and numbers do not agree", errDamaged)
 	case in.known && in.sequence != in.state.numbers || in.sequence < in.numbers:
 		return fmt.Errorf("%w: the count of names", errDamaged)
+	case in.highest > in.sequence:
+		return fmt.Errorf("%w: an alias of a name without a number", errDamaged)
 	}
 	return nil
 }
@@ -162,6 +171,13 @@ func (l *Ledger) suspect(why error) {
 	if l.wake != nil {
 		l.wake()
 	}
+}
+
+// setWake sets the function by which suspect and Learn end the wait for events.
+func (l *Ledger) setWake(wake func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wake = wake
 }
 
 // check reads the whole file if that is due, and repairs it if it is damaged. Run is the only writer, so the file does not change

@@ -34,9 +34,13 @@
 //	         eighth of the maximum file size. The same key and a zero byte -> the number of further ambiguous reports of
 //	         the batch
 //
-// The values of days and evidence are a zero byte, the value, and a CRC32C of key and value. Names and numbers contain the same
+//	aliases  service (4), number of a user key's name (4) -> number of the application (4). It is missing until there is an alias
+//
+// The values of days, evidence and aliases are a zero byte, the value, and a CRC32C of key and value. Names and numbers contain the same
 // pairs and are compared. Values of older versions have no checksum, and get one in the background; flag 2 of the state says that
 // all have one.
 //
-// A user key is never stored: its application is called user_key: and twelve hexadecimal digits of its SHA-256.
+// A user key is never stored: its application is called user_key: and twelve hexadecimal digits of its SHA-256, until its id is known
+// (Learn, Options.Resolve). Then the name is an alias of the id. An alias and the move of all rows that were booked under it are one
+// transaction, so that no state of the file has a row under both names; evidence stays as it is and is translated when it is read.
 package ledger

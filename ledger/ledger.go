@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // FileName is the name of the database's file in Options.Dir.
@@ -61,6 +62,10 @@ type Options struct {
 	// Parents returns the parent of each method of a service, if known. It may be nil.
 	Parents func(service string) map[string]string
 
+	// Resolve returns the id of the application that a user key in a batch of a lane belongs to; empty: not known. It is called
+	// before such usage is booked. It may be nil.
+	Resolve func(spool.LaneKey, threescale.Application) (id string)
+
 	// End returns what receipts showed of a batch that has ended. Sent calls each with every batch that 3scale accepted and whose
 	// receipts have not moved yet. Both are nil where there are no receipts, and may be called concurrently. A ledger that is only
 	// read needs no End.
@@ -77,11 +82,14 @@ type Ledger struct {
 
 	anchored bool // the place was compared with the log; used by Anchor and Run only
 
+	paging sync.RWMutex // held for reading while an answer is read in several transactions; for writing, without waiting for it, while rows move to another application
+
 	mu         sync.Mutex // guards the fields below
 	stats      Stats
-	unreadable error     // why answers fail; nil: they are given
-	checkDue   time.Time // when the whole file is read again
-	wake       func()    // wakes Run; nil: it is not waiting
+	unreadable error            // why answers fail; nil: they are given
+	checkDue   time.Time        // when the whole file is read again
+	wake       func()           // wakes Run; nil: it is not waiting
+	aliases    map[alias]string // with the ids of applications, not stored yet
 }
 
 // Stats describes the ledger, with figures since the start.
@@ -207,6 +215,7 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 			r.prune(ctx)
 		}
 		r.upgradeSome()
+		r.storeWaiting(ctx)
 		if r.gather(ctx); r.next > 0 {
 			r.book(ctx)
 		}
@@ -238,13 +247,16 @@ type run struct {
 // gather reads what one transaction will book. It returns without events when there are none for a while.
 func (r *run) gather(ctx context.Context) {
 	patience := pruneEvery
-	if !r.upgrade.done || r.readable() != nil {
+	if !r.upgrade.done || r.readable() != nil || r.hasWaiting() {
 		patience = upgradePause
 	}
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r.setWake(cancel)
 	defer r.setWake(nil)
+	if patience == pruneEvery && r.hasWaiting() { // learned before the wake was set
+		return
+	}
 	for r.cells < gatherCells {
 		page, err := r.feed.Next(wait)
 		if err != nil {
@@ -334,9 +346,13 @@ func afterwards(ctx context.Context, d time.Duration) (context.Context, context.
 	return late, func() { stop(); cancel() }
 }
 
-// commit books what was gathered in one transaction, after its names have numbers. When ctx ends, it returns within a fraction of
+// commit books what was gathered in one transaction, after its names have numbers and its user keys are resolved. When ctx ends, it returns within a fraction of
 // a second and nothing is booked, unless the transaction is being written.
 func (r *run) commit(ctx context.Context) error {
+	r.resolve()
+	if err := r.storeAliases(ctx); err != nil {
+		return err
+	}
 	if err := r.numberNames(ctx); err != nil {
 		return err
 	}
@@ -369,13 +385,6 @@ func (l *Ledger) logFailure(err error) {
 	if was == "" {
 		l.options.Log.Error("cannot write ledger.db, retrying; delivery continues", zap.Error(err), zap.Duration("again", retryPause))
 	}
-}
-
-// setWake sets the function by which suspect ends the wait for events.
-func (l *Ledger) setWake(wake func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.wake = wake
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 )
 
 // The format of bbolt's pages: a head (id 8, flags 2, count 2, overflow 4), elements of 16 bytes, then keys and values in the
@@ -129,7 +130,11 @@ func (w *walker) walk(file *os.File) error {
 	if w.lenient {
 		return nil
 	}
-	if len(buckets) != len(allBuckets) {
+	all := len(allBuckets)
+	if slices.ContainsFunc(buckets, func(b element) bool { return bytes.Equal(b.key, bucketAliases) }) {
+		all++
+	}
+	if len(buckets) != all {
 		return errStructure
 	}
 	return w.free(t.freelist)

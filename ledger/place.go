@@ -15,7 +15,11 @@ import (
 // is marked as incomplete: usage that is sealed again is counted again. If the spool's manifest shows that records are missing,
 // their numbers are not used again: the ledger continues where it was, and is marked.
 //
-// After a read error, Anchor may be called again; Run does so.
+// It tells the spool nothing before a write transaction of its own has succeeded. A process that was killed, or whose sync failed,
+// may have left the page that names the last transaction in the page cache only. With a loss of power the place would go back,
+// behind records that the spool had removed.
+//
+// After an error, Anchor may be called again; Run does so.
 func (l *Ledger) Anchor(s *spool.Spool) error {
 	var now state
 	err := l.view(func(tx *bbolt.Tx) (err error) {
@@ -33,6 +37,9 @@ func (l *Ledger) Anchor(s *spool.Spool) error {
 		if err := l.moveTo(s, &now, place); err != nil {
 			return err
 		}
+	}
+	if err := l.update(func(*bbolt.Tx) error { return nil }); err != nil {
+		return err
 	}
 	l.next = place
 	l.updateStats(func(s *Stats) { s.Next = l.Next() })

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"github.com/reporterd/reporterd/spool"
 )
@@ -28,6 +29,22 @@ func (h *history) loseEnd(bytes int64) {
 func (h *history) total() (f Figures) {
 	require.NoError(h.t, h.ledger.Rows(Query{Raw: true, AllApplications: true}, func(r *Row) error { f.add(r.Figures); return nil }))
 	return f
+}
+
+// The place that the spool is told of is durable: a transaction of this process wrote the page that names it.
+func TestAnchorWritesBeforeItTellsTheSpool(t *testing.T) {
+	h := newHistory(t, 5)
+	h.appended("a")
+	h.bookOnce()
+	last := h.transactions()
+	h.crash()
+	assert.Greater(t, h.transactions(), last)
+}
+
+// transactions returns how many write transactions the file has seen.
+func (h *history) transactions() (id int) {
+	require.NoError(h.t, h.ledger.view(func(tx *bbolt.Tx) error { id = tx.ID(); return nil }))
+	return id
 }
 
 // TestLogWithoutItsEnd: what is sealed again behind a lost end is counted again, and the ledger says that it is not to be

@@ -70,7 +70,7 @@ type Row struct {
 // No transaction of the database is open while each runs, so a slow reader delays neither booking nor other readers. Rows are
 // read in pages, each page in one transaction, and each page begins after the last row of the previous one. What is booked
 // between two pages may therefore be visible in the later page only. No row comes twice and none is left out, since rows keep
-// their order.
+// their order, and none moves to another application meanwhile.
 func (l *Ledger) Rows(q Query, each func(*Row) error) error {
 	s := search{Query: q, ledger: l, texts: texts{known: make(map[uint32]string)}, parents: make(map[uint32]map[uint32]uint32), invented: make(map[string]uint32)}
 	if s.By == "" {
@@ -83,6 +83,8 @@ func (l *Ledger) Rows(q Query, each func(*Row) error) error {
 		s.sums = make(map[sum]Figures)
 	}
 	sent := l.sentUsage()
+	l.paging.RLock()
+	defer l.paging.RUnlock()
 	for more := true; more; {
 		s.page, s.scanned = s.page[:0], 0
 		err := l.answer(func(tx *bbolt.Tx) error {
@@ -175,7 +177,7 @@ func (s *search) run() error {
 		}
 	}
 	if s.AppID != "" {
-		if app = find(s.tx, nameApplication, s.AppID); app == 0 {
+		if app = findApplication(s.tx, service, s.AppID); app == 0 {
 			return nil
 		}
 	}

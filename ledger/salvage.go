@@ -124,10 +124,10 @@ func (s *salvager) keepNames() error {
 
 // copyRows copies the valid rows and batches.
 func (s *salvager) copyRows(bucket string, key, value []byte) error {
-	if key == nil || bucket != string(bucketDays) && bucket != string(bucketBatches) {
+	if key == nil || bucket != string(bucketDays) && bucket != string(bucketBatches) && bucket != string(bucketAliases) {
 		return nil
 	}
-	plain, err := unseal(key, value, s.in.state.sealed)
+	plain, err := unseal(key, value, s.in.state.sealed || bucket == string(bucketAliases))
 	if err != nil || !s.holds(bucket, key, plain) {
 		s.lost++
 		return nil
@@ -136,6 +136,9 @@ func (s *salvager) copyRows(bucket string, key, value []byte) error {
 	if bucket == string(bucketDays) {
 		s.rows++
 		return s.add(bucketDays, bytes.Clone(key), sealed)
+	}
+	if bucket == string(bucketAliases) {
+		return s.add(bucketAliases, bytes.Clone(key), sealed)
 	}
 	s.batches++
 	s.evidence += int64(len(sealed))
@@ -152,12 +155,21 @@ func (s *salvager) holds(bucket string, key, plain []byte) bool {
 		}
 		return len(key) > 4 && r.decode(plain) && s.known[r.service] != "" && r.known(s.known)
 	}
+	if bucket == string(bucketAliases) {
+		return len(key) == 8 && len(plain) == 4 && s.isName(nameService, key[:4]) && s.isName(nameApplication, key[4:]) && s.isName(nameApplication, plain)
+	}
 	if len(key) != 12 {
 		return false
 	}
 	app, all := binary.BigEndian.Uint32(key[8:]), true
 	err := eachCell(plain, func(c *cell) { all = all && s.known[c.metric] != "" })
 	return err == nil && all && s.known[binary.BigEndian.Uint32(key[4:])] != "" && (app == 0 || s.known[app] != "")
+}
+
+// isName reports whether a number has a name of a kind.
+func (s *salvager) isName(kind byte, number []byte) bool {
+	name := s.known[binary.BigEndian.Uint32(number)]
+	return name != "" && name[0] == kind
 }
 
 // known reports whether all numbers of a batch's uses have names.
@@ -189,7 +201,10 @@ func (s *salvager) add(bucket, key, value []byte) error {
 func (s *salvager) flush() error {
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		for i, e := range s.pending {
-			b := tx.Bucket([]byte(s.buckets[i]))
+			b, err := tx.CreateBucketIfNotExists([]byte(s.buckets[i]))
+			if err != nil {
+				return err
+			}
 			b.FillPercent = 0.9 // mostly in order
 			if err := b.Put(e.key, e.value); err != nil {
 				return err

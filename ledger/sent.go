@@ -48,7 +48,7 @@ func numberSent(tx *bbolt.Tx, sums map[sentCell]int64) map[sentKey]int64 {
 	for p, n := range sums {
 		k := sentKey{row{uint32(p.hour / hoursOfDay), find(tx, nameService, p.service), 0}, find(tx, nameMetric, p.metric), uint8(p.hour % hoursOfDay)}
 		if p.app != "" {
-			if k.app = find(tx, nameApplication, p.app); k.app == 0 {
+			if k.app = findApplication(tx, k.service, p.app); k.app == 0 {
 				continue
 			}
 		}

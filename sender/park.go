@@ -122,7 +122,7 @@ func (s *Sender) touchKey(key spool.LaneKey) {
 // decided is the end of a parked batch. What was too old when it was attempted was not in the report: with
 // every outcome of that, these were not counted.
 func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.Resolution {
-	d := &delivery{Sender: s, batch: b, began: attempted}
+	d := &delivery{Sender: s, flight: &flight{}, batch: b, began: attempted}
 	d.sort()
 	d.fresh = append(d.fresh, d.waiting...) // there are none: what is early is in no report
 	r := spool.Resolution{}

@@ -147,9 +147,10 @@ type Sender struct {
 	schedule   *schedule
 	limit      limit
 	breaker    breaker
-	inFlight   int     // attempts under way
-	inTrouble  int     // of them, those of lanes in trouble
-	passedOn   int     // of them, those of lanes with credentials that reporters sent
+	inFlight   int     // attempts under way whose report has no answer yet
+	recording  int     // attempts under way whose report was taken: see makeRoom
+	inTrouble  int     // attempts under way of lanes in trouble
+	passedOn   int     // attempts under way of lanes with credentials that reporters sent
 	own        []*lane // those of services with configured credentials, since the start; they stay
 
 	passedOnLanes passedOnLanes // figures of the rest
@@ -279,46 +280,6 @@ func (s *Sender) mayTryTroubledLocked(now time.Time) bool {
 		return s.inTrouble == 0 && !now.Before(s.breaker.notBefore)
 	}
 	return s.inTrouble < max(1, s.limit.room()/2)
-}
-
-// startAttemptLocked starts a goroutine for one attempt. It ends by itself, and Run waits for it. The mutex is held.
-func (s *Sender) startAttemptLocked(ctx context.Context, l *lane, b spool.BatchInfo, now time.Time) {
-	s.picks++
-	l.picked = s.picks
-	l.picks++
-	l.inFlight[b.ID] = struct{}{}
-	s.inFlight++
-	s.fillLocked(now)
-	s.schedule.place(l, now)
-	sick := l.trouble.exists()
-	if sick {
-		s.inTrouble++
-	}
-	if l.key.PassedOn() {
-		s.passedOn++
-	}
-	s.flights.Go(func() {
-		s.attempt(ctx, l, b.ID, b.Attempts > 0, now)
-		s.endAttempt(l, b.ID, sick)
-	})
-}
-
-// endAttempt ends an attempt, with every outcome.
-func (s *Sender) endAttempt(l *lane, id spool.BatchID, sick bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(l.inFlight, id)
-	s.schedule.touch(l)
-	s.inFlight--
-	s.fillLocked(time.Now())
-	if sick {
-		s.inTrouble--
-	}
-	if l.key.PassedOn() {
-		s.passedOn--
-	}
-	s.progressedLocked()
-	s.poke()
 }
 
 // progressedLocked wakes those who wait for attempts to end. The mutex is held.

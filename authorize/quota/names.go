@@ -43,7 +43,7 @@ func (t *Tracker) ResolveService(n ServiceName) ServiceName {
 	if t.names.version.Load() == 0 || !n.Aliased() {
 		return n
 	}
-	if id := t.lookUp(n.aliasKey(), func() Fingerprint { return t.fingerprint('x', n.Credentials.ProviderKey, n.ID) }); id != "" {
+	if id, _ := t.lookUp(n.aliasKey(), func() Fingerprint { return t.fingerprint('x', n.Credentials.ProviderKey, n.ID) }); id != "" {
 		return ServiceName{ID: id}
 	}
 	return n
@@ -56,8 +56,11 @@ func (t *Tracker) Resolve(n Name) Name {
 	}
 	n.Service = t.ResolveService(n.Service)
 	if n.Application.ID == "" && n.Application.UserKey != "" {
-		id := t.lookUp(n.id(), func() Fingerprint { return t.applicationFingerprint(n) })
+		id, first := t.lookUp(n.id(), func() Fingerprint { return t.applicationFingerprint(n) })
 		if id != "" {
+			if first {
+				t.named(n.Service.ID, n.Application.UserKey, id)
+			}
 			n.Application = threescale.Application{ID: id}
 		}
 	}
@@ -70,22 +73,25 @@ func (t *Tracker) Unresolved(n Name) bool {
 	return n.Service.Aliased() || n.Application.ID == "" && n.Application.UserKey != ""
 }
 
-// lookUp returns what a name stands for, empty where that is unknown. It is looked for in the file's names once.
-func (t *Tracker) lookUp(key ID, fingerprint func() Fingerprint) string {
+// lookUp returns what a name stands for, empty where that is unknown. It is looked for in the file's names once: then first is true.
+func (t *Tracker) lookUp(key ID, fingerprint func() Fingerprint) (id string, first bool) {
 	m := &t.names
 	m.mu.RLock()
 	id, known := m.known[key]
 	early := len(m.early) > 0
 	m.mu.RUnlock()
 	if known || !early {
-		return id
+		return id, false
 	}
 	f := fingerprint()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if id, known := m.known[key]; known { // by another goroutine, meanwhile
+		return id, false
+	}
 	id = m.early[f]
 	m.putLocked(key, f, id)
-	return id
+	return id, true
 }
 
 // putLocked remembers a name; an empty id says that the file does not know it.
@@ -153,6 +159,7 @@ func (t *Tracker) LearnNames(asked Name, serviceID, applicationID string) (moved
 	}
 	from := n.id()
 	t.names.learn(from, t.applicationFingerprint(n), strings.Clone(applicationID))
+	t.named(n.Service.ID, strings.Clone(n.Application.UserKey), strings.Clone(applicationID))
 	to := t.Resolve(n)
 	if app := t.followed(from); app != nil {
 		part := identifyApplicationPart(to.Application)

@@ -42,6 +42,10 @@ type Options struct {
 	Journal      Journal     // where accepted events become durable
 	Log          *zap.Logger // nil: none
 
+	// Named, when not nil, is called with a user key of a service and the id of its application: when the backend told it, and when a
+	// name of a file is used for the first time. It must return soon, and may be called concurrently.
+	Named func(serviceID, userKey, id string)
+
 	// Pending, when not nil, opens what was accepted and not delivered by now. It is called once, while no usage is accepted or
 	// settled, and must return soon. See Follow.
 	Pending func() Backlog
@@ -61,6 +65,7 @@ type Tracker struct {
 	log      *zap.Logger
 	journal  Journal
 	pending  func() Backlog
+	named    func(serviceID, userKey, id string)
 	most     int64 // applications followed
 	clock    clock
 	services services
@@ -92,7 +97,10 @@ type Tracker struct {
 
 // New returns a Tracker that follows nothing yet.
 func New(o Options) *Tracker {
-	t := &Tracker{log: o.Log, journal: o.Journal, pending: o.Pending, most: int64(o.Applications)}
+	t := &Tracker{log: o.Log, journal: o.Journal, pending: o.Pending, named: o.Named, most: int64(o.Applications)}
+	if t.named == nil {
+		t.named = func(string, string, string) {}
+	}
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}

@@ -115,7 +115,7 @@ func sandboxSides(t testing.TB) Sides {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	names := func(a threescale.Application) string { return a.UserKey }
-	return Sides{Ledger: books(t), ThreeScale: Portal(c, names), Plans: c.Plans, Limits: c.Limits, Metrics: c.Metrics}
+	return Sides{Ledger: books(t), ThreeScale: Portal(c, names, func(_, name string) string { return name }), Plans: c.Plans, Limits: c.Limits, Metrics: c.Metrics}
 }
 
 // TestPortal: the questions of the catalogue, answered by the sandbox's portal.

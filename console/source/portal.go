@@ -12,9 +12,10 @@ import (
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
-// Portal is 3scale as a Side. names says how the ledger calls an application that is only known by a key.
-func Portal(c *portal.Client, names func(threescale.Application) string) *Side {
-	p := &portalSide{c, names}
+// Portal is 3scale as a Side. names says how the ledger calls a user key, and idOf which application of a service that name stands
+// for: itself, if that is not known.
+func Portal(c *portal.Client, names func(threescale.Application) string, idOf func(service, name string) string) *Side {
+	p := &portalSide{c, names, idOf}
 	return &Side{
 		Get: func(ctx context.Context, path string, q url.Values) (json.RawMessage, error) {
 			return c.Get(ctx, path, q)
@@ -26,6 +27,7 @@ func Portal(c *portal.Client, names func(threescale.Application) string) *Side {
 type portalSide struct {
 	client *portal.Client
 	names  func(threescale.Application) string
+	idOf   func(service, name string) string
 }
 
 func (p *portalSide) applications(ctx context.Context, service string) ([]analytics.Application, error) {
@@ -33,7 +35,7 @@ func (p *portalSide) applications(ctx context.Context, service string) ([]analyt
 	out := make([]analytics.Application, len(all))
 	for i, a := range all {
 		out[i] = analytics.Application{
-			ID: a.ID, Key: a.Reported, Name: a.Name, State: a.State, ServiceKey: service, PlanID: a.PlanID, PlanName: a.PlanName,
+			ID: a.ID, Key: p.idOf(service, a.Reported), Name: a.Name, State: a.State, ServiceKey: service, PlanID: a.PlanID, PlanName: a.PlanName,
 			AccountID: a.AccountID, AccountName: a.Account,
 		}
 	}

@@ -250,7 +250,7 @@ func TestFaultsOfThePortal(t *testing.T) {
 		fault.Store(nil)
 		client, err := portal.New(portal.Options{URL: server.URL, Token: "token", PerSecond: 10_000, Timeout: 5 * time.Second})
 		require.NoError(t, err)
-		s := New(Options{Sides: func() Sides { return Sides{ThreeScale: Portal(client, nil)} }})
+		s := New(Options{Sides: func() Sides { return Sides{ThreeScale: Portal(client, nil, nil)} }})
 		src := sourceOf(t, "name: services", "from: 3scale", "question: services", tokenOfSecret)
 		s.Apply([]*Source{src})
 		s.refresh(t.Context(), src)

@@ -9,9 +9,10 @@ import (
 )
 
 // newQuota returns the tracker of usage that is not reported yet. Accepted usage passes through it to the journal.
-func newQuota(o Options, journal quota.Journal, pending func() quota.Backlog) *quota.Tracker {
+// named is called with the application of a user key; nil: it is not.
+func newQuota(o Options, journal quota.Journal, pending func() quota.Backlog, named func(serviceID, userKey, id string)) *quota.Tracker {
 	return quota.New(quota.Options{
-		Applications: o.Authorize.Applications(), Journal: journal, Pending: pending, Log: o.Log.Named("authorize"),
+		Applications: o.Authorize.Applications(), Journal: journal, Pending: pending, Named: named, Log: o.Log.Named("authorize"),
 	})
 }
 
@@ -33,5 +34,5 @@ func NewFallback(journal quota.Journal, o Options) (*authorize.Authorizer, error
 	if err != nil {
 		return nil, err
 	}
-	return newAuthorizer(o, journal, k, newQuota(o, journal, nil))
+	return newAuthorizer(o, journal, k, newQuota(o, journal, nil, nil))
 }

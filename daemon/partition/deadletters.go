@@ -11,6 +11,7 @@ import (
 
 	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/spool"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -32,6 +33,8 @@ type deadLetterOperations struct {
 	log   *zap.Logger
 	spool *spool.Spool
 	quota *quota.Tracker
+
+	nameOf func(spool.LaneKey, threescale.Application) string // shown in place of a user key
 }
 
 // ApplyOrder executes an order, and returns once that is durable. done are the changed letters as they were, but with the
@@ -130,12 +133,24 @@ func QueryOf(q console.DeadLetterQuery) spool.DeadLetterQuery {
 	}
 }
 
+// show returns a letter as it is shown: without a user key. The application of one is named by its id, if that is known.
+func (d *deadLetterOperations) show(letter *spool.DeadLetter) spool.DeadLetter {
+	shown := letter.Redacted()
+	if letter.UserKey != "" {
+		name := d.nameOf(spool.LaneKey{ServiceID: letter.ServiceID}, threescale.Application{UserKey: letter.UserKey})
+		if !ledger.IsUserKey(name) {
+			shown.AppID = name
+		}
+	}
+	return shown
+}
+
 // list returns the letters that the console's query selects, without user keys.
 func (d *deadLetterOperations) list(q console.DeadLetterQuery) (console.DeadLetters, error) {
 	letters, next, err := d.spool.DeadLetters(QueryOf(q))
 	page := console.DeadLetters{Next: next}
 	for i := range letters {
-		text, err := json.Marshal(letters[i].Redacted())
+		text, err := json.Marshal(d.show(&letters[i]))
 		if err != nil {
 			return page, fmt.Errorf("dead letter %s: %w", letters[i].ID, err)
 		}
@@ -153,7 +168,7 @@ func (d *deadLetterOperations) one(id string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(letter.Redacted())
+	return json.Marshal(d.show(&letter))
 }
 
 // apply executes an order, logs a line for each letter, and makes requeued usage count against limits again.
@@ -172,7 +187,7 @@ func (d *deadLetterOperations) apply(do Action, o console.DeadLetterOrder) (out 
 	line := map[Action]string{Requeue: "dead letter requeued", Drop: "dead letter dropped"}[do]
 	for i := range done {
 		letter := &done[i].Letter
-		d.log.Info(line, zap.String("id", letter.ID), zap.String("service_id", letter.ServiceID), zap.String("app_id", letter.AppID),
+		d.log.Info(line, zap.String("id", letter.ID), zap.String("service_id", letter.ServiceID), zap.String("app_id", d.show(letter).AppID),
 			zap.String("reason", letter.Reason.Code), zap.Uint64("events", letter.Events), zap.Time("created_at", letter.CreatedAt))
 	}
 	return out, err

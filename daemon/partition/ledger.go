@@ -8,11 +8,13 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/backoff"
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // The pause between two attempts to open the ledger, doubled up to the maximum.
@@ -31,14 +33,17 @@ type bookkeeper struct {
 }
 
 // openLedger opens the ledger. While it cannot be opened, the partition works without it: run retries, and the spool keeps what
-// is not booked, within the limit of spool.Options.KeepChanges. receipts is the sender that knows what receipts showed; nil: no service
+// is not booked, within the limit of spool.Options.KeepChanges. q knows the applications of user keys. receipts is the sender that knows what receipts showed; nil: no service
 // has any.
-func openLedger(log *zap.Logger, o *ledger.Options, s *spool.Spool, parents func(string) map[string]string, receipts *sender.Sender) *bookkeeper {
+func openLedger(log *zap.Logger, o *ledger.Options, s *spool.Spool, q *quota.Tracker, parents func(string) map[string]string, receipts *sender.Sender) *bookkeeper {
 	if o == nil {
 		return nil
 	}
 	b := &bookkeeper{log: log, spool: s, options: *o}
 	b.options.Log, b.options.Parents = log, parents
+	b.options.Resolve = func(lane spool.LaneKey, a threescale.Application) string {
+		return resolveUserKey(q, lane.ServiceID, lane.Credentials, a)
+	}
 	if receipts != nil {
 		b.options.End = func(id spool.BatchID) ledger.End {
 			e, _ := receipts.EndOf(id)
@@ -62,6 +67,21 @@ func (b *bookkeeper) eachSent(each func(*spool.Batch)) {
 		if batch, err := b.spool.Load(info.ID); err == nil { // otherwise it has ended meanwhile, or is retried with the next query
 			each(batch)
 		}
+	}
+}
+
+// resolveUserKey returns the id of the application of a user key; empty: not known.
+func resolveUserKey(q *quota.Tracker, serviceID string, c threescale.Credentials, a threescale.Application) string {
+	return q.Resolve(quota.Name{Service: quota.ServiceName{ID: serviceID, Credentials: c}, Application: a}).Application.ID
+}
+
+// learn tells the ledger, if it is open, which application a user key belongs to.
+func (b *bookkeeper) learn(serviceID, userKey, id string) {
+	if b == nil {
+		return
+	}
+	if l := b.opened.Load(); l != nil {
+		l.Learn(serviceID, ledger.ApplicationName(threescale.Application{UserKey: userKey}), id)
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/threescale"
 )
 
 // parkedOperations lists reports with an unknown outcome, and decides about them.
 type parkedOperations struct {
 	spool  *spool.Spool
 	sender *sender.Sender
+	nameOf func(spool.LaneKey, threescale.Application) string // shown in place of a user key
 }
 
 // Parked returns at most limit reports with an unknown outcome, with their transactions, behind a cursor: the id of a report, or
@@ -59,7 +61,7 @@ func (p *parkedOperations) list(cursor string, limit int) ([]console.Parked, err
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, parkedBatch(&some[i], b))
+			out = append(out, p.show(&some[i], b))
 		}
 	}
 	return out, nil
@@ -81,10 +83,11 @@ func (p *parkedOperations) one(text string) (console.Parked, error) {
 	if err != nil {
 		return console.Parked{}, err
 	}
-	return parkedBatch(&info, b), nil
+	return p.show(&info, b), nil
 }
 
-func parkedBatch(info *spool.BatchInfo, b *spool.Batch) console.Parked {
+// show describes a report. An application that is known by its user key only is named as in the ledger.
+func (p *parkedOperations) show(info *spool.BatchInfo, b *spool.Batch) console.Parked {
 	shown := console.Parked{
 		ID: info.ID.String(), ServiceID: info.Lane.ServiceID, Events: info.Events, Attempts: info.Attempts, Ambiguous: info.Ambiguous,
 		LastAttempt: info.Attempted.UTC(), SealedAt: info.Sealed.UTC(),
@@ -101,7 +104,11 @@ func parkedBatch(info *spool.BatchInfo, b *spool.Batch) console.Parked {
 			ResponseCode: t.Code, Events: uint64(t.Events),
 		}
 		if t.Application.UserKey != "" { // a secret
-			shown.Transactions[i].UserKey = ledger.ApplicationName(t.Application)
+			if name := p.nameOf(b.Lane, t.Application); ledger.IsUserKey(name) {
+				shown.Transactions[i].UserKey = name
+			} else {
+				shown.Transactions[i].AppID = name
+			}
 		}
 	}
 	return shown

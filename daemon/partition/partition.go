@@ -127,7 +127,7 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 		return nil, err
 	}
 	p.journal = newBoundedJournal(s, o.Strangers, accepted)
-	p.quota = newQuota(o, p.journal, backlogOf(o.Log.Named("authorize"), s, o.Dir))
+	p.quota = newQuota(o, p.journal, backlogOf(o.Log.Named("authorize"), s, o.Dir), p.named)
 	if p.authorizer, err = newAuthorizer(o, authrepJournal{p.journal}, p.proofs, p.quota); err != nil {
 		return nil, err
 	}
@@ -150,9 +150,9 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	if o.Ledger == nil {
 		s.Booked(0)
 	}
-	p.ledger = openLedger(o.Log.Named("ledger"), o.Ledger, s, p.Parents, p.receipts(o))
-	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, quota: p.quota}
-	p.parked = parkedOperations{spool: s, sender: p.sender}
+	p.ledger = openLedger(o.Log.Named("ledger"), o.Ledger, s, p.quota, p.Parents, p.receipts(o))
+	p.letters = deadLetterOperations{log: o.Log.Named(DeadLetterLogger), spool: s, quota: p.quota, nameOf: p.nameOf}
+	p.parked = parkedOperations{spool: s, sender: p.sender, nameOf: p.nameOf}
 	return p, nil
 }
 
@@ -246,7 +246,7 @@ func (p *Partition) Apply(services []event.Service) (changed []string) {
 // again before they share a report.
 func (p *Partition) Doubt(service string, applications, metrics []string) {
 	if c, ok := p.credentials.of(service); ok {
-		p.proofs.doubt(proof.Scope{ServiceID: service, Credentials: c}, applications, metrics)
+		p.proofs.doubt(proof.Scope{ServiceID: service, Credentials: c}, applications, metrics, func(name string) bool { return p.hasUserKey(service, name) })
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/outage"
-	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/sender/proof"
 	"github.com/reporterd/reporterd/threescale"
 )
@@ -66,13 +65,14 @@ func (k *proofKeeper) denied(service string, c threescale.Credentials, a threesc
 	k.proofs.Deny(proof.Scope{ServiceID: service, Credentials: c}, a, d.Metric, refusal, time.Now())
 }
 
-// doubt ends the proofs of what is missing. The ledger has a hash of user keys only, so that all proofs end where one is named.
-func (k *proofKeeper) doubt(s proof.Scope, applications, metrics []string) {
+// doubt ends the proofs of what is missing. The ledger has a hash of user keys only, so that all proofs end where an application may
+// have been reported with one.
+func (k *proofKeeper) doubt(s proof.Scope, applications, metrics []string, hasUserKey func(app string) bool) {
 	for _, metric := range metrics {
 		k.proofs.Revoke(s, threescale.Application{}, metric)
 	}
 	for _, name := range applications {
-		if ledger.IsUserKey(name) {
+		if hasUserKey(name) {
 			k.proofs.RevokeAll()
 			break
 		}

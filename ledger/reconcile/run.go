@@ -200,7 +200,7 @@ func (b *Books) drill(ctx context.Context, o Options, until time.Time) error {
 	}
 	numbers := map[string]int64{}
 	for _, a := range known {
-		numbers[a.Reported] = a.ID
+		numbers[o.Ledger.ApplicationID(b.ServiceID, a.Reported)] = a.ID
 	}
 	for app := range apps {
 		number, ok := numbers[app]
