@@ -174,7 +174,8 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 		d.makeRoom(d.flight)
 		if d.riding != nil {
 			d.sentWithReceipt(ctx)
-		} else if d.resolve(ctx, d.taken()) {
+		} else if d.nameUnseen(ctx) && d.resolve(ctx, d.taken()) {
+			d.countUnseen()
 			d.counts.delivered.Add(uint64(len(d.fresh)))
 			d.countRestamped()
 		}

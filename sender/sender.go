@@ -30,6 +30,9 @@ type Policy uint8
 const (
 	RetryAmbiguous Policy = iota // send it again: it is counted at least once, and sometimes twice
 	ParkAmbiguous                // keep it until an operator decides: see Parked and Unpark
+	// ReceiptAmbiguous sends it again only when its receipt shows that nothing of it was counted. A report of a service with receipts
+	// that carried none is kept as with ParkAmbiguous; that of another service is sent again as with RetryAmbiguous.
+	ReceiptAmbiguous
 )
 
 // Options are how a Sender behaves. The zero value has the documented defaults.
@@ -42,7 +45,7 @@ type Options struct {
 	Credentials func(serviceID string) (threescale.Credentials, bool)
 
 	MaxInFlight   int           // the most reports in flight over all lanes; 0: 8
-	OnAmbiguous   Policy        // what to do when the outcome is unknown
+	OnAmbiguous   Policy        // what to do when the outcome is unknown, and no receipt will show it
 	Restamp       bool          // send what is too old with the time of the attempt, instead of burying it
 	ExpiredMargin time.Duration // below 24 h, the age at which a transaction is not sent any more; 0: 1 min
 	FutureMargin  time.Duration // below 1 h, how far ahead a transaction may be when it is sent; 0: 1 min
@@ -59,7 +62,7 @@ type Options struct {
 
 	// Receipts are the services whose reports carry receipts, which say what 3scale counted. A batch of such a service
 	// stays pending after 3scale took its report until its receipt says that it was counted, and OnAmbiguous does not
-	// concern it.
+	// concern a report that carries one.
 	Receipts map[string]Receipts
 
 	// Settling, when not nil, is called before an outcome is recorded, and what it returns once Settled was called for it: in
