@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +110,46 @@ func TestUserKeyAndIDUnderOneName(t *testing.T) {
 	assert.Equal(t, []string{fmt.Sprintf("appuk %d %d 4", wanted+4, wanted)}, d.ledgerOf1002())
 	for _, body := range []string{applications, top, parked, letters, strings.Join(lines, ""), strings.Join(d.logged(), "")} {
 		assert.NotContains(t, body, "ukey1")
+	}
+	d.kill()
+}
+
+// TestOneLimitByTokenAndByKeyAlone: a service that is configured by its token is called by its token, and with its provider's key alone,
+// which means the provider's default service: that one. A limit of 100 grants exactly 100, also to calls at once and across a kill.
+func TestOneLimitByTokenAndByKeyAlone(t *testing.T) {
+	t.Parallel()
+	b := sandbox(t)
+	b.limited("counted", limit{"hits", "eternity", 100})
+	config := newSettings(t, b.url).set("batch.flush_interval", "20ms").write(t)
+	d := launch(t, config)
+	d.ready()
+	var granted atomic.Int64
+	use := func(calls int) {
+		var all sync.WaitGroup
+		for _, name := range namesOf1001[:2] {
+			for range 4 {
+				all.Go(func() {
+					for range calls / 8 {
+						if d.authrepAs(name, "counted") == http.StatusOK {
+							granted.Add(1)
+						}
+					}
+				})
+			}
+		}
+		all.Wait()
+	}
+	use(64)
+	assert.EqualValues(t, 64, granted.Load())
+	d.kill()
+	d = launch(t, config)
+	d.ready()
+	use(320)
+	assert.EqualValues(t, 100, granted.Load())
+	d.drained(10 * time.Second)
+	assert.EqualValues(t, 100, b.usage()["1001"]["counted"]["hits"])
+	for _, l := range d.status().Lanes {
+		assert.Equal(t, "1001", l.ServiceID)
 	}
 	d.kill()
 }
