@@ -97,9 +97,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		o.Batcher.MaxParams = max(o.Batcher.MaxParams-receiptParams, 1)
 		o.Batcher.MaxBytes = max(o.Batcher.MaxBytes-receiptBytes, 1)
 	}
-	if c.Sender.OnAmbiguous == "park" {
-		o.Sender.OnAmbiguous = sender.ParkAmbiguous
-	}
+	o.Sender.OnAmbiguous = map[string]sender.Policy{"park": sender.ParkAmbiguous, "receipt": sender.ReceiptAmbiguous}[c.Sender.OnAmbiguous]
 	if c.Ledger.Enabled {
 		o.Ledger = &ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep, MaxBytes: int64(c.Ledger.MaxBytes)}
 	}

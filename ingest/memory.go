@@ -46,6 +46,7 @@ const (
 type bodyReader struct {
 	io.ReadCloser
 	writer  http.ResponseWriter // of the request
+	length  int64               // of the body, as the request says; below 1: not known
 	arrived int64
 	missing int64 // bytes that must arrive in this period
 	watched bool  // a deadline was set
@@ -53,7 +54,7 @@ type bodyReader struct {
 
 // Read implements io.Reader.
 func (b *bodyReader) Read(p []byte) (int, error) {
-	if b.arrived > memory.Floor && b.missing <= 0 {
+	if b.arrived > memory.Floor && b.missing <= 0 && b.arrived != b.length { // what has arrived whole is not waited for
 		b.missing = max(minProgress, b.arrived/progressPart)
 		if err := b.setDeadline(time.Now().Add(progressTime)); err != nil {
 			return 0, err

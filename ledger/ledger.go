@@ -67,7 +67,8 @@ type Options struct {
 	Resolve func(spool.LaneKey, threescale.Application) (id string)
 
 	// End returns what receipts showed of a batch that has ended. Sent calls each with every batch that 3scale accepted and whose
-	// receipts have not moved yet. Both are nil where there are no receipts, and may be called concurrently.
+	// receipts have not moved yet. Both are nil where there are no receipts, and may be called concurrently. A ledger that is only
+	// read needs no End.
 	End  func(spool.BatchID) End
 	Sent func(each func(*spool.Batch))
 }

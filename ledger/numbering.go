@@ -30,14 +30,23 @@ func (n name) compare(o name) int {
 // order, the time of n new names grows with the square of n. Each transaction is durable by itself. If ctx ends between two of
 // them, the next start finds the names that have numbers already. A name without figures does no harm.
 func (r *run) numberNames(ctx context.Context) error {
-	for some := range slices.Chunk(r.names.unknown(r), namesAtOnce) {
+	all, numbered := r.names.unknown(r), uint32(0)
+	r.names.numbered = 0
+	for some := range slices.Chunk(all, namesAtOnce) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.update(func(tx *bbolt.Tx) error { return r.names.assign(tx, some) }); err != nil && !errors.Is(err, errNothingNew) {
+		err := r.update(func(tx *bbolt.Tx) error {
+			if numbered == 0 {
+				numbered = uint32(tx.Bucket(bucketNumbers).Sequence())
+			}
+			return r.names.assign(tx, some)
+		})
+		if err != nil && !errors.Is(err, errNothingNew) {
 			return err
 		}
 	}
+	r.names.numbered = numbered
 	return nil
 }
 
@@ -50,7 +59,7 @@ func (n *names) unknown(r *run) (all []name) {
 	}
 	slices.SortFunc(all, name.compare)
 	all = slices.Compact(all)
-	if n.count+len(all) > maxKnownNames && n.count > 0 {
+	if len(n.known)+len(all) > maxKnownNames && len(n.known) > 0 {
 		n.forget()
 		return n.unknown(r)
 	}
@@ -60,7 +69,7 @@ func (n *names) unknown(r *run) (all []name) {
 // unknownOf appends the names of a batch that are not in the cache.
 func (n *names) unknownOf(b *booking, batch *spool.Batch, all []name) []name {
 	add := func(kind byte, text string) {
-		if _, known := n.known[kind][text]; !known {
+		if _, known := n.look(kind, text); !known {
 			all = append(all, name{kind, text})
 		}
 	}
@@ -87,8 +96,9 @@ func (n *names) assign(tx *bbolt.Tx, some []name) error {
 	texts, numbers := tx.Bucket(bucketNames), tx.Bucket(bucketNumbers)
 	before := numbers.Sequence()
 	fresh := make([]name, 0, len(some))
+	existing := finderIn(tx)
 	for _, name := range some {
-		if number := find(tx, name.kind, name.text); number != 0 {
+		if number := existing.find(name.kind, name.text); number != 0 {
 			n.keep(name.kind, name.text, number)
 			continue
 		}

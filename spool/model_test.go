@@ -29,7 +29,7 @@ import (
 // REPORTERD_MODEL_HISTORIES sets how many histories, REPORTERD_MODEL_SEED the first one's seed. A
 // history is reproducible by its seed when it is not concurrent; otherwise it is one of many like it.
 func TestModel(t *testing.T) {
-	runHistories(t, 150, func(ctx context.Context, h *history) { h.digs = true; h.run(ctx) })
+	runHistories(t, 60, func(ctx context.Context, h *history) { h.digs = true; h.run(ctx) })
 }
 
 // progressEvery is after how many histories a long run says how far it is.

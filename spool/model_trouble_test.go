@@ -24,7 +24,7 @@ var troubleErrors = []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall
 // starts and under load. No byte is damaged. So a start fails or is right, and every other law of TestModel
 // holds as it stands: nothing is lost, nothing is given up, nothing is delivered twice.
 func TestModelTrouble(t *testing.T) {
-	runHistories(t, 150, func(ctx context.Context, h *history) {
+	runHistories(t, 60, func(ctx context.Context, h *history) {
 		h.digs, h.shape.troubled = true, true
 		h.run(ctx)
 	})
@@ -33,7 +33,7 @@ func TestModelTrouble(t *testing.T) {
 // TestModelRestarts is TestModelTrouble with many lives that end during a start or soon after it, by a kill or a loss of power, and
 // with starts whose syncs fail: what a process leaves in the page cache goes through several starts before the power takes it.
 func TestModelRestarts(t *testing.T) {
-	runHistories(t, 150, func(ctx context.Context, h *history) {
+	runHistories(t, 60, func(ctx context.Context, h *history) {
 		h.digs, h.shape.troubled, h.shape.restless, h.shape.kills = true, true, true, true
 		h.shape.lives = 8 + h.rng.IntN(12)
 		h.run(ctx)

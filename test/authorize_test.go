@@ -95,6 +95,7 @@ func TestLimitIsExact(t *testing.T) {
 // on disk, on its way or at the backend, and is counted wherever it is: in the end the backend has counted
 // the limit, and as much was granted as it counted, give or take what nobody got an answer for.
 func TestLimitAcrossKill(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	for _, app := range []string{"killed1", "killed2", "killed3"} {
 		const most = 2000

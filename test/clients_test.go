@@ -67,6 +67,7 @@ func compareResults(t *testing.T, results []clientResult) {
 
 // TestGoClient: 3scale's own Go client reports through the daemon, by changing its backend URL.
 func TestGoClient(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	d := serve(t, newClientSettings(t, b))
 	program := filepath.Join(t.TempDir(), "client")

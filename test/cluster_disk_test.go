@@ -66,6 +66,7 @@ func diskFile(t *testing.T, d *jetdisk.Disk) disk.File {
 // TestDiskReadsWaitForServers: while two of three servers are away, requests to read are answered 503, and neither is what they say
 // read, nor is it damaged: the read waits.
 func TestDiskReadsWaitForServers(t *testing.T) {
+	t.Parallel()
 	c := newNATSCluster(t)
 	d, kept := openDisk(t, c, 1, 40*time.Second)
 	f := diskFile(t, d)
@@ -99,6 +100,7 @@ func TestDiskReadsWaitForServers(t *testing.T) {
 // TestDiskWritesWaitForFollowers: the servers' followers are slow for 3 s, longer than one attempt to write takes. The second attempt
 // is refused, since the first is in process; that decides nothing.
 func TestDiskWritesWaitForFollowers(t *testing.T) {
+	t.Parallel()
 	c := newNATSCluster(t)
 	d, _ := openDisk(t, c, 0, 0)
 	f := diskFile(t, d)

@@ -43,6 +43,7 @@ const unreachable = "http://127.0.0.1:1"
 // TestDamage damages the files of a killed daemon. It starts all the same, says what it found, counts
 // what was lost, and delivers everything else.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		sealed bool

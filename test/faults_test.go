@@ -65,6 +65,7 @@ func TestFailedReports(t *testing.T) {
 
 // TestDeadLetters: what the backend will never take is kept as a file, counted, and holds nobody up.
 func TestDeadLetters(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	d := serve(t, newSettings(t, b.url))
 	stale := hit("1001", "app1")
@@ -79,6 +80,7 @@ func TestDeadLetters(t *testing.T) {
 
 // TestHeldLane: a service whose token the backend refuses keeps its events and disturbs no other.
 func TestHeldLane(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	s := newSettings(t, b.url).set("services", []any{
 		map[string]any{"id": "1001", "token": "wrong-token-of-1001"},

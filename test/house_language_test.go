@@ -43,6 +43,7 @@ func pronoun(text string) string {
 
 // TestPlainEnglish: comments, log lines, errors and help texts of every package name the actor.
 func TestPlainEnglish(t *testing.T) {
+	t.Parallel()
 	parsed(t, func(name string, file *ast.File) {
 		for _, group := range file.Comments {
 			for _, c := range group.List {

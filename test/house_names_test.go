@@ -105,6 +105,7 @@ func TestConstructors(t *testing.T) {
 
 // TestErrorPrefixes: an error that begins with the name of a package begins with that of its own, or of one above.
 func TestErrorPrefixes(t *testing.T) {
+	t.Parallel()
 	rooms := map[string]bool{}
 	for _, p := range goPackages(t) {
 		rooms[path.Base(p.ImportPath)] = true

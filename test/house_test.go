@@ -79,6 +79,7 @@ func TestPackageGraph(t *testing.T) {
 
 // TestPackageDocs: every package says what it is for, once, and none is a drawer for odds and ends.
 func TestPackageDocs(t *testing.T) {
+	t.Parallel()
 	for _, p := range goPackages(t) {
 		assert.NotEmpty(t, p.Doc, "package comment of %s", p.ImportPath)
 		assert.NotContains(t, []string{"util", "utils", "common", "types", "helpers", "pkg", "misc"}, filepath.Base(p.Dir))
@@ -125,6 +126,7 @@ func TestDependencies(t *testing.T) {
 
 // TestFiles: lengths, names, sleeps in tests, things left behind, and paths of one machine.
 func TestFiles(t *testing.T) {
+	t.Parallel()
 	leftBehind := regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b`)
 	machine := regexp.MustCompile(`(^|[^a-zA-Z.])/(home|Users|root)/[a-z]`)
 	eachSource(t, func(name string, text string) {

@@ -67,6 +67,7 @@ const anyNumber = ^uint64(0)
 // TestBackupRestored starts a copy of the data directory that was made before its usage was delivered. None of it is sent
 // again, the log says so, and an operator finds it parked.
 func TestBackupRestored(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	s := newSettings(t, b.url)
 	deliveredAndPending(t, s, true)

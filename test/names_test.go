@@ -33,6 +33,7 @@ var namesOf1001 = []url.Values{
 // TestOneServiceUnderAllNames: configured by token, a service may be called by its provider's key as well, with its id, an alias or
 // without; there is one limit, and one name in lanes, ledger and dead letters.
 func TestOneServiceUnderAllNames(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	b.limited("named", limit{"hits", "eternity", 50})
 	d := serve(t, newSettings(t, b.url).set("batch.flush_interval", "20ms"))
@@ -68,6 +69,7 @@ func TestOneServiceUnderAllNames(t *testing.T) {
 // TestLetterWithoutAServiceID: usage that was reported with a provider key alone, and became a dead letter before the backend told
 // which service that is, can be requeued.
 func TestLetterWithoutAServiceID(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	d := serve(t, newSettings(t, b.url).set("services", nil).set("batch.flush_interval", "20ms").set("sender.negative_cache", "200ms"))
 	require.Equal(t, http.StatusAccepted, d.report(url.Values{"provider_key": {"pkey"}}, "ghost").status)

@@ -61,6 +61,7 @@ func TestRestartIsNoStampede(t *testing.T) {
 // TestParkedBatchesSurviveAKill: a report whose outcome nobody saw is kept, not sent again, also when the
 // daemon was killed while it waited for the answer.
 func TestParkedBatchesSurviveAKill(t *testing.T) {
+	t.Parallel()
 	for _, killed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", killed), func(t *testing.T) {
 			b := sandbox(t)

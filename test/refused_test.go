@@ -24,6 +24,7 @@ func (d *daemon) report(credentials url.Values, app string) answer {
 // TestRefusedCredentials: reports with credentials that the backend refuses get its own 403 and words, and nothing of them is
 // kept; while it cannot be asked they are taken, and refused as soon as it is known that they are.
 func TestRefusedCredentials(t *testing.T) {
+	t.Parallel()
 	b := sandbox(t)
 	s := newSettings(t, b.url).set("services", nil).set("batch.flush_interval", "20ms").set("authorize.deny_ttl", "200ms").set("authorize.timeout", "500ms")
 	d := serve(t, s)

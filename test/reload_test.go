@@ -23,6 +23,7 @@ func (s settings) rewrite(t testing.TB, file string) {
 // TestReload: a held lane goes on at once with a new token, whether it comes by call or by signal; a bad
 // file changes nothing and says what is wrong.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	for _, by := range []string{"call", "signal"} {
 		t.Run(by, func(t *testing.T) {
 			b := sandbox(t)

@@ -16,6 +16,7 @@ import (
 // TestStalledReader: a client asks for the whole ledger as CSV and reads nothing. Booking and other reads of the ledger go on
 // beside it, and a stop takes no longer for it.
 func TestStalledReader(t *testing.T) {
+	t.Parallel()
 	d := serve(t, newSettings(t, unreachable).set("stop_timeout", "20s"))
 	const requests, applications = 40, 1000
 	name := strings.Repeat("n", 200)

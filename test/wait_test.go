@@ -10,7 +10,7 @@ import (
 
 // pollEvery is how often a condition is looked at again: often enough not to be felt, seldom enough to
 // leave the cores to the daemon.
-const pollEvery = 5 * time.Millisecond
+const pollEvery = 10 * time.Millisecond
 
 // eventually returns as soon as cond holds, and ends the test when it does not within the given time.
 func eventually(t testing.TB, within time.Duration, what string, cond func() bool) {
@@ -20,18 +20,22 @@ func eventually(t testing.TB, within time.Duration, what string, cond func() boo
 	require.True(t, poll(ctx, cond), "not within %v: %s", within, what)
 }
 
-// poll reports whether cond came true before ctx ended.
+// poll reports whether cond came true before ctx ended. A cond that takes long is asked less often, so that waiting takes a fifth
+// of a core at most: the other tests need it.
 func poll(ctx context.Context, cond func() bool) bool {
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	for !cond() {
+	for {
+		begun := time.Now()
+		if cond() {
+			return true
+		}
+		timer := time.NewTimer(max(pollEvery, 4*time.Since(begun)))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return false
-		case <-ticker.C:
+		case <-timer.C:
 		}
 	}
-	return true
 }
 
 // pause lets a life go on for a while before it is ended. It synchronizes nothing: what a test waits

@@ -247,7 +247,8 @@ func (d *modelDaemon) poll(kill float64) {
 				d.gone = true
 				continue
 			}
-			values := slices.Clone(d.backend.counters[a])
+			values := d.backend.read(a)
+			d.gone = d.gone || slices.Contains(values, Missing)
 			d.backend.advance(upTo(d.random, 5*time.Millisecond))
 			d.book.Seen(a, values, asked)
 			if d.kills(kill) {

@@ -34,13 +34,17 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a probe counts for the latest", "probe.go", "b.newest = later(b.newest, b.probes[0])", "b.newest = later(b.newest, b.probes[len(b.probes)-1])"},
 	{"a slice is whole without the next", "watch.go", "case digits[next] == 0:", "case false:"},
 	{"an unknown first receipt is as any other", "watch.go", "case !others.Has(First) || most > 0:", "case others == 0 || most > 0:"},
+	{"a metric made again goes on", "metric.go", "w.unreadable = w.unreadable || w.receipt.Base[application] == 0 && m.value[application] == 0", ""},
+	{"what is not shown is decided", "watch.go", "case w.blind != 0:\n\t\treturn w.concludeUnread(now)\n", ""},
 	{"a doubled slice is counted", "watch.go", "case digits[head] > 1:", "case false:"},
 }
 
 // judges are the tests of mutants whose occasion is too rare for random histories.
 var judges = map[string]string{
-	"a failed job is not waited for twice":     "TestDroppedWithoutACulprit", // TestModel with seed 20,315
+	"a failed job is not waited for twice":     "TestDroppedWithoutACulprit",
 	"an unknown first receipt is as any other": "TestReceiptApplicationIsUnknown",
+	"a metric made again goes on":              "TestMetricIsMissing",
+	"what is not shown is decided":             "TestMetricIsMissing",
 	"links begin at the first one's sending":   "TestLinksBeginWhenTheLastWasSeen",
 	"one denial condemns":                      "TestCulpritIsDeniedTwice",
 	"a culprit needs no reading behind it":     "TestCulpritIsDeniedTwice",

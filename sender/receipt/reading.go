@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -56,12 +57,18 @@ func (b *Book[K]) rests(now time.Time) (at time.Time) {
 	return at
 }
 
-// Seen takes a reading of one application's counters, one for each metric, that was asked for at a moment.
+// Missing is the counter of a metric that an application shows none of.
+const Missing = math.MaxUint64
+
+// Seen takes a reading of one application's counters, one for each metric, or Missing, that was asked for at a moment.
 func (b *Book[K]) Seen(application int, values []uint64, asked time.Time) {
-	first := b.read[application].IsZero()
 	strange := asked.Sub(b.began) >= b.rules.settle() // before that it may be a report of before the start
 	for n, m := range b.metrics[:min(len(b.metrics), len(values))] {
-		late, moved := m.see(application, values[n], asked, first, strange)
+		if values[n] == Missing {
+			m.miss(application)
+			continue
+		}
+		late, moved := m.see(application, values[n], asked, strange)
 		if n == 0 && application == Last {
 			b.probesMoved(int(digit(moved, probePlace)))
 		}
@@ -69,7 +76,6 @@ func (b *Book[K]) Seen(application int, values []uint64, asked time.Time) {
 			b.late = append(b.late, Late[K]{ID: c.id, End: c.end, Mask: c.mask, Digits: c.digits, Resent: c.resent})
 		}
 	}
-	b.read[application] = later(b.read[application], asked)
 	b.watched = later(b.watched, asked)
 	b.wanted &^= 1 << application
 	for _, w := range b.open {

@@ -94,6 +94,7 @@ type watch[K comparable] struct {
 	twice   time.Time            // when the second of these authorizations was asked for
 
 	timed       bool      // how long it took to be counted is known
+	blind       Mask      // receipt applications that show no counter of its metric
 	absent      Mask      // receipt applications that the backend does not know
 	absentSince time.Time // when that was first seen
 	absentTwice time.Time // when it counts
@@ -156,6 +157,8 @@ func (w *watch[K]) conclude(rules Rules, now time.Time) End {
 	switch {
 	case w.unreadable || w.gap():
 		return Unconfirmed
+	case w.blind != 0:
+		return w.concludeUnread(now)
 	case w.absent != 0:
 		return w.concludeAbsent(now)
 	case least >= 1 && w.seen().Before(w.moved.Add(rules.Confirm)):
@@ -207,15 +210,20 @@ func (w *watch[K]) concludeAbsent(now time.Time) End {
 	case w.absentTwice.IsZero():
 		return 0
 	case !others.Has(First) || most > 0:
-		if w.limit.IsZero() || now.Before(w.limit) {
-			return 0
-		}
-		return Unconfirmed
+		return w.concludeUnread(now)
 	case !w.seenOf(others).Before(w.absentTwice):
 		w.culprit = "a receipt application"
 		return Dropped
 	}
 	return 0
+}
+
+// concludeUnread concludes about a report whose counters cannot all be read.
+func (w *watch[K]) concludeUnread(now time.Time) End {
+	if w.limit.IsZero() || now.Before(w.limit) {
+		return 0
+	}
+	return Unconfirmed
 }
 
 // lack notes that a receipt application is not known.
