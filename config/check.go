@@ -45,6 +45,9 @@ func (c *Config) check(found *problems) {
 		found.add("spool.max_bytes", c.Spool.MaxBytes, "expected more than spool.min_free_bytes (%v), which stays free in the stream: "+
 			"no event would be accepted", c.Spool.MinFreeBytes)
 	}
+	if c.MemoryLimit > 0 && c.MemoryLimit < 256*MiB {
+		found.add("memory_limit", c.MemoryLimit, "expected at least 256MiB, or 0B for no limit of its own")
+	}
 	c.checkListeners(found)
 	c.NATS.check(found)
 	c.NATS.checkReplies(found, c.Cluster.Prefix)

@@ -75,6 +75,13 @@ type Config struct {
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 
+	// How much memory the daemon may take, about: at least 256MiB. 0B: what the environment variable `GOMEMLIMIT` says, or no
+	// limit. At most a third of it is for event ids, a quarter for authorizations, a sixteenth each for requests that are being read
+	// and for events that are not cut yet: the keys `dedupe.max_ids` and `authorize.max_bytes` count where they are smaller. The
+	// garbage collector keeps the rest of the daemon's memory below what ids may not take. A replica divides the shares by
+	// `cluster.partitions`.
+	MemoryLimit Size `key:"memory_limit" min:"0B" max:"1PiB"`
+
 	// How long events are still accepted after the order to stop (SIGTERM, SIGINT), while `/readyz` answers 503: a load
 	// balancer or an orchestrator needs that long to send its traffic elsewhere. `stop_timeout` begins after it.
 	StopDelay time.Duration `key:"stop_delay" min:"0s" max:"10m"`

@@ -127,7 +127,7 @@ func TestDeadlinesOfBodies(t *testing.T) {
 		in, out := new(replay), &deadlines{}
 		in.Reset(body)
 		w := buffers{reader: bodyReader{ReadCloser: in, writer: out, length: c.length}}
-		w.account.Budget = NewBudget()
+		w.account.Budget = NewBudget(MaxMemory)
 		assert.NoError(t, w.read(&http.Request{ContentLength: c.length}, 1<<20))
 		assert.Equal(t, c.set, out.n > 0, "Content-Length %d", c.length)
 	}

@@ -77,6 +77,7 @@ type booking struct {
 	end      func(spool.BatchID) End // nil: there are no receipts
 	unbooked unbooked                // usage that does not fit into the database
 	strict   bool                    // every value has a checksum
+	numbered uint32                  // the database has no row of an application with a higher number; 0: unknown
 	maxName  int                     // bytes
 	err      error                   // the first error
 }
@@ -291,7 +292,7 @@ func (b *booking) write(ctx context.Context) error {
 		order = append(order, rowChange{r, c})
 	}
 	slices.SortFunc(order, func(a, b rowChange) int { return a.compare(b.row) })
-	w := rowWriter{days: b.tx.Bucket(bucketDays), strict: b.strict, numbered: b.names.numbered}
+	w := rowWriter{days: b.tx.Bucket(bucketDays), strict: b.strict, numbered: b.numbered}
 	for i, r := range order {
 		if i%stopEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()

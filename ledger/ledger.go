@@ -353,11 +353,13 @@ func (r *run) commit(ctx context.Context) error {
 	if err := r.storeAliases(ctx); err != nil {
 		return err
 	}
-	if err := r.numberNames(ctx); err != nil {
+	numbered, err := r.numberNames(ctx)
+	if err != nil {
 		return err
 	}
 	return r.update(func(tx *bbolt.Tx) error {
 		b := r.newBooking(tx, &r.names)
+		b.numbered = numbered
 		for i := range r.gathered {
 			if err := ctx.Err(); err != nil {
 				return err

@@ -43,9 +43,8 @@ func IsUserKey(name string) bool { return strings.HasPrefix(name, userKeyPrefix)
 // million names take 40 MB without a pointer, which the garbage collector need not follow. At 128 bits, by seeds of this process,
 // two names have the same hash in less than one of 10^26 processes.
 type names struct {
-	known    map[nameHash]uint32
-	seeds    [2]maphash.Seed // of the hashes; as long as the cache
-	numbered uint32          // the highest number when numberNames began: nothing is booked of a higher one; 0: unknown
+	known map[nameHash]uint32
+	seeds [2]maphash.Seed // of the hashes; as long as the cache
 
 	applications map[aliasKey]uint32 // what names of user keys stand for; 0: not known
 	stored       map[alias]bool      // aliases in the database

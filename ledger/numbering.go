@@ -29,12 +29,12 @@ func (n name) compare(o name) int {
 // memory until its transaction is written, so names are added in their order and at most namesAtOnce in one transaction: in any
 // order, the time of n new names grows with the square of n. Each transaction is durable by itself. If ctx ends between two of
 // them, the next start finds the names that have numbers already. A name without figures does no harm.
-func (r *run) numberNames(ctx context.Context) error {
-	all, numbered := r.names.unknown(r), uint32(0)
-	r.names.numbered = 0
-	for some := range slices.Chunk(all, namesAtOnce) {
+// It returns the highest number before: until what was gathered is booked, there is no row of an application with a higher one. 0: no
+// number was assigned.
+func (r *run) numberNames(ctx context.Context) (numbered uint32, err error) {
+	for some := range slices.Chunk(r.names.unknown(r), namesAtOnce) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return 0, err
 		}
 		err := r.update(func(tx *bbolt.Tx) error {
 			if numbered == 0 {
@@ -43,11 +43,10 @@ func (r *run) numberNames(ctx context.Context) error {
 			return r.names.assign(tx, some)
 		})
 		if err != nil && !errors.Is(err, errNothingNew) {
-			return err
+			return 0, err
 		}
 	}
-	r.names.numbered = numbered
-	return nil
+	return numbered, nil
 }
 
 // unknown returns the names of what was gathered that are not in the cache, in the order of the database, each once. It makes

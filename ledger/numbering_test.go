@@ -75,7 +75,8 @@ func TestNumberingDoesNotGrow(t *testing.T) {
 		defer l.Close()
 		r := &run{Ledger: l}
 		r.gatherApplications(1, 0, known)
-		require.NoError(t, r.numberNames(t.Context()))
+		_, err = r.numberNames(t.Context())
+		require.NoError(t, err)
 		var fresh []name
 		for i := range 5000 {
 			fresh = append(fresh, name{nameApplication, fmt.Sprintf("z%04d", i)})
@@ -112,6 +113,23 @@ func TestNewApplicationsTakeFewLookups(t *testing.T) {
 	t.Logf("%.2f cursors for each new application", lookups)
 	assert.LessOrEqual(t, lookups, 3.5, "two for its name, one for its row")
 	assert.Equal(t, known+all, acceptedOf(t, l))
+}
+
+// TestRowsOfNewApplicationsAreMerged: what was booked of an application in the transaction that followed its number is found when a name
+// of its user key is merged with it.
+func TestRowsOfNewApplicationsAreMerged(t *testing.T) {
+	t.Parallel()
+	l, err := Open(Options{Dir: t.TempDir(), Keep: 100 * 24 * time.Hour})
+	require.NoError(t, err)
+	defer l.Close()
+	r := &run{Ledger: l, next: 1}
+	for i, app := range []threescale.Application{{ID: "first"}, {UserKey: "key"}, {ID: "app"}} {
+		r.gathered = []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: keyed(i+1, 0, app)}}
+		require.NoError(t, r.commit(t.Context()))
+	}
+	l.Learn("1001", hashed("key"), "app")
+	require.NoError(t, r.storeAliases(t.Context()))
+	assert.Equal(t, 3, acceptedOf(t, l))
 }
 
 // acceptedOf sums up what all applications were accepted for.
