@@ -39,6 +39,7 @@ soak:
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt
 	REPORTERD_GROWTH=1 go test -count=1 -timeout 30m -v -run '^TestGrowth$$' ./sender
 	REPORTERD_OUTAGE=10000x100 go test -count=1 -timeout 120m -v -run '^TestOutageOfAnHour$$' ./daemon/partition
+	REPORTERD_WEEK=1 go test -count=1 -timeout 120m -v -run '^TestWeek$$' ./daemon/partition
 	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 20m -v -run '^TestReceiptEvidence$$' ./sender
 	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 90m -v -run '^(TestReceiptsHeal|TestReceiptsLong|TestLimitWithReceipts.*)$$' ./test
 	REPORTERD_STREAM_KILLS=10 go test -count=1 -timeout 20m -v -run '^TestStreamKilled$$' ./test

@@ -27,6 +27,7 @@ type Options struct {
 	MaxBytes        int           // of a batch's form body; 0: threescale.MaxBody
 	Aggregate       bool          // sum by application and UTC minute; false: a transaction per event
 	MaxWindow       int           // number of transactions in the window that forces a cut; 0: 200000
+	MaxWindowBytes  int           // approximate memory of the window that forces a cut; 0: 64 MiB
 
 	// Witness, if not nil, returns the name of a metric of the service that counts its events: each event adds 1 to it, in the
 	// transaction with its usage. Empty: none. Events that contain the metric themselves, or have their own credentials, add
@@ -48,8 +49,8 @@ type Trouble struct {
 	Failures int           // when it has ended: the number of failures
 }
 
-// maxWindowBytes is the size of a window that forces a cut, so that few transactions with large usage cannot fill the memory.
-const maxWindowBytes = 64 << 20
+// DefaultWindowBytes is the default of Options.MaxWindowBytes: few transactions with large usage cannot fill the memory.
+const DefaultWindowBytes = 64 << 20
 
 // The pause after a failure, doubled up to the maximum, and how long the last cut may take to read the rest of the journal when
 // Run ends.
@@ -75,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxWindow <= 0 {
 		o.MaxWindow = 200_000
+	}
+	if o.MaxWindowBytes <= 0 {
+		o.MaxWindowBytes = DefaultWindowBytes
 	}
 	return o
 }
@@ -197,7 +201,7 @@ func (b *Batcher) due() bool {
 	if b.window.empty() {
 		return false
 	}
-	if b.window.transactions >= b.options.MaxWindow || b.window.bytes >= maxWindowBytes {
+	if b.window.transactions >= b.options.MaxWindow || b.window.bytes >= b.options.MaxWindowBytes {
 		return true
 	}
 	return !time.Now().Before(b.cutAt()) || b.flushable()

@@ -110,6 +110,19 @@ func TestWindowIsCutWhenItIsFull(t *testing.T) {
 	})
 }
 
+func TestWindowIsCutWhenItTakesTooMuchMemory(t *testing.T) {
+	inWorld(t, Options{FlushInterval: time.Hour, MaxWindowBytes: 64 << 10}, func(w *world) {
+		w.accept("1", 10)
+		w.wait(time.Second)
+		assert.Empty(t, w.spool.Batches())
+		for i := range 1000 {
+			w.accept(fmt.Sprint(i), 1)
+		}
+		w.wait(time.Second)
+		assert.NotEmpty(t, w.spool.Batches())
+	})
+}
+
 func TestFlushSealsWhatWasAcceptedBefore(t *testing.T) {
 	inWorld(t, Options{FlushInterval: time.Hour}, func(w *world) {
 		upTo, err := w.batcher.Flush(w.t.Context())

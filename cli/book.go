@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,7 @@ func (b *book) page(ctx context.Context, q url.Values) (page ledgerAnswer, err e
 }
 
 // openBook finds out who has the ledger.
-func openBook(cmd *cobra.Command) (*book, error) {
+func openBook(ctx context.Context, cmd *cobra.Command) (*book, error) {
 	if address, _ := cmd.Flags().GetString("admin-url"); address != "" {
 		return bookOf(dial(address))
 	}
@@ -61,7 +62,7 @@ func openBook(cmd *cobra.Command) (*book, error) {
 	if inUse {
 		return bookOf(find(c))
 	}
-	return storedBook(c)
+	return storedBook(ctx, c)
 }
 
 func bookOf(daemon *client.Client, err error) (*book, error) {
@@ -72,7 +73,7 @@ func bookOf(daemon *client.Client, err error) (*book, error) {
 }
 
 // storedBook opens the ledger of a directory, which must be there and belong to this user: opening writes.
-func storedBook(c *config.Config) (*book, error) {
+func storedBook(ctx context.Context, c *config.Config) (*book, error) {
 	file := filepath.Join(c.DataDir, ledger.FileName)
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, failed(fmt.Errorf("%s: there is no ledger, and no daemon uses the directory", file))
@@ -80,8 +81,13 @@ func storedBook(c *config.Config) (*book, error) {
 	if err := checkOwner(c.DataDir); err != nil {
 		return nil, err
 	}
-	l, err := ledger.Open(ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep})
+	o, closeSpool, err := storedOptions(ctx, c)
 	if err != nil {
+		return nil, failed(err)
+	}
+	l, err := ledger.Open(o)
+	if err != nil {
+		closeSpool()
 		return nil, failed(err)
 	}
 	return &book{
@@ -105,8 +111,35 @@ func storedBook(c *config.Config) (*book, error) {
 			}
 			return n, nil
 		},
-		close: func() { _ = l.Close() }, // nothing was written
+		close: func() {
+			_ = l.Close() // nothing was written
+			closeSpool()
+		},
 	}, nil
+}
+
+// storedOptions are those of the ledger of a directory that no daemon uses. Where a service has receipts, the batches on disk show
+// which usage 3scale accepted and has not counted yet; they are read until close.
+func storedOptions(ctx context.Context, c *config.Config) (o ledger.Options, close func(), err error) {
+	o = ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep}
+	if !slices.ContainsFunc(c.Services, func(s config.Service) bool { return s.Receipts.On() }) {
+		return o, func() {}, nil
+	}
+	in, err := spool.Inspect(ctx, spool.InspectOptions{Dir: c.DataDir})
+	if err != nil {
+		return o, nil, err
+	}
+	o.Sent = func(each func(*spool.Batch)) {
+		for _, info := range in.Batches() {
+			if !info.Sent {
+				continue
+			}
+			if b, _, err := in.Batch(info.ID); err == nil { // a damaged batch is for spool verify
+				each(b)
+			}
+		}
+	}
+	return o, func() { _ = in.Close() }, nil
 }
 
 // ledgerValues offers what the ledger has in a column, of the last three days.

@@ -136,7 +136,7 @@ func showLedger(ctx context.Context, s *terminal.Screen, cmd *cobra.Command, asC
 	if limit < 0 {
 		return misuse(fmt.Errorf("--limit: %d: expected how many, or 0 for all", limit))
 	}
-	book, err := openBook(cmd)
+	book, err := openBook(ctx, cmd)
 	if err != nil {
 		return err
 	}

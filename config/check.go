@@ -45,15 +45,23 @@ func (c *Config) check(found *problems) {
 		found.add("spool.max_bytes", c.Spool.MaxBytes, "expected more than spool.min_free_bytes (%v), which stays free in the stream: "+
 			"no event would be accepted", c.Spool.MinFreeBytes)
 	}
-	if c.Gate.Listen != "" && c.Gate.Rules == "" {
-		found.add("gate.rules", nil, "expected the file of the services, since gate.listen is set")
+	if c.MemoryLimit > 0 && c.MemoryLimit < 256*MiB {
+		found.add("memory_limit", c.MemoryLimit, "expected at least 256MiB, or 0B for no limit of its own")
 	}
-	if c.Gate.Listen != "" && c.Spool.Engine == "jetstream" {
-		found.add("gate.listen", c.Gate.Listen, "expected no such listener with spool.engine jetstream: replicas do not answer proxies yet")
-	}
+	c.Gate.check(found, c.Spool.Engine)
 	c.checkListeners(found)
 	c.NATS.check(found)
 	c.NATS.checkReplies(found, c.Cluster.Prefix)
+}
+
+// check checks the listener for proxies.
+func (g Gate) check(found *problems, engine string) {
+	if g.Listen != "" && g.Rules == "" {
+		found.add("gate.rules", nil, "expected the file of the services, since gate.listen is set")
+	}
+	if g.Listen != "" && engine == "jetstream" {
+		found.add("gate.listen", g.Listen, "expected no such listener with spool.engine jetstream: replicas do not answer proxies yet")
+	}
 }
 
 // checkListeners wants every listener at an address of its own.

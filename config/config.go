@@ -80,6 +80,13 @@ type Config struct {
 	// The daemon's own log, on standard error.
 	Log Log `key:"log"`
 
+	// How much memory the daemon may take, about: at least 256MiB. 0B: what the environment variable `GOMEMLIMIT` says, or no
+	// limit. At most a third of it is for event ids, a quarter for authorizations, a sixteenth each for requests that are being read
+	// and for events that are not cut yet: the keys `dedupe.max_ids` and `authorize.max_bytes` count where they are smaller. The
+	// garbage collector keeps the rest of the daemon's memory below what ids may not take. A replica divides the shares by
+	// `cluster.partitions`.
+	MemoryLimit Size `key:"memory_limit" min:"0B" max:"1PiB"`
+
 	// How long events are still accepted after the order to stop (SIGTERM, SIGINT), while `/readyz` answers 503: a load
 	// balancer or an orchestrator needs that long to send its traffic elsewhere. `stop_timeout` begins after it.
 	StopDelay time.Duration `key:"stop_delay" min:"0s" max:"10m"`
@@ -238,8 +245,11 @@ type Sender struct {
 	MaxInFlight int `key:"max_in_flight" min:"1" max:"256"`
 	// What to do with a report whose outcome is unknown (a timeout, a lost connection, a 500, 502 or 504
 	// after it was sent): the backend has no way to recognise a repeat. `retry` sends it again and may
-	// count it twice, `park` keeps it for a person to decide. Either way it is counted as ambiguous.
-	OnAmbiguous string `key:"on_ambiguous" oneof:"retry,park"`
+	// count it twice, `park` keeps it for a person to decide. `receipt` sends it again only when its receipt shows that
+	// nothing of it was counted; a report of a service with `receipts` that carried none is kept as with `park`, that of
+	// another service is sent again. It is the default where a service has `receipts`. What carries a receipt is
+	// decided by it with every value. Each such report is counted as ambiguous.
+	OnAmbiguous string `key:"on_ambiguous" oneof:"retry,park,receipt"`
 	// What to do with usage older than the 24 hours the backend accepts: `deadletter` keeps it on disk,
 	// unsent, for a person to decide. `restamp` sends it with the time of the attempt, so that it is
 	// counted, on the wrong day; how much is in a metric.

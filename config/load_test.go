@@ -161,6 +161,23 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 }
 
 // TestPassthrough: its words, true and false as before, and off where producers need tokens, unless it is written.
+func TestOnAmbiguous(t *testing.T) {
+	const plain = "services: [{id: \"1001\", token: t}]\n"
+	const receipts = "services: [{id: \"1001\", token: t}, {id: \"1002\", token: t, receipts: {auto: true}}]\n"
+	for text, want := range map[string]string{
+		plain:    "retry",
+		receipts: "receipt",
+		receipts + "sender: {on_ambiguous: retry}\n": "retry",
+		receipts + "sender: {on_ambiguous: park}\n":  "park",
+		plain + "sender: {on_ambiguous: receipt}\n":  "receipt",
+	} {
+		c, err := config.Load(config.Source{File: write(t, text)})
+		if assert.NoError(t, err, text) {
+			assert.Equal(t, want, c.Sender.OnAmbiguous, text)
+		}
+	}
+}
+
 func TestPassthrough(t *testing.T) {
 	const services = "services: [{id: \"1001\", token: t}]\n"
 	tokens := "auth: {tokens_file: " + write(t, "tokens: []\n") + "}\n"

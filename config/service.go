@@ -31,6 +31,9 @@ func (c *Config) resolve(found *problems) {
 		}
 		s.resolve(found, key)
 		s.Receipts.check(found, key+".receipts")
+		if s.Receipts.On() && c.origins["sender.on_ambiguous"] == "" {
+			c.Sender.OnAmbiguous = "receipt"
+		}
 	}
 }
 

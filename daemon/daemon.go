@@ -89,6 +89,7 @@ type daemon struct {
 func Run(ctx context.Context, o Options) error {
 	floor := newHeapFloor()
 	defer runtime.KeepAlive(floor)
+	defer limitMemory(o.Log, o.Config)()
 	d := &daemon{log: o.Log, config: o.Config, options: o, begun: time.Now(), manager: newServiceManager(o.Log)}
 	d.ending, d.end = context.WithCancel(context.Background())
 	defer d.end()

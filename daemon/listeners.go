@@ -51,7 +51,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		return nil, err
 	}
 	d.limiter = access.NewConnLimiter(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
-	d.memory = ingest.NewBudget()
+	d.memory = ingest.NewBudget(memoryShares(c).requests)
 	d.traffic.fastPath = traffic.NewListener(d.limiter, traffic.Options{Memory: d.memory, TLS: d.traffic.secure})
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.fastPath, d.traffic.fastPath.State
 	d.warnInsecure(log, c)

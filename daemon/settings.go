@@ -76,7 +76,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		Spool: SpoolOptions(c),
 		Batcher: batcher.Options{
 			FlushInterval: c.Batch.FlushInterval, MaxInterval: c.Batch.MaxFlushInterval, MaxTransactions: c.Batch.MaxTransactions, MaxParams: c.Batch.MaxParams,
-			MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Witness: d.services.witnessOf(),
+			MaxBytes: int(c.Batch.MaxBytes), Aggregate: c.Batch.Aggregate, Witness: d.services.witnessOf(), MaxWindowBytes: memoryShares(c).window,
 		},
 		Sender: sender.Options{
 			MaxInFlight: c.Sender.MaxInFlight, Restamp: c.Sender.Expired == "restamp",
@@ -87,7 +87,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		Proof:      partition.ProofOptions{Life: c.Sender.ProofLife, NegativeCache: c.Sender.NegativeCache, ProbeRate: c.Sender.ProbeRate},
 		Authorize: authorize.Options{
 			Mode: mode, TTL: c.Authorize.TTL, DenyTTL: c.Authorize.DenyTTL, MaxStale: c.Authorize.MaxStale,
-			MaxEntries: c.Authorize.MaxEntries, MaxBytes: int64(c.Authorize.MaxBytes), Timeout: c.Authorize.Timeout,
+			MaxEntries: c.Authorize.MaxEntries, MaxBytes: memoryShares(c).authorizations, Timeout: c.Authorize.Timeout,
 			Passthrough: c.Backend.Passthrough.On(),
 		},
 	}
@@ -97,9 +97,7 @@ func partitionOptions(d *daemon) (partition.Options, error) {
 		o.Batcher.MaxParams = max(o.Batcher.MaxParams-receiptParams, 1)
 		o.Batcher.MaxBytes = max(o.Batcher.MaxBytes-receiptBytes, 1)
 	}
-	if c.Sender.OnAmbiguous == "park" {
-		o.Sender.OnAmbiguous = sender.ParkAmbiguous
-	}
+	o.Sender.OnAmbiguous = map[string]sender.Policy{"park": sender.ParkAmbiguous, "receipt": sender.ReceiptAmbiguous}[c.Sender.OnAmbiguous]
 	if c.Ledger.Enabled {
 		o.Ledger = &ledger.Options{Dir: c.DataDir, Keep: c.Ledger.Keep, MaxBytes: int64(c.Ledger.MaxBytes)}
 	}
@@ -149,7 +147,7 @@ func SpoolOptions(c *config.Config) spool.Options {
 	}
 	return spool.Options{
 		Dir: c.DataDir, MaxBytes: int64(c.Spool.MaxBytes), MinFreeBytes: int64(c.Spool.MinFreeBytes),
-		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs, KeepChanges: c.Ledger.Enabled,
+		Sync: mode, DedupeWindow: c.Dedupe.Window, MaxIDs: memoryShares(c).ids, KeepChanges: c.Ledger.Enabled,
 		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	}
 }
@@ -162,7 +160,7 @@ func replicaOptions(d *daemon, o partition.Options) replica.Options {
 	o.Strangers.Bytes /= int64(c.Cluster.Partitions)
 	o.Spool = spool.Options{
 		Dir: "/spool", MaxBytes: int64(c.Spool.MaxBytes) / int64(c.Cluster.Partitions), MinFreeBytes: int64(c.Spool.MinFreeBytes),
-		DedupeWindow: c.Dedupe.Window, MaxIDs: c.Dedupe.MaxIDs,
+		DedupeWindow: c.Dedupe.Window, MaxIDs: memoryShares(c).ids,
 		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	}
 	return replica.Options{

@@ -27,7 +27,7 @@ func (h *Handler) authenticate(r *http.Request) (g *access.Grant, p *problem) {
 // program on this machine may call, and a browser on it would let every page that it shows do the same. A browser
 // names the page's origin with every POST, and recent ones say where it stands; programs do neither.
 func crossSite(r *http.Request) bool {
-	switch site := r.Header.Get("Sec-Fetch-Site"); {
+	switch site := header(r, "Sec-Fetch-Site"); {
 	case r.Header["Origin"] != nil:
 		u, err := url.Parse(r.Header.Get("Origin"))
 		return err != nil || !access.Loopback(u.Host)

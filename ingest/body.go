@@ -56,7 +56,7 @@ func (w *buffers) read(r *http.Request, limit int64) error {
 		return tooLarge(limit)
 	}
 	var in io.Reader = &w.reader
-	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
+	switch strings.ToLower(header(r, "Content-Encoding")) {
 	case "", "identity":
 	case "gzip", "x-gzip":
 		// The compressed stream has a limit of its own: an endless one can expand to nothing.

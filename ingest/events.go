@@ -26,7 +26,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	job := h.pool.Get().(*buffers)
 	defer h.release(job)
 	job.grant = g
-	job.reader = bodyReader{ReadCloser: r.Body, writer: w}
+	job.reader = bodyReader{ReadCloser: r.Body, writer: w, length: r.ContentLength}
 	if p, ok := h.decodeEvents(job, r); !ok {
 		h.refuseEvents(w, r, p)
 		return
@@ -54,7 +54,7 @@ func overRate(g *access.Grant) problem {
 
 // decodeEvents reads the request into job.events. If it cannot, p says why.
 func (h *Handler) decodeEvents(job *buffers, r *http.Request) (p problem, ok bool) {
-	f, err := format(r.Header.Get("Content-Type"))
+	f, err := format(header(r, "Content-Type"))
 	if err != nil {
 		return problem{Status: http.StatusUnsupportedMediaType, Detail: err.Error()}, false
 	}
@@ -62,11 +62,11 @@ func (h *Handler) decodeEvents(job *buffers, r *http.Request) (p problem, ok boo
 		return problemOf(err), false
 	}
 	job.reset(h.services.Load(), time.Now(), h.maxEvents)
-	var header func(name string) string
+	var cloud func(name string) string
 	if r.Header["Ce-Specversion"] != nil {
-		header = r.Header.Get
+		cloud = r.Header.Get
 	}
-	if job.body, p = prepare(job.body, f, header); p.Status != 0 {
+	if job.body, p = prepare(job.body, f, cloud); p.Status != 0 {
 		return p, false
 	}
 	if f == formatLines {

@@ -48,6 +48,14 @@ func format(contentType string) (bodyFormat, error) {
 	return 0, errContentType
 }
 
+// header is Header.Get of a name in its canonical form, without the time that converting it takes.
+func header(r *http.Request, canonical string) string {
+	if values := r.Header[canonical]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // byteOrderMark is what some editors and libraries write in front of UTF-8.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 

@@ -107,7 +107,7 @@ func NewHandler(o Options) *Handler {
 	}
 	h.log, h.health = o.Log, newHealth(o.Log)
 	if h.memory = o.Memory; h.memory == nil {
-		h.memory = NewBudget()
+		h.memory = NewBudget(MaxMemory)
 	}
 	h.pool.New = func() any { return &buffers{account: memory.Account{Budget: h.memory}} }
 	h.SetServices(o.Services)

@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	// maxMemory is how many bytes of requests may be in memory at once, and reservedMemory the part of it that requests of
-	// more than 64 KiB cannot use. A request that finds no memory is answered with 503.
-	maxMemory, reservedMemory = 64 << 20, 16 << 20
+	// MaxMemory and LeastMemory bound the bytes of requests that may be in memory at once. reservedPart of them cannot be used by
+	// requests of more than 64 KiB. A request that finds no memory is answered with 503; with LeastMemory the largest report still
+	// finds enough.
+	MaxMemory, LeastMemory = 64 << 20, 32 << 20
+	reservedPart           = 4
 
 	// reportWeight is how many bytes of memory one byte of a report takes while it is decoded into a tree of parameters.
 	// readWeight is how many while it is being received.
@@ -26,8 +28,12 @@ const (
 	busyRetry = time.Second
 )
 
-// NewBudget returns the memory budget of the traffic listener: heads and bodies of requests.
-func NewBudget() *memory.Budget { return memory.New(maxMemory, reservedMemory) }
+// NewBudget returns the memory budget of the traffic listener: heads and bodies of requests, of so many bytes within LeastMemory and
+// MaxMemory.
+func NewBudget(bytes int64) *memory.Budget {
+	bytes = min(max(bytes, LeastMemory), MaxMemory)
+	return memory.New(bytes, bytes/reservedPart)
+}
 
 // errNoMemory is the answer to a request that finds no memory.
 var errNoMemory = &bodyError{http.StatusServiceUnavailable, "too many large requests at once"}
@@ -46,6 +52,7 @@ const (
 type bodyReader struct {
 	io.ReadCloser
 	writer  http.ResponseWriter // of the request
+	length  int64               // of the body, as the request says; below 1: not known
 	arrived int64
 	missing int64 // bytes that must arrive in this period
 	watched bool  // a deadline was set
@@ -53,7 +60,7 @@ type bodyReader struct {
 
 // Read implements io.Reader.
 func (b *bodyReader) Read(p []byte) (int, error) {
-	if b.arrived > memory.Floor && b.missing <= 0 {
+	if b.arrived > memory.Floor && b.missing <= 0 && b.arrived != b.length { // what has arrived whole is not waited for
 		b.missing = max(minProgress, b.arrived/progressPart)
 		if err := b.setDeadline(time.Now().Add(progressTime)); err != nil {
 			return 0, err

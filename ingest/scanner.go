@@ -157,7 +157,7 @@ func (d *decoder) increments(i int) (end int) {
 	}
 	for range manyMetrics {
 		metric, j := label(b, i)
-		if j == 0 || metric == "" || bracketed(metric) || repeated(d.usage[first:], metric) {
+		if j == 0 || metric == "" || bracketed(metric) || len(d.usage) > first && repeated(d.usage[first:], metric) {
 			return 0
 		}
 		if i = colon(b, j); i == 0 {
@@ -229,22 +229,29 @@ func text(b []byte, i int) (s string, end int) {
 	if i >= len(b) || b[i] != '"' {
 		return "", 0
 	}
-	i++
-	j := i
-	for j < len(b) && plain[b[j]] {
+	rest := b[i+1:]
+	j := 0
+	for j < len(rest) && plain[rest[j]] {
 		j++
 	}
-	ascii := j
+	if j == len(rest) || rest[j] != '"' {
+		if j = wide(rest, j); j < 0 {
+			return "", 0
+		}
+	}
+	return unsafe.String(unsafe.SliceData(rest), j), i + j + 2
+}
+
+// wide goes on with a string that is ASCII up to ascii, and returns where its quote is; -1 when it has none, or cannot be read by text.
+func wide(b []byte, ascii int) int {
+	j := ascii
 	for j < len(b) && (plain[b[j]] || b[j] >= utf8.RuneSelf) {
 		j++
 	}
-	if j >= len(b) || b[j] != '"' || (j > ascii && !utf8.Valid(b[ascii:j])) {
-		return "", 0
+	if j == len(b) || b[j] != '"' || !utf8.Valid(b[ascii:j]) {
+		return -1
 	}
-	if i == j {
-		return "", j + 1
-	}
-	return unsafe.String(&b[i], j-i), j + 1
+	return j
 }
 
 // label reads a string without white space or control characters at its ends, which 3scale would strip.

@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"fmt"
-	"maps"
 	"slices"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -70,6 +67,9 @@ type booking struct {
 	tx      *bbolt.Tx
 	names   *names
 	changes map[row]*change
+	slab    []change             // changes that are not used yet
+	cells   []cell               // a first cell for each of them
+	made    int                  // size of the last slab
 	sums    row                  // the row of all applications together that was changed last
 	sum     *change              // the change of that row
 	batches map[string]*batchRow // by their keys
@@ -77,6 +77,7 @@ type booking struct {
 	end      func(spool.BatchID) End // nil: there are no receipts
 	unbooked unbooked                // usage that does not fit into the database
 	strict   bool                    // every value has a checksum
+	numbered uint32                  // the database has no row of an application with a higher number; 0: unknown
 	maxName  int                     // bytes
 	err      error                   // the first error
 }
@@ -218,9 +219,24 @@ func (b *booking) transaction(batch *spool.Batch, t *spool.Transaction, at int64
 func (b *booking) change(r row) *change {
 	c := b.changes[r]
 	if c == nil {
-		c = &change{}
+		c = b.newChange()
 		b.changes[r] = c
 	}
+	return c
+}
+
+// mostAtOnce limits how many changes are allocated at once.
+const mostAtOnce = 1024
+
+// newChange returns an empty change. Changes are allocated in slabs, since a window may change a row for each of 200,000 applications.
+func (b *booking) newChange() *change {
+	if len(b.slab) == 0 {
+		b.made = min(max(16, 2*b.made), mostAtOnce)
+		b.slab, b.cells = make([]change, b.made), make([]cell, b.made)
+	}
+	c := &b.slab[0]
+	c.cells = b.cells[:0:1]
+	b.slab, b.cells = b.slab[1:], b.cells[1:]
 	return c
 }
 
@@ -260,30 +276,28 @@ func (b *booking) application(service uint32, a threescale.Application) uint32 {
 // stopEvery is after how many rows a booking looks whether it is to end.
 const stopEvery = 1000
 
+// rowChange is a row and its change.
+type rowChange struct {
+	row
+	*change
+}
+
 // write writes the rows in order, since neighbours share pages. When ctx ends, it returns its error.
 func (b *booking) write(ctx context.Context) error {
 	if b.err != nil {
 		return b.err
 	}
-	order := slices.SortedFunc(maps.Keys(b.changes), row.compare)
-	days := b.tx.Bucket(bucketDays)
-	var cells []cell
-	var plain []byte
+	order := make([]rowChange, 0, len(b.changes))
+	for r, c := range b.changes {
+		order = append(order, rowChange{r, c})
+	}
+	slices.SortFunc(order, func(a, b rowChange) int { return a.compare(b.row) })
+	w := rowWriter{days: b.tx.Bucket(bucketDays), strict: b.strict, numbered: b.numbered}
 	for i, r := range order {
 		if i%stopEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		key := r.key()
-		cells = cells[:0]
-		data, err := unseal(key, days.Get(key), b.strict)
-		if err == nil {
-			err = eachCell(data, func(c *cell) { cells = append(cells, *c) })
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %s of service number %d: %w", errDamaged, dayTime(r.day).Format(time.DateOnly), r.service, err)
-		}
-		plain = appendCells(plain[:0], merge(cells, b.changes[r].cells))
-		if err := days.Put(key, seal(make([]byte, 0, len(plain)+5), key, plain)); err != nil {
+		if err := w.write(r); err != nil {
 			return err
 		}
 	}

@@ -206,10 +206,10 @@ func (c *cell) figure(bit byte) *int64 {
 	}
 }
 
-// merge adds changes to cells, and removes cells that are zero. Cells have to be sorted; changes are sorted here.
-func merge(cells, changes []cell) []cell {
+// merge appends cells with changes added to out, which is empty, without those that are zero. Cells have to be sorted; changes are
+// sorted here.
+func merge(out, cells, changes []cell) []cell {
 	slices.SortFunc(changes, func(a, b cell) int { return a.compare(&b) })
-	out := make([]cell, 0, len(cells)+len(changes))
 	for len(cells) > 0 || len(changes) > 0 {
 		var next cell
 		switch {

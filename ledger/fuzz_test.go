@@ -19,7 +19,7 @@ func FuzzCells(f *testing.F) {
 		if eachCell(data, func(c *cell) { all = append(all, *c) }) != nil {
 			return
 		}
-		merged := merge(nil, slices.Clone(all))
+		merged := merge(nil, nil, slices.Clone(all))
 		var again []cell
 		require.NoError(t, eachCell(appendCells(nil, merged), func(c *cell) { again = append(again, *c) }))
 		require.ElementsMatch(t, merged, again)

@@ -93,7 +93,7 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.sendCSV(w, q)
 		return
 	}
-	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Receipts: l.options.End != nil, Rows: []pageRow{}}
+	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Receipts: l.options.Sent != nil, Rows: []pageRow{}}
 	n, last := 0, position{}
 	q.most = q.skip + q.limit + 1 // one page is read in one transaction
 	err = l.Rows(q.Query, func(row *Row) error {

@@ -67,7 +67,8 @@ type Options struct {
 	Resolve func(spool.LaneKey, threescale.Application) (id string)
 
 	// End returns what receipts showed of a batch that has ended. Sent calls each with every batch that 3scale accepted and whose
-	// receipts have not moved yet. Both are nil where there are no receipts, and may be called concurrently.
+	// receipts have not moved yet. Both are nil where there are no receipts, and may be called concurrently. A ledger that is only
+	// read needs no End.
 	End  func(spool.BatchID) End
 	Sent func(each func(*spool.Batch))
 }
@@ -352,11 +353,13 @@ func (r *run) commit(ctx context.Context) error {
 	if err := r.storeAliases(ctx); err != nil {
 		return err
 	}
-	if err := r.numberNames(ctx); err != nil {
+	numbered, err := r.numberNames(ctx)
+	if err != nil {
 		return err
 	}
 	return r.update(func(tx *bbolt.Tx) error {
 		b := r.newBooking(tx, &r.names)
+		b.numbered = numbered
 		for i := range r.gathered {
 			if err := ctx.Err(); err != nil {
 				return err

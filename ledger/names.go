@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"hash/maphash"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -38,18 +39,37 @@ func ApplicationName(a threescale.Application) string {
 // IsUserKey reports whether a name in the ledger stands for a user key.
 func IsUserKey(name string) bool { return strings.HasPrefix(name, userKeyPrefix) }
 
-// names assigns numbers to texts, in the database. It is for one goroutine.
+// names assigns numbers to texts, in the database. It is for one goroutine. Its cache has a hash of each name and not the name: a
+// million names take 40 MB without a pointer, which the garbage collector need not follow. At 128 bits, by seeds of this process,
+// two names have the same hash in less than one of 10^26 processes.
 type names struct {
-	known map[byte]map[string]uint32 // by kind and text
-	count int
+	known map[nameHash]uint32
+	seeds [2]maphash.Seed // of the hashes; as long as the cache
 
 	applications map[aliasKey]uint32 // what names of user keys stand for; 0: not known
 	stored       map[alias]bool      // aliases in the database
 }
 
+type nameHash [2]uint64
+
+// hash returns the cache's key of a name.
+func (n *names) hash(kind byte, text string) nameHash {
+	first, second := maphash.String(n.seeds[0], text), maphash.String(n.seeds[1], text)
+	return nameHash{first ^ uint64(kind), second}
+}
+
+// look returns the number of a name that is in the cache.
+func (n *names) look(kind byte, text string) (number uint32, ok bool) {
+	if n.known == nil {
+		return 0, false
+	}
+	number, ok = n.known[n.hash(kind, text)]
+	return number, ok
+}
+
 // number returns the number of a name, and assigns one if it has none. After a transaction that failed, call forget.
 func (n *names) number(tx *bbolt.Tx, kind byte, text string) (uint32, error) {
-	if number, ok := n.known[kind][text]; ok {
+	if number, ok := n.look(kind, text); ok {
 		return number, nil
 	}
 	key := append([]byte{kind}, text...)
@@ -69,19 +89,16 @@ func (n *names) number(tx *bbolt.Tx, kind byte, text string) (uint32, error) {
 	return uint32(next), numbers.Put(append([]byte{kind}, number...), []byte(text))
 }
 
-// keep adds a number to the cache. The text may be a view into a batch.
+// keep adds a number to the cache.
 func (n *names) keep(kind byte, text string, number uint32) uint32 {
-	if n.count >= maxKnownNames {
+	if len(n.known) >= maxKnownNames {
 		n.forget()
 	}
 	if n.known == nil {
-		n.known = make(map[byte]map[string]uint32)
+		n.known = make(map[nameHash]uint32)
+		n.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 	}
-	if n.known[kind] == nil {
-		n.known[kind] = make(map[string]uint32)
-	}
-	n.known[kind][strings.Clone(text)] = number
-	n.count++
+	n.known[n.hash(kind, text)] = number
 	return number
 }
 
@@ -110,16 +127,32 @@ func (n *names) keepAlias(a alias) {
 	n.stored[a] = true
 }
 
+// forget empties the caches.
 func (n *names) forget() { *n = names{} }
+
+// find returns the number of a name; 0: none.
+func find(tx *bbolt.Tx, kind byte, text string) uint32 { return finderIn(tx).find(kind, text) }
+
+// finder finds numbers of names in one transaction that does not change them meanwhile.
+type finder struct {
+	texts, numbers *bbolt.Cursor
+	key            []byte // of the name that is looked for; reused
+}
+
+func finderIn(tx *bbolt.Tx) *finder {
+	return &finder{texts: tx.Bucket(bucketNames).Cursor(), numbers: tx.Bucket(bucketNumbers).Cursor()}
+}
 
 // find returns the number of a name; 0: none. Names and numbers contain the same pairs, in place of a checksum: if they differ,
 // find panics, as bbolt does over a damaged page, and guarded turns that into an error.
-func find(tx *bbolt.Tx, kind byte, text string) uint32 {
-	found := tx.Bucket(bucketNames).Get(append([]byte{kind}, text...))
-	if found == nil {
+func (f *finder) find(kind byte, text string) uint32 {
+	f.key = append(append(f.key[:0], kind), text...)
+	key, found := f.texts.Seek(f.key)
+	if !bytes.Equal(key, f.key) {
 		return 0
 	}
-	if len(found) != 4 || string(tx.Bucket(bucketNumbers).Get(append([]byte{kind}, found...))) != text {
+	f.key = append(append(f.key[:0], kind), found...)
+	if key, name := f.numbers.Seek(f.key); len(found) != 4 || !bytes.Equal(key, f.key) || string(name) != text {
 		panic("a name and its number do not agree")
 	}
 	return binary.BigEndian.Uint32(found)

@@ -29,16 +29,24 @@ func (n name) compare(o name) int {
 // memory until its transaction is written, so names are added in their order and at most namesAtOnce in one transaction: in any
 // order, the time of n new names grows with the square of n. Each transaction is durable by itself. If ctx ends between two of
 // them, the next start finds the names that have numbers already. A name without figures does no harm.
-func (r *run) numberNames(ctx context.Context) error {
+// It returns the highest number before: until what was gathered is booked, there is no row of an application with a higher one. 0: no
+// number was assigned.
+func (r *run) numberNames(ctx context.Context) (numbered uint32, err error) {
 	for some := range slices.Chunk(r.names.unknown(r), namesAtOnce) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return 0, err
 		}
-		if err := r.update(func(tx *bbolt.Tx) error { return r.names.assign(tx, some) }); err != nil && !errors.Is(err, errNothingNew) {
-			return err
+		err := r.update(func(tx *bbolt.Tx) error {
+			if numbered == 0 {
+				numbered = uint32(tx.Bucket(bucketNumbers).Sequence())
+			}
+			return r.names.assign(tx, some)
+		})
+		if err != nil && !errors.Is(err, errNothingNew) {
+			return 0, err
 		}
 	}
-	return nil
+	return numbered, nil
 }
 
 // unknown returns the names of what was gathered that are not in the cache, in the order of the database, each once. It makes
@@ -50,7 +58,7 @@ func (n *names) unknown(r *run) (all []name) {
 	}
 	slices.SortFunc(all, name.compare)
 	all = slices.Compact(all)
-	if n.count+len(all) > maxKnownNames && n.count > 0 {
+	if len(n.known)+len(all) > maxKnownNames && len(n.known) > 0 {
 		n.forget()
 		return n.unknown(r)
 	}
@@ -60,7 +68,7 @@ func (n *names) unknown(r *run) (all []name) {
 // unknownOf appends the names of a batch that are not in the cache.
 func (n *names) unknownOf(b *booking, batch *spool.Batch, all []name) []name {
 	add := func(kind byte, text string) {
-		if _, known := n.known[kind][text]; !known {
+		if _, known := n.look(kind, text); !known {
 			all = append(all, name{kind, text})
 		}
 	}
@@ -87,8 +95,9 @@ func (n *names) assign(tx *bbolt.Tx, some []name) error {
 	texts, numbers := tx.Bucket(bucketNames), tx.Bucket(bucketNumbers)
 	before := numbers.Sequence()
 	fresh := make([]name, 0, len(some))
+	existing := finderIn(tx)
 	for _, name := range some {
-		if number := find(tx, name.kind, name.text); number != 0 {
+		if number := existing.find(name.kind, name.text); number != 0 {
 			n.keep(name.kind, name.text, number)
 			continue
 		}

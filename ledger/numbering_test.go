@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"testing"
@@ -74,7 +75,8 @@ func TestNumberingDoesNotGrow(t *testing.T) {
 		defer l.Close()
 		r := &run{Ledger: l}
 		r.gatherApplications(1, 0, known)
-		require.NoError(t, r.numberNames(t.Context()))
+		_, err = r.numberNames(t.Context())
+		require.NoError(t, err)
 		var fresh []name
 		for i := range 5000 {
 			fresh = append(fresh, name{nameApplication, fmt.Sprintf("z%04d", i)})
@@ -88,4 +90,59 @@ func TestNumberingDoesNotGrow(t *testing.T) {
 	small, large := work(10_000), work(20_000)
 	t.Logf("%.0f pages and nodes with 10,000 names, %.0f with 20,000", small, large)
 	assert.LessOrEqual(t, large, small*1.1)
+}
+
+// TestNewApplicationsTakeFewLookups: a new application is looked for with one cursor for all of them, and put into three buckets. What
+// is known already keeps its figures, in the same transaction.
+func TestNewApplicationsTakeFewLookups(t *testing.T) {
+	t.Parallel()
+	l, err := Open(Options{Dir: t.TempDir(), Keep: 100 * 24 * time.Hour})
+	require.NoError(t, err)
+	defer l.Close()
+	r := &run{Ledger: l}
+	const known, all = 1000, 5000
+	r.gatherApplications(1, 0, known)
+	require.NoError(t, r.commit(t.Context()))
+	before := l.db.Stats()
+	r.gathered = nil
+	r.gatherApplications(1, 0, all)
+	require.NoError(t, r.commit(t.Context()))
+	after := l.db.Stats()
+	made := after.Sub(&before)
+	lookups := float64(made.TxStats.GetCursorCount()-known) / (all - known)
+	t.Logf("%.2f cursors for each new application", lookups)
+	assert.LessOrEqual(t, lookups, 3.5, "two for its name, one for its row")
+	assert.Equal(t, known+all, acceptedOf(t, l))
+}
+
+// TestRowsOfNewApplicationsAreMerged: what was booked of an application in the transaction that followed its number is found when a name
+// of its user key is merged with it.
+func TestRowsOfNewApplicationsAreMerged(t *testing.T) {
+	t.Parallel()
+	l, err := Open(Options{Dir: t.TempDir(), Keep: 100 * 24 * time.Hour})
+	require.NoError(t, err)
+	defer l.Close()
+	r := &run{Ledger: l, next: 1}
+	for i, app := range []threescale.Application{{ID: "first"}, {UserKey: "key"}, {ID: "app"}} {
+		r.gathered = []spool.BatchEvent{{Kind: spool.BatchSealed, Batch: keyed(i+1, 0, app)}}
+		require.NoError(t, r.commit(t.Context()))
+	}
+	l.Learn("1001", hashed("key"), "app")
+	require.NoError(t, r.storeAliases(t.Context()))
+	assert.Equal(t, 3, acceptedOf(t, l))
+}
+
+// acceptedOf sums up what all applications were accepted for.
+func acceptedOf(t *testing.T, l *Ledger) (sum int) {
+	require.NoError(t, l.view(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketDays).ForEach(func(key, value []byte) error {
+			if binary.BigEndian.Uint32(key[8:]) == 0 {
+				return nil // the row of all applications together
+			}
+			data, err := unseal(key, value, true)
+			require.NoError(t, err)
+			return eachCell(data, func(c *cell) { sum += int(c.Accepted) })
+		})
+	}))
+	return sum
 }

@@ -9,6 +9,9 @@ import (
 // which is never 0.
 const sealByte = 0
 
+// sealBytes is by how much seal makes a value longer.
+const sealBytes = 5
+
 // errSum says that a value's checksum does not hold.
 var errSum = errors.New("ledger: a checksum does not hold: the figures are damaged")
 

@@ -15,7 +15,7 @@ import (
 // delivery is one attempt at one batch, from the disk to the settlement. One goroutine has it.
 type delivery struct {
 	*Sender
-	lane  *lane
+	*flight
 	batch *spool.Batch
 	tried bool // it was attempted before
 	began time.Time
@@ -33,7 +33,8 @@ type delivery struct {
 
 // attempt makes one attempt at one batch and settles what came of it. What keeps it from being made
 // is trouble of the lane, except for damage, which concerns this batch alone.
-func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried bool, now time.Time) {
+func (s *Sender) attempt(ctx context.Context, f *flight, tried bool, now time.Time) {
+	l, id := f.lane, f.id
 	b, err := s.spool.Load(id)
 	switch {
 	case errors.Is(err, spool.ErrUnknownBatch):
@@ -45,7 +46,7 @@ func (s *Sender) attempt(ctx context.Context, l *lane, id spool.BatchID, tried b
 		s.setback(l, now, Verdict{Kind: Retry, Code: badDisk}, err)
 		return
 	}
-	d := &delivery{Sender: s, lane: l, batch: b, tried: tried, began: now}
+	d := &delivery{Sender: s, flight: f, batch: b, tried: tried, began: now}
 	defer func() {
 		for _, ended := range d.unnamed {
 			ended(d.landed)
@@ -170,9 +171,11 @@ func (d *delivery) settle(ctx context.Context, v Verdict, o Outcome) {
 	d.landed = v.Kind != Retry && v.Kind != Hold
 	switch v.Kind {
 	case Delivered:
+		d.makeRoom(d.flight)
 		if d.riding != nil {
 			d.sentWithReceipt(ctx)
-		} else if d.resolve(ctx, d.taken()) {
+		} else if d.nameUnseen(ctx) && d.resolve(ctx, d.taken()) {
+			d.countUnseen()
 			d.counts.delivered.Add(uint64(len(d.fresh)))
 			d.countRestamped()
 		}

@@ -12,7 +12,12 @@ import (
 // parks reports whether a batch is kept until an operator decides. It follows from what is on disk about the
 // batch, so that it is the same after a crash at any moment.
 func (s *Sender) parks(b *spool.BatchInfo) bool {
-	return b.Held || s.options.OnAmbiguous == ParkAmbiguous && b.Unresolved > 0 && !s.waitsForReceipt(b)
+	return b.Held || b.Unresolved > 0 && s.parksAmbiguous(b.Lane) && !s.waitsForReceipt(b)
+}
+
+// parksAmbiguous reports whether a report of a lane that carried no receipt is kept when its outcome is unknown.
+func (s *Sender) parksAmbiguous(key spool.LaneKey) bool {
+	return s.options.OnAmbiguous == ParkAmbiguous || s.options.OnAmbiguous == ReceiptAmbiguous && s.keeperOf(key) != nil
 }
 
 // Parked returns parked batches behind one, at most limit, in the order of their ids: how often each was
@@ -20,10 +25,36 @@ func (s *Sender) parks(b *spool.BatchInfo) bool {
 // to Load. Unless ambiguous batches are parked these are the held ones only: what a start found unresolved in a
 // directory that was restored, or whose batch log lost records.
 func (s *Sender) Parked(behind spool.BatchID, limit int) []spool.BatchInfo {
-	if s.options.OnAmbiguous != ParkAmbiguous {
+	if s.options.OnAmbiguous == RetryAmbiguous {
 		return s.spool.Held(behind, limit)
 	}
-	return s.spool.Unresolved(behind, limit)
+	var parked []spool.BatchInfo
+	for len(parked) < limit {
+		page := s.spool.Unresolved(behind, limit)
+		for i := range page {
+			if s.parks(&page[i]) && len(parked) < limit {
+				parked = append(parked, page[i])
+			}
+		}
+		if len(page) < limit {
+			break
+		}
+		behind = page[len(page)-1].ID
+	}
+	return parked
+}
+
+// laneParked returns how many batches of a lane are parked, and how many events are in them.
+func (s *Sender) laneParked(key spool.LaneKey) (batches int, events uint64) {
+	if !s.parksAmbiguous(key) {
+		return s.spool.LaneHeld(key)
+	}
+	batches, events = s.spool.LaneUnresolved(key)
+	if k := s.keeperOf(key); k != nil {
+		n, waiting := k.unresolved()
+		batches, events = batches-n, events-waiting
+	}
+	return batches, events
 }
 
 // Fate is what an operator decides about a parked batch.
@@ -91,7 +122,7 @@ func (s *Sender) touchKey(key spool.LaneKey) {
 // decided is the end of a parked batch. What was too old when it was attempted was not in the report: with
 // every outcome of that, these were not counted.
 func (s *Sender) decided(b *spool.Batch, attempted time.Time, fate Fate) spool.Resolution {
-	d := &delivery{Sender: s, batch: b, began: attempted}
+	d := &delivery{Sender: s, flight: &flight{}, batch: b, began: attempted}
 	d.sort()
 	d.fresh = append(d.fresh, d.waiting...) // there are none: what is early is in no report
 	r := spool.Resolution{}
@@ -123,7 +154,7 @@ func (s *Sender) ParkedBatch(id spool.BatchID) (spool.BatchInfo, bool) {
 
 // sayParked logs that a batch is kept, if that is what happens to it.
 func (d *delivery) sayParked(v Verdict) {
-	if d.options.OnAmbiguous != ParkAmbiguous || d.riding != nil {
+	if !d.parksAmbiguous(d.batch.Lane) || d.riding != nil {
 		return
 	}
 	d.log.Warn("batch is parked: its outcome is unknown, and an operator has to decide",

@@ -32,7 +32,7 @@ type keeper struct {
 	wake     chan struct{} // holds one
 	troubled *outage.Outage
 
-	mu         sync.Mutex // guards what follows; never held together with the Sender's
+	mu         sync.Mutex // guards what follows; taken after the Sender's, if both are held
 	book       *receipt.Book[spool.BatchID]
 	usable     time.Time                     // when all applications and metrics were read last; zero: not yet, or one is gone
 	checkAgain time.Time                     // when that is looked at again
@@ -119,6 +119,19 @@ func (s *Sender) waitsForReceipt(b *spool.BatchInfo) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.book.Has(b.ID)
+}
+
+// unresolved returns how many batches with an unknown outcome wait for their receipts, and how many events are in them.
+func (k *keeper) unresolved() (batches int, events uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id := range k.book.IDs() {
+		if b, live := k.spool.Batch(id); live && b.Unresolved > 0 && !b.Held && b.Receipt != "" {
+			batches++
+			events += b.Events
+		}
+	}
+	return batches, events
 }
 
 // run reads and concludes until ctx ends.
@@ -216,7 +229,7 @@ func (k *keeper) read(ctx context.Context, now time.Time) bool {
 			return false
 		}
 		if why != "" {
-			k.lose(a, why, now)
+			k.lose(why, now)
 			absent = true
 		}
 	}
@@ -253,13 +266,18 @@ func (k *keeper) readOne(ctx context.Context, a int) (absent string, err error) 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.reads++
-	if err == nil && absent == "" {
+	switch {
+	case err != nil:
+	case values == nil:
+		k.book.Absent(a, asked)
+	default:
 		k.book.Seen(a, values, asked)
 	}
 	return absent, err
 }
 
-// read asks for one application's counters, one for each metric. absent says what 3scale does not know.
+// read asks for one application's counters, one for each metric, or receipt.Missing. absent says what 3scale does not know; without
+// values it is the application.
 func (r *Receipts) read(ctx context.Context, client *threescale.Client, service string, c threescale.Credentials, a int) (values []uint64, absent string, err error) {
 	answer, err := client.Authorize(ctx, &threescale.AuthorizeCall{ServiceID: service, Credentials: c, Application: r.Applications[a]})
 	switch {
@@ -272,9 +290,9 @@ func (r *Receipts) read(ctx context.Context, client *threescale.Client, service 
 	}
 	values, missing := r.values(answer.Verdict)
 	if missing != "" {
-		return nil, fmt.Sprintf("the %s receipt application has no limit for eternity on the metric %s", placeNames[a], missing), nil
+		absent = fmt.Sprintf("the %s receipt application has no limit for eternity on the metric %s", placeNames[a], missing)
 	}
-	return values, "", nil
+	return values, absent, nil
 }
 
 // CheckReceipts returns why reports of a service could not carry these receipts: what 3scale does not know, or a limit that is too
@@ -303,7 +321,7 @@ func CheckReceipts(ctx context.Context, client *threescale.Client, service strin
 // placeNames are what the configuration calls the receipt applications.
 var placeNames = [receipt.Applications]string{"first", "second", "third", "last"}
 
-// values are the counters of the receipt metrics, or the name of one that is missing.
+// values are the counters of the receipt metrics, and the name of one that is missing.
 func (r *Receipts) values(s *threescale.Status) (values []uint64, missing string) {
 	values = make([]uint64, len(r.Metrics))
 	for n, name := range r.Metrics {
@@ -314,17 +332,16 @@ func (r *Receipts) values(s *threescale.Status) (values []uint64, missing string
 			}
 		}
 		if !found {
-			return nil, name
+			values[n], missing = receipt.Missing, name
 		}
 	}
-	return values, ""
+	return values, missing
 }
 
 // lose notes that a receipt application or metric is gone: reports carry no receipts from now on, since one would void them.
-func (k *keeper) lose(a int, why string, asked time.Time) {
+func (k *keeper) lose(why string, asked time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.book.Absent(a, asked)
 	k.usable, k.checkAgain = time.Time{}, asked.Add(usableFor)
 	if k.gone {
 		return

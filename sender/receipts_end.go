@@ -119,18 +119,23 @@ func (k *keeper) sendAgain(ctx context.Context, c receipt.Conclusion[spool.Batch
 
 // account counts an end, and says it where people have something to look at.
 func (k *keeper) account(c receipt.Conclusion[spool.BatchID], events uint64) {
-	k.mu.Lock()
-	sum := k.results[c.End]
-	sum.Reports++
-	sum.Events += events
-	k.results[c.End] = sum
-	k.mu.Unlock()
+	k.sum(c.End, events)
 	if c.End == receipt.Counted {
 		k.counts.confirmed.Observe(c.At.Sub(c.Sent).Seconds())
 		return
 	}
 	k.log.Warn(endings[c.End], zap.String("service_id", k.service), zap.Stringer("batch", c.ID), zap.Uint64("events", events),
 		zap.Time("sent", c.Sent), zap.String("unknown", c.Culprit), zap.Stringers("slices", receipt.Slices(c.Mask, c.Digits)))
+}
+
+// sum adds a report to the figures of an end.
+func (k *keeper) sum(end receipt.End, events uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	sum := k.results[end]
+	sum.Reports++
+	sum.Events += events
+	k.results[end] = sum
 }
 
 var endings = map[receipt.End]string{

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,14 +26,37 @@ type NamedEnd struct {
 }
 
 const (
-	namedFor  = 5 * 24 * time.Hour // as long as the ledger keeps evidence of a batch
-	mostNamed = 5000
+	namedFor   = 5 * 24 * time.Hour // as long as the ledger keeps evidence of a batch
+	mostNamed  = 5000
+	mostUnseen = 1000
 )
 
 // namedEnds are the latest of them, the oldest first. They are durable, in the file of receipts, before the batch has its end.
 type namedEnds struct {
-	mu   sync.Mutex // guards list
-	list []NamedEnd
+	mu     sync.Mutex // guards what follows
+	list   []NamedEnd
+	unseen []unseenEnd // the latest, at most mostUnseen: more than the ledger is behind
+}
+
+// unseenEnd is a report that was delivered without receipts, while a receipt application or metric of its service was gone.
+type unseenEnd struct {
+	Batch string `json:"batch"`
+}
+
+func (n *namedEnds) addUnseen(batch string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unseen = append(n.unseen, unseenEnd{batch})
+	if extra := len(n.unseen) - mostUnseen; extra > 0 {
+		n.unseen = slices.Delete(n.unseen, 0, extra)
+	}
+}
+
+// seen takes back addUnseen: a crash came before the batch had its end, and its report was sent again with receipts.
+func (n *namedEnds) seen(batch string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unseen = slices.DeleteFunc(n.unseen, func(e unseenEnd) bool { return e.Batch == batch })
 }
 
 // add appends one, in place of an earlier one of the same batch, and removes what is old.
@@ -63,11 +87,15 @@ func (n *namedEnds) of(batch string) (NamedEnd, bool) {
 			return n.list[i], true
 		}
 	}
+	if slices.Contains(n.unseen, unseenEnd{batch}) {
+		return NamedEnd{Batch: batch, End: receipt.Unconfirmed.String()}, true
+	}
 	return NamedEnd{}, false
 }
 
 // EndOf returns the end of a batch that receipts named, also after a restart. It is known before the batch has its end, for five
-// days or the last 5000 of them; false: there is none.
+// days or the last 5000 of them, and for the last 1000 that were delivered without receipts of a service that has some. false: there is
+// none.
 func (s *Sender) EndOf(id spool.BatchID) (NamedEnd, bool) {
 	if len(s.keepers) == 0 {
 		return NamedEnd{}, false
@@ -78,11 +106,36 @@ func (s *Sender) EndOf(id spool.BatchID) (NamedEnd, bool) {
 // name keeps the end of a report that is not counted whole and once.
 func (k *keeper) name(c receipt.Conclusion[spool.BatchID], events uint64) {
 	if c.End == receipt.Counted || c.End == receipt.Dropped {
+		k.named.seen(c.ID.String())
 		return
 	}
 	k.named.add(NamedEnd{
 		Batch: c.ID.String(), ServiceID: k.service, End: c.End.String(), Slices: sliceNames(c.Mask, c.Digits), Events: events, Sent: c.Sent.UTC(),
 	}, time.Now())
+}
+
+// nameUnseen counts a report that 3scale accepted without receipts as unconfirmed, and keeps that durably. Its service has receipts, and one of
+// their applications or metrics is gone. It returns false if that could not be recorded.
+func (d *delivery) nameUnseen(ctx context.Context) bool {
+	k := d.keeperOf(d.batch.Lane)
+	if k == nil {
+		return true
+	}
+	k.named.addUnseen(d.batch.ID.String())
+	return k.saveReceipts(ctx)
+}
+
+// countUnseen counts it, once it has its end.
+func (d *delivery) countUnseen() {
+	k := d.keeperOf(d.batch.Lane)
+	if k == nil {
+		return
+	}
+	events := uint64(0)
+	for _, i := range d.fresh {
+		events += uint64(d.batch.Transactions[i].Events)
+	}
+	k.sum(receipt.Unconfirmed, events)
 }
 
 // nameLate keeps that a report was counted once more after its end.
@@ -103,8 +156,11 @@ func sliceNames(mask receipt.Mask, digits [receipt.Applications]uint8) []string 
 	return names
 }
 
-// namedKey is the key of the named ends in the file of receipts: no service has an empty id.
-const namedKey = ""
+// The keys of the named and the unseen ends in the file of receipts: no service has such an id.
+const (
+	namedKey  = ""
+	unseenKey = " "
+)
 
 // reservedReceipts is the file of places that are kept, by service, and of the named ends.
 type reservedReceipts map[string]json.RawMessage
@@ -123,6 +179,11 @@ func (s *Sender) receiptsContent(now time.Time) ([]byte, error) {
 	if named := s.named.latest(mostNamed); len(named) > 0 {
 		slices.Reverse(named)
 		all[namedKey] = named
+	}
+	s.named.mu.Lock()
+	defer s.named.mu.Unlock()
+	if len(s.named.unseen) > 0 {
+		all[unseenKey] = s.named.unseen
 	}
 	return json.Marshal(all)
 }
@@ -149,10 +210,13 @@ func (s *Sender) reserveReceipts() error {
 }
 
 func (s *Sender) reserveOne(service string, text json.RawMessage) error {
-	if service == namedKey {
-		s.named.mu.Lock()
-		defer s.named.mu.Unlock()
+	s.named.mu.Lock()
+	defer s.named.mu.Unlock()
+	switch service {
+	case namedKey:
 		return json.Unmarshal(text, &s.named.list)
+	case unseenKey:
+		return json.Unmarshal(text, &s.named.unseen)
 	}
 	var kept []receipt.Reserved
 	if err := json.Unmarshal(text, &kept); err != nil {

@@ -29,6 +29,7 @@ func withReceipts(t *testing.T, so sandbox.Options, test func(*city)) {
 // receiptOptions is withReceipts with further options; by user key, if the service's applications are to be called by user key.
 func receiptOptions(t *testing.T, so sandbox.Options, o Options, userKeys bool, test func(*city)) {
 	o.Receipts = map[string]Receipts{"1001": {}}
+	o.OnAmbiguous = ReceiptAmbiguous
 	r := Receipts{}
 	for n := range 16 {
 		r.Metrics = append(r.Metrics, fmt.Sprint("r", n))

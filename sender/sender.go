@@ -30,6 +30,9 @@ type Policy uint8
 const (
 	RetryAmbiguous Policy = iota // send it again: it is counted at least once, and sometimes twice
 	ParkAmbiguous                // keep it until an operator decides: see Parked and Unpark
+	// ReceiptAmbiguous sends it again only when its receipt shows that nothing of it was counted. A report of a service with receipts
+	// that carried none is kept as with ParkAmbiguous; that of another service is sent again as with RetryAmbiguous.
+	ReceiptAmbiguous
 )
 
 // Options are how a Sender behaves. The zero value has the documented defaults.
@@ -42,7 +45,7 @@ type Options struct {
 	Credentials func(serviceID string) (threescale.Credentials, bool)
 
 	MaxInFlight   int           // the most reports in flight over all lanes; 0: 8
-	OnAmbiguous   Policy        // what to do when the outcome is unknown
+	OnAmbiguous   Policy        // what to do when the outcome is unknown, and no receipt will show it
 	Restamp       bool          // send what is too old with the time of the attempt, instead of burying it
 	ExpiredMargin time.Duration // below 24 h, the age at which a transaction is not sent any more; 0: 1 min
 	FutureMargin  time.Duration // below 1 h, how far ahead a transaction may be when it is sent; 0: 1 min
@@ -59,7 +62,7 @@ type Options struct {
 
 	// Receipts are the services whose reports carry receipts, which say what 3scale counted. A batch of such a service
 	// stays pending after 3scale took its report until its receipt says that it was counted, and OnAmbiguous does not
-	// concern it.
+	// concern a report that carries one.
 	Receipts map[string]Receipts
 
 	// Settling, when not nil, is called before an outcome is recorded, and what it returns once Settled was called for it: in
@@ -144,9 +147,10 @@ type Sender struct {
 	schedule   *schedule
 	limit      limit
 	breaker    breaker
-	inFlight   int     // attempts under way
-	inTrouble  int     // of them, those of lanes in trouble
-	passedOn   int     // of them, those of lanes with credentials that reporters sent
+	inFlight   int     // attempts under way whose report has no answer yet
+	recording  int     // attempts under way whose report was taken: see makeRoom
+	inTrouble  int     // attempts under way of lanes in trouble
+	passedOn   int     // attempts under way of lanes with credentials that reporters sent
 	own        []*lane // those of services with configured credentials, since the start; they stay
 
 	passedOnLanes passedOnLanes // figures of the rest
@@ -276,46 +280,6 @@ func (s *Sender) mayTryTroubledLocked(now time.Time) bool {
 		return s.inTrouble == 0 && !now.Before(s.breaker.notBefore)
 	}
 	return s.inTrouble < max(1, s.limit.room()/2)
-}
-
-// startAttemptLocked starts a goroutine for one attempt. It ends by itself, and Run waits for it. The mutex is held.
-func (s *Sender) startAttemptLocked(ctx context.Context, l *lane, b spool.BatchInfo, now time.Time) {
-	s.picks++
-	l.picked = s.picks
-	l.picks++
-	l.inFlight[b.ID] = struct{}{}
-	s.inFlight++
-	s.fillLocked(now)
-	s.schedule.place(l, now)
-	sick := l.trouble.exists()
-	if sick {
-		s.inTrouble++
-	}
-	if l.key.PassedOn() {
-		s.passedOn++
-	}
-	s.flights.Go(func() {
-		s.attempt(ctx, l, b.ID, b.Attempts > 0, now)
-		s.endAttempt(l, b.ID, sick)
-	})
-}
-
-// endAttempt ends an attempt, with every outcome.
-func (s *Sender) endAttempt(l *lane, id spool.BatchID, sick bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(l.inFlight, id)
-	s.schedule.touch(l)
-	s.inFlight--
-	s.fillLocked(time.Now())
-	if sick {
-		s.inTrouble--
-	}
-	if l.key.PassedOn() {
-		s.passedOn--
-	}
-	s.progressedLocked()
-	s.poke()
 }
 
 // progressedLocked wakes those who wait for attempts to end. The mutex is held.

@@ -108,11 +108,7 @@ func (s *Sender) laneStatusLocked(l *lane) LaneStatus {
 	if oldest := s.spool.Lane(l.key, 1); len(oldest) > 0 {
 		status.Oldest = oldest[0].OldestAccepted
 	}
-	if s.options.OnAmbiguous == ParkAmbiguous {
-		status.Parked, status.ParkedEvents = s.spool.LaneUnresolved(l.key)
-	} else {
-		status.Parked, status.ParkedEvents = s.spool.LaneHeld(l.key)
-	}
+	status.Parked, status.ParkedEvents = s.laneParked(l.key)
 	if status.Parked > 0 && status.Parked == status.Batches {
 		status.State = Parked
 	}

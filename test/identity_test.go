@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 // byUserKey asks about application appuk of a user-key service.
 var byUserKey = url.Values{"service_token": {"stoken1002"}, "service_id": {"1002"}, "user_key": {"ukey1"}}
 
-// authorizeByKey asks about application appuk by its user key, by which the daemon learns whose key it is.
+// authorizeByKey asks about application appuk by its user key.
 func (d *daemon) authorizeByKey() {
 	d.t.Helper()
 	mustCall(d.t, http.StatusOK, http.MethodGet, d.traffic+"/transactions/authorize.xml?"+byUserKey.Encode(), nil)
@@ -33,9 +35,8 @@ func (d *daemon) ledgerOf1002() (rows []string) {
 	return rows
 }
 
-// TestUserKeyAndIDUnderOneName: an application of a user-key service that is reported partly by its id and partly by its user key, also
-// before the backend told which application the key is, has one name in the ledger, in /stats/, in reconcile, in parked reports and in
-// dead letters, also after kills.
+// TestUserKeyAndIDUnderOneName: an application of a user-key service that is reported partly by its id and partly by its user key, and
+// never authorized at first, has one name in the ledger, in /stats/, in reconcile, in parked reports and in dead letters, also after kills.
 func TestUserKeyAndIDUnderOneName(t *testing.T) {
 	t.Parallel()
 	b := sandbox(t)
@@ -54,11 +55,10 @@ func TestUserKeyAndIDUnderOneName(t *testing.T) {
 	report(byKey, 5)
 	report(byID, 7)
 	d.drained(10 * time.Second)
-	assert.Len(t, d.ledgerOf1002(), 2, "the backend was not asked yet")
-	d.authorizeByKey()
 	eventually(t, 10*time.Second, "what was booked under the key is under the id", func() bool {
 		return slices.Equal(d.ledgerOf1002(), []string{"appuk 12 12 0"})
 	})
+	d.authorizeByKey()
 	wanted := 12
 	for range 3 {
 		d.kill()
@@ -108,6 +108,46 @@ func TestUserKeyAndIDUnderOneName(t *testing.T) {
 	assert.Equal(t, []string{fmt.Sprintf("appuk %d %d 4", wanted+4, wanted)}, d.ledgerOf1002())
 	for _, body := range []string{applications, top, parked, letters, strings.Join(lines, ""), strings.Join(d.logged(), "")} {
 		assert.NotContains(t, body, "ukey1")
+	}
+	d.kill()
+}
+
+// TestOneLimitByTokenAndByKeyAlone: a service that is configured by its token is called by its token, and with its provider's key alone,
+// which means the provider's default service: that one. A limit of 100 grants exactly 100, also to calls at once and across a kill.
+func TestOneLimitByTokenAndByKeyAlone(t *testing.T) {
+	t.Parallel()
+	b := sandbox(t)
+	b.limited("counted", limit{"hits", "eternity", 100})
+	config := newSettings(t, b.url).set("batch.flush_interval", "20ms").write(t)
+	d := launch(t, config)
+	d.ready()
+	var granted atomic.Int64
+	use := func(calls int) {
+		var all sync.WaitGroup
+		for _, name := range namesOf1001[:2] {
+			for range 4 {
+				all.Go(func() {
+					for range calls / 8 {
+						if d.authrepAs(name, "counted") == http.StatusOK {
+							granted.Add(1)
+						}
+					}
+				})
+			}
+		}
+		all.Wait()
+	}
+	use(64)
+	assert.EqualValues(t, 64, granted.Load())
+	d.kill()
+	d = launch(t, config)
+	d.ready()
+	use(320)
+	assert.EqualValues(t, 100, granted.Load())
+	d.drained(10 * time.Second)
+	assert.EqualValues(t, 100, b.usage()["1001"]["counted"]["hits"])
+	for _, l := range d.status().Lanes {
+		assert.Equal(t, "1001", l.ServiceID)
 	}
 	d.kill()
 }

@@ -15,7 +15,7 @@ func BenchmarkProofs(b *testing.B) {
 		var text strings.Builder
 		fmt.Fprintf(&text, "%s\none event of each of many unknown applications, a backend that takes 2 ms, flush_interval 1s\n", machine())
 		fmt.Fprintf(&text, "%12s %16s %12s %10s %13s %10s %9s\n", "applications", "first delivered", "all", "questions", "questions/s", "CPU", "memory")
-		for _, n := range []int{1000, 10_000, 100_000} {
+		for _, n := range numbers(b, "REPORTERD_APPLICATIONS", 1000, 10_000, 100_000) {
 			coldStart(b, n, &text)
 		}
 		fmt.Fprint(os.Stderr, "\n", text.String())

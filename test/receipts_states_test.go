@@ -132,6 +132,32 @@ func TestReceiptsInLedgerAndReconcile(t *testing.T) {
 	assert.Contains(t, metrics(d), "\nreporterd_reconcile_receipt_cells{agreement=\"differs\"} 0\n", "no comparison by the daemon itself yet")
 }
 
+// TestSentWithoutADaemon: what 3scale accepted and has not counted stands in the ledger also when no daemon uses the directory.
+func TestSentWithoutADaemon(t *testing.T) {
+	t.Parallel() // it waits more than it works
+	b := sandbox(t)
+	b.addApplications(20, func(i int) (service, name string) { return "1001", application(i) })
+	config := newSettings(t, b.url).set("services", b.setUpReceipts()).set("batch.flush_interval", "1h").write(t)
+	d := launch(t, config)
+	d.ready()
+	b.stopWorker()
+	for i := range 20 {
+		d.send(hit("1001", application(i)))
+	}
+	d.flush()
+	eventually(t, 30*time.Second, "it is sent", func() bool { return d.account(time.Now()).Sent == 20 })
+	d.stop()
+
+	p := reporterd(t, "ledger", "--config", config, "--group", "service", "--output", "json")
+	require.Equal(t, 0, p.exit(20*time.Second), p.printed())
+	row := read[accounted](t, answer{body: p.printed()})
+	assert.EqualValues(t, 20, row.Pending)
+	assert.EqualValues(t, 20, row.Sent)
+	p = reporterd(t, "ledger", "--config", config, "--group", "service")
+	require.Equal(t, 0, p.exit(20*time.Second), p.printed())
+	assert.Contains(t, p.printed(), "20 sent")
+}
+
 // namedEnds are the reports that the status names: batch, end, slices.
 func (d *daemon) namedEnds() (ends []string) {
 	d.t.Helper()

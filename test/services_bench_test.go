@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func BenchmarkServices(b *testing.B) {
 		fmt.Fprintf(&text, "%s\none event a second of each service for %v, a backend that answers at once\n", machine(), servicesTime)
 		fmt.Fprintf(&text, "%8s %8s %9s %9s %14s %12s %10s %10s %10s %9s\n",
 			"services", "cold", "events", "calls", "calls/M events", "CPU/call", "of a core", "oldest", "drained", "memory")
-		for _, n := range []int{250, 1000, 3000, 5000, 10_000} {
+		for _, n := range numbers(b, "REPORTERD_SERVICES", 250, 1000, 3000, 5000, 10_000) {
 			r := oneEventASecond(b, n)
 			fmt.Fprintf(&text, "%8d %8v %9d %9d %14.0f %10.3fms %9.0f%% %10v %10v %5.0f MiB\n", n, r.cold.Round(100*time.Millisecond), r.events, r.calls, float64(r.calls)*1e6/float64(r.events),
 				float64(r.cpu.Microseconds())/1000/float64(max(r.calls, 1)), 100*r.cpu.Seconds()/r.took.Seconds(),
@@ -47,6 +48,34 @@ func BenchmarkServices(b *testing.B) {
 		fmt.Fprint(os.Stderr, "\n", text.String())
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// groupVariable is the directory of a control group that the daemon of BenchmarkServices is in, which limits its processor.
+const groupVariable = "REPORTERD_CPU_GROUP"
+
+// serveInGroup is serve in the control group of the variable, if there is one.
+func serveInGroup(b *testing.B, s settings) *daemon {
+	group := os.Getenv(groupVariable)
+	if group == "" {
+		return serve(b, s)
+	}
+	d := launchWith(b, "echo $$ > "+filepath.Join(group, "cgroup.procs"), s.write(b))
+	d.ready()
+	return d
+}
+
+// numbers returns the numbers that a variable has between commas, or those of the full table.
+func numbers(b *testing.B, variable string, all ...int) (chosen []int) {
+	text := os.Getenv(variable)
+	if text == "" {
+		return all
+	}
+	for field := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(field)
+		require.NoError(b, err, "%s", variable)
+		chosen = append(chosen, n)
+	}
+	return chosen
 }
 
 // oneEventASecond runs a daemon with n services.
@@ -59,12 +88,12 @@ func oneEventASecond(b *testing.B, n int) (r servicesRow) {
 	s := newSettings(b, "http://"+backend.await("traffic")).
 		set("services", services).set("spool.max_bytes", "10GiB").set("admin.pprof", true)
 	delete(s, "batch")
-	d := serve(b, s)
+	d := serveInGroup(b, s)
 	defer backend.kill()
 	defer d.kill()
 	asked := time.Now()
 	d.sendMany(n, oneHit)
-	d.flush()
+	_, _ = call(testClient, http.MethodPost, d.admin+"/-/flush", "", nil) // it may take longer than the client waits
 	for d.status().Events.Pending > 0 && time.Since(asked) < 2*time.Minute {
 		<-time.After(500 * time.Millisecond)
 	}
@@ -79,13 +108,14 @@ func oneEventASecond(b *testing.B, n int) (r servicesRow) {
 		<-time.After(time.Until(next))
 		first := int(next.Sub(started)/servicesTick) * n / 10
 		d.sendMany(n/10, func(i int) string { return oneHit((first + i) % n) })
-		if int(next.Sub(started)/servicesTick)%50 == 49 {
+		if int(next.Sub(started)/servicesTick)%5 == 4 {
 			r.oldest = max(r.oldest, d.oldest())
 		}
 	}
 	ended := time.Now()
 	for d.status().Events.Pending > 0 && time.Since(ended) < time.Minute {
-		<-time.After(time.Second)
+		<-time.After(500 * time.Millisecond)
+		r.oldest = max(r.oldest, d.oldest())
 	}
 	<-profiled
 	r.drained, r.took, r.cpu = time.Since(ended), time.Since(started), d.cpu()-before
@@ -123,7 +153,7 @@ func profileServices(b *testing.B, d *daemon, n int) {
 	if dir == "" {
 		return
 	}
-	<-time.After(5 * time.Second)
-	got := mustCall(b, http.StatusOK, http.MethodGet, d.admin+"/debug/pprof/profile?seconds=15", nil)
+	<-time.After(18 * time.Second) // a window is cut 20 s after its first event
+	got := mustCall(b, http.StatusOK, http.MethodGet, d.admin+"/debug/pprof/profile?seconds=12", nil)
 	require.NoError(b, os.WriteFile(filepath.Join(dir, fmt.Sprintf("services-%d.pprof", n)), []byte(got.body), 0o600))
 }

@@ -30,9 +30,10 @@ func newAuthorizer(o Options, journal quota.Journal, k *proofKeeper, q *quota.Tr
 // NewFallback returns an authorizer without a partition: it answers while a partition has no owner, and does not count usage that
 // is not reported yet. Usage that it grants goes to the journal.
 func NewFallback(journal quota.Journal, o Options) (*authorize.Authorizer, error) {
-	k, err := newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof)
+	q := newQuota(o, journal, nil, nil)
+	k, err := newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof, func() *quota.Tracker { return q })
 	if err != nil {
 		return nil, err
 	}
-	return newAuthorizer(o, journal, k, newQuota(o, journal, nil, nil))
+	return newAuthorizer(o, journal, k, q)
 }

@@ -119,7 +119,7 @@ func assemble(o Options, s *spool.Spool) (*Partition, error) {
 	p.unreadable = unreadable{log: o.Log.Named("spool"), why: s.Unreadable}
 	p.ending, p.end = context.WithCancel(context.Background())
 	var err error
-	if p.proofs, err = newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof); err != nil {
+	if p.proofs, err = newProofKeeper(o.Log.Named("proof"), o.Dir, o.Probes, o.Proof, func() *quota.Tracker { return p.quota }); err != nil {
 		return nil, err
 	}
 	accepted, err := loadTotals(o.Log.Named("totals"), s)

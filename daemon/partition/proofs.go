@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/authorize"
+	"github.com/reporterd/reporterd/authorize/quota"
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/internal/outage"
 	"github.com/reporterd/reporterd/sender/proof"
@@ -40,18 +41,29 @@ type proofKeeper struct {
 	prober *proof.Prober
 }
 
-// newProofKeeper reads what an earlier process learned. That is a cache: without it everything is probed again.
-func newProofKeeper(log *zap.Logger, dir string, client threescale.ClientOptions, o ProofOptions) (*proofKeeper, error) {
+// newProofKeeper reads what an earlier process learned. That is a cache: without it everything is probed again. names returns where
+// the names go that the answers have.
+func newProofKeeper(log *zap.Logger, dir string, client threescale.ClientOptions, o ProofOptions, names func() *quota.Tracker) (*proofKeeper, error) {
 	asks, err := threescale.NewClient(client)
 	if err != nil {
 		return nil, err
 	}
-	k := &proofKeeper{log: log, file: filepath.Join(dir, proofsFile), proofs: proof.New(proof.Options{Life: o.Life, Grace: o.grace()})}
+	k := &proofKeeper{log: log, file: filepath.Join(dir, proofsFile), proofs: proof.New(proof.Options{
+		Life: o.Life, Grace: o.grace(),
+		Unresolved: func(s proof.Scope, a threescale.Application) bool { return names().Unresolved(quotaName(s, a)) },
+		Named: func(s proof.Scope, a threescale.Application, serviceID, applicationID string) {
+			names().LearnNames(quotaName(s, a), serviceID, applicationID)
+		},
+	})}
 	k.prober = proof.NewProber(asks, k.proofs, o.ProbeRate)
 	if err := k.proofs.Load(k.file); err != nil {
 		log.Warn("cannot read the proofs of an earlier run: applications and metrics are asked about again", zap.Error(err))
 	}
 	return k, nil
+}
+
+func quotaName(s proof.Scope, a threescale.Application) quota.Name {
+	return quota.Name{Service: quota.ServiceName{ID: s.ServiceID, Credentials: s.Credentials}, Application: a}
 }
 
 // confirmed records what the backend's answer to an authorization proved; asked is when it was requested.

@@ -198,3 +198,34 @@ func TestConfiguredServicesAreAskedAboutFirst(t *testing.T) {
 		}
 	})
 }
+
+// TestAQuestionAsksForNames: where the backend has not told what a name stands for, the same call asks for it, and the answer is passed
+// on; a denial of a metric does not change that.
+func TestAQuestionAsksForNames(t *testing.T) {
+	o := &oracle{}
+	client, err := threescale.NewClient(threescale.ClientOptions{URL: "http://backend.example", Transport: o})
+	require.NoError(t, err)
+	key, id := threescale.Application{UserKey: "secret"}, threescale.Application{ID: "app"}
+	o.reply = func(r *http.Request) (int, string) {
+		keys := ""
+		if strings.Contains(r.Header.Get("3scale-Options"), "list_app_keys=1") {
+			keys = `<app_keys app="app" svc="1002"></app_keys>`
+		}
+		return http.StatusOK, strings.Replace(granted, "</status>", keys+"</status>", 1)
+	}
+	var told []string
+	proofs := New(Options{
+		Unresolved: func(_ Scope, a threescale.Application) bool { return a.UserKey != "" && len(told) == 0 },
+		Named: func(s Scope, a threescale.Application, service, app string) {
+			told = append(told, fmt.Sprint(s.ServiceID, " ", a.UserKey, " is ", app, " of ", service))
+		},
+	})
+	synctest.Test(t, func(t *testing.T) {
+		for _, a := range []threescale.Application{id, key, key} {
+			f := proofs.ask(t.Context(), client, Scope{ServiceID: "1002"}, call{application: a, both: true, metrics: []string{"hits"}})
+			assert.Nil(t, f.failure)
+		}
+	})
+	assert.Equal(t, []string{"1002 secret is app of 1002"}, told)
+	assert.Len(t, o.asked, 3, "no further call")
+}

@@ -53,6 +53,11 @@ type Options struct {
 	// share. 0: 65 s.
 	Grace time.Duration
 	Most  int // applications and metrics remembered; 0: 2,000,000; some 100 bytes each
+
+	// Unresolved reports whether the backend should tell what a name stands for: the same question asks for that, too. Named is called
+	// with the names that the backend has, which may be empty. Both are nil, or may be called concurrently.
+	Unresolved func(Scope, threescale.Application) bool
+	Named      func(s Scope, a threescale.Application, serviceID, applicationID string)
 }
 
 // Proofs is what is known of applications and metrics. An application exists in a service; a metric
@@ -61,6 +66,9 @@ type Proofs struct {
 	life  time.Duration
 	grace int64 // seconds
 	most  int
+
+	unresolved func(Scope, threescale.Application) bool // nil: no name is asked for
+	named      func(s Scope, a threescale.Application, serviceID, applicationID string)
 
 	mu      sync.Mutex // guards what follows
 	salt    [16]byte
@@ -102,7 +110,7 @@ func New(o Options) *Proofs {
 	if o.Most <= 0 {
 		o.Most = defaultMost
 	}
-	p := &Proofs{life: o.Life, grace: int64(math.Ceil(o.Grace.Seconds())), most: o.Most, records: make(map[key]record), naming: make(map[key]*naming)}
+	p := &Proofs{life: o.Life, grace: int64(math.Ceil(o.Grace.Seconds())), most: o.Most, unresolved: o.Unresolved, named: o.Named, records: make(map[key]record), naming: make(map[key]*naming)}
 	_, _ = rand.Read(p.salt[:]) // never fails
 	return p
 }

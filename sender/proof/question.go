@@ -40,6 +40,7 @@ func (p *Proofs) ask(ctx context.Context, c *threescale.Client, s Scope, q call)
 		ServiceID: s.ServiceID, Credentials: s.Credentials, Application: q.application,
 		Options: threescale.Options{RejectionReasonHeader: true},
 	}
+	query.Options.ListAppKeys = p.unresolved != nil && p.unresolved(s, q.application)
 	for _, m := range q.metrics {
 		query.Usage = append(query.Usage, threescale.Increment{Metric: m})
 	}
@@ -57,6 +58,9 @@ func (p *Proofs) ask(ctx context.Context, c *threescale.Client, s Scope, q call)
 	if err != nil {
 		f.failure = &Failure{Err: err}
 		return f
+	}
+	if answer.Verdict != nil && answer.Verdict.AppKeys != nil && query.Options.ListAppKeys {
+		p.named(s, q.application, answer.Verdict.AppKeys.ServiceID, answer.Verdict.AppKeys.ApplicationID)
 	}
 	if len(q.metrics) > 0 && denied(answer) && answer.Code != threescale.CodeLimitsExceeded {
 		// The denial came before the metrics were looked at. With no_body they are looked at first.

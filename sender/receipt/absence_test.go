@@ -2,6 +2,8 @@ package receipt
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -97,4 +99,75 @@ func TestReadingsComeSoonAgain(t *testing.T) {
 		report(50 * time.Millisecond)
 	}
 	assert.Less(t, report(50*time.Millisecond), 7*time.Second)
+}
+
+// TestMetricIsMissing: the limit on a receipt metric is gone, or the metric. Reports that count there are not read, and nothing is
+// concluded of them, not even that a receipt application is missing; all others have their ends as ever. When the metric is shown
+// again, it goes on, or it was made again and began at 0: what cannot be told apart is unconfirmed.
+func TestMetricIsMissing(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		base    uint64          // what all counters of the first metric stood at before
+		missing []int           // applications that show none
+		moved   bool            // the report was counted
+		then    func(v *uint64) // what becomes of each of its counters; nil: it stays missing
+		want    End             // in the end
+	}{
+		{name: "counted, and shown again", base: 4, missing: []int{First, Second, Last}, moved: true, then: func(*uint64) {}, want: Counted},
+		{name: "not counted, and shown again", base: 4, missing: []int{First, Second, Last}, then: func(*uint64) {}, want: Dropped},
+		{name: "made again", base: 4, missing: []int{First, Second, Last}, moved: true, then: func(v *uint64) { *v = 0 }, want: Unconfirmed},
+		{name: "made again, and stood at 0", missing: []int{First, Second, Last}, moved: true, then: func(v *uint64) { *v = 0 }, want: Unconfirmed},
+		{name: "missing at the last alone", base: 4, missing: []int{Last}, then: func(*uint64) {}, want: Dropped},
+		{name: "never shown again", base: 4, missing: []int{First, Second, Last}, moved: true, want: Unconfirmed},
+	} {
+		b := newBench(t, 2)
+		for a := range Applications {
+			b.counters[a][0] = c.base
+		}
+		b.after(time.Second)
+		r := b.sent("a", 500)
+		assert.Zero(t, r.Metric, c.name)
+		second := b.sent("b", 500)
+		for second.Metric == 0 {
+			second = b.sent(fmt.Sprint(b.now), 500)
+		}
+		read := func(d time.Duration, missing bool) {
+			b.now = b.now.Add(d)
+			for a := range Applications {
+				values := slices.Clone(b.counters[a])
+				if missing && slices.Contains(c.missing, a) {
+					values[0] = Missing
+				}
+				b.Seen(a, values, b.now)
+			}
+		}
+		read(time.Second, true)
+		if c.moved {
+			b.counted(r)
+		}
+		b.counted(second)
+		for range 4 {
+			read(40*time.Second, true)
+		}
+		ends := b.ends()
+		assert.Zero(t, ends["a"], c.name)
+		assert.Contains(t, slices.Collect(maps.Values(ends)), Counted, "%s: the other metric's report", c.name)
+		if c.then == nil {
+			read(25*time.Hour, true)
+			assert.Equal(t, c.want, b.ends()["a"], c.name)
+			continue
+		}
+		for a := range Applications {
+			c.then(&b.counters[a][0])
+		}
+		read(time.Minute, false)
+		for range links + 1 { // later reports are counted
+			b.after(6 * time.Minute)
+			later := b.sent(fmt.Sprint(b.now), 500)
+			b.counted(later)
+			b.after(10 * time.Second)
+		}
+		b.after(10 * time.Second)
+		assert.Equal(t, c.want, b.ends()["a"], c.name)
+	}
 }

@@ -1,6 +1,8 @@
 package receipt
 
 import (
+	"iter"
+	"maps"
 	"slices"
 	"time"
 )
@@ -9,7 +11,6 @@ import (
 type Book[K comparable] struct {
 	rules   Rules
 	metrics []*metric[K]
-	read    [Applications]time.Time // when the latest reading of each application was asked for; zero: none since the start
 	open    map[K]*watch[K]
 	late    []Late[K]
 	newest  time.Time // when the latest of the counted reports was sent
@@ -104,7 +105,7 @@ func (b *Book[K]) choose(mask Mask, now time.Time) (number, at int) {
 			}
 			for place := odd; place < Places; place += 2 {
 				quiet := m.places[place].quiet
-				if (at < 0 || quiet.Before(best)) && b.based(mask, quiet) && m.takes(place, mask, now) {
+				if (at < 0 || quiet.Before(best)) && m.based(mask, quiet) && m.takes(place, mask, now) {
 					number, at, best = n, place, quiet
 				}
 			}
@@ -133,16 +134,6 @@ func (b *Book[K]) release(now time.Time) bool {
 		return false
 	}
 	oldest.closed.until = time.Time{}
-	return true
-}
-
-// based reports whether the latest readings can be the base of a place where nothing was in flight from a moment on.
-func (b *Book[K]) based(mask Mask, quiet time.Time) bool {
-	for a := range Applications {
-		if mask.Has(a) && (b.read[a].IsZero() || b.read[a].Before(quiet)) {
-			return false
-		}
-	}
 	return true
 }
 
@@ -266,6 +257,9 @@ func (b *Book[K]) Conclusions(now time.Time) []Conclusion[K] {
 
 // Has reports whether a report is open.
 func (b *Book[K]) Has(id K) bool { return b.open[id] != nil }
+
+// IDs are the reports that are open, in any order.
+func (b *Book[K]) IDs() iter.Seq[K] { return maps.Keys(b.open) }
 
 // MaskOf returns the applications that count an open report.
 func (b *Book[K]) MaskOf(id K) Mask {

@@ -5,6 +5,8 @@ import "time"
 // metric is one receipt metric: its latest counters, and what each of its places is given to.
 type metric[K comparable] struct {
 	value   [Applications]uint64
+	read    [Applications]time.Time // when the latest reading was asked for; zero: none since the start
+	missing [Applications]bool      // the latest reading showed no counter
 	places  [Places]place[K]
 	foreign time.Time // when a place moved last that was given to no report; zero: never
 }
@@ -73,9 +75,49 @@ func (w *watch[K]) lower(value uint64, application int) uint64 {
 	return (value - w.receipt.Base[application]) & (w.receipt.Increment() - 1)
 }
 
-// see takes a reading of an application's counter. first says that there was none since the start. It returns the reports
-// that moved after their end, and by how much the counter moved.
-func (m *metric[K]) see(application int, value uint64, asked time.Time, first, strange bool) (late []*closed[K], moved uint64) {
+// based reports whether the latest readings can be the base of a place where nothing was in flight from a moment on.
+func (m *metric[K]) based(mask Mask, quiet time.Time) bool {
+	for a := range Applications {
+		if mask.Has(a) && (m.missing[a] || m.read[a].IsZero() || m.read[a].Before(quiet)) {
+			return false
+		}
+	}
+	return true
+}
+
+// miss notes that an application shows no counter of the metric: the metric was deleted, or the limit on it. Reports that count there
+// cannot be read until it is shown again.
+func (m *metric[K]) miss(application int) {
+	m.missing[application] = true
+	m.each(application, func(w *watch[K]) { w.blind |= 1 << application })
+}
+
+// show notes that an application shows a counter that was missing. It is that of before, or that of a metric that was made again, which
+// began at 0: of a report whose counter stood at 0 nothing tells which.
+func (m *metric[K]) show(application int) {
+	m.missing[application] = false
+	m.each(application, func(w *watch[K]) {
+		w.blind &^= 1 << application
+		w.unreadable = w.unreadable || w.receipt.Base[application] == 0 && m.value[application] == 0
+	})
+}
+
+// each visits the open reports that an application counts.
+func (m *metric[K]) each(application int, visit func(*watch[K])) {
+	for number := range m.places {
+		if w := m.places[number].open; w != nil && w.receipt.Mask.Has(application) {
+			visit(w)
+		}
+	}
+}
+
+// see takes a reading of an application's counter. It returns the reports that moved after their end, and by how much the counter moved.
+func (m *metric[K]) see(application int, value uint64, asked time.Time, strange bool) (late []*closed[K], moved uint64) {
+	if m.missing[application] {
+		m.show(application)
+	}
+	first := m.read[application].IsZero()
+	m.read[application] = later(m.read[application], asked)
 	moved = value - m.value[application]
 	if value < m.value[application] && !first {
 		moved = 0
@@ -111,11 +153,7 @@ func (m *metric[K]) see(application int, value uint64, asked time.Time, first, s
 
 // spoil makes all reports unreadable that an application counts.
 func (m *metric[K]) spoil(application int) {
-	for number := range m.places {
-		if w := m.places[number].open; w != nil && w.receipt.Mask.Has(application) {
-			w.unreadable = true
-		}
-	}
+	m.each(application, func(w *watch[K]) { w.unreadable = true })
 }
 
 // see takes a counter. A digit never falls, nor does what is below it: if one does, it was carried over.
@@ -132,9 +170,12 @@ func (w *watch[K]) see(application int, value uint64, asked time.Time) {
 	}
 	w.below[application] = below
 	if d > w.digits[application] {
+		written := d == 1 && application != Last && w.digits[Last] >= 1 // before the last one, which was seen earlier
 		w.digits[application] = d
-		w.moved = later(w.moved, asked)
-		w.links, w.linked = 0, w.moved
+		if !written {
+			w.moved = later(w.moved, asked)
+			w.links, w.linked = 0, w.moved
+		}
 	}
 	w.read[application] = later(w.read[application], asked)
 }

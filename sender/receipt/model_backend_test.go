@@ -10,7 +10,7 @@ import (
 // anything is looked at, a list of jobs, workers that check a job as a whole and then write it in slices, processes that
 // remember for 60 s what they looked up, and all that was seen to go wrong: workers that are killed, fail, stall, or send a slice again
 // after the database restarted; reports that land late or not at all (a listener that is killed, a proxy that holds them); names that are
-// deleted and made again (applications, user keys, metrics, receipt applications); a clock that is off, so that the worker drops all
+// deleted and made again (applications, user keys, metrics, receipt applications, receipt metrics), and limits of these; a clock that is off, so that the worker drops all
 // usage of now. A 202 of a proxy is a report that does not land. Its slices are of four transactions, so that histories are short.
 type modelBackend struct {
 	random   *rand.Rand
@@ -21,8 +21,9 @@ type modelBackend struct {
 	reports  map[int]int // and in how many reports
 	beyond   map[int]bool
 
-	deleted  map[int]bool // names of producers, and receipt applications, that are not there now
-	skewed   bool         // its clock is off by so much that it takes timestamps of now for too old, or for the future
+	deleted  map[int]bool    // names of producers, receipt applications and receipt metrics that are not there now
+	hidden   map[[2]int]bool // a receipt application has no limit on a receipt metric: its counter is not shown
+	skewed   bool            // its clock is off by so much that it takes timestamps of now for too old, or for the future
 	workers  []*modelWorker
 	listener memory
 	queue    []*modelJob
@@ -47,13 +48,16 @@ type modelItem struct {
 	increment   uint64
 }
 
-// receiptName is the name of a receipt application among those that can be deleted.
-const receiptName = 100
+// receiptName and metricName are the names of the first receipt application and receipt metric among those that can be deleted.
+const (
+	receiptName = 100
+	metricName  = 200
+)
 
 // needs are the names that have to be known for the item.
 func (i *modelItem) needs() []int {
 	if i.names == nil {
-		return []int{receiptName + i.receipt}
+		return []int{receiptName + i.receipt, metricName + i.metric}
 	}
 	return i.names
 }
@@ -100,11 +104,14 @@ type modelWorker struct {
 }
 
 func newModelBackend(random *rand.Rand, metrics, workers int, now time.Time) *modelBackend {
-	b := &modelBackend{random: random, now: now, metrics: metrics, counts: map[int]int{}, reports: map[int]int{}, beyond: map[int]bool{}, deleted: map[int]bool{}, listener: memory{}}
+	b := &modelBackend{random: random, now: now, metrics: metrics, counts: map[int]int{}, reports: map[int]int{}, beyond: map[int]bool{}, deleted: map[int]bool{}, hidden: map[[2]int]bool{}, listener: memory{}}
+	used := random.IntN(4) > 0
 	for a := range b.counters {
 		b.counters[a] = make([]uint64, metrics)
 		for m := range b.counters[a] { // other ones were there before
-			b.counters[a][m] = random.Uint64N(1 << 40)
+			if used {
+				b.counters[a][m] = random.Uint64N(1 << 40)
+			}
 		}
 	}
 	for range workers {
@@ -248,6 +255,17 @@ func (b *modelBackend) write(r *modelReport, items []modelItem) {
 			b.counters[item.receipt][item.metric] += item.increment
 		}
 	}
+}
+
+// read returns an application's counters, as a listener shows them that remembers limits no longer than anything else.
+func (b *modelBackend) read(application int) []uint64 {
+	values := slices.Clone(b.counters[application])
+	for m := range values {
+		if !b.listener.knows(b, metricName+m) || b.hidden[[2]int{application, m}] {
+			values[m] = Missing
+		}
+	}
+	return values
 }
 
 // quiet reports whether nothing can land any more.

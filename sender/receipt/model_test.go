@@ -60,7 +60,13 @@ func (d *modelDaemon) live(applications, metrics int, kill float64) {
 			d.seal(1+random.IntN(9), applications, metrics)
 		}
 	case 4:
-		if name := d.anyName(applications + metrics); !b.deleted[name] && random.IntN(4) == 0 {
+		switch name := d.anyName(applications + metrics); {
+		case name >= metricName && random.IntN(2) == 0:
+			limit := [2]int{random.IntN(Applications), name - metricName}
+			if b.hidden[limit] = !b.hidden[limit]; !b.hidden[limit] {
+				d.gone = false
+			}
+		case !b.deleted[name] && random.IntN(4) == 0:
 			b.deleted[name], d.deletions[name] = true, b.now
 		}
 	case 5: // what is made again while a report that names it is on its way is beyond what can be told
@@ -104,14 +110,29 @@ func (d *modelDaemon) live(applications, metrics int, kill float64) {
 // anyName is an application or metric of producers, or rarely a receipt application.
 func (d *modelDaemon) anyName(names int) int {
 	if d.random.IntN(8) == 0 {
+		if d.random.IntN(2) == 0 {
+			return metricName + d.random.IntN(d.backend.metrics)
+		}
 		return receiptName + d.random.IntN(Applications)
 	}
 	return d.random.IntN(names)
 }
 
-// makeAgain makes an application or metric that was deleted.
+// makeAgain makes an application or metric that was deleted. A receipt metric begins at 0, which the daemon sees only if it read
+// before and after.
 func (d *modelDaemon) makeAgain(name int) {
-	delete(d.backend.deleted, name)
+	b := d.backend
+	if metric := name - metricName; metric >= 0 && b.deleted[name] {
+		d.poll(0)
+		for a := range Applications {
+			b.counters[a][metric] = 0
+		}
+		defer func() {
+			b.advance(time.Minute) // so long listeners remember that it is not there
+			d.poll(0)
+		}()
+	}
+	delete(b.deleted, name)
 	d.gone = false
 }
 
@@ -122,8 +143,12 @@ func (d *modelDaemon) settle() {
 	for !b.quiet() { // what is made again while a report that names it is on its way is beyond what can be told
 		b.advance(time.Minute)
 	}
+	clear(b.hidden)
 	for a := range Applications {
 		d.makeAgain(receiptName + a)
+	}
+	for m := range b.metrics {
+		d.makeAgain(metricName + m)
 	}
 	for range 3000 {
 		open := false

@@ -29,18 +29,23 @@ var mutants = []struct{ name, file, old, new string }{
 	{"places in use are given", "metric.go", "p.open != nil || p.kept(now) || p.probes", "p.kept(now) || p.probes"},
 	{"the last receipt is enough", "watch.go", "if mask.Has(a) {\n\t\t\tleast, most", "if mask.Has(a) && a == Last {\n\t\t\tleast, most"},
 	{"carried over digits are believed", "metric.go", "if d < w.digits[application] || below < w.below[application] {", "if false {"},
-	{"a report sent again passes others", "reading.go", "least >= 1 && !w.unreadable && !w.resent", "least >= 1 && !w.unreadable"},
+	{"a report sent again passes others", "reading.go", "w.digits[Last] >= 1 && !w.unreadable && !w.resent", "w.digits[Last] >= 1 && !w.unreadable"},
 	{"probes at once after a start", "probe.go", "now.Sub(b.began) < b.rules.settle() || ", ""},
 	{"a probe counts for the latest", "probe.go", "b.newest = later(b.newest, b.probes[0])", "b.newest = later(b.newest, b.probes[len(b.probes)-1])"},
+	{"only the last one is read", "watch.go", "if w.digits[Last] == 0 && !w.resent", "if !w.resent"},
 	{"a slice is whole without the next", "watch.go", "case digits[next] == 0:", "case false:"},
 	{"an unknown first receipt is as any other", "watch.go", "case !others.Has(First) || most > 0:", "case others == 0 || most > 0:"},
+	{"a metric made again goes on", "metric.go", "w.unreadable = w.unreadable || w.receipt.Base[application] == 0 && m.value[application] == 0", ""},
+	{"what is not shown is decided", "watch.go", "case w.blind != 0:\n\t\treturn w.concludeUnread(now)\n", ""},
 	{"a doubled slice is counted", "watch.go", "case digits[head] > 1:", "case false:"},
 }
 
 // judges are the tests of mutants whose occasion is too rare for random histories.
 var judges = map[string]string{
-	"a failed job is not waited for twice":     "TestDroppedWithoutACulprit", // TestModel with seed 20,315
+	"a failed job is not waited for twice":     "TestDroppedWithoutACulprit",
 	"an unknown first receipt is as any other": "TestReceiptApplicationIsUnknown",
+	"a metric made again goes on":              "TestMetricIsMissing",
+	"what is not shown is decided":             "TestMetricIsMissing",
 	"links begin at the first one's sending":   "TestLinksBeginWhenTheLastWasSeen",
 	"one denial condemns":                      "TestCulpritIsDeniedTwice",
 	"a culprit needs no reading behind it":     "TestCulpritIsDeniedTwice",

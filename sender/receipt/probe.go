@@ -15,7 +15,7 @@ const (
 
 // Probe gives a receipt to a report of nothing else, if one is to be sent now.
 func (b *Book[K]) Probe(now time.Time) (Receipt, bool) {
-	if now.Sub(b.began) < b.rules.settle() || len(b.probes) >= mostProbes || b.read[Last].IsZero() {
+	if now.Sub(b.began) < b.rules.settle() || len(b.probes) >= mostProbes || b.lastRead().IsZero() {
 		return Receipt{}, false
 	}
 	waits := false
@@ -47,5 +47,14 @@ func (b *Book[K]) probeDue() time.Time {
 	if len(b.probes) == 0 {
 		return time.Time{}
 	}
-	return later(b.probed.Add(b.firstLook()), b.read[Last].Add(min(b.rules.Again, later(b.read[Last], b.probed).Sub(b.probed)+firstWait)))
+	read := b.lastRead()
+	return later(b.probed.Add(b.firstLook()), read.Add(min(b.rules.Again, later(read, b.probed).Sub(b.probed)+firstWait)))
+}
+
+// lastRead is when the counter that probes move was read last; zero: not since the start.
+func (b *Book[K]) lastRead() time.Time {
+	if len(b.metrics) == 0 {
+		return time.Time{}
+	}
+	return b.metrics[0].read[Last]
 }

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -9,7 +10,7 @@ import (
 func (b *Book[K]) Asks(now time.Time) (mask Mask) {
 	for _, w := range b.open {
 		if !w.due.After(now) {
-			mask |= w.receipt.Mask
+			mask |= w.looks(now)
 		}
 	}
 	if now.Sub(b.watched) >= keptAgain {
@@ -56,12 +57,18 @@ func (b *Book[K]) rests(now time.Time) (at time.Time) {
 	return at
 }
 
-// Seen takes a reading of one application's counters, one for each metric, that was asked for at a moment.
+// Missing is the counter of a metric that an application shows none of.
+const Missing = math.MaxUint64
+
+// Seen takes a reading of one application's counters, one for each metric, or Missing, that was asked for at a moment.
 func (b *Book[K]) Seen(application int, values []uint64, asked time.Time) {
-	first := b.read[application].IsZero()
 	strange := asked.Sub(b.began) >= b.rules.settle() // before that it may be a report of before the start
 	for n, m := range b.metrics[:min(len(b.metrics), len(values))] {
-		late, moved := m.see(application, values[n], asked, first, strange)
+		if values[n] == Missing {
+			m.miss(application)
+			continue
+		}
+		late, moved := m.see(application, values[n], asked, strange)
 		if n == 0 && application == Last {
 			b.probesMoved(int(digit(moved, probePlace)))
 		}
@@ -69,7 +76,6 @@ func (b *Book[K]) Seen(application int, values []uint64, asked time.Time) {
 			b.late = append(b.late, Late[K]{ID: c.id, End: c.end, Mask: c.mask, Digits: c.digits, Resent: c.resent})
 		}
 	}
-	b.read[application] = later(b.read[application], asked)
 	b.watched = later(b.watched, asked)
 	b.wanted &^= 1 << application
 	for _, w := range b.open {
@@ -91,7 +97,7 @@ func (b *Book[K]) Late() []Late[K] {
 // pass notes which reports are known to be overtaken: a later one is counted.
 func (b *Book[K]) pass(asked time.Time) {
 	for _, w := range b.open {
-		if least, _ := w.bounds(); least >= 1 && !w.unreadable && !w.resent {
+		if w.digits[Last] >= 1 && !w.unreadable && !w.resent {
 			b.newest = later(b.newest, w.sent)
 		}
 	}
@@ -116,10 +122,10 @@ func (b *Book[K]) firstLook() time.Duration {
 // postpone says when the reports that an application counts are read next.
 func (b *Book[K]) postpone(application int, asked time.Time) {
 	for _, w := range b.open {
-		if !w.receipt.Mask.Has(application) || w.seen().Before(w.due) {
+		if looks := w.looks(asked); !looks.Has(application) || w.seenOf(looks).Before(w.due) {
 			continue
 		}
-		if least, _ := w.bounds(); least >= 1 {
+		if w.digits[Last] >= 1 {
 			if !w.timed && !w.resent {
 				b.delays.add(w.moved.Sub(w.sent))
 			}

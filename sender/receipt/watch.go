@@ -94,6 +94,7 @@ type watch[K comparable] struct {
 	twice   time.Time            // when the second of these authorizations was asked for
 
 	timed       bool      // how long it took to be counted is known
+	blind       Mask      // receipt applications that show no counter of its metric
 	absent      Mask      // receipt applications that the backend does not know
 	absentSince time.Time // when that was first seen
 	absentTwice time.Time // when it counts
@@ -101,6 +102,14 @@ type watch[K comparable] struct {
 	due     time.Time     // read it again
 	wait    time.Duration // after the next reading
 	suspect time.Time     // when its applications and metrics were last to be asked about
+}
+
+// looks are the applications that are read for it at a moment: the last one until it moves, which is written last, or is late; then all.
+func (w *watch[K]) looks(now time.Time) Mask {
+	if w.digits[Last] == 0 && !w.resent && w.absent == 0 && w.blind == 0 && now.Sub(w.sent) < suspicion {
+		return 1 << Last
+	}
+	return w.receipt.Mask
 }
 
 // zero reports whether no digit has moved.
@@ -156,6 +165,8 @@ func (w *watch[K]) conclude(rules Rules, now time.Time) End {
 	switch {
 	case w.unreadable || w.gap():
 		return Unconfirmed
+	case w.blind != 0:
+		return w.concludeUnread(now)
 	case w.absent != 0:
 		return w.concludeAbsent(now)
 	case least >= 1 && w.seen().Before(w.moved.Add(rules.Confirm)):
@@ -207,15 +218,20 @@ func (w *watch[K]) concludeAbsent(now time.Time) End {
 	case w.absentTwice.IsZero():
 		return 0
 	case !others.Has(First) || most > 0:
-		if w.limit.IsZero() || now.Before(w.limit) {
-			return 0
-		}
-		return Unconfirmed
+		return w.concludeUnread(now)
 	case !w.seenOf(others).Before(w.absentTwice):
 		w.culprit = "a receipt application"
 		return Dropped
 	}
 	return 0
+}
+
+// concludeUnread concludes about a report whose counters cannot all be read.
+func (w *watch[K]) concludeUnread(now time.Time) End {
+	if w.limit.IsZero() || now.Before(w.limit) {
+		return 0
+	}
+	return Unconfirmed
 }
 
 // lack notes that a receipt application is not known.
