@@ -17,7 +17,7 @@ type Item struct {
 
 // Carries says which receipt applications a report of n transactions needs: the last one, which shows that it was written whole,
 // and one at the head of each slice. The first is there in the smallest report: without it, one that does not move may be
-// counted in part, and could never be sent again.
+// counted in part, and could never be sent again; nor would a beginning be seen that was written twice (TestSmallReportsNeedTheFirstReceipt).
 func Carries(n int) Mask {
 	switch {
 	case n+2 <= sliceSize:

@@ -1,8 +1,10 @@
 package receipt
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,5 +90,41 @@ func TestReceiptsAreWrittenAndRead(t *testing.T) {
 	for _, bad := range [][]byte{nil, {1}, {2, 0, 0, 1, 0}, {1, 0, 16, 1, 0}, {1, 0, 0, 0}, {1, 0, 0, 16, 0}, {1, 0, 0, 1}, {1, 0, 0, 1, 0, 0}} {
 		_, err := Parse(bad)
 		assert.Error(t, err, bad)
+	}
+}
+
+// TestSmallReportsNeedTheFirstReceipt: what a report of ten transactions shows whose slice is written in part, with the last receipt
+// alone and with both. A worker is killed inside the slice: the last one alone would have the report sent again, and its beginning
+// counted twice. The database restarts inside the slice, which is written again: the last one alone would call it counted.
+func TestSmallReportsNeedTheFirstReceipt(t *testing.T) {
+	for _, c := range []struct {
+		mask            Mask
+		killed, doubled End
+	}{
+		{1 << Last, Dropped, Counted}, // both are wrong
+		{Carries(10), Partial, Double},
+	} {
+		b := newBench(t, 2)
+		allot := func(id string) Receipt {
+			r, ok := b.Allot(id, c.mask, b.now, b.now.Add(24*time.Hour))
+			require.True(t, ok)
+			b.now = b.now.Add(time.Millisecond)
+			return r
+		}
+		doubled := allot("doubled")
+		b.counted(doubled, First) // the beginning of the slice, before the restart
+		b.counted(doubled)        // all of it, after the restart
+		b.after(time.Second)
+		b.after(7 * time.Second)
+		assert.Equal(t, c.doubled, b.ends()["doubled"])
+		b.Close("doubled", c.doubled, b.now)
+		b.counted(allot("killed"), First)
+		for n := range links + 1 {
+			b.after(6 * time.Minute)
+			b.counted(allot(fmt.Sprint(n)))
+			b.after(10 * time.Second)
+		}
+		b.after(10 * time.Second)
+		assert.Equal(t, c.killed, b.ends()["killed"])
 	}
 }

@@ -36,6 +36,7 @@ type modelDaemon struct {
 	ended    map[End]int
 	killed   int
 
+	usable    time.Time         // when all receipt applications and metrics were read before a report was sent
 	gone      bool              // a receipt application is not known: nothing is sent
 	deletions map[int]time.Time // of names, the latest
 	held      []time.Duration   // how late a report without an answer can land
@@ -90,7 +91,7 @@ func (d *modelDaemon) complain(format string, args ...any) {
 // kill loses what is in memory.
 func (d *modelDaemon) kill() {
 	d.killed++
-	d.gone = false
+	d.gone, d.usable = false, time.Time{}
 	d.start()
 }
 
@@ -158,7 +159,12 @@ func (d *modelDaemon) send(b *modelBatch, outcome int, late time.Duration, killA
 			}
 		}
 	}
+	if now := d.backend.now; now.Sub(d.usable) > time.Minute { // what was not read lately may be gone, or made again
+		d.usable = now
+		d.read(1<<Applications-1, 0)
+	}
 	if d.gone {
+		d.usable = time.Time{}
 		return
 	}
 	r, ok := d.book.Allot(b.id, d.carries(len(b.transactions)), d.backend.now, d.backend.now.Add(modelWindow))
@@ -238,23 +244,8 @@ func (d *modelDaemon) poll(kill float64) {
 	if next := d.book.Next(d.backend.now); asks == 0 && !next.IsZero() && !next.After(d.backend.now) {
 		d.complain("nothing is to be read now, and the next reading is not later")
 	}
-	for _, a := range d.random.Perm(Applications) {
-		if asks.Has(a) {
-			asked := d.backend.now
-			d.backend.advance(upTo(d.random, 5*time.Millisecond))
-			if !d.backend.listener.knows(d.backend, receiptName+a) {
-				d.book.Absent(a, asked)
-				d.gone = true
-				continue
-			}
-			values := d.backend.read(a)
-			d.gone = d.gone || slices.Contains(values, Missing)
-			d.backend.advance(upTo(d.random, 5*time.Millisecond))
-			d.book.Seen(a, values, asked)
-			if d.kills(kill) {
-				return
-			}
-		}
+	if d.read(asks, kill) {
+		return
 	}
 	d.sendReleased(kill)
 	d.examine()
@@ -273,24 +264,6 @@ func (d *modelDaemon) poll(kill float64) {
 	for _, c := range conclusions {
 		if d.conclude(c, kill); d.killed > before || d.kills(kill) {
 			return
-		}
-	}
-}
-
-// examine asks about the applications and metrics of what is suspect.
-func (d *modelDaemon) examine() {
-	suspects := d.book.Suspects(d.backend.now)
-	slices.Sort(suspects)
-	for _, id := range suspects {
-		for _, t := range d.batches[id].transactions {
-			for _, name := range d.applied[t] {
-				asked, what := d.backend.now, fmt.Sprint(name)
-				if d.backend.listener.knows(d.backend, name) {
-					d.book.Vouched(id, what)
-				} else {
-					d.book.Denied(id, what, asked)
-				}
-			}
 		}
 	}
 }
