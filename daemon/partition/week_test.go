@@ -42,13 +42,13 @@ type week struct {
 
 // holding is what a process holds at the end of a day.
 type holding struct {
-	heap, disk         int64 // bytes
+	heap, disk, ledger int64 // bytes; disk: without ledger
 	goroutines, opened int   // opened: files
 }
 
 // TestWeek has everything happen on each of seven days: usage with ids, repeated by its producers, a new application of each service,
 // a backend that is away for a twelfth of the day, a restart. What the process holds at the end of the last day is what it held at the
-// end of the third, and every event was delivered once.
+// end of the third, its ledger has not grown by more on the last day than on the third, and every event was delivered once.
 func TestWeek(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("open files are counted in /proc")
@@ -65,11 +65,13 @@ func TestWeek(t *testing.T) {
 		for n := range 7 {
 			w.live(n)
 			days = append(days, w.holds())
-			t.Logf("day %d: %d events, heap %d KiB, disk %d KiB, %d goroutines, %d files", n+1, w.sent, days[n].heap>>10, days[n].disk>>10, days[n].goroutines, days[n].opened)
+			t.Logf("day %d: %d events, heap %d KiB, disk %d KiB, ledger %d KiB, %d goroutines, %d files",
+				n+1, w.sent, days[n].heap>>10, days[n].disk>>10, days[n].ledger>>10, days[n].goroutines, days[n].opened)
 		}
 		early, late := days[2], days[6]
 		assert.LessOrEqual(t, late.heap, early.heap*5/4+1<<20)
 		assert.LessOrEqual(t, late.disk, early.disk*5/4+2<<20, "a segment of 1 MiB of each log may come and go")
+		assert.LessOrEqual(t, late.ledger-days[5].ledger, early.ledger-days[1].ledger+2<<20, "it keeps the evidence of batches for five days")
 		assert.LessOrEqual(t, late.goroutines, early.goroutines)
 		assert.LessOrEqual(t, late.opened, early.opened+2)
 		c := w.p.spool.Counts()
@@ -132,8 +134,15 @@ func (w *week) holds() (h holding) {
 			return err
 		}
 		info, err := e.Info()
-		h.disk += info.Size()
-		return err
+		if err != nil {
+			return err
+		}
+		if e.Name() == ledger.FileName {
+			h.ledger = info.Size()
+		} else {
+			h.disk += info.Size()
+		}
+		return nil
 	}))
 	return h
 }

@@ -32,7 +32,6 @@ var mutants = []struct{ name, file, old, new string }{
 	{"a report sent again passes others", "reading.go", "w.digits[Last] >= 1 && !w.unreadable && !w.resent", "w.digits[Last] >= 1 && !w.unreadable"},
 	{"probes at once after a start", "probe.go", "now.Sub(b.began) < b.rules.settle() || ", ""},
 	{"a probe counts for the latest", "probe.go", "b.newest = later(b.newest, b.probes[0])", "b.newest = later(b.newest, b.probes[len(b.probes)-1])"},
-	{"only the last one is read", "watch.go", "if w.digits[Last] == 0 && !w.resent", "if !w.resent"},
 	{"a slice is whole without the next", "watch.go", "case digits[next] == 0:", "case false:"},
 	{"an unknown first receipt is as any other", "watch.go", "case !others.Has(First) || most > 0:", "case others == 0 || most > 0:"},
 	{"a metric made again goes on", "metric.go", "w.unreadable = w.unreadable || w.receipt.Base[application] == 0 && m.value[application] == 0", ""},
