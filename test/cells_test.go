@@ -22,6 +22,9 @@ type cell struct {
 
 type cells map[cell]uint64
 
+// userKeyName is the ledger's name of the sandbox's user key ukey1 while the daemon does not know that it belongs to appuk.
+const userKeyName = "user_key:ee476c78f722"
+
 // readCells are the cells of a report, without what its metrics' parents count.
 func readCells(body []byte) cells {
 	form, err := url.ParseQuery(string(body))
@@ -61,8 +64,11 @@ func (d *daemon) cells() cells {
 		accepted, err := strconv.ParseInt(r[4], 10, 64)
 		require.NoError(d.t, err)
 		assert.Equal(d.t, r[4], r[5], "accepted is delivered, once nothing is pending: %v", r)
+		if r[2] == userKeyName { // a kill before the daemon had written down whose it is: its rows are merged when 3scale says so again
+			r[2] = "appuk"
+		}
 		if delivered != 0 || accepted != 0 {
-			all[cell{key{r[1], r[2], r[3]}, r[0]}] = uint64(delivered)
+			all[cell{key{r[1], r[2], r[3]}, r[0]}] += uint64(delivered)
 		}
 	}
 	return all
