@@ -108,7 +108,8 @@ func ready(ctx context.Context, s *server.Server, log *logger) bool {
 	return false
 }
 
-// split splits an address into host and port, and checks that it is free: the server itself would only log that.
+// split splits an address into host and port, and checks that it is free: the server itself would only log that. For port 0 the
+// server chooses one itself: one that was free here could be taken before it listens.
 func split(ctx context.Context, address string) (host string, port int, err error) {
 	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -121,6 +122,9 @@ func split(ctx context.Context, address string) (host string, port int, err erro
 	host, text, err := net.SplitHostPort(bound.Addr().String())
 	if err = errors.Join(err, bound.Close()); err != nil {
 		return "", 0, err
+	}
+	if _, wanted, _ := net.SplitHostPort(address); wanted == "0" {
+		return host, server.RANDOM_PORT, nil
 	}
 	port, err = strconv.Atoi(text)
 	return host, port, err
