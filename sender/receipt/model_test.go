@@ -70,7 +70,7 @@ func (d *modelDaemon) live(applications, metrics int, kill float64) {
 			b.deleted[name], d.deletions[name] = true, b.now
 		}
 	case 5: // what is made again while a report that names it is on its way is beyond what can be told
-		if name := d.anyName(applications + metrics); b.now.Sub(d.deletions[name]) > againAfter && !b.underWay(name) {
+		if name := d.anyName(applications + metrics); b.now.Sub(d.deletions[name]) > 20*time.Minute && !b.underWay(name) {
 			d.makeAgain(name)
 		}
 	case 12:
@@ -136,24 +136,11 @@ func (d *modelDaemon) makeAgain(name int) {
 	d.gone = false
 }
 
-// againAfter is how long a name is gone at least before it is made again.
-const againAfter = 20 * time.Minute
-
-// deletedLately reports whether a receipt metric was deleted so lately that it is not made again yet.
-func (d *modelDaemon) deletedLately() bool {
-	for m := range d.backend.metrics {
-		if name := metricName + m; d.backend.deleted[name] && d.backend.now.Sub(d.deletions[name]) <= againAfter {
-			return true
-		}
-	}
-	return false
-}
-
 // settle ends all trouble, and goes on until everything has an end.
 func (d *modelDaemon) settle() {
 	b := d.backend
 	b.stopped, b.skewed, b.trouble = false, false, modelTrouble{}
-	for !b.quiet() || d.deletedLately() { // as above: what is made again at once is beyond what can be told
+	for !b.quiet() { // what is made again while a report that names it is on its way is beyond what can be told
 		b.advance(time.Minute)
 	}
 	clear(b.hidden)
