@@ -140,23 +140,3 @@ func (c *city) receiptDeletedUnderLoad(what string) {
 	assert.LessOrEqual(c.t, waiting, uint64(12*applications))
 	assert.Zero(c.t, c.spool.Counts().Dead)
 }
-
-// TestReadsOfSmallReports: a report alone costs one authorize call when it is first seen, of its last receipt, and two 6 s later.
-func TestReadsOfSmallReports(t *testing.T) {
-	withReceipts(t, sandbox.Options{}, func(c *city) {
-		const reports = 100
-		c.create(apps(10)...)
-		c.seal("1001", apps(10)...)
-		c.settled(time.Minute)
-		before := c.sender.Stats().Receipts.Reads
-		for range reports {
-			c.seal("1001", apps(10)...)
-			c.wait(500 * time.Millisecond)
-		}
-		c.settled(time.Minute)
-		reads := c.sender.Stats().Receipts.Reads - before
-		t.Logf("%d authorize calls for %d reports of 10, two a second", reads, reports)
-		assert.LessOrEqual(t, reads, uint64(3*reports+8))
-		assert.Equal(t, map[uint64]int{reports + 1: 10}, c.each(apps(10)))
-	})
-}

@@ -171,3 +171,29 @@ func TestMetricIsMissing(t *testing.T) {
 		assert.Equal(t, c.want, b.ends()["a"], c.name)
 	}
 }
+
+// TestPartBeforeAMetricIsMadeAgain: the first reading of a report asks for all of its receipts. A worker was killed behind the first one,
+// and then the metric was deleted and made again, so that all counters begin at 0: the report is not called dropped.
+func TestPartBeforeAMetricIsMadeAgain(t *testing.T) {
+	b := newBench(t, 2)
+	b.counted(b.sent("part", 500), First)
+	for asked := Mask(0); asked == 0; {
+		b.now = b.now.Add(100 * time.Millisecond)
+		asked = b.Asks(b.now)
+		for a := range Applications {
+			if asked.Has(a) {
+				b.Seen(a, b.counters[a], b.now)
+			}
+		}
+	}
+	for a := range Applications {
+		clear(b.counters[a])
+	}
+	for range links + 1 { // later reports are counted
+		b.after(6 * time.Minute)
+		b.counted(b.sent(fmt.Sprint(b.now), 500))
+		b.after(10 * time.Second)
+	}
+	b.after(10 * time.Second)
+	assert.Equal(t, Unconfirmed, b.ends()["part"])
+}

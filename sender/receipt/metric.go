@@ -170,12 +170,9 @@ func (w *watch[K]) see(application int, value uint64, asked time.Time) {
 	}
 	w.below[application] = below
 	if d > w.digits[application] {
-		written := d == 1 && application != Last && w.digits[Last] >= 1 // before the last one, which was seen earlier
 		w.digits[application] = d
-		if !written {
-			w.moved = later(w.moved, asked)
-			w.links, w.linked = 0, w.moved
-		}
+		w.moved = later(w.moved, asked)
+		w.links, w.linked = 0, w.moved
 	}
 	w.read[application] = later(w.read[application], asked)
 }

@@ -29,7 +29,8 @@ var mutants = []struct{ name, file, old, new string }{
 	{"places in use are given", "metric.go", "p.open != nil || p.kept(now) || p.probes", "p.kept(now) || p.probes"},
 	{"the last receipt is enough", "watch.go", "if mask.Has(a) {\n\t\t\tleast, most", "if mask.Has(a) && a == Last {\n\t\t\tleast, most"},
 	{"carried over digits are believed", "metric.go", "if d < w.digits[application] || below < w.below[application] {", "if false {"},
-	{"a report sent again passes others", "reading.go", "w.digits[Last] >= 1 && !w.unreadable && !w.resent", "w.digits[Last] >= 1 && !w.unreadable"},
+	{"a report sent again passes others", "reading.go", "least >= 1 && !w.unreadable && !w.resent", "least >= 1 && !w.unreadable"},
+	{"the last receipt alone is read", "reading.go", "mask |= w.receipt.Mask", "mask |= 1 << Last"},
 	{"probes at once after a start", "probe.go", "now.Sub(b.began) < b.rules.settle() || ", ""},
 	{"a probe counts for the latest", "probe.go", "b.newest = later(b.newest, b.probes[0])", "b.newest = later(b.newest, b.probes[len(b.probes)-1])"},
 	{"a slice is whole without the next", "watch.go", "case digits[next] == 0:", "case false:"},
@@ -51,6 +52,7 @@ var judges = map[string]string{
 	"places are not kept":                      "TestPlacesRestAfterTheirReports",
 	"kept places are given":                    "TestPlacesAreKeptOverRestarts",
 	"a report sent again passes others":        "TestReportsSentAgainPassNone",
+	"the last receipt alone is read":           "TestPartBeforeAMetricIsMadeAgain",
 	"probes at once after a start":             "TestProbesCountForTheEarliest",
 	"a probe counts for the latest":            "TestProbesCountForTheEarliest",
 }

@@ -10,7 +10,7 @@ import (
 func (b *Book[K]) Asks(now time.Time) (mask Mask) {
 	for _, w := range b.open {
 		if !w.due.After(now) {
-			mask |= w.looks(now)
+			mask |= w.receipt.Mask
 		}
 	}
 	if now.Sub(b.watched) >= keptAgain {
@@ -97,7 +97,7 @@ func (b *Book[K]) Late() []Late[K] {
 // pass notes which reports are known to be overtaken: a later one is counted.
 func (b *Book[K]) pass(asked time.Time) {
 	for _, w := range b.open {
-		if w.digits[Last] >= 1 && !w.unreadable && !w.resent {
+		if least, _ := w.bounds(); least >= 1 && !w.unreadable && !w.resent {
 			b.newest = later(b.newest, w.sent)
 		}
 	}
@@ -122,10 +122,10 @@ func (b *Book[K]) firstLook() time.Duration {
 // postpone says when the reports that an application counts are read next.
 func (b *Book[K]) postpone(application int, asked time.Time) {
 	for _, w := range b.open {
-		if looks := w.looks(asked); !looks.Has(application) || w.seenOf(looks).Before(w.due) {
+		if !w.receipt.Mask.Has(application) || w.seen().Before(w.due) {
 			continue
 		}
-		if w.digits[Last] >= 1 {
+		if least, _ := w.bounds(); least >= 1 {
 			if !w.timed && !w.resent {
 				b.delays.add(w.moved.Sub(w.sent))
 			}

@@ -104,14 +104,6 @@ type watch[K comparable] struct {
 	suspect time.Time     // when its applications and metrics were last to be asked about
 }
 
-// looks are the applications that are read for it at a moment: the last one until it moves, which is written last, or is late; then all.
-func (w *watch[K]) looks(now time.Time) Mask {
-	if w.digits[Last] == 0 && !w.resent && w.absent == 0 && w.blind == 0 && now.Sub(w.sent) < suspicion {
-		return 1 << Last
-	}
-	return w.receipt.Mask
-}
-
 // zero reports whether no digit has moved.
 func (w *watch[K]) zero() bool { return w.digits == [Applications]uint8{} }
 
