@@ -14,7 +14,8 @@ import (
 	"github.com/reporterd/reporterd/config"
 )
 
-// TestMemoryLimitIsDivided: without a limit every part has its own bound; with one, none has more than its share, whatever its key says.
+// TestMemoryLimitIsDivided: without memory_limit, each part is bounded by its own key. With memory_limit, each part is bounded by the smaller of
+// its own key and its share.
 func TestMemoryLimitIsDivided(t *testing.T) {
 	const mib = 1 << 20
 	for name, c := range map[string]struct {

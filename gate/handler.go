@@ -50,7 +50,18 @@ type answer struct {
 
 // ServeHTTP implements http.Handler: it answers one question.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := h.decide(r)
+	q, err := read(r, h.options.IDHeader)
+	var a answer
+	if err != nil {
+		a = answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_question", limit: noLimit}
+	} else {
+		a = h.decide(r.Context(), &q)
+	}
+	a.write(w, q.nginx)
+}
+
+// write sends the answer; for nginx in the statuses that it reads.
+func (a *answer) write(w http.ResponseWriter, nginx bool) {
 	header := w.Header()
 	header["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	header["Cache-Control"] = []string{"no-store"}
@@ -68,7 +79,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	status := a.status
-	if r.URL.Path == pathNginx {
+	if nginx {
 		header["X-Gate-Status"] = []string{strconv.Itoa(a.status)}
 		status = nginxStatus(a.status)
 	}
@@ -91,30 +102,28 @@ func nginxStatus(status int) int {
 	return http.StatusForbidden
 }
 
-// decide reads a question and answers it.
-func (h *Handler) decide(r *http.Request) answer {
-	none := authorize.Limit{Remaining: -1}
-	q, err := read(r, h.options.IDHeader)
-	if err != nil {
-		return answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_question", limit: none}
-	}
+// noLimit is the limit of a call that has none, or of which none is known.
+var noLimit = authorize.Limit{Remaining: -1}
+
+// decide answers a question.
+func (h *Handler) decide(ctx context.Context, q *Question) answer {
 	t, err := newTarget(q.Target)
 	if err != nil {
-		return answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_target", limit: none}
+		return answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_target", limit: noLimit}
 	}
 	s := h.services.Load().of(q.Host)
 	if s == nil {
-		return answer{status: http.StatusNotFound, text: usual[NoMatch].Text, reason: "unknown_host", limit: none}
+		return answer{status: http.StatusNotFound, text: usual[NoMatch].Text, reason: "unknown_host", limit: noLimit}
 	}
 	used, matched := usage(s.Rules, q.Method, &t)
 	if len(matched) == 0 {
-		return s.refuse(NoMatch, "", none)
+		return s.refuse(NoMatch, "", noLimit)
 	}
-	who, ok := s.Credentials.find(&q, &t)
+	who, ok := s.Credentials.find(q, &t)
 	if !ok {
-		return s.refuse(Missing, "", none)
+		return s.refuse(Missing, "", noLimit)
 	}
-	return h.ask(r.Context(), s, &q, who, used)
+	return h.ask(ctx, s, q, who, used)
 }
 
 // ask puts a question to the authorizer.
@@ -134,7 +143,7 @@ func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, u
 		h.log(s, got)
 		return answer{
 			status: http.StatusServiceUnavailable, text: "authorization is not available at the moment", reason: got.Code,
-			retry: retryUnknown, limit: authorize.Limit{Remaining: -1},
+			retry: retryUnknown, limit: noLimit,
 		}
 	case got.Code == "":
 		return answer{status: http.StatusOK, text: "yes", limit: got.Limit}
@@ -145,7 +154,7 @@ func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, u
 		}
 		return a
 	}
-	return s.refuse(Failed, got.Code, authorize.Limit{Remaining: -1})
+	return s.refuse(Failed, got.Code, noLimit)
 }
 
 // retryUnknown is when a caller may ask again that could not be answered.

@@ -86,6 +86,8 @@ func TestQuestions(t *testing.T) {
 		"twice":   ask(h, "GET", "/gate", append(forwarded, "X-Forwarded-Uri", "/search?user_key=other")...),
 		"half":    ask(h, "GET", "/gate", "X-Forwarded-Uri", "/search?user_key=k"),
 		"both":    ask(h, "GET", "/gate/search?user_key=k", forwarded...),
+		"no gate": ask(h, "GET", "http://api.example.com/search?user_key=k"),
+		"other":   ask(h, "GET", "http://api.example.com/gateway/search?user_key=k"),
 		"no path": ask(h, "GET", "/gate", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/a%2Fb"),
 	} {
 		if name == "none of nginx" {

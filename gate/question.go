@@ -13,6 +13,7 @@ type Question struct {
 	Host   string // without a port
 	Header http.Header
 	ID     string // the proxy's request id; empty: it gives none
+	nginx  bool   // the answer is for auth_request
 }
 
 // The paths of the listener.
@@ -38,8 +39,8 @@ var (
 // read reads the question of a proxy. If it stands there in two forms, or twice in one, it is refused: one of them may be of the
 // API's caller.
 func read(r *http.Request, idHeader string) (q Question, err error) {
-	q = Question{Header: r.Header, Host: r.Host}
-	found := 0
+	raw, found := r.URL.EscapedPath(), 0
+	q = Question{Header: r.Header, Host: r.Host, nginx: raw == pathNginx}
 	for _, f := range forms {
 		methods, targets := r.Header[f.method], r.Header[f.target]
 		if len(methods) == 0 && len(targets) == 0 {
@@ -56,14 +57,15 @@ func read(r *http.Request, idHeader string) (q Question, err error) {
 			q.Host = hosts[0]
 		}
 	}
-	raw := r.URL.EscapedPath()
 	switch {
-	case raw == pathQuestion, raw == pathNginx:
+	case raw == pathQuestion, q.nginx:
 		if found == 0 {
 			return q, errNone
 		}
 	case found > 0:
 		return q, errTwo
+	case !strings.HasPrefix(raw, pathPrefix):
+		return q, errNone
 	default:
 		q.Method, q.Target = r.Method, strings.TrimPrefix(raw, strings.TrimSuffix(pathPrefix, "/"))
 		if r.URL.RawQuery != "" {

@@ -53,6 +53,9 @@ func (r *Rule) compile() (fault string) {
 		if !closed || strings.ContainsAny(name, "/{") {
 			return "expected } behind {"
 		}
+		if len(r.path) > 0 && r.path[len(r.path)-1].any {
+			return "expected text between } and {"
+		}
 		r.path = append(r.path, piece{any: true})
 		text = after
 	}
@@ -85,9 +88,12 @@ func (r *Rule) matches(method string, t *target) bool {
 	return true
 }
 
-// matchPieces matches a path. A wildcard takes at least one character, and no more of its segment than the pieces behind it leave.
+// matchPieces matches a path. A wildcard takes at least one character of its segment; the text behind it is taken where it stands
+// first, which leaves most for the wildcards that follow. So the path is read once for each piece at most: a caller cannot make a match
+// expensive.
 func matchPieces(pieces []piece, whole bool, path string) bool {
-	for i, p := range pieces {
+	for i := 0; i < len(pieces); i++ {
+		p := pieces[i]
 		if !p.any {
 			rest, ok := strings.CutPrefix(path, p.text)
 			if !ok {
@@ -96,18 +102,33 @@ func matchPieces(pieces []piece, whole bool, path string) bool {
 			path = rest
 			continue
 		}
-		segment := path
-		if end := strings.IndexByte(path, '/'); end >= 0 {
-			segment = path[:end]
+		segment := segmentOf(path)
+		if i+1 == len(pieces) {
+			return segment > 0 && (!whole || segment == len(path))
 		}
-		for n := len(segment); n > 0; n-- {
-			if matchPieces(pieces[i+1:], whole, path[n:]) {
-				return true
-			}
+		i++
+		if whole && i+1 == len(pieces) { // the last text ends the path
+			at := len(path) - len(pieces[i].text)
+			return at > 0 && at <= segment && path[at:] == pieces[i].text
 		}
-		return false
+		if segment == 0 {
+			return false
+		}
+		at := strings.Index(path[1:], pieces[i].text) + 1
+		if at == 0 || at > segment {
+			return false
+		}
+		path = path[at+len(pieces[i].text):]
 	}
 	return !whole || path == ""
+}
+
+// segmentOf returns how many characters stand before the next slash.
+func segmentOf(path string) int {
+	if end := strings.IndexByte(path, '/'); end >= 0 {
+		return end
+	}
+	return len(path)
 }
 
 // usage returns what a request uses by the rules, and the rules that matched, in order. The deltas of one metric add up, to

@@ -2,7 +2,10 @@ package gate
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,6 +25,8 @@ func TestRulesMatchAsAPIcastDoes(t *testing.T) {
 		{"/{word}/{world}", "/hello/people", true}, {"/{word}/{world}", "/hello", false}, {"/{word}/{world}", "/hello/people/all", true},
 		{"/{version}/word/{id}.json", "/v1/word/good.json", true}, {"/{version}/word/{id}.json", "/v1/word/good.xml", false},
 		{"/{version}/word/{id}.json", "/v1/word/sub/good.json", false}, {"/{version}/word/{id}.json", "/v1/word/.json", false},
+		{"/{version}/word/{id}.json$", "/v1/word/a.json.json", true}, {"/{version}/word/{id}.json$", "/v1/word/a.jsonx", false},
+		{"/{a}$", "/hello", true}, {"/{a}$", "/hello/x", false}, {"/{a}-{b}-c", "/x-y-z-c", true}, {"/{a}-{b}-c", "/x/-y-c", false}, {"/{a}-", "/-", false},
 		{"/a//b", "/a/b", true}, {"/a/b", "/a//b", true},
 		{"/word?value=7", "/word?value=7", true}, {"/word?value=7", "/word?value=8", false}, {"/word?value=7", "/word", false},
 		{"/word?value=7", "/word?x=1&value=7", true}, {"/word?value={any}", "/word?value=8", true}, {"/word?value={any}", "/word", false},
@@ -33,7 +38,7 @@ func TestRulesMatchAsAPIcastDoes(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.matches, r.matches("GET", &at), "%s on %s", c.pattern, c.target)
 	}
-	for _, pattern := range []string{"", "hello", "/{", "/{a/b}", "/a?=1"} {
+	for _, pattern := range []string{"", "hello", "/{", "/{a/b}", "/a?=1", "/{a}{b}"} {
 		assert.NotEmpty(t, (&Rule{Pattern: pattern}).compile(), pattern)
 	}
 }
@@ -72,4 +77,26 @@ func BenchmarkRules(b *testing.B) {
 			b.Fatal(len(matched))
 		}
 	}
+}
+
+// The match of a pattern is that of the regular expression that APIcast makes of it, whatever stands in the path.
+func FuzzMatch(f *testing.F) {
+	f.Add("/{a}-{b}/c$", "/x-y/c")
+	f.Add("/v{n}/x", "/v12/xy")
+	f.Fuzz(func(t *testing.T, pattern, path string) {
+		r := Rule{Pattern: pattern}
+		if strings.ContainsAny(pattern, "?\n") || strings.Contains(path, "\n") || !utf8.ValidString(pattern) || !utf8.ValidString(path) || r.compile() != "" {
+			return
+		}
+		expression := "^"
+		for _, p := range r.path {
+			if expression += regexp.QuoteMeta(p.text); p.any {
+				expression += "[^/]+"
+			}
+		}
+		if r.whole {
+			expression += "$"
+		}
+		assert.Equal(t, regexp.MustCompile(expression).MatchString(path), matchPieces(r.path, r.whole, path), "%q on %q", pattern, path)
+	})
 }

@@ -117,7 +117,7 @@ func (d *deadlines) SetReadDeadline(time.Time) error {
 	return nil
 }
 
-// TestDeadlinesOfBodies: a body that has arrived whole needs no deadline, of whatever size; one that is still missing something does.
+// TestDeadlinesOfBodies: the handler sets a deadline for a body only while a part of it has not arrived.
 func TestDeadlinesOfBodies(t *testing.T) {
 	body := bytes.Repeat([]byte("x"), 3*memory.Floor)
 	for _, c := range []struct {
