@@ -2,15 +2,15 @@ package ledger
 
 import (
 	"cmp"
-	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/internal/mutation"
 )
 
 // mutants are ways to count an application under two names, or twice, or not at all. Each old text stands once in its file.
@@ -38,9 +38,7 @@ var judges = map[string]string{
 // TestMutantsApply keeps the mutants in step with the code.
 func TestMutantsApply(t *testing.T) {
 	for _, m := range mutants {
-		source, err := os.ReadFile(m.file)
-		require.NoError(t, err)
-		assert.Equal(t, 1, strings.Count(string(source), m.old), "%s: %s: %q", m.name, m.file, m.old)
+		mutation.Apply(t, m.name, mutation.Change{File: m.file, Old: m.old, New: m.new})
 	}
 }
 
@@ -51,19 +49,9 @@ func TestMutants(t *testing.T) {
 	}
 	for _, m := range mutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
-			dir := t.TempDir()
-			source, err := filepath.Abs(m.file)
-			require.NoError(t, err)
-			text, err := os.ReadFile(source)
-			require.NoError(t, err)
-			changed := filepath.Join(dir, m.file)
-			require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600))
-			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{source: changed}})
-			require.NoError(t, err)
-			file := filepath.Join(dir, "overlay.json")
-			require.NoError(t, os.WriteFile(file, overlay, 0o600))
+			overlay := mutation.Overlay(t, mutation.Change{File: m.file, Old: m.old, New: m.new})
 			judge := cmp.Or(judges[m.name], "TestOneNameHistories")
-			output, err := exec.Command("go", "test", "-vet=off", "-overlay", file, "-count=1", "-timeout", "2m", "-run", "^"+judge+"$", ".").CombinedOutput()
+			output, err := exec.Command("go", "test", "-vet=off", "-overlay", overlay, "-count=1", "-timeout", "2m", "-run", "^"+judge+"$", ".").CombinedOutput()
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit, "it lives:\n%s", output)
 			assert.NotContains(t, string(output), "[build failed]")

@@ -1,16 +1,15 @@
 package spool_test
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/internal/mutation"
 )
 
 var allMutants = slices.Concat(mutants, troubleMutants, manifestMutants)
@@ -18,11 +17,7 @@ var allMutants = slices.Concat(mutants, troubleMutants, manifestMutants)
 // TestMutantsApply keeps the mutants in step with the code: each one's text stands there exactly once.
 func TestMutantsApply(t *testing.T) {
 	for _, m := range allMutants {
-		for _, c := range m.changes {
-			source, err := os.ReadFile(c.file)
-			require.NoError(t, err, m.name)
-			assert.Equal(t, 1, strings.Count(string(source), c.old), "%s: %s: %q", m.name, c.file, c.old)
-		}
+		mutation.Apply(t, m.name, m.texts()...)
 	}
 }
 
@@ -80,30 +75,17 @@ func (m *mutant) test() string {
 	return "TestModel"
 }
 
+// texts are the changes of the mutant.
+func (m *mutant) texts() (all []mutation.Change) {
+	for _, c := range m.changes {
+		all = append(all, mutation.Change{File: c.file, Old: c.old, New: c.new})
+	}
+	return all
+}
+
 // run tests the package with the mutant in it.
 func (m *mutant) run(t *testing.T) (output string, err error) {
-	dir := t.TempDir()
-	replace := map[string]string{}
-	for _, c := range m.changes {
-		original, err := filepath.Abs(c.file)
-		require.NoError(t, err)
-		mutated := replace[original]
-		if mutated == "" {
-			mutated = filepath.Join(dir, c.file)
-			replace[original] = mutated
-			require.NoError(t, os.MkdirAll(filepath.Dir(mutated), 0o700))
-		} else {
-			original = mutated
-		}
-		source, err := os.ReadFile(original)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(mutated, []byte(strings.Replace(string(source), c.old, c.new, 1)), 0o600))
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	encoded, err := json.Marshal(map[string]any{"Replace": replace})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(overlay, encoded, 0o600))
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^"+m.test()+"$", "-overlay="+overlay, ".")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^"+m.test()+"$", "-overlay="+mutation.Overlay(t, m.texts()...), ".")
 	cmd.Env = append(os.Environ(), "REPORTERD_MODEL_HISTORIES=3000")
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -1,15 +1,15 @@
 package test
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/internal/mutation"
 )
 
 const (
@@ -17,8 +17,15 @@ const (
 	mutantCycles    = "40" // kills in which a mutant has to be found out
 )
 
-// mutants are ways to break the daemon that the crash test has to notice: one place in one file each.
-var mutants = []struct{ name, file, old, new string }{
+// mutant is one way to break the daemon: one place in one file.
+type mutant struct{ name, file, old, new string }
+
+func (m *mutant) change() mutation.Change {
+	return mutation.Change{File: filepath.Join("..", m.file), Old: m.old, New: m.new}
+}
+
+// mutants are those that the crash test has to notice.
+var mutants = []mutant{
 	{"acknowledge before it is written", "spool/journal.go",
 		"	if leads {\n		j.commit(own)\n	}\n",
 		"	if leads {\n		go func() { time.Sleep(2 * time.Millisecond); j.commit(own) }()\n	}\n	if own != nil {\n		return duplicates, nil\n	}\n"},
@@ -35,9 +42,7 @@ var mutants = []struct{ name, file, old, new string }{
 // TestCrashMutantsApply keeps the mutants in step with the code: each one's text stands there exactly once.
 func TestCrashMutantsApply(t *testing.T) {
 	for _, m := range mutants {
-		source, err := os.ReadFile(filepath.Join("..", m.file))
-		require.NoError(t, err, m.name)
-		assert.Equal(t, 1, strings.Count(string(source), m.old), "%s: %s: %q", m.name, m.file, m.old)
+		mutation.Apply(t, m.name, m.change())
 	}
 }
 
@@ -50,7 +55,7 @@ func TestCrashMutants(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
-			program := mutate(t, m.file, m.old, m.new)
+			program := mutate(t, m.change())
 			cmd := exec.Command(self, "-test.run", "^TestCrash$", "-test.count", "1")
 			cmd.Env = append(os.Environ(), binaryVariable+"="+program, crashCyclesVariable+"="+mutantCycles)
 			out, err := cmd.CombinedOutput()
@@ -61,21 +66,10 @@ func TestCrashMutants(t *testing.T) {
 }
 
 // mutate builds the daemon with one change in one file, and returns the program.
-func mutate(t *testing.T, file, old, new string) string {
+func mutate(t *testing.T, change mutation.Change) string {
 	t.Helper()
-	source, err := filepath.Abs(filepath.Join("..", file))
-	require.NoError(t, err)
-	text, err := os.ReadFile(source)
-	require.NoError(t, err)
-	require.Equal(t, 1, strings.Count(string(text), old), "the place to change in %s", file)
-	dir := t.TempDir()
-	changed := filepath.Join(dir, "changed.go")
-	require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(text), old, new, 1)), 0o600))
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{source: changed}})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	program := filepath.Join(dir, "reporterd")
-	cmd := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./cmd/reporterd")
+	program := filepath.Join(t.TempDir(), "reporterd")
+	cmd := exec.Command("go", "build", "-overlay", mutation.Overlay(t, change), "-o", program, "./cmd/reporterd")
 	cmd.Dir = ".."
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -2,15 +2,14 @@ package receipt
 
 import (
 	"cmp"
-	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/internal/mutation"
 )
 
 // mutants are ways to conclude too early, or to read what is not there. Each old text stands once in its file.
@@ -60,9 +59,7 @@ var judges = map[string]string{
 // TestMutantsApply keeps the mutants in step with the code.
 func TestMutantsApply(t *testing.T) {
 	for _, m := range mutants {
-		source, err := os.ReadFile(m.file)
-		require.NoError(t, err)
-		assert.Equal(t, 1, strings.Count(string(source), m.old), "%s: %s: %q", m.name, m.file, m.old)
+		mutation.Apply(t, m.name, mutation.Change{File: m.file, Old: m.old, New: m.new})
 	}
 }
 
@@ -73,16 +70,7 @@ func TestMutants(t *testing.T) {
 	}
 	for _, m := range mutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
-			dir := t.TempDir()
-			original, err := filepath.Abs(m.file)
-			require.NoError(t, err)
-			source, err := os.ReadFile(original)
-			require.NoError(t, err)
-			mutated, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
-			require.NoError(t, os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600))
-			encoded, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutated}})
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(overlay, encoded, 0o600))
+			overlay := mutation.Overlay(t, mutation.Change{File: m.file, Old: m.old, New: m.new})
 			judge := cmp.Or(judges[m.name], "TestModel")
 			cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^"+judge+"$", "-overlay="+overlay, ".")
 			cmd.Env = append(os.Environ(), "REPORTERD_MODEL_HISTORIES=6000", "REPORTERD_MUTANTS=")
