@@ -42,7 +42,8 @@ type history struct {
 
 func newHistory(t *testing.T, seed uint64) *history {
 	h := &history{
-		t: t, rand: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), begun: time.Now().Truncate(time.Hour),
+		t: t, rand: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(),
+		begun: time.Now().Truncate(24 * time.Hour).Add(6 * time.Hour), // the 20 hours before are of two days, at any time of the test
 		cells: map[wanted]Figures{}, batches: map[spool.BatchID]*spool.Batch{}, letters: map[string]spool.DeadLetter{},
 		ends: map[spool.BatchID]End{}, ids: map[alias]string{},
 	}
@@ -155,7 +156,7 @@ func (h *history) end() {
 		return
 	}
 	if h.rand.IntN(3) == 0 { // failed, but it may have landed
-		require.NoError(h.t, h.spool.Attempt(b.ID, time.Now()))
+		require.NoError(h.t, h.spool.Attempt(b.ID, h.begun))
 		require.NoError(h.t, h.spool.Ambiguous(b.ID))
 		for _, t := range b.Transactions {
 			h.add(b, t, t.Timestamp, Figures{Ambiguous: 1})
