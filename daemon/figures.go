@@ -74,7 +74,7 @@ func ledgerNotOpen(w http.ResponseWriter, _ *http.Request) {
 func noLedger(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotImplemented)
-	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false, or spool.engine is jetstream"}` + "\n"))
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false"}` + "\n"))
 }
 
 // offers returns the names of the parts of the page that the ledger and the comparison fill.

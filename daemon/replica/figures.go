@@ -66,19 +66,33 @@ func laneNews(p *partition.Partition) []byte {
 	return data
 }
 
-// KeepsLedger is false: replicas keep no ledger.
-func (r *Replica) KeepsLedger() bool { return false }
+// KeepsLedger reports whether ledgers are kept.
+func (r *Replica) KeepsLedger() bool { return r.options.Partition.Ledger != nil }
 
-// Ledger is nil: replicas keep no ledger.
-func (r *Replica) Ledger() *ledger.Ledger { return nil }
-
-// Parents returns the hierarchy of a service's metrics, as far as the backend told it to the owner of its partition, if that is
-// this replica.
-func (r *Replica) Parents(service string) map[string]string {
-	if node := r.node.Load(); node != nil {
-		if p := r.partition(node.Partition(service)); p != nil {
-			return p.Parents(service)
-		}
+// Ledger answers for the usage of the whole cluster, from the ledgers of the partitions' owners. It is nil if none are kept.
+func (r *Replica) Ledger() ledger.Book {
+	if !r.KeepsLedger() {
+		return nil
 	}
-	return nil
+	return r.joint
+}
+
+// Parents returns the hierarchy of a service's metrics, as far as it is known to the owner of its partition. While that does not answer,
+// it is empty.
+func (r *Replica) Parents(service string) map[string]string {
+	node := r.node.Load()
+	if node == nil {
+		return nil
+	}
+	if p := r.partition(node.Partition(service)); p != nil {
+		return p.Parents(service)
+	}
+	if !r.KeepsLedger() {
+		return nil
+	}
+	parents, err := r.joint.Parents(service)
+	if err != nil {
+		return nil // the figures of the service cannot be read, either
+	}
+	return parents
 }

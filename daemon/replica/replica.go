@@ -22,6 +22,7 @@ import (
 	"github.com/reporterd/reporterd/cluster/jetdisk"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/ledger"
 )
 
 // Options of Open.
@@ -49,6 +50,7 @@ type Replica struct {
 	conn     *nats.Conn
 	node     atomic.Pointer[cluster.Node] // nil until it has joined
 	fallback *authorize.Authorizer        // answers while a partition has no owner, without counting usage that is not reported yet
+	joint    *ledger.Joint                // the ledgers of all partitions
 	answered atomic.Uint64                // authorizations answered by fallback
 	stopping atomic.Bool
 
@@ -68,6 +70,7 @@ func Open(o Options) (*Replica, error) {
 	if err := os.MkdirAll(o.Partition.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	r.joint = ledger.NewJoint(ledger.JointOptions{Partitions: o.Cluster.Partitions, Ask: r.askLedger})
 	var err error
 	if r.fallback, err = partition.NewFallback(r, o.Partition); err != nil {
 		return nil, &partition.OptionsError{Err: err}
@@ -137,6 +140,11 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 	o := r.options.Partition
 	o.Services, o.Dir, o.Spool.FS, o.AlwaysAuthorize = services, filepath.Join(o.Dir, strconv.Itoa(n)), d, true
 	o.Log = r.log.With(zap.Int("partition", n))
+	if o.Ledger != nil {
+		own := *o.Ledger
+		own.Dir, own.Copy = o.Dir, d
+		o.Ledger = &own
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return cluster.Member{}, err
 	}
@@ -161,7 +169,7 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 // check opens a partition on an empty disk and closes it: what prevents that would prevent this replica from owning any.
 func (r *Replica) check(_ context.Context, d *jetdisk.Disk) error {
 	o := r.options.Partition
-	o.Dir, o.Spool.FS, o.Log = filepath.Join(o.Dir, "check"), d, zap.NewNop()
+	o.Dir, o.Spool.FS, o.Ledger, o.Log = filepath.Join(o.Dir, "check"), d, nil, zap.NewNop()
 	err := os.MkdirAll(o.Dir, 0o700)
 	if err != nil {
 		return err
