@@ -67,6 +67,8 @@ type engine interface {
 	// up the rest. Scraped resets those that count since the last scrape, and Pending returns how many
 	// events are not delivered.
 	Snapshot(lanes int) console.Snapshot
+	// Whole returns those of all replicas together.
+	Whole(ctx context.Context, lanes int) console.Snapshot
 	Scraped()
 	Pending() uint64
 	// KeepsLedger reports whether a ledger is kept. Ledger answers for all of the engine's usage, of all replicas; it is nil if none is

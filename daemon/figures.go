@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -14,7 +15,7 @@ import (
 func (d *daemon) console(reload reloading) *console.Console {
 	return console.New(console.Options{
 		Build: d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(),
-		Snapshot: d.snapshot, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
+		Snapshot: d.snapshot, Whole: d.whole, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
 		Degraded:    func() []string { return d.messages.Load().degraded() },
 		Routes:      slices.Concat(d.ledgerRoutes(), d.compare.routes(), d.analyticsRoutes(), d.sources.routes(d)),
 		Offers:      d.offers(),
@@ -26,8 +27,16 @@ func (d *daemon) console(reload reloading) *console.Console {
 }
 
 // snapshot returns the figures of the engine and of the daemon, with at most so many lanes named that are not of configured services.
-func (d *daemon) snapshot(lanes int) console.Snapshot {
-	s, traffic := d.engine.Snapshot(lanes), d.handler.Stats()
+func (d *daemon) snapshot(lanes int) console.Snapshot { return d.complete(d.engine.Snapshot(lanes)) }
+
+// whole returns the figures of the engine over all replicas, and those of this daemon.
+func (d *daemon) whole(ctx context.Context, lanes int) console.Snapshot {
+	return d.complete(d.engine.Whole(ctx, lanes))
+}
+
+// complete adds the daemon's figures to those of the engine.
+func (d *daemon) complete(s console.Snapshot) console.Snapshot {
+	traffic := d.handler.Stats()
 	s.Traffic = []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)}
 	s.Held = console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld}
 	s.Reload, s.NATS, s.Connections = d.reloads.figures(), d.messages.Load().figures(), d.auth.connections()

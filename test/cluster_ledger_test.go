@@ -67,8 +67,15 @@ func TestEveryReplicaHasTheWholeLedger(t *testing.T) {
 	agree := func(what string) {
 		t.Helper()
 		for i, d := range all {
+			last := ""
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Log(last)
+				}
+			})
 			eventually(t, 30*time.Second, fmt.Sprintf("replica %d has all %s", i, what), func() bool {
 				got, err := bookedHits(d)
+				last = fmt.Sprint(got, err)
 				return err == nil && maps.Equal(sent, got)
 			})
 		}

@@ -26,6 +26,7 @@ const (
 	callLetter  = "deadletter"
 	callOrder   = "order"
 	callLedger  = "ledger"
+	callFigures = "figures"
 )
 
 const (
@@ -40,8 +41,10 @@ const (
 )
 
 // answer answers a call from a replica, which may be this one, to the owner of a partition.
-func answer(ctx context.Context, p *partition.Partition, kind string, data []byte) ([]byte, error) {
+func (r *Replica) answer(ctx context.Context, p *partition.Partition, kind string, data []byte) ([]byte, error) {
 	switch kind {
+	case callFigures:
+		return r.figuresOf(p, data)
 	case callAppend:
 		return answerAppend(ctx, p, data)
 	case callAsk:

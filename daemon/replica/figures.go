@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"encoding/json"
-
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/ledger"
@@ -11,6 +9,22 @@ import (
 // Snapshot adds up the figures of this replica's partitions; the sum over all replicas is complete. The lanes are those of every
 // partition, as last announced by their owners, which name at most lanesNamed of those that are not of configured services.
 func (r *Replica) Snapshot(int) console.Snapshot {
+	sum := r.own()
+	for _, p := range r.partitions() {
+		sum = sum.Plus(p.Snapshot(0))
+	}
+	if node := r.node.Load(); node != nil {
+		for _, latest := range node.News() {
+			if latest.Valid {
+				sum.Lanes = append(sum.Lanes, readNews(latest.Data).Lanes...)
+			}
+		}
+	}
+	return sum
+}
+
+// own are the figures of this replica without those of partitions.
+func (r *Replica) own() console.Snapshot {
 	sum := console.Snapshot{Authorize: partition.Authorizations(r.fallback.Stats())}
 	r.mu.Lock()
 	for _, one := range r.services {
@@ -18,9 +32,6 @@ func (r *Replica) Snapshot(int) console.Snapshot {
 	}
 	r.mu.Unlock()
 	sum.Spool.Sync = "always"
-	for _, p := range r.partitions() {
-		sum = sum.Plus(p.Snapshot(0))
-	}
 	sum.Cluster = &console.Cluster{Partitions: r.options.Cluster.Partitions, Spare: r.answered.Load()}
 	node := r.node.Load()
 	if node == nil {
@@ -29,12 +40,6 @@ func (r *Replica) Snapshot(int) console.Snapshot {
 	}
 	s := node.Stats()
 	sum.Cluster.Owned, sum.Cluster.Unowned, sum.Cluster.Replicas, sum.Cluster.Taken = s.Owned, s.Unowned, s.Replicas, s.Taken
-	for _, data := range node.News() {
-		var lanes []console.Lane
-		if json.Unmarshal(data, &lanes) == nil {
-			sum.Lanes = append(sum.Lanes, lanes...)
-		}
-	}
 	return sum
 }
 
@@ -52,18 +57,6 @@ func (r *Replica) Pending() (events uint64) {
 		events += p.Pending()
 	}
 	return events
-}
-
-// lanesNamed bounds the lanes of a partition that an announcement names: a message takes a megabyte at most.
-const lanesNamed = 100
-
-// laneNews returns the lanes of a partition, for announcements.
-func laneNews(p *partition.Partition) []byte {
-	data, err := json.Marshal(p.Lanes(lanesNamed))
-	if err != nil {
-		return nil
-	}
-	return data
 }
 
 // KeepsLedger reports whether ledgers are kept.

@@ -20,6 +20,7 @@ import (
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/cluster"
 	"github.com/reporterd/reporterd/cluster/jetdisk"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/ledger"
@@ -61,12 +62,13 @@ type Replica struct {
 	mu         sync.Mutex // guards the fields below
 	owned      map[int]*partition.Partition
 	services   []event.Service
-	stopErrors []error // errors of partitions that were released with work in progress
+	told       map[int]console.ClusterPart // what the owner of each partition answered last
+	stopErrors []error                     // errors of partitions that were released with work in progress
 }
 
 // Open makes a replica; Start makes it join the cluster.
 func Open(o Options) (*Replica, error) {
-	r := &Replica{log: o.Log, options: o, owned: map[int]*partition.Partition{}, services: o.Partition.Services}
+	r := &Replica{log: o.Log, options: o, owned: map[int]*partition.Partition{}, told: map[int]console.ClusterPart{}, services: o.Partition.Services}
 	if err := os.MkdirAll(o.Partition.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -160,9 +162,11 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 	}
 	r.addPartition(n, p, services)
 	return cluster.Member{
-		Answer: func(ctx context.Context, kind string, data []byte) ([]byte, error) { return answer(ctx, p, kind, data) },
-		Stop:   func(ctx context.Context, clean bool) { r.close(ctx, o.Log, n, p, clean) },
-		News:   func() []byte { return laneNews(p) },
+		Answer: func(ctx context.Context, kind string, data []byte) ([]byte, error) {
+			return r.answer(ctx, p, kind, data)
+		},
+		Stop: func(ctx context.Context, clean bool) { r.close(ctx, o.Log, n, p, clean) },
+		News: func() []byte { return newsOf(p) },
 	}, nil
 }
 
