@@ -49,6 +49,7 @@ func (c *Config) check(found *problems) {
 		found.add("memory_limit", c.MemoryLimit, "expected at least 256MiB, or 0B for no limit of its own")
 	}
 	c.Gate.check(found, c.Spool.Engine)
+	c.Proxies.check(found)
 	c.checkListeners(found)
 	c.NATS.check(found)
 	c.NATS.checkReplies(found, c.Cluster.Prefix)
@@ -148,6 +149,10 @@ func (f field) checkKind(found *problems, text string) {
 		checkOrigins(found, f.key, text)
 	case "hosts":
 		checkHosts(found, f.key, text)
+	case "networks":
+		checkNetworks(found, f.key, text)
+	case "proxied":
+		checkProxied(found, f.key, text)
 	case "monitors":
 		for address := range strings.SplitSeq(text, ",") {
 			checkURL(found, f.key, strings.TrimSpace(address))

@@ -74,6 +74,8 @@ type Config struct {
 	Reader Reader `key:"reader"`
 	// A listener for proxies that ask whether a call of an API may pass; docs/gateways.md.
 	Gate Gate `key:"gate"`
+	// Proxies in front of the listeners; docs/behind-a-proxy.md.
+	Proxies Proxies `key:"proxies"`
 	// The mode of unix sockets that `listen`, `admin.listen`, `reader.listen` and `gate.listen` name: 0660 for the daemon's user and
 	// group, 0666 for every user of the machine. Who may connect to the traffic socket may send events.
 	SocketMode string `key:"socket_mode" oneof:"0600,0660,0666"`

@@ -40,6 +40,7 @@ func Default() *Config {
 // Small disks are common where demos run, so the watermark is lower.
 func sandboxed(c *Config, person bool) {
 	c.DataDir = "./reporterd-data"
+	c.Admin.Open = true
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.Portal.URL, c.Portal.AccessToken, c.Portal.PerSecond = "http://"+c.Sandbox.Listen, "atoken", 50
 	c.Batch.FlushInterval = time.Second

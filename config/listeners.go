@@ -21,11 +21,33 @@ type Admin struct {
 	// or .home.arpa need not be named, but on a loopback address: there only localhost and addresses are taken. Any other
 	// name may be of a web page that was led to this listener to use it from a browser.
 	Hosts string `key:"hosts" kind:"hosts"`
+	// Answers without a token where neither `admin.tokens_file` nor `admin.tls.client_ca_file` is given and the listener has an
+	// address. A proxy on this machine that leads there opens it to all of its callers, in the name of this machine. False: such
+	// a listener answers `/livez` and `/readyz`, and the commands of the daemon's user. `insecure` and `serve --sandbox` include it.
+	Open bool `key:"open"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`
 	// HTTPS on the admin listener.
 	TLS TLS `key:"tls"`
 }
+
+// Proxies are those in front of the traffic, admin and gate listeners.
+type Proxies struct {
+	// The addresses and networks whose word about their callers is taken, separated by commas: 10.0.0.7, fd00::/8, or `unix` for
+	// what connects to a unix socket. They are exempt from the bounds on connections of one address. Empty: none.
+	Trusted string `key:"trusted" kind:"networks"`
+	// The listeners on which connections of `proxies.trusted` begin with a PROXY header, version 1 or 2, separated by commas:
+	// traffic, admin, gate. The address in it is the caller's, in bounds and in the log. Such a connection without a header is
+	// closed, also one of a command on an address that is trusted. Empty: none.
+	Protocol string `key:"protocol" kind:"proxied"`
+	// The header field in which `proxies.trusted` write the caller's address, such as X-Forwarded-For or X-Real-IP: the last
+	// address in it that is not trusted is the caller's, in the log and in the bounds on one address, which then bound the
+	// requests that it has under way. Empty: no field is read.
+	AddressHeader string `key:"address_header" kind:"name"`
+}
+
+// ProtocolListeners are the names in Protocol, one by one.
+func (p Proxies) ProtocolListeners() []string { return words(p.Protocol) }
 
 // Reader is the listener of the sources.
 type Reader struct {

@@ -52,6 +52,8 @@ type Options struct {
 	History *History
 	// Tokens are required, each with its scopes; nil: no token is required.
 	Tokens *access.Tokens
+	// Closed says that Tokens are those of the daemon's own commands only, since none are configured.
+	Closed bool
 	// Hosts are host names accepted without a token, in addition to those that cannot belong to another site.
 	Hosts []string
 	// Routes are served in addition to the console's own.
@@ -145,10 +147,11 @@ func profiles() []Route {
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	if c.dnsRebound(r) {
-		respond.Problem(w, http.StatusMisdirectedRequest, "this name may be one of another site: use an address, localhost, or a name in admin.hosts")
+		respond.Problem(w, http.StatusMisdirectedRequest, "this name may be one of another site: name it in admin.hosts, or use tokens; behind a proxy always use tokens")
 		return
 	}
 	if err := crossOrigin.Check(r); err != nil {
+		c.auditRefusal(r)
 		respond.Problem(w, http.StatusForbidden, "a page of another site may not do this")
 		return
 	}

@@ -124,16 +124,16 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	announce(d.log, d.config, d.listeners, d.auth.local)
 	reload := d.manager.reloading(d.reload)
 	d.sources.admin = d.console(reload)
-	d.listeners.admin.gate.open(d.sources.admin)
+	d.listeners.admin.gate.open(d.behind(d.config.Limits.MaxAdminConnectionsPerAddress, d.sources.admin))
 	d.listeners.openReader(d.sources.store)
 	if err := d.start(ctx); err != nil {
 		d.stop()
 		return startAborted(ctx, d.log, err)
 	}
-	d.listeners.traffic.gate.open(d.handler)
+	d.listeners.traffic.gate.open(d.behind(d.config.Limits.MaxConnectionsPerAddress, d.withHealth(d.handler)))
 	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
 	if d.gate != nil {
-		d.listeners.proxies.gate.open(d.gate)
+		d.listeners.proxies.gate.open(d.withHealth(d.gate))
 	}
 	d.started.Store(true)
 	d.group.Go("watch for reloads", d.watch(reload))

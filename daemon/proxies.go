@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -34,8 +36,41 @@ func (d *listeners) bindProxies(ctx context.Context, log *zap.Logger, c *config.
 	if d.proxies, err = bind(ctx, log, "gate", c.Gate.Listen, c.SocketMode, trafficServer(log, nil)); err != nil {
 		return err
 	}
+	d.proxied(log, c, d.proxies)
 	d.proxies.bound = access.NewConnLimiter(d.proxies.bound, c.Gate.MaxConnections, 0)
 	return nil
+}
+
+// proxied makes a listener read the PROXY headers of trusted proxies, where the configuration says that they send some.
+func (d *listeners) proxied(log *zap.Logger, c *config.Config, l *listener) {
+	if slices.Contains(c.Proxies.ProtocolListeners(), l.name) {
+		l.bound = access.NewProxyListener(l.bound, d.trusted, log.Named(l.name))
+	}
+}
+
+// behind returns a handler that knows the addresses of its callers behind proxies, and answers health checks under any name. most
+// bounds the requests that one of these addresses has under way; 0: it does not.
+func (d *daemon) behind(most int, next http.Handler) http.Handler {
+	f := access.Forwarded{Trusted: d.listeners.trusted, Field: http.CanonicalHeaderKey(d.config.Proxies.AddressHeader), PerAddress: most}
+	return f.Wrap(next)
+}
+
+// withHealth answers /livez and /readyz before next, under any Host: a balancer checks the port that it balances.
+func (d *daemon) withHealth(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (r.Method != http.MethodGet && r.Method != http.MethodHead) || (r.URL.Path != "/livez" && r.URL.Path != "/readyz") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		text, status := "ok\n", http.StatusOK
+		if err := d.ready(); err != nil && r.URL.Path == "/readyz" {
+			text, status = "not ready: "+err.Error()+"\n", http.StatusServiceUnavailable
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text) // an error means that the client is gone
+	})
 }
 
 // openGate makes the handler of proxies' questions, if there is a listener for them.
