@@ -48,6 +48,8 @@ type Options struct {
 	Parking Parking
 	// Names returns the names for filters; its error is a disk error.
 	Names func(ctx context.Context) (Names, error)
+	// History keeps the counters of the last hours; nil: it is empty.
+	History *History
 	// Tokens are required, each with its scopes; nil: no token is required.
 	Tokens *access.Tokens
 	// Closed says that Tokens are those of the daemon's own commands only, since none are configured.
@@ -114,6 +116,7 @@ func (c *Console) ownRoutes() []Route {
 		{"GET /api/v1/session", "", f(c.session)},
 		{"GET /api/v1/live", access.Read, f(c.follow)},
 		{"GET /api/v1/status", access.Read, f(c.status)},
+		{"GET /api/v1/history", access.Read, f(c.history)},
 		{"GET /api/v1/deadletters", access.Read, f(c.deadLetters)},
 		{"GET /api/v1/deadletters/{id}", access.Read, f(c.deadLetter)},
 		{"POST /api/v1/deadletters/requeue", access.Write, c.order(c.options.Requeue)},

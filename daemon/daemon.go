@@ -72,6 +72,7 @@ type daemon struct {
 	services  services        // the services in effect
 	compare   comparison
 	sources   sources
+	history   *console.History
 	gate      *gate.Handler            // answers proxies; nil without gate.listen
 	analytics func() *analyticsAPI     // 3scale's APIs from the ledger, which has to be open
 	messages  atomic.Pointer[messages] // NATS; nil: not used
@@ -137,6 +138,7 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 		return err
 	}
 	d.group.Go("watch for reloads", d.watch(reload))
+	d.group.Go("history of the counters", func(ctx context.Context) error { d.history.Run(ctx); return nil })
 	d.manager.begin(d.statusLine)
 	d.log.Info("ready", zap.Duration("after", time.Since(d.begun).Round(time.Millisecond)))
 	if d.options.Sandbox {

@@ -110,6 +110,7 @@ func TestEveryOperationAnswersAsDescribed(t *testing.T) {
 		{200, "POST", admin + "/-/reload", "", ""},
 		{200, "GET", admin + "/api/v1/status", "", ""},
 		{200, "GET", admin + "/api/v1/names", "", ""},
+		{200, "GET", admin + "/api/v1/history", "", ""},
 		{200, "GET", admin + "/api/v1/deadletters?limit=10&since=7d", "", ""},
 		{400, "GET", admin + "/api/v1/deadletters?nosuch=1", "", ""},
 		{404, "GET", admin + "/api/v1/deadletters/x", "", ""},
