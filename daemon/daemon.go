@@ -132,10 +132,11 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	}
 	d.listeners.traffic.gate.open(d.behind(d.config.Limits.MaxConnectionsPerAddress, d.withHealth(d.handler)))
 	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
-	if d.gate != nil {
-		d.listeners.proxies.gate.open(d.withHealth(d.gate))
-	}
 	d.started.Store(true)
+	if err := d.listeners.openProxies(ctx, d.log, d.config, d.withHealth(d.gate)); err != nil {
+		d.stop()
+		return err
+	}
 	d.group.Go("watch for reloads", d.watch(reload))
 	d.group.Go("history of the counters", func(ctx context.Context) error { d.history.Run(ctx); return nil })
 	d.manager.begin(d.statusLine)
@@ -239,6 +240,9 @@ func (d *daemon) stop() {
 	// A request that is still being received after a quarter of the time is not acknowledged: its sender retries it. The rest of
 	// the time is for the reports.
 	requests, enough := context.WithTimeout(ctx, limit/4)
+	if d.listeners.proxies != nil {
+		d.listeners.proxies.shutdown(requests)
+	}
 	d.listeners.traffic.shutdown(requests)
 	d.messages.Load().stop(requests, d.log)
 	enough()

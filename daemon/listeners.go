@@ -30,6 +30,7 @@ type listeners struct {
 	limiter      *access.ConnLimiter     // the traffic listener's connections
 	memory       *memory.Budget          // of the traffic listener's requests
 	bounds       access.Connections      // limits of the connections of each listener
+	broken       chan error              // errors of listeners that fail
 	trusted      *access.Networks        // proxies whose word about their callers is taken
 }
 
@@ -70,7 +71,7 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	admin := access.NewConnLimiter(deadlineListener{d.admin.bound, writeTimeout}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
 	admin.Exempt(d.trusted)
 	d.admin.bound = admin
-	if err = errors.Join(d.bindReader(ctx, log, c), d.bindProxies(ctx, log, c)); err != nil {
+	if err = d.bindReader(ctx, log, c); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -133,15 +134,20 @@ func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 // listener that fails.
 func (d *listeners) serve(g *authentication) <-chan error {
 	g.certificates, g.limiter = d.provision, d.limiter
-	broken := make(chan error, 5)
+	d.broken = make(chan error, 5) // one of each listener
 	for _, l := range d.all() {
-		go func() {
-			if err := l.serve(); err != nil {
-				broken <- err
-			}
-		}()
+		d.serveOne(l)
 	}
-	return broken
+	return d.broken
+}
+
+// serveOne answers on a listener in a goroutine that close ends.
+func (d *listeners) serveOne(l *listener) {
+	go func() {
+		if err := l.serve(); err != nil {
+			d.broken <- err
+		}
+	}()
 }
 
 // close closes every listener at once; shutdown was called before for those that matter.

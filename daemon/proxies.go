@@ -28,8 +28,9 @@ func CheckGate(c *config.Config) error {
 	return err
 }
 
-// bindProxies binds the listener for proxies, if there is one.
-func (d *listeners) bindProxies(ctx context.Context, log *zap.Logger, c *config.Config) (err error) {
+// openProxies binds the listener for proxies, if there is one, and answers there. Other listeners are bound first of all; this one
+// when answers can be given, since a proxy turns to another daemon when it cannot connect, and takes an answer for one.
+func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.Config, answers http.Handler) (err error) {
 	if c.Gate.Listen == "" {
 		return nil
 	}
@@ -38,6 +39,8 @@ func (d *listeners) bindProxies(ctx context.Context, log *zap.Logger, c *config.
 	}
 	d.proxied(log, c, d.proxies)
 	d.proxies.bound = access.NewConnLimiter(d.proxies.bound, c.Gate.MaxConnections, 0)
+	d.proxies.gate.open(answers)
+	d.serveOne(d.proxies)
 	return nil
 }
 
