@@ -92,11 +92,14 @@ type Gate struct {
 // Origins are the origins in CORSOrigins, one by one.
 func (r Reader) Origins() []string { return Admin{CORSOrigins: r.CORSOrigins}.Origins() }
 
-// SourcesFile returns the file of the sources, which may not be there; empty: there is no configuration file beside which it could
-// be.
+// SourcesFile returns the file of the sources, which may not be there: it is beside the configuration file, or in the data directory
+// where there is none.
 func (c *Config) SourcesFile() string {
-	if c.Sources != "" || c.file.name == "" {
+	switch {
+	case c.Sources != "":
 		return c.Sources
+	case c.file.name == "":
+		return filepath.Join(c.DataDir, "sources.yaml")
 	}
 	return filepath.Join(filepath.Dir(c.file.name), "sources.yaml")
 }

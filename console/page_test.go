@@ -52,7 +52,7 @@ func TestPage(t *testing.T) {
 	for _, js := range []string{"live", "session", "chart", "letters", "format", "ledger", "heatmap", "usage", "parked", "names", "address"} {
 		named = append(named, []string{"", js, "js"})
 	}
-	require.Len(t, named, 16)
+	require.Len(t, named, 17)
 	for _, n := range named {
 		path := "/page/" + n[1] + "." + n[2]
 		r := ask(t, c, path, "Accept-Encoding", "gzip")

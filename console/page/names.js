@@ -1,6 +1,6 @@
 // The names of services, where 3scale's admin portal has told the daemon of them. Their ids stand behind, since commands take those.
 
-import { headers } from './session.js';
+import { headers, root } from './session.js';
 
 let services = {};
 
@@ -10,7 +10,7 @@ export let filters = { services: [], reasons: [] };
 /** Reads them anew. Without an answer those of before stay. */
 export async function learn() {
   try {
-    const answer = await fetch('api/v1/names', { headers: headers(), cache: 'no-store' });
+    const answer = await fetch(`${root}api/v1/names`, { headers: headers(), cache: 'no-store' });
     if (!answer.ok) return;
     filters = await answer.json();
     services = filters.service_names ?? {};
