@@ -15,6 +15,7 @@ type ConnLimiter struct {
 	net.Listener
 	total      int // 0: unlimited
 	perAddress int // of one client address; 0: unlimited
+	exempt     *Networks
 
 	replaced, refused atomic.Uint64
 
@@ -28,6 +29,9 @@ type ConnLimiter struct {
 func NewConnLimiter(l net.Listener, total, perAddress int) *ConnLimiter {
 	return &ConnLimiter{Listener: l, total: total, perAddress: perAddress, conns: make(map[*limitedConn]struct{}), addresses: make(map[string]int)}
 }
+
+// Exempt lifts the limit of one address for proxies, whose connections are those of many clients. It must be called before Accept.
+func (c *ConnLimiter) Exempt(proxies *Networks) { c.exempt = proxies }
 
 // ConnLimiterStats are figures since the start.
 type ConnLimiterStats struct {
@@ -62,7 +66,7 @@ func (c *ConnLimiter) Accept() (net.Conn, error) {
 // admit counts a new connection, and closes the one that it replaces. It returns false when the address has perAddress open.
 func (c *ConnLimiter) admit(conn *limitedConn) bool {
 	c.mu.Lock()
-	if c.perAddress > 0 && conn.address != "" && c.addresses[conn.address] >= c.perAddress {
+	if c.perAddress > 0 && conn.address != "" && !c.exempt.Has(conn.RemoteAddr()) && c.addresses[conn.address] >= c.perAddress {
 		c.mu.Unlock()
 		return false
 	}

@@ -117,3 +117,20 @@ func TestRates(t *testing.T) {
 	free.limit(0)
 	assert.Zero(t, free.Take(1_000_000))
 }
+
+// A proxy's connections are those of many clients: the bound of one address is not for it.
+func TestConnLimiterExemptsProxies(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = inner.Close() }()
+	c := NewConnLimiter(inner, 0, 1)
+	proxies, err := ParseNetworks("127.0.0.0/8")
+	require.NoError(t, err)
+	c.Exempt(proxies)
+	for range 3 {
+		dial(t, c)
+		_, err := c.Accept()
+		require.NoError(t, err)
+	}
+	assert.Equal(t, 3, c.Stats().Open)
+}

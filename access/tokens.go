@@ -52,6 +52,13 @@ func Open(file string, kind Kind) (*Tokens, error) {
 	return t, nil
 }
 
+// Closed returns tokens of no file: only those of Add are known.
+func Closed(kind Kind) *Tokens {
+	t := &Tokens{kind: kind}
+	t.replace(nil)
+	return t
+}
+
 // Reload reads the file again, and replaces all tokens at once. On an error, which contains no secret, the tokens stay as they
 // were. A request that arrives meanwhile is checked against the old or the new tokens.
 func (t *Tokens) Reload() error {
@@ -65,7 +72,7 @@ func (t *Tokens) Reload() error {
 // Provision reads the file again without putting it in force; apply does that, and cannot fail. Several files can so be
 // checked before any of them is put in force. An error contains no secret.
 func (t *Tokens) Provision() (apply func(), err error) {
-	if t == nil {
+	if t == nil || t.file == "" {
 		return func() {}, nil
 	}
 	list, err := readFile(t.file, t.kind)

@@ -61,7 +61,10 @@ func (a *Authorizer) keep(ctx context.Context, r *reply) *event.Refused {
 			Application: r.application, Usage: r.weighing.Usage, Timestamp: r.now.Unix(), Code: r.call.code,
 		},
 	}
-	_, err := a.options.Journal.Append(context.WithoutCancel(ctx), r.events[:])
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	_, err := a.options.Journal.Append(ctx, r.events[:])
 	if err == nil && r.events[0].Duplicate && r.booked != nil { // the same question was asked before, and its usage counts already
 		r.booked.Withdraw(r.weighing.Usage, r.options.FlatUsage, r.now.Unix())
 	}

@@ -70,7 +70,7 @@ func TestDocumentedCommands(t *testing.T) {
 
 // TestDocumentedConfiguration: every key that an example of the manual sets is a key of this version.
 func TestDocumentedConfiguration(t *testing.T) {
-	section := regexp.MustCompile(`(?m)^(data_dir|backend|services|spool|nats|portal|reconcile|cluster|sender|batch|admin|auth|tls|dedupe|gate)\s*:`)
+	section := regexp.MustCompile(`(?m)^(data_dir|backend|services|spool|nats|portal|reconcile|cluster|sender|batch|admin|auth|tls|dedupe|gate|proxies)\s*:`)
 	seen := 0
 	for page, text := range documents(t) {
 		for _, block := range blockPattern.FindAllStringSubmatch(text, -1) {

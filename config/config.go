@@ -68,12 +68,15 @@ type Config struct {
 	// Holding the ledger against what 3scale counted. It needs `portal` and `ledger`.
 	Reconcile Reconcile `key:"reconcile"`
 	// The file of the sources: kept questions whose answers dashboards read, each with a token of its own; docs/sources.md has its
-	// form. A reload reads it again. Empty: `sources.yaml` in the directory of the configuration, if it is there.
+	// form. A reload reads it again. Empty: `sources.yaml` in the directory of the configuration, if it is there, or in `data_dir`
+	// where there is no configuration file. The console's page writes it, if the daemon may: a service of systemd may not in /etc.
 	Sources string `key:"sources" kind:"file" reload:"file"`
 	// A listener for the answers of the sources, which serves nothing else.
 	Reader Reader `key:"reader"`
 	// A listener for proxies that ask whether a call of an API may pass; docs/gateways.md.
 	Gate Gate `key:"gate"`
+	// Proxies in front of the listeners; docs/behind-a-proxy.md.
+	Proxies Proxies `key:"proxies"`
 	// The mode of unix sockets that `listen`, `admin.listen`, `reader.listen` and `gate.listen` name: 0660 for the daemon's user and
 	// group, 0666 for every user of the machine. Who may connect to the traffic socket may send events.
 	SocketMode string `key:"socket_mode" oneof:"0600,0660,0666"`

@@ -169,7 +169,7 @@ func TestTagsCanBeRead(t *testing.T) {
 			assert.NotEmpty(t, low, "%s: a number without bounds", f.key)
 			assert.True(t, f.within(), "%s: its default is out of bounds", f.key)
 		}
-		assert.Contains(t, []string{"", "address", "url", "file", "servers", "monitors", "subject", "inboxes", "name", "origins", "hosts"}, f.tag.Get("kind"), f.key)
+		assert.Contains(t, []string{"", "address", "url", "file", "servers", "monitors", "subject", "inboxes", "name", "origins", "hosts", "networks", "proxied"}, f.tag.Get("kind"), f.key)
 	}
 	for _, f := range flags {
 		assert.Equal(t, f.name, Flag(f.key))

@@ -38,6 +38,13 @@ func (c *Config) checkOpen(found *problems) {
 	}
 }
 
+// AdminClosed reports whether the admin listener has to refuse callers without a token although none are configured: a proxy that
+// leads there asks under a name of this machine, and for callers from anywhere. A unix socket is protected by its mode.
+func (c *Config) AdminClosed() bool {
+	asked := c.Admin.TokensFile != "" || c.Admin.TLS.ClientCAFile != ""
+	return !asked && !c.Admin.Open && !c.Insecure && !strings.HasPrefix(c.Admin.Listen, "unix:")
+}
+
 // reachable reports whether an address may be reached from other machines. Names are not looked up.
 func reachable(address string) bool {
 	host, _, err := net.SplitHostPort(address)

@@ -6,20 +6,16 @@ import (
 )
 
 // Origins are the pages that may read answers made for dashboards.
-func (a Admin) Origins() (all []string) {
-	for origin := range strings.SplitSeq(a.CORSOrigins, ",") {
-		if origin = strings.TrimSpace(origin); origin != "" {
-			all = append(all, origin)
-		}
-	}
-	return all
-}
+func (a Admin) Origins() []string { return words(a.CORSOrigins) }
 
 // HostNames are the names in Hosts, one by one.
-func (a Admin) HostNames() (all []string) {
-	for host := range strings.SplitSeq(a.Hosts, ",") {
-		if host = strings.TrimSpace(host); host != "" {
-			all = append(all, host)
+func (a Admin) HostNames() []string { return words(a.Hosts) }
+
+// words are the words of a list that commas separate.
+func words(text string) (all []string) {
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			all = append(all, word)
 		}
 	}
 	return all

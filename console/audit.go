@@ -19,6 +19,12 @@ func (c *Console) audit(w http.ResponseWriter, r *http.Request) {
 		zap.String("token", answer.caller), zap.String("from", r.RemoteAddr))
 }
 
+// auditRefusal logs an order that a browser sent for a page of another site.
+func (c *Console) auditRefusal(r *http.Request) {
+	c.options.Log.Warn("order of another site's page refused", zap.String("order", r.Method+" "+r.URL.Path), zap.String("origin", r.Header.Get("Origin")),
+		zap.String("from", r.RemoteAddr))
+}
+
 // statusWriter records an answer's status.
 type statusWriter struct {
 	http.ResponseWriter

@@ -50,8 +50,12 @@ type Options struct {
 	Parking Parking
 	// Names returns the names for filters; its error is a disk error.
 	Names func(ctx context.Context) (Names, error)
+	// History keeps the counters of the last hours; nil: it is empty.
+	History *History
 	// Tokens are required, each with its scopes; nil: no token is required.
 	Tokens *access.Tokens
+	// Closed says that Tokens are those of the daemon's own commands only, since none are configured.
+	Closed bool
 	// Hosts are host names accepted without a token, in addition to those that cannot belong to another site.
 	Hosts []string
 	// Routes are served in addition to the console's own.
@@ -114,6 +118,7 @@ func (c *Console) ownRoutes() []Route {
 		{"GET /api/v1/session", "", f(c.session)},
 		{"GET /api/v1/live", access.Read, f(c.follow)},
 		{"GET /api/v1/status", access.Read, f(c.status)},
+		{"GET /api/v1/history", access.Read, f(c.history)},
 		{"GET /api/v1/deadletters", access.Read, f(c.deadLetters)},
 		{"GET /api/v1/deadletters/{id}", access.Read, f(c.deadLetter)},
 		{"POST /api/v1/deadletters/requeue", access.Write, c.order(c.options.Requeue)},
@@ -144,10 +149,11 @@ func profiles() []Route {
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	if c.dnsRebound(r) {
-		respond.Problem(w, http.StatusMisdirectedRequest, "this name may be one of another site: use an address, localhost, or a name in admin.hosts")
+		respond.Problem(w, http.StatusMisdirectedRequest, "this name may be one of another site: name it in admin.hosts, or use tokens; behind a proxy always use tokens")
 		return
 	}
 	if err := crossOrigin.Check(r); err != nil {
+		c.auditRefusal(r)
 		respond.Problem(w, http.StatusForbidden, "a page of another site may not do this")
 		return
 	}

@@ -52,7 +52,7 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, scope string) (*
 		if threescaleAuth(scope) {
 			w.Header().Add("WWW-Authenticate", `Basic realm="reporterd"`)
 		}
-		respond.Problem(w, http.StatusUnauthorized, err.Error())
+		respond.Problem(w, http.StatusUnauthorized, c.whyRefused(err))
 	case !g.May(scope):
 		noteCaller(w, g.Name)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="reporterd", error="insufficient_scope", scope="`+scope+`"`)
@@ -61,6 +61,14 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, scope string) (*
 		return g, true
 	}
 	return nil, false
+}
+
+// whyRefused is the text for a caller whose token is missing or not known.
+func (c *Console) whyRefused(err error) string {
+	if c.options.Closed {
+		return "a bearer token is needed, and none are configured: see admin.tokens_file, and admin.open for a machine without proxies"
+	}
+	return err.Error()
 }
 
 // crossOrigin refuses requests that a browser sends for a page of another site.

@@ -183,3 +183,30 @@ func TestAnotherNameForThisMachineIsRefused(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusOK, get(guarded(t), "127.0.0.1:7071", "reporterd.example"), "such a page has no token")
 }
+
+// Without configured tokens only the daemon's own commands are answered, under any Host: a proxy on this machine uses one of its names.
+func TestAClosedConsoleIsForTheDaemonsCommands(t *testing.T) {
+	o := options()
+	o.Tokens, o.Closed = access.Closed(access.Operators), true
+	o.Tokens.Add("local", access.Grant{Name: "local", Scopes: access.Scopes})
+	for path, want := range map[string]int{
+		"/livez": http.StatusOK, "/readyz": http.StatusOK, "/metrics": http.StatusUnauthorized, "/api/v1/status": http.StatusUnauthorized,
+	} {
+		assert.Equal(t, want, ask(t, o, http.MethodGet, path).Code, path)
+		assert.Equal(t, http.StatusOK, ask(t, o, http.MethodGet, path, "Authorization", "Bearer local").Code, path)
+	}
+	w := ask(t, o, http.MethodPost, "/-/flush")
+	assert.Equal(t, http.StatusUnauthorized, w.Code)
+	assert.Contains(t, w.Body.String(), "admin.tokens_file")
+}
+
+// An order that a page of another site makes a browser send is refused, and stands in the log.
+func TestOrdersOfOtherSitesAreLogged(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	o := guarded(t)
+	o.Log = zap.New(core)
+	w := ask(t, o, http.MethodPost, "/-/flush", "Authorization", "Bearer write", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
+	assert.Equal(t, http.StatusForbidden, w.Code)
+	require.Equal(t, 1, logs.Len())
+	assert.Equal(t, "https://evil.example", logs.All()[0].ContextMap()["origin"])
+}

@@ -10,7 +10,9 @@ import (
 // results.
 type Names struct {
 	Services []string `json:"services"` // configured, or with pending usage
-	Reasons  []string `json:"reasons"`  // codes of dead letters: the known ones, and those of existing letters
+	// ServiceNames are what 3scale's admin portal calls services, by id; those that it has not named are left out.
+	ServiceNames map[string]string `json:"service_names,omitempty"`
+	Reasons      []string          `json:"reasons"` // codes of dead letters: the known ones, and those of existing letters
 }
 
 // names answers GET /api/v1/names.
@@ -20,5 +22,5 @@ func (c *Console) names(w http.ResponseWriter, r *http.Request) {
 		respond.Problem(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	respond.JSON(w, http.StatusOK, Names{append([]string{}, n.Services...), append([]string{}, n.Reasons...)}) // [] and not null
+	respond.JSON(w, http.StatusOK, Names{append([]string{}, n.Services...), n.ServiceNames, append([]string{}, n.Reasons...)}) // [] and not null
 }

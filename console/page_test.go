@@ -49,10 +49,10 @@ func TestPage(t *testing.T) {
 	}
 	kinds, weight := map[string]string{"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "html": "text/html; charset=utf-8"}, 0
 	named := regexp.MustCompile(`(?:href|src)="page/([a-zA-Z.]+)\.([a-z]+)"`).FindAllStringSubmatch(html, -1)
-	for _, js := range []string{"live", "session", "chart", "letters", "format", "ledger", "heatmap", "usage", "parked"} {
+	for _, js := range []string{"live", "session", "chart", "letters", "format", "ledger", "heatmap", "usage", "parked", "names", "address"} {
 		named = append(named, []string{"", js, "js"})
 	}
-	require.Len(t, named, 14)
+	require.Len(t, named, 17)
 	for _, n := range named {
 		path := "/page/" + n[1] + "." + n[2]
 		r := ask(t, c, path, "Accept-Encoding", "gzip")

@@ -32,6 +32,9 @@ func newAuthentication(c *config.Config) (*authentication, error) {
 	if bad[0] == nil {
 		bad[0] = g.producers.SetRate(float64(c.Limits.EventsPerSecond))
 	}
+	if c.AdminClosed() {
+		g.operators = access.Closed(access.Operators)
+	}
 	g.operators.Add(g.local, access.Grant{Name: "local", Scopes: access.Scopes})
 	return g, errors.Join(keyed("auth.tokens_file", bad[0]), keyed("admin.tokens_file", bad[1]))
 }

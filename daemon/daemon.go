@@ -72,7 +72,9 @@ type daemon struct {
 	services  services        // the services in effect
 	compare   comparison
 	sources   sources
+	history   *console.History
 	gate      *gate.Handler            // answers proxies; nil without gate.listen
+	rules     *gate.Keeper             // of the portal, for gate; nil without gate.portal
 	analytics func() *analyticsAPI     // 3scale's APIs from the ledger, which has to be open
 	messages  atomic.Pointer[messages] // NATS; nil: not used
 	reloads   reloads
@@ -123,19 +125,21 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	announce(d.log, d.config, d.listeners, d.auth.local)
 	reload := d.manager.reloading(d.reload)
 	d.sources.admin = d.console(reload)
-	d.listeners.admin.gate.open(d.sources.admin)
+	d.listeners.admin.gate.open(d.behind(d.config.Limits.MaxAdminConnectionsPerAddress, d.sources.admin))
 	d.listeners.openReader(d.sources.store)
 	if err := d.start(ctx); err != nil {
 		d.stop()
 		return startAborted(ctx, d.log, err)
 	}
-	d.listeners.traffic.gate.open(d.handler)
+	d.listeners.traffic.gate.open(d.behind(d.config.Limits.MaxConnectionsPerAddress, d.withHealth(d.handler)))
 	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
-	if d.gate != nil {
-		d.listeners.proxies.gate.open(d.gate)
-	}
 	d.started.Store(true)
+	if err := d.listeners.openProxies(ctx, d.log, d.config, d.withHealth(d.gate)); err != nil {
+		d.stop()
+		return err
+	}
 	d.group.Go("watch for reloads", d.watch(reload))
+	d.group.Go("history of the counters", func(ctx context.Context) error { d.history.Run(ctx); return nil })
 	d.manager.begin(d.statusLine)
 	d.log.Info("ready", zap.Duration("after", time.Since(d.begun).Round(time.Millisecond)))
 	if d.options.Sandbox {
@@ -177,6 +181,7 @@ func (d *daemon) open() (err error) {
 func (d *daemon) start(ctx context.Context) error {
 	d.services.start(d)
 	d.compare.start(d)
+	d.startRules()
 	if err := d.engine.Start(ctx); err != nil {
 		return err
 	}
@@ -237,6 +242,9 @@ func (d *daemon) stop() {
 	// A request that is still being received after a quarter of the time is not acknowledged: its sender retries it. The rest of
 	// the time is for the reports.
 	requests, enough := context.WithTimeout(ctx, limit/4)
+	if d.listeners.proxies != nil {
+		d.listeners.proxies.shutdown(requests)
+	}
 	d.listeners.traffic.shutdown(requests)
 	d.messages.Load().stop(requests, d.log)
 	enough()

@@ -30,11 +30,17 @@ type listeners struct {
 	limiter      *access.ConnLimiter     // the traffic listener's connections
 	memory       *memory.Budget          // of the traffic listener's requests
 	bounds       access.Connections      // limits of the connections of each listener
+	broken       chan error              // errors of listeners that fail
+	trusted      *access.Networks        // proxies whose word about their callers is taken
 }
 
 // bindListeners binds every listener before anything else is started. Requests are answered after serve.
 func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandboxed bool) (*listeners, error) {
 	d := &listeners{backend: c.Backend.URL, bounds: divideDescriptors(log, c, sandboxed)}
+	var err error
+	if d.trusted, err = access.ParseNetworks(c.Proxies.Trusted); err != nil {
+		return nil, misconfigured(err)
+	}
 	local, text, err := access.NewLocalClient()
 	if err != nil {
 		return nil, err
@@ -50,7 +56,9 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	if d.traffic, err = bind(ctx, log, "traffic", c.Listen, c.SocketMode, trafficServer(log, d.certificates[0])); err != nil {
 		return nil, err
 	}
+	d.proxied(log, c, d.traffic)
 	d.limiter = access.NewConnLimiter(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
+	d.limiter.Exempt(d.trusted)
 	d.memory = ingest.NewBudget(memoryShares(c).requests)
 	d.traffic.fastPath = traffic.NewListener(d.limiter, traffic.Options{Memory: d.memory, TLS: d.traffic.secure})
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.fastPath, d.traffic.fastPath.State
@@ -59,8 +67,11 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 		d.close()
 		return nil, err
 	}
-	d.admin.bound = access.NewConnLimiter(deadlineListener{d.admin.bound, writeTimeout}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
-	if err = errors.Join(d.bindReader(ctx, log, c), d.bindProxies(ctx, log, c)); err != nil {
+	d.proxied(log, c, d.admin)
+	admin := access.NewConnLimiter(deadlineListener{d.admin.bound, writeTimeout}, d.bounds.Admin, c.Limits.MaxAdminConnectionsPerAddress)
+	admin.Exempt(d.trusted)
+	d.admin.bound = admin
+	if err = d.bindReader(ctx, log, c); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -123,15 +134,20 @@ func adminServer(log *zap.Logger, secure *access.Certificates) *http.Server {
 // listener that fails.
 func (d *listeners) serve(g *authentication) <-chan error {
 	g.certificates, g.limiter = d.provision, d.limiter
-	broken := make(chan error, 5)
+	d.broken = make(chan error, 5) // one of each listener
 	for _, l := range d.all() {
-		go func() {
-			if err := l.serve(); err != nil {
-				broken <- err
-			}
-		}()
+		d.serveOne(l)
 	}
-	return broken
+	return d.broken
+}
+
+// serveOne answers on a listener in a goroutine that close ends.
+func (d *listeners) serveOne(l *listener) {
+	go func() {
+		if err := l.serve(); err != nil {
+			d.broken <- err
+		}
+	}()
 }
 
 // close closes every listener at once; shutdown was called before for those that matter.

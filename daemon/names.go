@@ -53,5 +53,9 @@ func (d *daemon) names(ctx context.Context) (console.Names, error) {
 	}
 	delete(services, "")
 	delete(reasons, "")
-	return console.Names{Services: slices.Sorted(maps.Keys(services)), Reasons: slices.Sorted(maps.Keys(reasons))}, err
+	named := make(map[string]string)
+	for _, s := range d.services.book.Services() {
+		named[s.ServiceID()] = s.Name
+	}
+	return console.Names{Services: slices.Sorted(maps.Keys(services)), Reasons: slices.Sorted(maps.Keys(reasons)), ServiceNames: named}, err
 }

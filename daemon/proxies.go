@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"path/filepath"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -26,16 +29,52 @@ func CheckGate(c *config.Config) error {
 	return err
 }
 
-// bindProxies binds the listener for proxies, if there is one.
-func (d *listeners) bindProxies(ctx context.Context, log *zap.Logger, c *config.Config) (err error) {
+// openProxies binds the listener for proxies, if there is one, and answers there. Other listeners are bound first of all; this one
+// when answers can be given, since a proxy turns to another daemon when it cannot connect, and takes an answer for one.
+func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.Config, answers http.Handler) (err error) {
 	if c.Gate.Listen == "" {
 		return nil
 	}
 	if d.proxies, err = bind(ctx, log, "gate", c.Gate.Listen, c.SocketMode, trafficServer(log, nil)); err != nil {
 		return err
 	}
+	d.proxied(log, c, d.proxies)
 	d.proxies.bound = access.NewConnLimiter(d.proxies.bound, c.Gate.MaxConnections, 0)
+	d.proxies.gate.open(answers)
+	d.serveOne(d.proxies)
 	return nil
+}
+
+// proxied makes a listener read the PROXY headers of trusted proxies, where the configuration says that they send some.
+func (d *listeners) proxied(log *zap.Logger, c *config.Config, l *listener) {
+	if slices.Contains(c.Proxies.ProtocolListeners(), l.name) {
+		l.bound = access.NewProxyListener(l.bound, d.trusted, log.Named(l.name))
+	}
+}
+
+// behind returns a handler that knows the addresses of its callers behind proxies, and answers health checks under any name. most
+// bounds the requests that one of these addresses has under way; 0: it does not.
+func (d *daemon) behind(most int, next http.Handler) http.Handler {
+	f := access.Forwarded{Trusted: d.listeners.trusted, Field: http.CanonicalHeaderKey(d.config.Proxies.AddressHeader), PerAddress: most}
+	return f.Wrap(next)
+}
+
+// withHealth answers /livez and /readyz before next, under any Host: a balancer checks the port that it balances.
+func (d *daemon) withHealth(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (r.Method != http.MethodGet && r.Method != http.MethodHead) || (r.URL.Path != "/livez" && r.URL.Path != "/readyz") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		text, status := "ok\n", http.StatusOK
+		if err := d.ready(); err != nil && r.URL.Path == "/readyz" {
+			text, status = "not ready: "+err.Error()+"\n", http.StatusServiceUnavailable
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text) // an error means that the client is gone
+	})
 }
 
 // openGate makes the handler of proxies' questions, if there is a listener for them.
@@ -49,5 +88,26 @@ func (d *daemon) openGate() error {
 			Ask: d.engine.Ask, Wait: d.config.Gate.Timeout, IDHeader: http.CanonicalHeaderKey(d.config.Gate.RequestIDHeader), Log: d.log.Named("gate"),
 		})
 	}
+	if s == nil || !d.config.Gate.Portal {
+		return nil
+	}
+	d.rules = gate.NewKeeper(gate.KeeperOptions{
+		Dir: GateDir(d.config), Every: d.config.Gate.PortalEvery, Log: d.log.Named("gate"),
+		IDs: func() []string { return d.gate.FromPortal(d.services.ids()) }, Get: d.compare.portal.ProductionConfig, Apply: d.gate.ApplyPortal,
+	})
 	return nil
+}
+
+// GateDir is where the portal's configurations of services are kept.
+func GateDir(c *config.Config) string { return filepath.Join(c.DataDir, "gate") }
+
+// startRules asks the portal for the services' rules, until the daemon stops.
+func (d *daemon) startRules() {
+	if d.rules == nil {
+		return
+	}
+	d.group.Go("rules of the portal", func(ctx context.Context) error {
+		d.rules.Run(ctx)
+		return nil
+	})
 }

@@ -42,7 +42,7 @@ func (s *sources) open(d *daemon) error {
 		return misconfigured(err)
 	}
 	s.store = source.New(source.Options{
-		Dir: filepath.Join(d.config.DataDir, "sources"), Sides: func() source.Sides { return s.sides(d) }, Log: d.log.Named("sources"),
+		Dir: filepath.Join(d.config.DataDir, "sources"), File: d.config.SourcesFile(), Sides: func() source.Sides { return s.sides(d) }, Log: d.log.Named("sources"),
 	})
 	s.store.Apply(list)
 	return nil
@@ -84,7 +84,11 @@ func (s *sources) routes(d *daemon) []console.Route {
 		{Pattern: "OPTIONS /sources/{file}", Handler: answers},
 		{Pattern: "GET /api/v1/sources", Scope: access.Read, Handler: s.store.API()},
 		{Pattern: "GET /api/v1/sources/{name}", Scope: access.Read, Handler: s.store.API()},
+		{Pattern: "GET /api/v1/sources.yaml", Scope: access.Read, Handler: s.store.API()},
 		{Pattern: "POST /api/v1/sources/{name}/test", Scope: access.Write, Handler: s.store.API()},
+		{Pattern: "POST /api/v1/sources/preview", Scope: access.Write, Handler: s.store.API()},
+		{Pattern: "PUT /api/v1/sources/{name}", Scope: access.Write, Handler: s.store.API()},
+		{Pattern: "DELETE /api/v1/sources/{name}", Scope: access.Write, Handler: s.store.API()},
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package gate answers proxies that ask whether a call of an API may pass: nginx, Caddy, Traefik, Envoy. The service, the place of
+// Package gate answers proxies that ask whether a call of an API may pass: nginx, Caddy, HAProxy, Traefik, Envoy. The service, the place of
 // the credentials and the rules that turn a request into usage come from a file alone. What the API's caller writes means nothing
 // but what the rules read.
 //

@@ -156,7 +156,9 @@ func TestBasicCredentials(t *testing.T) {
 		ServiceID: "1002", Application: threescale.Application{ID: "app1"}, AppKey: "key:1", HasAppKey: true,
 		Usage: threescale.Usage{{Metric: "hits", Value: 1}}, EventID: "gate:1002:r-1", Wait: time.Second,
 	}, *q)
-	assert.Equal(t, 401, ask(h, "POST", "http://other/gate/orders", "Authorization", "Bearer x").Code)
+	assert.Equal(t, 401, ask(h, "POST", "http://other/gate/orders", "Authorization", "Digest x").Code)
+	assert.Equal(t, 200, ask(h, "POST", "http://other/gate/orders", "Authorization", "Bearer x").Code)
+	assert.Equal(t, threescale.Application{ID: "x"}, q.Application, "as APIcast does")
 }
 
 // A file says everything that is wrong with it.
@@ -181,3 +183,18 @@ func TestFileFaults(t *testing.T) {
 }
 
 var _ http.Handler = (*Handler)(nil)
+
+// Traefik's ForwardAuth: a GET of the address with the caller's fields, over which it writes its own. What a caller writes in nginx's
+// form beside them is refused.
+func TestTraefiksQuestion(t *testing.T) {
+	h, q := asked(t, yes)
+	traefik := []string{
+		"Accept", "*/*", "Accept-Encoding", "gzip", "User-Agent", "curl/8", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Host", "api.example.com",
+		"X-Forwarded-Method", "GET", "X-Forwarded-Proto", "https", "X-Forwarded-Uri", "/search?user_key=k&usage[searches]=0",
+	}
+	assert.Equal(t, 200, ask(h, "GET", "http://127.0.0.1:7073/gate", traefik...).Code)
+	assert.Equal(t, authorize.Question{
+		ServiceID: "1001", Application: threescale.Application{UserKey: "k"}, Usage: threescale.Usage{{Metric: "searches", Value: 2}}, Wait: time.Second,
+	}, *q)
+	assert.Equal(t, 400, ask(h, "GET", "http://127.0.0.1:7073/gate", append(traefik, "X-Original-Method", "GET", "X-Original-Uri", "/free")...).Code)
+}

@@ -98,6 +98,7 @@ func TestDependencies(t *testing.T) {
 		"github.com/nats-io/nats-server/v2",   // the server inside the daemon
 		"github.com/nats-io/nats.go",          // usage by NATS
 		"github.com/nats-io/nkeys",            // tests: the same
+		"github.com/pires/go-proxyproto",      // PROXY headers
 		"github.com/prometheus/client_golang", // metrics
 		"github.com/prometheus/common/model",  // durations in days and weeks
 		"github.com/rs/zerolog",               // toxiproxy's log, to keep it quiet

@@ -8,7 +8,9 @@ import { Parked } from './parked.js';
 import { Heatmap } from './heatmap.js';
 import { show as showReceipts } from './receipts.js';
 import { Usage } from './usage.js';
-import { bytes, quantile, short, time, whole } from './format.js';
+import { learn, title } from './names.js';
+import { chosen, choose } from './address.js';
+import { bytes, quantile, short, time, utc, whole } from './format.js';
 
 const find = (id) => document.getElementById(id);
 const set = (id, text) => { if (find(id).textContent !== text) find(id).textContent = text; };
@@ -17,7 +19,7 @@ let scopes = [];
 let lostSince = 0;
 const mostLanes = 200; // shown
 const past = []; // figures of the last minute, the oldest first
-const rates = new Rates(find('chart'));
+const rates = new Rates(find('chart'), chosen('rates', '1h'));
 const usage = new Usage(find);
 const heat = new Heatmap(find, (service) => usage.choose(service));
 const letters = new Letters(find, () => scopes.includes('write'));
@@ -34,13 +36,37 @@ find('login').addEventListener('submit', (event) => {
   find('login').hidden = true;
   begin();
 });
+find('where').textContent = location.host;
+for (const button of find('spans').querySelectorAll('button')) {
+  button.addEventListener('click', () => {
+    choose('rates', button.value, '1h');
+    rates.show(button.value);
+    press();
+  });
+}
+press();
 begin();
 setInterval(() => { if (!document.hidden && !find('ledger').hidden) ledger(); }, 20000);
 
 async function begin() {
   await renew();
   ledger();
-  follow({ heard, lost, asked: () => { summary('unknown', 'The state is unknown before a token is given.'); state('lost', hasToken() ? 'token refused' : 'no token'); find('login').hidden = false; find('token').focus(); } });
+  follow({ heard, lost, asked });
+}
+
+// asked shows the login, and nothing that would be taken for a figure.
+function asked(why) {
+  summary('unknown', 'The state is unknown before a token is given.');
+  state('lost', hasToken() ? 'token refused' : 'no token');
+  set('refused', hasToken() ? why : '');
+  find('known').hidden = true;
+  find('login').hidden = false;
+  find('token').focus();
+}
+
+// press shows which span of the rates is chosen.
+function press() {
+  for (const button of find('spans').querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.value === rates.span));
 }
 
 // renew asks what may be done: it is another daemon after a restart, perhaps with other tokens.
@@ -62,9 +88,10 @@ function theme(name, chosen) {
 
 // ledger shows what was delivered, for who may see it and where it is kept.
 async function ledger() {
-  if (!offers.includes('ledger')) return;
+  if (!offers.includes('ledger') || !scopes.includes('read')) return;
   try {
     find('ledger').hidden = !await heat.load(usage.metric());
+    heat.latest();
     if (!find('ledger').hidden) await usage.load();
   } catch (error) {
     set('usagesum', `The ledger could not be read: ${error.message}`);
@@ -87,7 +114,7 @@ function lost(why) {
   summary('unknown', 'The daemon does not answer this page: its state is unknown.');
   state('lost', 'lost');
   find('lost').hidden = false;
-  set('lost', `No data from the daemon since ${new Date(lostSince).toLocaleTimeString()}: ${why}. Figures below are from then. What it has acknowledged is on its disk.`);
+  set('lost', `No data from the daemon since ${`${utc(lostSince)} UTC`}: ${why}. Figures below are from then. What it has acknowledged is on its disk.`);
 }
 
 function heard(now) {
@@ -95,7 +122,13 @@ function heard(now) {
     lostSince = 0;
     past.length = 0; // its counters may have begun anew
     find('lost').hidden = true;
-    renew().then(() => { ledger(); letters.load(); parked.load(); });
+    renew().then(() => { ledger(); rates.load(); letters.load(); parked.load(); });
+  }
+  if (find('known').hidden) {
+    find('known').hidden = false;
+    learn().then(() => ledger());
+    rates.load();
+    rates.draw();
   }
   state('live', now.ready === '' ? 'live' : now.ready);
   summary(now.summary.level, now.summary.sentence, now.summary.advice);
@@ -122,13 +155,25 @@ function show(now, before) {
   const undecided = (figures) => figures.lanes.reduce((sum, lane) => sum + lane.parked_batches, 0);
   if (undecided(now) !== (before ? undecided(before) : 0)) parked.load();
   if (before && now.time > before.time) {
-    const rate = (a, b) => Math.max(0, a - b) / (now.time - before.time);
-    const [into, out] = [rate(e.accepted, before.events.accepted), rate(e.delivered, before.events.delivered)];
+    const since = past.at(-11) ?? past[0]; // ten seconds before: the difference of one is a saw
+    const rate = (a, b) => Math.max(0, a - b) / (now.time - since.time);
+    const [into, out] = [rate(e.accepted, since.events.accepted), rate(e.delivered, since.events.delivered)];
     set('in', short(into));
     set('out', short(out));
-    rates.add(now.time, into, out);
+    rates.add(now.time, e.accepted, e.delivered);
   }
-  if (!before || now.deadletters !== before.deadletters || e.dead !== before.events.dead) letters.load();
+  if (!before || now.deadletters !== before.deadletters || e.dead !== before.events.dead) letters.changed();
+  incidents(now);
+}
+
+// incidents puts what needs attention before the figures, and back where it is over.
+function incidents(now) {
+  const trouble = now.lanes.some((lane) => ['held', 'retrying', 'parked'].includes(lane.state));
+  const urgent = [[find('lanessection'), trouble], [find('parkedsection'), now.lanes.some((lane) => lane.parked_batches)], [find('letterssection'), now.deadletters > 0]];
+  for (const [section, first] of urgent) {
+    const place = find(first ? 'incidents' : 'calm');
+    if (section.parentElement !== place && !section.contains(document.activeElement)) place.append(section);
+  }
 }
 
 function commitTime(now) {
@@ -173,7 +218,7 @@ function lanes(all, unnamed = []) {
   find('lanes').replaceChildren(...busy.slice(0, mostLanes).map((lane) => {
     const row = document.createElement('tr');
     for (const [label, text, className] of [
-      ['Service', lane.service_id, 'name'], ['State', lane.state, ''], ['Batches', whole(lane.batches), 'number'], ['Events', whole(lane.events), 'number'],
+      ['Service', title(lane.service_id), 'name'], ['State', lane.state, ''], ['Batches', whole(lane.batches), 'number'], ['Events', whole(lane.events), 'number'],
       ['Oldest', time(lane.oldest_age_seconds), 'number'], ['Why', why(lane)],
     ]) {
       const td = document.createElement('td');

@@ -49,3 +49,6 @@ export function quantile(part, bounds, before, now) {
   const at = counts.findIndex((n) => n >= part * all);
   return at < 0 ? Infinity : bounds[at];
 }
+
+/** A moment in UTC, to the second: 2026-11-30 21:05:09. */
+export function utc(moment) { return new Date(moment).toISOString().slice(0, 19).replace('T', ' '); }

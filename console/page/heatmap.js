@@ -2,6 +2,7 @@
 
 import { counted, hoursAgo, iso, NoLedger, rows } from './ledger.js';
 import { short, whole } from './format.js';
+import { title } from './names.js';
 
 const columns = 48; // hours
 const mostServices = 50;
@@ -50,19 +51,22 @@ export class Heatmap {
     this.find('noheat').textContent = names.length > 0 ? `The first ${names.length} of ${whole(services.size)} services.` : 'Nothing in 48 hours.';
     this.find('noheat').hidden = names.length > 0 && names.length === services.size;
     this.find('heatbox').hidden = names.length === 0;
-    const box = this.find('heatbox');
-    if (!this.scrolled && box.scrollWidth > box.clientWidth) {
-      box.scrollLeft = box.scrollWidth; // the latest is at the right
-      this.scrolled = true;
-    }
     this.find('sealed').textContent = sealed ? `3scale's counts are final up to ${sealed.replace('T', ' ').replace(/:00Z$/, '')} UTC, left of the line. ${summary(asked.summary)}` : '';
+  }
+
+  /** Brings the latest hours, which are at the right, in sight, once. The box has to be shown. */
+  latest() {
+    const box = this.find('heatbox');
+    if (this.scrolled || box.scrollWidth <= box.clientWidth) return;
+    box.scrollLeft = box.scrollWidth;
+    this.scrolled = true;
   }
 
   row(name, hours, cells, { verdicts, most, sealed, metric }) {
     const row = document.createElement('tr');
     const head = document.createElement('th');
     head.scope = 'row';
-    head.textContent = name;
+    head.textContent = title(name);
     row.append(head, ...hours.map((hour) => {
       const cell = cells.get(hour);
       const td = document.createElement('td');
@@ -73,7 +77,7 @@ export class Heatmap {
       td.dataset.verdict = verdict;
       td.textContent = mark(cell, verdict);
       if (sealed && hour === sealed) td.className = 'sealline';
-      const words = `${name}, ${hour.slice(5, 16).replace('T', ' ')} UTC: ${said(cell, metric)}${verdict ? `; ${verdict}` : ''}`;
+      const words = `${title(name)}, ${hour.slice(5, 16).replace('T', ' ')} UTC: ${said(cell, metric)}${verdict ? `; ${verdict}` : ''}`;
       td.title = words;
       td.setAttribute('aria-label', words);
       return td;

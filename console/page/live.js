@@ -6,13 +6,13 @@ import { headers } from './session.js';
 const patience = 5000; // without a word for so long, the daemon is lost; milliseconds
 const again = 1000; // between two attempts
 
-/** Calls heard(figures) for each event, lost(why) when the daemon is, and asked() when it wants a token. */
+/** Calls heard(figures) for each event, lost(why) when the daemon is, and asked(why) when it wants a token. */
 export async function follow({ heard, lost, asked }) {
   for (;;) {
     try {
       const answer = await fetch('api/v1/live', { headers: headers(), cache: 'no-store' });
       if (answer.status === 401 || answer.status === 403) {
-        asked();
+        asked((await answer.json().catch(() => ({}))).detail ?? `it answers ${answer.status}`);
         return;
       }
       if (!answer.ok) throw new Error(`it answers ${answer.status}`);

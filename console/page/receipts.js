@@ -1,6 +1,7 @@
 // What receipts showed of reports. Without receipts, delivered is what 3scale accepted, and nothing of this is shown.
 
-import { whole } from './format.js';
+import { utc, whole } from './format.js';
+import { title } from './names.js';
 
 const ends = ['counted', 'dropped', 'partial', 'double', 'unconfirmed'];
 
@@ -27,7 +28,7 @@ function row(end) {
   const tr = document.createElement('tr');
   const text = end.late ? `${end.end}, after its end was known` : end.end;
   for (const [label, value, className] of [
-    ['Service', end.service_id, 'name'], ['Report', end.batch, ''], ['Events', whole(end.events), 'number'], ['Sent', new Date(end.sent).toLocaleString(), ''],
+    ['Service', title(end.service_id), 'name'], ['Report', end.batch, ''], ['Events', whole(end.events), 'number'], ['Sent', utc(end.sent), ''],
     ['End', text, ''], ['Slices', end.slices.map((state, n) => `${n + 1}: ${state}`).join(', '), ''],
   ]) {
     const td = document.createElement('td');

@@ -3,6 +3,8 @@
 
 import { counted, hoursAgo, iso, rows } from './ledger.js';
 import { short, whole } from './format.js';
+import { chosen, choose } from './address.js';
+import { title } from './names.js';
 
 const ranges = { '24h': [24, 'hour'], '3d': [72, 'hour'], '30d': [30 * 24, 'day'], '100d': [100 * 24, 'day'] };
 const mostApplications = 200;
@@ -10,22 +12,32 @@ const mostApplications = 200;
 export class Usage {
   constructor(find) {
     this.find = find;
-    this.range = '24h';
-    for (const name of ['service', 'application', 'metric']) find(name).addEventListener('change', () => this.load());
+    this.range = ranges[chosen('range')] ? chosen('range') : '24h';
+    for (const name of ['service', 'application', 'metric']) {
+      find(name).addEventListener('change', () => {
+        choose(name, find(name).value);
+        this.load();
+      });
+    }
+    this.press();
     for (const button of find('ranges').querySelectorAll('button')) {
       button.addEventListener('click', () => {
         this.range = button.value;
-        for (const other of find('ranges').querySelectorAll('button')) other.setAttribute('aria-pressed', String(other === button));
+        choose('range', button.value, '24h');
+        this.press();
         this.load();
       });
     }
     new ResizeObserver(() => this.plot?.setSize(this.size())).observe(find('usage'));
   }
 
-  metric() { return this.find('metric').value || 'hits'; }
+  press() { for (const button of this.find('ranges').querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.value === this.range)); }
+
+  metric() { return this.find('metric').value || chosen('metric', 'hits'); }
 
   choose(service) {
     this.find('service').value = service;
+    choose('service', service);
     this.load();
   }
 
@@ -46,7 +58,9 @@ export class Usage {
     if (by === 'day') since.setUTCHours(0);
     await this.offer(iso(since), late);
     const service = this.find('service').value;
-    if (!service || late()) return;
+    if (late()) return;
+    if (!service) this.find('usagesum').textContent = 'Nothing was delivered in this range.';
+    if (!service) return;
     const app = this.find('application').value;
     const metric = this.metric();
     const question = { since: iso(since), service_id: service, ...(app ? { app_id: app } : {}) };
@@ -63,14 +77,14 @@ export class Usage {
       .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
     const services = await names({ group: 'service_id', expand: 'false' }, 'service_id');
     if (late()) return;
-    fill(this.find('service'), services);
+    fill(this.find('service'), services, undefined, chosen('service'), title);
     const service = this.find('service').value;
     if (!service) return;
     const metrics = await names({ service_id: service, group: 'metric' }, 'metric');
     const apps = await names({ service_id: service, group: 'app_id', expand: 'false' }, 'app_id');
     if (late()) return;
-    fill(this.find('metric'), metrics, undefined, 'hits');
-    fill(this.find('application'), apps.slice(0, mostApplications), 'all applications');
+    fill(this.find('metric'), metrics, undefined, chosen('metric', 'hits'));
+    fill(this.find('application'), apps.slice(0, mostApplications), 'all applications', chosen('application'));
   }
 
   show(axis, cells, theirs, by) {
@@ -105,6 +119,7 @@ export class Usage {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 } };
+    const amount = (_, n) => (n === null || n === undefined ? '–' : whole(n));
     const label = (seconds) => {
       const text = new Date(seconds * 1e3).toISOString();
       return ranges[this.range][1] === 'day' ? text.slice(5, 10) : text.slice(11, 16) === '00:00' ? text.slice(5, 10) : text.slice(11, 16);
@@ -112,12 +127,11 @@ export class Usage {
     this.plot = new uPlot({
       ...this.size(),
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), 'UTC'),
-      series: [{},
-        { label: 'delivered', stroke: colour('--accent'), fill: colour('--accent') + '55', paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } },
-        { label: '3scale', stroke: colour('--out'), width: 0, points: { show: true, size: 7, fill: colour('--out') } }],
+      series: [{ label: ranges[this.range][1] === 'day' ? 'day, UTC' : 'hour, UTC', value: (_, t) => (t ? new Date(t * 1e3).toISOString().slice(0, 16).replace('T', ' ') : '–') },
+        { label: 'delivered', stroke: colour('--accent'), fill: colour('--accent') + '55', paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false }, value: amount },
+        { label: '3scale', stroke: colour('--out'), width: 0, points: { show: true, size: 7, fill: colour('--out') }, value: amount }],
       axes: [{ ...axis, space: 60, values: (_, ticks) => ticks.map(label) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(short) }],
       scales: { x: { range: (_, low, high) => [low - this.step / 2, high + this.step / 2] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-      legend: { show: false },
       cursor: { drag: { x: false, y: false } },
     }, this.data, this.find('usage'));
     this.find('usage').setAttribute('aria-label', this.find('usagesum').textContent);
@@ -131,10 +145,10 @@ function times(since, hours, by) {
 }
 
 // fill offers names, and keeps what was chosen.
-function fill(select, names, all, preferred) {
+function fill(select, names, all, preferred, text = (name) => name) {
   const chosen = select.value || preferred;
-  const options = [...(all ? [['', all]] : []), ...names.map((name) => [name, name])];
-  if (options.length === select.options.length && options.every(([value], i) => select.options[i].value === value)) return;
+  const options = [...(all ? [['', all]] : []), ...names.map((name) => [name, text(name)])];
+  if (options.length === select.options.length && options.every(([value, shown], i) => select.options[i].value === value && select.options[i].text === shown)) return;
   select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
   if (options.some(([value]) => value === chosen)) select.value = chosen;
 }

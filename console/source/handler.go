@@ -1,8 +1,6 @@
 package source
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -154,59 +152,4 @@ func unchanged(r *http.Request, tag string, asOf time.Time) bool {
 	}
 	at, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
 	return err == nil && !asOf.Truncate(time.Second).After(at) && !strings.HasSuffix(tag, `-stale"`)
-}
-
-// API serves the admin API's /api/v1/sources: the list, one source, and a test of one.
-func (s *Store) API() http.Handler {
-	m := http.NewServeMux()
-	m.HandleFunc("GET /api/v1/sources", func(w http.ResponseWriter, _ *http.Request) { respond.JSON(w, http.StatusOK, s.List()) })
-	m.HandleFunc("GET /api/v1/sources/{name}", func(w http.ResponseWriter, r *http.Request) {
-		_, _, state, err := s.find(r.PathValue("name"))
-		if err != nil {
-			respond.Problem(w, http.StatusNotFound, err.Error())
-			return
-		}
-		respond.JSON(w, http.StatusOK, state)
-	})
-	m.HandleFunc("POST /api/v1/sources/{name}/test", s.test)
-	return m
-}
-
-// Tested is the answer of a test.
-type Tested struct {
-	Name    string            `json:"name"`
-	Took    float64           `json:"seconds"`
-	Since   string            `json:"since,omitempty"`
-	Until   string            `json:"until,omitempty"`
-	Path    string            `json:"path,omitempty"`
-	Columns []Column          `json:"columns"`
-	Count   int               `json:"rows_in_all"`
-	Rows    []json.RawMessage `json:"rows"` // the first twenty
-}
-
-const mostPreview = 20
-
-func (s *Store) test(w http.ResponseWriter, r *http.Request) {
-	begun := time.Now()
-	src, result, err := s.Test(r.Context(), r.PathValue("name"))
-	if errors.Is(err, ErrUnknown) {
-		respond.Problem(w, http.StatusNotFound, err.Error())
-		return
-	}
-	var e *encoded
-	if err == nil {
-		e, err = encode(result)
-	}
-	if err != nil {
-		respond.Problem(w, http.StatusBadGateway, err.Error())
-		return
-	}
-	t := Tested{
-		Name: src.Name, Took: time.Since(begun).Seconds(), Since: stamp(result.Since), Until: stamp(result.Until), Path: src.Query(begun),
-		Columns: append([]Column{}, e.Columns...), Count: len(e.lines), Rows: []json.RawMessage{},
-	}
-	for _, line := range e.lines[:min(len(e.lines), mostPreview)] {
-		t.Rows = append(t.Rows, line)
-	}
-	respond.JSON(w, http.StatusOK, t)
 }

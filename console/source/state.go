@@ -1,7 +1,6 @@
 package source
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
@@ -30,10 +29,20 @@ type State struct {
 	Columns    []Column `json:"answer_columns,omitempty"`
 }
 
+// Question is one of the catalogue.
+type Question struct {
+	Name  string   `json:"name"`
+	About string   `json:"about"`
+	Needs []string `json:"needs"` // fields that must be given
+	Takes []string `json:"takes"` // fields that may be given beside those
+	From  []From   `json:"from"`  // who can answer, the default first
+}
+
 // List is the answer of GET /api/v1/sources.
 type List struct {
 	Sources   []State           `json:"sources"`
 	Questions map[string]string `json:"questions"` // the catalogue, with a sentence about each
+	Catalogue []Question        `json:"catalogue"` // the same, with what each needs
 }
 
 // overdue is how much older than its refresh an answer may be before it is stale.
@@ -47,8 +56,10 @@ func (s *Store) List() List {
 	for _, e := range s.sources {
 		l.Sources = append(l.Sources, s.stateLocked(e, time.Now()))
 	}
-	for name, q := range catalogue {
+	for _, name := range Questions() {
+		q := catalogue[name]
 		l.Questions[name] = q.about
+		l.Catalogue = append(l.Catalogue, Question{name, q.about, append([]string{}, q.needs...), append([]string{}, q.takes...), q.from})
 	}
 	return l
 }
@@ -98,19 +109,6 @@ func or(text, otherwise string) string {
 		return otherwise
 	}
 	return text
-}
-
-// Test asks the question of a source now, and returns the answer without keeping it.
-func (s *Store) Test(ctx context.Context, name string) (*Source, *Result, error) {
-	src, _, _, err := s.find(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, mostTesting)
-	defer cancel()
-	sides := s.options.Sides()
-	r, err := sides.Ask(ctx, src)
-	return src, r, err
 }
 
 // mostTesting bounds how long a caller waits for a test.

@@ -15,6 +15,7 @@ import (
 // Options of New.
 type Options struct {
 	Dir   string       // of the last answers, made when there is one; empty: they are not kept
+	File  string       // of the sources, which Save and Remove write; empty: they fail
 	Sides func() Sides // who can be asked now
 	Log   *zap.Logger  // nil: none
 }
@@ -23,6 +24,8 @@ type Options struct {
 type Store struct {
 	options Options
 	wake    [2]chan struct{} // of each lane: holds one when something is due sooner than before
+
+	editing sync.Mutex // guards the file against another Save or Remove; taken before mu
 
 	mu      sync.Mutex // guards the fields below
 	sources []*entry

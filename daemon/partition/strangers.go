@@ -60,7 +60,7 @@ func (j *boundedJournal) Append(ctx context.Context, events []event.Event) (dupl
 		return 0, err
 	}
 	duplicates, err = j.Spool.Append(ctx, events)
-	if !errors.As(err, new(*event.Refused)) { // else nothing of it was kept
+	if err == nil || !errors.As(err, new(*event.Refused)) { // else nothing of it was kept
 		j.totals.count(events)
 	}
 	return duplicates, err

@@ -41,13 +41,25 @@ type totals struct {
 	write     func([]byte) error // returns once it is durable
 	exhausted atomic.Bool        // a service or an application reached its limit
 
+	last atomic.Pointer[lastService] // of the events that were counted last; nil at first
+
 	mu           sync.Mutex // guards what follows; held while the file is written, which large values and each totalsStep cause
 	services     map[string]*total
 	applications map[string]*total
 }
 
-// total is one sum. durable is what the file says; sum does not pass it.
-type total struct{ sum, durable uint64 }
+// total is one sum. It passes durable, which is what the file says, only while the file is written or cannot be written.
+type total struct {
+	sum, durable atomic.Uint64
+	counted      *lastService // of the event that was counted last, if any; guarded by the mutex of totals
+}
+
+// lastService is a service with its total, which most events find here without a lock. It is immutable.
+type lastService struct {
+	id          string
+	credentials threescale.Credentials
+	total       *total
+}
 
 // savedTotals is the file.
 type savedTotals struct {
@@ -67,7 +79,7 @@ func newTotals(log *zap.Logger, file []byte, write func([]byte) error) *totals {
 	}
 	t := &totals{log: log, write: write, services: restoreTotals(saved.Services), applications: restoreTotals(saved.Applications)}
 	for _, s := range t.services {
-		if s.sum >= serviceLimit {
+		if s.sum.Load() >= serviceLimit {
 			t.exhausted.Store(true)
 		}
 	}
@@ -86,9 +98,16 @@ func loadTotals(log *zap.Logger, s *spool.Spool) (*totals, error) {
 func restoreTotals(saved map[string]uint64) map[string]*total {
 	all := make(map[string]*total, len(saved))
 	for name, n := range saved {
-		all[name] = &total{n, n}
+		all[name] = newTotal(min(n, serviceLimit), n)
 	}
 	return all
+}
+
+func newTotal(sum, durable uint64) *total {
+	t := new(total)
+	t.sum.Store(sum)
+	t.durable.Store(durable)
+	return t
 }
 
 // totalOf returns a total, a new one if there is none.
@@ -98,7 +117,7 @@ func totalOf(all map[string]*total, name string) *total {
 			name = ""
 		}
 		if all[name] == nil {
-			all[strings.Clone(name)] = &total{durable: totalsStep}
+			all[strings.Clone(name)] = newTotal(0, totalsStep)
 		}
 	}
 	return all[name]
@@ -134,7 +153,7 @@ func (t *totals) Admit(e *event.Event) (why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	service := totalOf(t.services, nameOf(e.ServiceID, e.Credentials))
-	if service.sum >= serviceLimit || size > serviceLimit-service.sum {
+	if sum := service.sum.Load(); sum >= serviceLimit || size > serviceLimit-sum {
 		t.exhausted.Store(true)
 		return fmt.Sprintf("would bring what was accepted for this service above %d: the backend's counters have a limit", serviceLimit)
 	}
@@ -142,42 +161,60 @@ func (t *totals) Admit(e *event.Event) (why string) {
 		return ""
 	}
 	application := totalOf(t.applications, hash(nameOf(e.ServiceID, e.Credentials), e.Application.ID, e.Application.UserKey))
-	if size > applicationLimit-min(application.sum, applicationLimit) {
+	if size > applicationLimit-min(application.sum.Load(), applicationLimit) {
 		return fmt.Sprintf("would bring the large values that were accepted for this application above %d: the backend's counters have a limit", applicationLimit)
 	}
-	service.sum += size
-	application.sum += size
+	service.sum.Add(size)
+	application.sum.Add(size)
 	if err := t.saveLocked(service, application); err != nil {
-		service.sum -= size
-		application.sum -= size
+		service.sum.Add(-size)
+		application.sum.Add(-size)
 		return "is large, and how much was accepted cannot be written down at the moment: " + err.Error()
 	}
 	return ""
 }
 
-// count adds events that were accepted, except for the large ones, which Admit counted.
+// count adds events that were accepted, except for the large ones, which Admit counted. Values below large, of events of a few
+// metrics each, do not take a sum from the service's limit to the end of 64 bits: Admit refuses more from the limit on.
 func (t *totals) count(events []event.Event) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var service *total
 	for i := range events {
 		e := &events[i]
 		size, most := sizeOfUsage(e.Usage)
 		if e.Duplicate || most >= large {
 			continue
 		}
-		if service == nil || i > 0 && (e.ServiceID != events[i-1].ServiceID || e.Credentials != events[i-1].Credentials) {
-			service = totalOf(t.services, nameOf(e.ServiceID, e.Credentials))
-		}
-		service.sum += min(size, serviceLimit-min(service.sum, serviceLimit))
-		if service.sum >= serviceLimit {
+		service := t.serviceOf(e)
+		sum := service.sum.Add(size)
+		if sum >= serviceLimit {
 			t.exhausted.Store(true)
 		}
-		if service.sum > service.durable {
-			if err := t.saveLocked(service); err != nil {
-				t.log.Warn("cannot write down how much was accepted: retrying with the next events", zap.Error(err))
-			}
+		if sum > service.durable.Load() {
+			t.save(service)
 		}
+	}
+}
+
+// serviceOf returns the total of the service of an event.
+func (t *totals) serviceOf(e *event.Event) *total {
+	if last := t.last.Load(); last != nil && last.id == e.ServiceID && last.credentials == e.Credentials {
+		return last.total
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	found := totalOf(t.services, nameOf(e.ServiceID, e.Credentials))
+	if c := found.counted; c == nil || c.id != e.ServiceID || c.credentials != e.Credentials {
+		key := spool.LaneKey{ServiceID: e.ServiceID, Credentials: e.Credentials}.Clone()
+		found.counted = &lastService{key.ServiceID, key.Credentials, found}
+	}
+	t.last.Store(found.counted)
+	return found
+}
+
+func (t *totals) save(service *total) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.saveLocked(service); err != nil {
+		t.log.Warn("cannot write down how much was accepted: retrying with the next events", zap.Error(err))
 	}
 }
 
@@ -197,15 +234,16 @@ func sizeOfUsage(u threescale.Usage) (sum, most uint64) {
 func (t *totals) saveLocked(changed ...*total) error {
 	passed := false
 	for _, c := range changed {
-		passed = passed || c.sum > c.durable
+		passed = passed || c.sum.Load() > c.durable.Load()
 	}
 	if !passed {
 		return nil
 	}
 	was := make([]uint64, len(changed))
 	for i, c := range changed {
-		if was[i] = c.durable; c.sum > c.durable {
-			c.durable = c.sum + totalsStep
+		was[i] = c.durable.Load()
+		if sum := c.sum.Load(); sum > was[i] {
+			c.durable.Store(sum + totalsStep)
 		}
 	}
 	text, err := json.Marshal(savedTotals{saved(t.services), saved(t.applications)})
@@ -214,7 +252,7 @@ func (t *totals) saveLocked(changed ...*total) error {
 	}
 	if err != nil {
 		for i, c := range changed {
-			c.durable = was[i]
+			c.durable.Store(was[i])
 		}
 	}
 	return err
@@ -224,8 +262,8 @@ func (t *totals) saveLocked(changed ...*total) error {
 func saved(all map[string]*total) map[string]uint64 {
 	out := make(map[string]uint64)
 	for name, one := range all {
-		if one.durable > totalsStep {
-			out[name] = one.durable
+		if durable := one.durable.Load(); durable > totalsStep {
+			out[name] = durable
 		}
 	}
 	return out

@@ -80,21 +80,21 @@ func TestTotalsOfSmallValues(t *testing.T) {
 	}
 	assert.Nil(t, file)
 	life.count([]event.Event{*using("a", large-1)})
-	assert.Equal(t, 11*(large-1)+10, life.services["1001"].sum)
+	assert.Equal(t, 11*(large-1)+10, life.services["1001"].sum.Load())
 	for range 1000 {
 		life.count([]event.Event{*using("a", large-1)})
 	}
 	assert.Contains(t, string(file), `"1001":`)
 	again := newTotals(zap.NewNop(), file, nil)
-	assert.GreaterOrEqual(t, again.services["1001"].sum, life.services["1001"].sum)
-	assert.Less(t, again.services["1001"].sum, life.services["1001"].sum+2*totalsStep)
+	assert.GreaterOrEqual(t, again.services["1001"].sum.Load(), life.services["1001"].sum.Load())
+	assert.Less(t, again.services["1001"].sum.Load(), life.services["1001"].sum.Load()+2*totalsStep)
 }
 
 // TestLargeValueThatCannotBeWrittenDown is refused, and not counted.
 func TestLargeValueThatCannotBeWrittenDown(t *testing.T) {
 	life := newTotals(zap.NewNop(), nil, func([]byte) error { return errors.New("no space left on device") })
 	assert.Contains(t, life.Admit(using("a", threescale.MaxValue)), "no space left")
-	assert.Zero(t, life.services["1001"].sum)
+	assert.Zero(t, life.services["1001"].sum.Load())
 	damaged := newTotals(zap.NewNop(), []byte("{"), func([]byte) error { return nil })
 	assert.Empty(t, damaged.Admit(using("a", threescale.MaxValue)), "a damaged file of bounds stops no delivery")
 }

@@ -72,7 +72,7 @@ func plainHead(head []byte) (options string, ok bool) {
 			}
 			options, optioned = string(value), true
 		case equalFold(name, "user-agent"), equalFold(name, "accept"), equalFold(name, "accept-encoding"),
-			equalFold(name, "accept-language"), equalFold(name, "x-3scale-user-agent"):
+			equalFold(name, "accept-language"), equalFold(name, "x-3scale-user-agent"), isProxys(name):
 			if !printableOrBlank(value) {
 				return "", false
 			}
@@ -81,6 +81,21 @@ func plainHead(head []byte) (options string, ok bool) {
 		}
 		head = rest
 	}
+}
+
+// proxyFields are those that proxies add and that change no answer, in lower case.
+var proxyFields = [...]string{
+	"via", "forwarded", "x-real-ip", "traceparent", "tracestate", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
+}
+
+// isProxys reports whether a field is one of proxyFields.
+func isProxys(name []byte) bool {
+	for _, field := range proxyFields {
+		if equalFold(name, field) {
+			return true
+		}
+	}
+	return false
 }
 
 // equalFold compares without regard to case; want is in lower case.

@@ -26,6 +26,7 @@ func FuzzPlainGet(f *testing.F) {
 	for _, line := range []string{
 		"Connection: close", "Connection: keep-alive", "Content-Length: 3", "Transfer-Encoding: chunked", "Expect: 100-continue", "Host: other",
 		"Host:", " folded: x", "User-Agent : x", "Accept-Encoding: gzip", "X-3scale-User-Agent: r", "Upgrade: h2c", "\x00: x", "Accept: \x01",
+		"X-Forwarded-For: 10.0.0.1, 10.0.0.2", "Via: 1.1 proxy", "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "X-Real-IP: \x01",
 	} {
 		f.Add([]byte(strings.Replace(plainRequest, "User-Agent: x y", line, 1)))
 	}
