@@ -27,7 +27,7 @@ func Default() *Config {
 		Dedupe:      Dedupe{Window: 10 * time.Minute, MaxIDs: 32_000_000},
 		NATS:        NATS{Listen: "127.0.0.1:4222", Subject: "usage.>", AuthorizeSubject: "authorize.>", AuthrepSubject: "authrep.>", InboxPrefixes: "_INBOX", Durable: "reporterd"},
 		Reader:      Reader{MaxConnections: 256},
-		Gate:        Gate{Timeout: 150 * time.Millisecond, MaxConnections: 1024},
+		Gate:        Gate{PortalEvery: 5 * time.Minute, Timeout: 150 * time.Millisecond, MaxConnections: 1024},
 		SocketMode:  "0660",
 		Sandbox:     Sandbox{Listen: "127.0.0.1:7072"},
 		Log:         Log{Level: "info", Format: "json"},
