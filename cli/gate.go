@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/daemon"
 	"github.com/reporterd/reporterd/gate"
 )
 
@@ -16,8 +18,9 @@ func newGate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gate",
 		Short: "Check and try the rules by which proxies' questions are answered",
-		Long: `Reads the file of gate.rules: hosts, places of credentials and the rules that
-turn requests into usage. Nothing is asked and nothing is counted.`,
+		Long: `Reads the file of gate.rules, and with gate.portal what is kept of the portal's
+configurations: hosts, places of credentials and the rules that turn requests
+into usage. Nothing is asked and nothing is counted.`,
 		Args: noArguments,
 		RunE: showHelp,
 	}
@@ -35,7 +38,7 @@ it, a line each: field and expectation.`,
   reporterd gate check --rules gate.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, file, err := gateRules(cmd)
+			s, file, faults, err := gateRules(cmd)
 			if err != nil {
 				return err
 			}
@@ -43,7 +46,14 @@ it, a line each: field and expectation.`,
 			for _, one := range s.All() {
 				rules += len(one.Rules)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: fine, %s, %s\n", file, count(len(s.All()), "service"), count(rules, "rule"))
+			state := "fine"
+			if len(faults) > 0 {
+				state = "usable"
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %s, %s\n", file, state, count(len(s.All()), "service"), count(rules, "rule"))
+			for _, line := range faults {
+				_, _ = fmt.Fprintln(cmd.OutOrStdout(), "  "+line)
+			}
 			return err
 		},
 	}
@@ -67,7 +77,7 @@ usage. A call that no rule matches is refused with 404.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, _, err := gateRules(cmd)
+			s, _, _, err := gateRules(cmd)
 			if err != nil {
 				return err
 			}
@@ -85,23 +95,40 @@ func addGateRules(cmd *cobra.Command) {
 	cmd.Flags().String("rules", "", "the `file` of rules; default: gate.rules of the configuration")
 }
 
-// gateRules reads the file of rules, and returns its name.
-func gateRules(cmd *cobra.Command) (*gate.Services, string, error) {
+// gateRules reads the file of rules, and where the configuration says so what is kept of the portal's. It returns the name of both, and
+// what cannot be taken over from the portal.
+func gateRules(cmd *cobra.Command) (s *gate.Services, name string, faults []string, err error) {
 	file, _ := cmd.Flags().GetString("rules")
+	var c *config.Config
 	if file == "" {
-		c, _, err := load(cmd, false)
-		if err != nil {
-			return nil, "", unusable(err)
+		if c, _, err = load(cmd, false); err != nil {
+			return nil, "", nil, unusable(err)
 		}
-		if file = c.Gate.Rules; file == "" {
-			return nil, "", misuse(errors.New("--rules: expected a file of rules: gate.rules is not configured"))
+		if file = c.Gate.Rules; file == "" && !c.Gate.Portal {
+			return nil, "", nil, misuse(errors.New("--rules: expected a file of rules: gate.rules is not configured"))
 		}
 	}
-	s, err := gate.Read(file)
+	if s, err = gate.Read(file); err != nil {
+		return nil, file, nil, unusable(err)
+	}
+	if c == nil || !c.Gate.Portal {
+		return s, file, nil, nil
+	}
+	var ids []string
+	for i := range c.Services {
+		ids = append(ids, c.Services[i].ID)
+	}
+	list, problems, err := gate.ReadKept(daemon.GateDir(c), ids)
 	if err != nil {
-		return nil, file, unusable(err)
+		return nil, file, nil, err
 	}
-	return s, file, nil
+	for _, id := range ids {
+		for _, line := range problems[id] {
+			faults = append(faults, "service "+id+": "+line)
+		}
+	}
+	s, common := s.With(list, true)
+	return s, strings.TrimPrefix(file+" and ", " and ") + daemon.GateDir(c), append(faults, common...), nil
 }
 
 // splitTarget takes a URL, or a path, apart as proxies do: the target stays as it is written.
@@ -124,7 +151,7 @@ func splitTarget(text string) (host, target string) {
 func showTrial(w io.Writer, t *gate.Trial) error {
 	var b strings.Builder
 	if t.Service != nil {
-		fmt.Fprintf(&b, "service %s, path %s\n", t.Service.ID, t.Path)
+		fmt.Fprintf(&b, "service %s (%s), path %s\n", t.Service.ID, t.Service.Origin, t.Path)
 	}
 	for _, r := range t.Matched {
 		method := r.Method

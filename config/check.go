@@ -48,7 +48,7 @@ func (c *Config) check(found *problems) {
 	if c.MemoryLimit > 0 && c.MemoryLimit < 256*MiB {
 		found.add("memory_limit", c.MemoryLimit, "expected at least 256MiB, or 0B for no limit of its own")
 	}
-	c.Gate.check(found, c.Spool.Engine)
+	c.Gate.check(found, c.Spool.Engine, c.Portal.URL)
 	c.Proxies.check(found)
 	c.checkListeners(found)
 	c.NATS.check(found)
@@ -56,9 +56,12 @@ func (c *Config) check(found *problems) {
 }
 
 // check checks the listener for proxies.
-func (g Gate) check(found *problems, engine string) {
-	if g.Listen != "" && g.Rules == "" {
-		found.add("gate.rules", nil, "expected the file of the services, since gate.listen is set")
+func (g Gate) check(found *problems, engine, portal string) {
+	if g.Listen != "" && g.Rules == "" && !g.Portal {
+		found.add("gate.rules", nil, "expected the file of the services, or gate.portal, since gate.listen is set")
+	}
+	if g.Portal && portal == "" {
+		found.add("gate.portal", g.Portal, "expected portal.url, from which the configurations are read")
 	}
 	if g.Listen != "" && engine == "jetstream" {
 		found.add("gate.listen", g.Listen, "expected no such listener with spool.engine jetstream: replicas do not answer proxies yet")

@@ -22,8 +22,9 @@ type Admin struct {
 	// name may be of a web page that was led to this listener to use it from a browser.
 	Hosts string `key:"hosts" kind:"hosts"`
 	// Answers without a token where neither `admin.tokens_file` nor `admin.tls.client_ca_file` is given and the listener has an
-	// address. A proxy on this machine that leads there opens it to all of its callers, in the name of this machine. False: such
-	// a listener answers `/livez` and `/readyz`, and the commands of the daemon's user. `insecure` and `serve --sandbox` include it.
+	// address. A request that shows that a proxy passed it on is refused all the same, unless its Host is in `admin.hosts`; not
+	// every proxy leaves a trace. False: such a listener answers `/livez` and `/readyz`, and the commands of the daemon's user
+	// only. `insecure` answers all.
 	Open bool `key:"open"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`
@@ -68,12 +69,18 @@ type Reader struct {
 // Gate is the listener for proxies.
 type Gate struct {
 	// Where proxies ask: host:port, or unix:/path/to.sock. No token is asked for: every process that can connect can ask, and
-	// a yes counts. So it should be a socket, or an address that only proxies reach. It needs `gate.rules` and `spool.engine: file`. Empty: there is no
+	// a yes counts. So it should be a socket, or an address that only proxies reach. It needs `gate.rules` or `gate.portal`, and `spool.engine: file`. Empty: there is no
 	// such listener.
 	Listen string `key:"listen" kind:"address"`
 	// The file of the services: hosts, places of credentials and the rules that turn requests into usage; docs/gateways.md has
 	// its form, and `reporterd gate check` reads it. A reload reads it again.
 	Rules string `key:"rules" kind:"file" reload:"file"`
+	// Takes hosts, places of credentials, rules and error answers of the services of `services` from `portal`: the latest
+	// configuration of each one's production gateway. What was read last is kept in `data_dir` and in force while the portal is
+	// away; a service that `gate.rules` describes is not asked for. It needs `portal.url`, and `gate.rules` may be empty then.
+	Portal bool `key:"portal"`
+	// How often the portal is asked for configurations. A reload asks at once.
+	PortalEvery time.Duration `key:"portal_every" min:"1s" max:"24h"`
 	// How long an answer may wait for 3scale; after that `authorize.mode` decides by what is remembered.
 	Timeout time.Duration `key:"timeout" min:"1ms" max:"1m"`
 	// The header field in which the proxy gives every call an id of its own, such as X-Request-Id: a question that the proxy

@@ -74,6 +74,7 @@ type daemon struct {
 	sources   sources
 	history   *console.History
 	gate      *gate.Handler            // answers proxies; nil without gate.listen
+	rules     *gate.Keeper             // of the portal, for gate; nil without gate.portal
 	analytics func() *analyticsAPI     // 3scale's APIs from the ledger, which has to be open
 	messages  atomic.Pointer[messages] // NATS; nil: not used
 	reloads   reloads
@@ -180,6 +181,7 @@ func (d *daemon) open() (err error) {
 func (d *daemon) start(ctx context.Context) error {
 	d.services.start(d)
 	d.compare.start(d)
+	d.startRules()
 	if err := d.engine.Start(ctx); err != nil {
 		return err
 	}

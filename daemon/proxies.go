@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"path/filepath"
 	"slices"
 
 	"go.uber.org/zap"
@@ -87,5 +88,26 @@ func (d *daemon) openGate() error {
 			Ask: d.engine.Ask, Wait: d.config.Gate.Timeout, IDHeader: http.CanonicalHeaderKey(d.config.Gate.RequestIDHeader), Log: d.log.Named("gate"),
 		})
 	}
+	if s == nil || !d.config.Gate.Portal {
+		return nil
+	}
+	d.rules = gate.NewKeeper(gate.KeeperOptions{
+		Dir: GateDir(d.config), Every: d.config.Gate.PortalEvery, Log: d.log.Named("gate"),
+		IDs: func() []string { return d.gate.FromPortal(d.services.ids()) }, Get: d.compare.portal.ProductionConfig, Apply: d.gate.ApplyPortal,
+	})
 	return nil
+}
+
+// GateDir is where the portal's configurations of services are kept.
+func GateDir(c *config.Config) string { return filepath.Join(c.DataDir, "gate") }
+
+// startRules asks the portal for the services' rules, until the daemon stops.
+func (d *daemon) startRules() {
+	if d.rules == nil {
+		return
+	}
+	d.group.Go("rules of the portal", func(ctx context.Context) error {
+		d.rules.Run(ctx)
+		return nil
+	})
 }

@@ -122,6 +122,7 @@ func (d *daemon) applyLocked(next *provisioned) {
 		r.source.Level.SetLevel(level)
 	}
 	changed := d.services.apply(d, eventServices(next.config.Services))
+	d.rules.Again()
 	r.last = time.Now()
 	r.done++
 	d.log.Info("services reloaded", zap.Int("services", len(next.config.Services)), zap.Strings("credentials_changed", changed),

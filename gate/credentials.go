@@ -2,6 +2,8 @@ package gate
 
 import (
 	"encoding/base64"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -11,7 +13,7 @@ import (
 const (
 	inQuery         = "query"
 	inHeaders       = "headers"
-	inAuthorization = "authorization" // HTTP Basic: app_id:app_key, or user_key with any password
+	inAuthorization = "authorization" // HTTP Basic: app_id:app_key, or user_key with any password; a Bearer token of one word is either
 )
 
 // Credentials say where a service's callers put what they are known by. Names are those of query parameters or header fields.
@@ -34,14 +36,24 @@ func (c *Credentials) find(q *Question, t *target) (s shown, ok bool) {
 		return c.basic(q)
 	case inHeaders:
 		return c.named(func(name string) (string, bool) {
-			values := q.Header.Values(name)
-			if len(values) != 1 {
-				return "", false
-			}
-			return values[0], true
+			return headerValue(q.Header, name)
 		})
 	}
 	return c.named(t.parameter)
+}
+
+// headerValue returns the value of a field that is there once. As in nginx, - and _ in its name are the same: where both are there, it
+// is twice there.
+func headerValue(h http.Header, name string) (string, bool) {
+	dashed := h.Values(strings.ReplaceAll(name, "_", "-"))
+	var scored []string
+	if other := strings.ReplaceAll(name, "-", "_"); other != name || strings.Contains(name, "_") {
+		scored = h.Values(other)
+	}
+	if len(dashed)+len(scored) != 1 {
+		return "", false
+	}
+	return append(slices.Clone(dashed), scored...)[0], true
 }
 
 // named looks credentials up by their names.
@@ -66,6 +78,13 @@ func (c *Credentials) basic(q *Question) (s shown, ok bool) {
 		return s, false
 	}
 	kind, text, _ := strings.Cut(values[0], " ")
+	if token := strings.TrimSpace(text); strings.EqualFold(kind, "Bearer") { // as APIcast does
+		s.application.ID = token
+		if c.UserKey != "" {
+			s.application = threescale.Application{UserKey: token}
+		}
+		return s, token != ""
+	}
 	decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil || !strings.EqualFold(kind, "Basic") {
 		return s, false

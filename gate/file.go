@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
 	"os"
 	"strings"
 
@@ -40,12 +41,16 @@ type fileService struct {
 	Answers map[Reason]struct {
 		Status int    `yaml:"status"`
 		Text   string `yaml:"text"`
+		Type   string `yaml:"type"`
 	} `yaml:"answers"`
 }
 
 // Read reads a file of services: YAML, a list called services. The error has a line for each field that is wrong, and what was
-// expected.
+// expected. For an empty name there are no services.
 func Read(file string) (*Services, error) {
+	if file == "" {
+		return &Services{}, nil
+	}
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("gate: %s: there is no such file", file)
@@ -100,7 +105,7 @@ func (p *parser) fault(field, expected string, args ...any) {
 }
 
 func (p *parser) service(at string, in *fileService) {
-	s := &Service{ID: in.Service, Refusals: map[Reason]Refusal{}}
+	s := &Service{ID: in.Service, Origin: "the file", Refusals: map[Reason]Refusal{}}
 	if s.ID == "" || threescale.TooLong(s.ID) || p.ids[s.ID] {
 		p.fault(at+".service", "expected the id of a service, in quotes, each once")
 	}
@@ -133,7 +138,10 @@ func (p *parser) service(at string, in *fileService) {
 		if strings.ContainsAny(answer.Text, "\r\n") {
 			p.fault(field+".text", "expected one line")
 		}
-		s.Refusals[why] = Refusal{answer.Status, answer.Text}
+		if _, _, err := mime.ParseMediaType(answer.Type); answer.Type != "" && err != nil {
+			p.fault(field+".type", "expected a media type, such as application/json")
+		}
+		s.Refusals[why] = Refusal{answer.Status, answer.Text, answer.Type}
 	}
 	p.made.all = append(p.made.all, s)
 }
@@ -179,4 +187,5 @@ func (p *parser) rules(at string, in *fileService, s *Service) {
 		}
 		s.Rules = append(s.Rules, r)
 	}
+	s.rules = newRuleSet(s.Rules)
 }

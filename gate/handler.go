@@ -1,10 +1,13 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,22 +30,63 @@ type Handler struct {
 	options  Options
 	services atomic.Pointer[Services]
 	said     atomic.Int64 // when a fault of the configuration was logged last, Unix seconds
+
+	mu       sync.Mutex // guards what follows
+	file     *Services
+	portal   []*Service
+	complete bool // portal has all of its services
 }
 
 // New returns a Handler with the services of a file.
 func New(s *Services, o Options) *Handler {
-	h := &Handler{options: o}
+	h := &Handler{options: o, complete: true}
 	h.Apply(s)
 	return h
 }
 
-// Apply replaces the services. Questions that are being answered keep the former ones.
-func (h *Handler) Apply(s *Services) { h.services.Store(s) }
+// Apply replaces the services of the file. Questions that are being answered keep the former ones.
+func (h *Handler) Apply(s *Services) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.file = s
+	h.storeLocked()
+}
+
+// ApplyPortal replaces the services of the portal; those of the file come before them. complete is false while some are not known:
+// then calls of hosts that no service has are answered 503 instead of 404.
+func (h *Handler) ApplyPortal(list []*Service, complete bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.portal, h.complete = list, complete
+	h.storeLocked()
+}
+
+// FromPortal returns those of ids that the file does not describe.
+func (h *Handler) FromPortal(ids []string) (asked []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range ids {
+		if !slices.ContainsFunc(h.file.all, func(s *Service) bool { return s.ID == id }) {
+			asked = append(asked, id)
+		}
+	}
+	return asked
+}
+
+// storeLocked puts the services of both in force.
+func (h *Handler) storeLocked() {
+	all, faults := h.file.With(h.portal, h.complete)
+	if len(faults) > 0 && h.options.Log != nil {
+		h.options.Log.Warn("services have hosts in common", zap.Strings("faults", faults))
+	}
+	h.services.Store(all)
+}
 
 // answer is what a proxy is told.
 type answer struct {
 	status int
 	text   string
+	kind   string          // media type of text; empty: plain text
 	reason string          // in a header, for the proxy's log; empty: none
 	retry  time.Duration   // 0: no Retry-After
 	limit  authorize.Limit // Remaining below 0: no headers
@@ -63,7 +107,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // write sends the answer; for nginx in the statuses that it reads.
 func (a *answer) write(w http.ResponseWriter, nginx bool) {
 	header := w.Header()
-	header["Content-Type"] = []string{"text/plain; charset=utf-8"}
+	header["Content-Type"] = []string{cmp.Or(a.kind, "text/plain; charset=utf-8")}
 	header["Cache-Control"] = []string{"no-store"}
 	if a.retry > 0 {
 		header["Retry-After"] = []string{seconds(a.retry)}
@@ -111,11 +155,15 @@ func (h *Handler) decide(ctx context.Context, q *Question) answer {
 	if err != nil {
 		return answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_target", limit: noLimit}
 	}
-	s := h.services.Load().of(q.Host)
+	services := h.services.Load()
+	s := services.of(q.Host)
+	if s == nil && services.missing {
+		return answer{status: http.StatusServiceUnavailable, text: unavailable, reason: "no_rules_yet", retry: retryUnknown, limit: noLimit}
+	}
 	if s == nil {
 		return answer{status: http.StatusNotFound, text: usual[NoMatch].Text, reason: "unknown_host", limit: noLimit}
 	}
-	used, matched := usage(s.Rules, q.Method, &t)
+	used, matched := s.rules.usage(q.Method, &t)
 	if len(matched) == 0 {
 		return s.refuse(NoMatch, "", noLimit)
 	}
@@ -142,7 +190,7 @@ func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, u
 	case got.Unknown:
 		h.log(s, got)
 		return answer{
-			status: http.StatusServiceUnavailable, text: "authorization is not available at the moment", reason: got.Code,
+			status: http.StatusServiceUnavailable, text: unavailable, reason: got.Code,
 			retry: retryUnknown, limit: noLimit,
 		}
 	case got.Code == "":
@@ -157,6 +205,9 @@ func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, u
 	return s.refuse(Failed, got.Code, noLimit)
 }
 
+// unavailable is the text where neither 3scale nor what is remembered says anything.
+const unavailable = "authorization is not available at the moment"
+
 // retryUnknown is when a caller may ask again that could not be answered.
 const retryUnknown = 5 * time.Second
 
@@ -166,7 +217,7 @@ func (s *Service) refuse(why Reason, code string, limit authorize.Limit) answer 
 		code = string(why)
 	}
 	refusal := s.refusal(why)
-	return answer{status: refusal.Status, text: refusal.Text, reason: code, limit: limit}
+	return answer{status: refusal.Status, text: refusal.Text, kind: refusal.Type, reason: code, limit: limit}
 }
 
 // logEvery is how often the same fault is logged, in seconds.
@@ -192,7 +243,7 @@ func (s *Services) Try(method, host, rawTarget string) Trial {
 		trial.Why = "no service has this host"
 		return trial
 	}
-	used, matched := usage(trial.Service.Rules, method, &t)
+	used, matched := trial.Service.rules.usage(method, &t)
 	if trial.Matched = matched; len(matched) == 0 {
 		trial.Why = "no rule matches"
 	}

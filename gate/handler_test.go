@@ -156,7 +156,9 @@ func TestBasicCredentials(t *testing.T) {
 		ServiceID: "1002", Application: threescale.Application{ID: "app1"}, AppKey: "key:1", HasAppKey: true,
 		Usage: threescale.Usage{{Metric: "hits", Value: 1}}, EventID: "gate:1002:r-1", Wait: time.Second,
 	}, *q)
-	assert.Equal(t, 401, ask(h, "POST", "http://other/gate/orders", "Authorization", "Bearer x").Code)
+	assert.Equal(t, 401, ask(h, "POST", "http://other/gate/orders", "Authorization", "Digest x").Code)
+	assert.Equal(t, 200, ask(h, "POST", "http://other/gate/orders", "Authorization", "Bearer x").Code)
+	assert.Equal(t, threescale.Application{ID: "x"}, q.Application, "as APIcast does")
 }
 
 // A file says everything that is wrong with it.

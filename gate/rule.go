@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -123,18 +124,29 @@ func matchPieces(pieces []piece, whole bool, path string) bool {
 	return !whole || path == ""
 }
 
-// segmentOf returns how many characters stand before the next slash.
+// segmentOf returns how many characters at the beginning of a path a wildcard may take: those that APIcast takes, which are the
+// unreserved and most reserved ones of URLs, and no slash.
 func segmentOf(path string) int {
-	if end := strings.IndexByte(path, '/'); end >= 0 {
-		return end
+	for i := range len(path) {
+		if !wild[path[i]] {
+			return i
+		}
 	}
 	return len(path)
 }
 
+// wild are the characters that a wildcard takes.
+var wild = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.~%!$&'()*+,;=@:") {
+		is[c] = true
+	}
+	return is
+}()
+
 // usage returns what a request uses by the rules, and the rules that matched, in order. The deltas of one metric add up, to
 // threescale.MaxValue at most.
-func usage(rules []*Rule, method string, t *target) (total threescale.Usage, matched []*Rule) {
-	for _, r := range rules {
+func usage(rules iter.Seq[*Rule], method string, t *target) (total threescale.Usage, matched []*Rule) {
+	for r := range rules {
 		if !r.matches(method, t) {
 			continue
 		}

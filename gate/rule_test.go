@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -54,11 +55,30 @@ func TestUsageAddsUp(t *testing.T) {
 	}
 	at, err := newTarget("/search/all")
 	require.NoError(t, err)
-	used, matched := usage(rules, "GET", &at)
+	used, matched := usage(slices.Values(rules), "GET", &at)
 	assert.Equal(t, threescale.Usage{{Metric: "hits", Value: 6}, {Metric: "search", Value: 2}}, used)
 	assert.Len(t, matched, 3)
-	used, _ = usage(rules, "POST", &at)
+	used, _ = usage(slices.Values(rules), "POST", &at)
 	assert.Equal(t, threescale.Usage{{Metric: "hits", Value: 5}}, used)
+}
+
+// A set of rules finds what trying each of them finds.
+func TestRuleSet(t *testing.T) {
+	var rules []*Rule
+	for i, pattern := range []string{"/", "/a", "/{x}", "/a/{x}/b", "/ab$", "/a", "/a/{x}$", "/v{n}", "/a?b=1"} {
+		r := &Rule{Pattern: pattern, Metric: fmt.Sprint("m", i), Delta: 1, Last: i == 5}
+		require.Empty(t, r.compile())
+		rules = append(rules, r)
+	}
+	set := newRuleSet(rules)
+	for _, raw := range []string{"/", "/a", "/ab", "/a/1/b", "/a/1", "/v1", "/v", "/b", "/a?b=1"} {
+		at, err := newTarget(raw)
+		require.NoError(t, err)
+		want, matched := usage(slices.Values(rules), "GET", &at)
+		got, found := set.usage("GET", &at)
+		assert.Equal(t, want, got, raw)
+		assert.Equal(t, matched, found, raw)
+	}
 }
 
 // BenchmarkRules is the matching of a call against 300 rules.
@@ -73,7 +93,7 @@ func BenchmarkRules(b *testing.B) {
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, matched := usage(rules, "GET", &at); len(matched) != 1 {
+		if _, matched := usage(slices.Values(rules), "GET", &at); len(matched) != 1 {
 			b.Fatal(len(matched))
 		}
 	}
@@ -91,7 +111,7 @@ func FuzzMatch(f *testing.F) {
 		expression := "^"
 		for _, p := range r.path {
 			if expression += regexp.QuoteMeta(p.text); p.any {
-				expression += "[^/]+"
+				expression += `[\w\-.~%!$&'()*+,;=@:]+`
 			}
 		}
 		if r.whole {

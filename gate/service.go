@@ -1,11 +1,19 @@
 package gate
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
 // Service is one API whose calls are asked about.
 type Service struct {
 	ID          string
 	Hosts       []string // in lower case, without ports; empty: every host that no other service names
 	Credentials Credentials
 	Rules       []*Rule
+	rules       *ruleSet           // Rules
+	Origin      string             // where it was read, for people
 	Refusals    map[Reason]Refusal // what callers are told instead of the usual words
 }
 
@@ -24,14 +32,15 @@ const (
 type Refusal struct {
 	Status int
 	Text   string // one line
+	Type   string // the media type of Text; empty: plain text
 }
 
 // usual is what callers are told unless their service says something else.
 var usual = map[Reason]Refusal{
-	Missing:  {401, "credentials are missing"},
-	Failed:   {403, "credentials are not accepted"},
-	NoMatch:  {404, "there is no such call"},
-	Exceeded: {429, "usage limits are exceeded"},
+	Missing:  {Status: 401, Text: "credentials are missing"},
+	Failed:   {Status: 403, Text: "credentials are not accepted"},
+	NoMatch:  {Status: 404, Text: "there is no such call"},
+	Exceeded: {Status: 429, Text: "usage limits are exceeded"},
 }
 
 // refusal returns what a service says for a reason.
@@ -42,16 +51,40 @@ func (s *Service) refusal(why Reason) Refusal {
 		refusal.Status = own.Status
 	}
 	if own.Text != "" {
-		refusal.Text = own.Text
+		refusal.Text, refusal.Type = own.Text, own.Type
 	}
 	return refusal
 }
 
-// Services are those of one file. They do not change.
+// Services are those of a file, or of a file and the portal. They do not change.
 type Services struct {
-	all    []*Service
-	byHost map[string]*Service
-	rest   *Service // for every other host; nil: there is none
+	all     []*Service
+	byHost  map[string]*Service
+	rest    *Service // for every other host; nil: there is none
+	missing bool     // of some services nothing is known yet, so that another host may be one of theirs
+}
+
+// With returns the services and more of them, from the portal. A service and a host that are there already stay as they are; what is
+// left out for that stands in faults. complete is false when some services of the portal are not known yet.
+func (s *Services) With(more []*Service, complete bool) (all *Services, faults []string) {
+	all = &Services{all: slices.Clone(s.all), byHost: maps.Clone(s.byHost), rest: s.rest, missing: !complete}
+	if all.byHost == nil {
+		all.byHost = map[string]*Service{}
+	}
+	for _, one := range more {
+		if slices.ContainsFunc(s.all, func(other *Service) bool { return other.ID == one.ID }) {
+			continue
+		}
+		for _, host := range one.Hosts {
+			if other := all.byHost[host]; other != nil && other != one {
+				faults = append(faults, fmt.Sprintf("host %s of service %s is left out: service %s has it", host, one.ID, other.ID))
+				continue
+			}
+			all.byHost[host] = one
+		}
+		all.all = append(all.all, one)
+	}
+	return all, faults
 }
 
 // All returns the services in the order of their file.

@@ -78,6 +78,8 @@ func (s *Sandbox) serviceDetail(q *query, one *service) (any, error) {
 			return nil, notFound()
 		}
 		return collection("methods", metricsOf(one, func(m metric) bool { return own(m) && m.parent == parent }), showMetric("method")), nil
+	case q.is("services/*/proxy/configs/production/latest"):
+		return s.proxyConfig(one)
 	case q.is("services/*/backend_usages"):
 		return usagesOf(one), nil
 	case q.is("services/*/application_plans"):

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/reporterd/reporterd/threescale"
@@ -23,6 +24,9 @@ type service struct {
 	suspended bool
 	filtered  bool // referrer filters required
 	metrics   *hierarchy
+
+	proxy        json.RawMessage // what its production gateway is configured with; empty: it was never promoted
+	proxyVersion int
 }
 
 // plan is a name and its limits in the order of usage reports: by metric, the longest period first.

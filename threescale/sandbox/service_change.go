@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -16,6 +17,8 @@ type ServiceChange struct {
 	ReferrersRequired *bool     `json:"referrer_filters_required"`
 	Metrics           []Metric  `json:"metrics"`         // added to those it has, in this order
 	DeletedMetrics    []string  `json:"deleted_metrics"` // with their limits; their counters stay
+
+	Proxy json.RawMessage `json:"proxy"` // what its gateway is configured with, a further version of it
 }
 
 // Metric is one metric, with the name of its parent if it has one.
@@ -74,6 +77,9 @@ func (c *ServiceChange) apply(d *directory) (*service, error) {
 	set(&one.tokens, c.Tokens)
 	set(&one.provider, c.ProviderKey)
 	set(&one.filtered, c.ReferrersRequired)
+	if len(c.Proxy) > 0 {
+		one.proxy, one.proxyVersion = c.Proxy, one.proxyVersion+1
+	}
 	if err := setState(&one.suspended, c.State, ""); err != nil {
 		return nil, err
 	}
