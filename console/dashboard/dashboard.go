@@ -95,7 +95,7 @@ func (d *Dashboard) check() error {
 	}
 	for i := range d.Tiles {
 		if err := d.Tiles[i].check(); err != nil {
-			return fmt.Errorf("dashboard: tiles[%d].%w", i, err)
+			return fmt.Errorf("dashboard: tiles[%d]%w", i, err)
 		}
 	}
 	return nil
@@ -125,26 +125,26 @@ func ask(text []byte) (*source.Source, error) {
 func (t *Tile) check() error {
 	switch {
 	case !slices.Contains(Kinds, t.Kind):
-		return fmt.Errorf("kind: %q: expected one of %s", t.Kind, strings.Join(Kinds, ", "))
+		return fmt.Errorf(".kind: %q: expected one of %s", t.Kind, strings.Join(Kinds, ", "))
 	case len(t.Title) > mostTitle:
-		return fmt.Errorf("title: expected at most %d bytes", mostTitle)
+		return fmt.Errorf(".title: expected at most %d bytes", mostTitle)
 	case t.Width < 0 || t.Width > mostWidth:
-		return fmt.Errorf("width: %d: expected 1 to %d", t.Width, mostWidth)
+		return fmt.Errorf(".width: %d: expected 1 to %d", t.Width, mostWidth)
 	case t.Max < 0:
-		return fmt.Errorf("max: %v: expected a number above 0", t.Max)
+		return fmt.Errorf(".max: %v: expected a number above 0", t.Max)
 	case (t.Source == "") == (len(t.Question) == 0):
-		return errors.New("source: expected the name of a source, or a question")
+		return errors.New(".source: expected the name of a source, or a question")
 	case t.Source != "" && !namePattern.MatchString(t.Source):
-		return fmt.Errorf("source: %q: expected the name of a source", t.Source)
+		return fmt.Errorf(".source: %q: expected the name of a source", t.Source)
 	case t.Source != "":
 		return nil
 	}
 	s, err := ask(t.Question)
 	if err != nil {
-		return fmt.Errorf("question: %w", err)
+		return fmt.Errorf(".question: %w", err)
 	}
 	if s.From != source.Ledger || s.AsksPortal() {
-		return errors.New("question: expected one that the ledger answers: what asks 3scale has to be a source, which is asked once for all readers")
+		return errors.New(".question: expected one that the ledger answers: what asks 3scale has to be a source, which is asked once for all readers")
 	}
 	t.asked = s
 	return nil
