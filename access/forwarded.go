@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 )
@@ -67,6 +68,33 @@ func (f Forwarded) caller(r *http.Request) (string, bool) {
 		}
 	}
 	return found.String(), found.IsValid()
+}
+
+// proxyFields are header fields that proxies add.
+var proxyFields = []string{"Via", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip"}
+
+// PassedOn reports whether a request shows that a proxy passed it on: by a field that proxies add, by HTTP/1.0, which nginx below 1.29.7
+// speaks by default, or by the order of a page that the browser did not load under a name of this machine.
+func PassedOn(r *http.Request) bool {
+	if !r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	for _, field := range proxyFields {
+		if len(r.Header[field]) > 0 {
+			return true
+		}
+	}
+	origin := r.Header.Get("Origin")
+	if Reads(r) || origin == "" {
+		return false
+	}
+	page, err := url.Parse(origin)
+	return err != nil || !Loopback(page.Host)
+}
+
+// Reads reports whether a request changes nothing.
+func Reads(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
 // peerOf is the peer of a request's connection. A unix socket has no address of its peer.

@@ -88,3 +88,30 @@ func TestForwardedBound(t *testing.T) {
 		assert.Equal(t, http.StatusOK, <-statuses)
 	}
 }
+
+// What a proxy passed on shows it by a field, by its version of HTTP, or by the origin of an order.
+func TestPassedOn(t *testing.T) {
+	for _, c := range []struct {
+		method, version, field, value string
+		want                          bool
+	}{
+		{"GET", "HTTP/1.1", "Accept", "*/*", false},
+		{"GET", "HTTP/2.0", "Accept", "*/*", false},
+		{"GET", "HTTP/1.0", "Connection", "close", true},
+		{"GET", "HTTP/1.1", "X-Forwarded-For", "192.0.2.1", true},
+		{"GET", "HTTP/1.1", "X-Real-IP", "192.0.2.1", true},
+		{"GET", "HTTP/1.1", "Via", "1.1 proxy", true},
+		{"GET", "HTTP/1.1", "Origin", "https://dashboards.example", false},
+		{"POST", "HTTP/1.1", "Origin", "https://console.example", true},
+		{"POST", "HTTP/1.1", "Origin", "null", true},
+		{"POST", "HTTP/1.1", "Origin", "http://127.0.0.1:7071", false},
+		{"POST", "HTTP/1.1", "Accept", "*/*", false},
+	} {
+		r := httptest.NewRequest(c.method, "/", nil)
+		var ok bool
+		r.ProtoMajor, r.ProtoMinor, ok = http.ParseHTTPVersion(c.version)
+		assert.True(t, ok)
+		r.Header.Set(c.field, c.value)
+		assert.Equal(t, c.want, PassedOn(r), "%+v", c)
+	}
+}

@@ -91,7 +91,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 	dir := t.TempDir()
 	backend := start(t, dir, "sandbox", "--listen", "127.0.0.1:0")
 	url := "http://" + backend.address("sandbox")
-	config := `{admin: {open: true}, services: [{id: "1001", token: stoken1001}], batch: {flush_interval: 1h}, spool: {max_bytes: 256MiB, min_free_bytes: 0}}`
+	config := `{services: [{id: "1001", token: stoken1001}], batch: {flush_interval: 1h}, spool: {max_bytes: 256MiB, min_free_bytes: 0}}`
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "r.yaml"), []byte(config), 0o600))
 	args := []string{"serve", "-c", "r.yaml", "--data-dir", "data", "--backend-url", url, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}
 

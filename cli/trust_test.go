@@ -33,7 +33,7 @@ func TestTheBackendsAuthoritiesAreReadAgain(t *testing.T) {
 	require.NoError(t, err)
 	ca := filepath.Join(dir, "ca.pem")
 	require.NoError(t, os.WriteFile(ca, wrong, 0o600))
-	d := start(t, dir, "serve", "--config", configFile(t, dir, "data_dir: data\nlisten: \"127.0.0.1:0\"\nadmin: {open: true, listen: \"127.0.0.1:0\"}\n"+
+	d := start(t, dir, "serve", "--config", configFile(t, dir, "data_dir: data\nlisten: \"127.0.0.1:0\"\nadmin: {listen: \"127.0.0.1:0\"}\n"+
 		"spool: {max_bytes: 256MiB, min_free_bytes: 0B}\nbackend: {url: \""+backend.URL+"\", ca_file: ca.pem}\nservices: [{id: \"1001\", token: stoken1001}]\n"))
 	traffic, admin := d.ready()
 	status, body := send(t, http.DefaultClient, http.MethodPost, traffic+"/v1/events", event)

@@ -7,7 +7,7 @@ func Default() *Config {
 	return &Config{
 		DataDir: "/var/lib/reporterd",
 		Listen:  "127.0.0.1:7070",
-		Admin:   Admin{Listen: "127.0.0.1:7071"},
+		Admin:   Admin{Listen: "127.0.0.1:7071", Open: true},
 		Backend: Backend{URL: "https://su1.3scale.net", Timeout: 10 * time.Second, Passthrough: PassthroughVerify, PassthroughLanes: 10_000, PassthroughShare: 25},
 		Batch: Batch{
 			FlushInterval: 5 * time.Second, MaxFlushInterval: 20 * time.Second, MaxTransactions: 1000, MaxParams: 4096, MaxBytes: 4 * MiB, Aggregate: true,
@@ -40,7 +40,6 @@ func Default() *Config {
 // Small disks are common where demos run, so the watermark is lower.
 func sandboxed(c *Config, person bool) {
 	c.DataDir = "./reporterd-data"
-	c.Admin.Open = true
 	c.Backend.URL = "http://" + c.Sandbox.Listen
 	c.Portal.URL, c.Portal.AccessToken, c.Portal.PerSecond = "http://"+c.Sandbox.Listen, "atoken", 50
 	c.Batch.FlushInterval = time.Second

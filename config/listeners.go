@@ -22,8 +22,9 @@ type Admin struct {
 	// name may be of a web page that was led to this listener to use it from a browser.
 	Hosts string `key:"hosts" kind:"hosts"`
 	// Answers without a token where neither `admin.tokens_file` nor `admin.tls.client_ca_file` is given and the listener has an
-	// address. A proxy on this machine that leads there opens it to all of its callers, in the name of this machine. False: such
-	// a listener answers `/livez` and `/readyz`, and the commands of the daemon's user. `insecure` and `serve --sandbox` include it.
+	// address. A request that shows that a proxy passed it on is refused all the same, unless its Host is in `admin.hosts`; not
+	// every proxy leaves a trace. False: such a listener answers `/livez` and `/readyz`, and the commands of the daemon's user
+	// only. `insecure` answers all.
 	Open bool `key:"open"`
 	// Serves Go's profiler under `/debug/pprof/`.
 	Pprof bool `key:"pprof"`

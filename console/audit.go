@@ -19,9 +19,12 @@ func (c *Console) audit(w http.ResponseWriter, r *http.Request) {
 		zap.String("token", answer.caller), zap.String("from", r.RemoteAddr))
 }
 
-// auditRefusal logs an order that a browser sent for a page of another site.
+// auditRefusal logs an order that a browser sent for a page of another site, or that a proxy passed on.
 func (c *Console) auditRefusal(r *http.Request) {
-	c.options.Log.Warn("order of another site's page refused", zap.String("order", r.Method+" "+r.URL.Path), zap.String("origin", r.Header.Get("Origin")),
+	if access.Reads(r) {
+		return
+	}
+	c.options.Log.Warn("order of another site's page or of a proxy refused", zap.String("order", r.Method+" "+r.URL.Path), zap.String("origin", r.Header.Get("Origin")),
 		zap.String("from", r.RemoteAddr))
 }
 

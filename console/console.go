@@ -54,6 +54,8 @@ type Options struct {
 	Tokens *access.Tokens
 	// Closed says that Tokens are those of the daemon's own commands only, since none are configured.
 	Closed bool
+	// Insecure says that requests that a proxy passed on are answered, too, where no Tokens are required.
+	Insecure bool
 	// Hosts are host names accepted without a token, in addition to those that cannot belong to another site.
 	Hosts []string
 	// Routes are served in addition to the console's own.
@@ -148,6 +150,11 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	if c.dnsRebound(r) {
 		respond.Problem(w, http.StatusMisdirectedRequest, "this name may be one of another site: name it in admin.hosts, or use tokens; behind a proxy always use tokens")
+		return
+	}
+	if c.passedOn(r) {
+		c.auditRefusal(r)
+		respond.Problem(w, http.StatusForbidden, "a proxy passed this request on, and without tokens only callers on this machine are answered: see admin.tokens_file and admin.hosts")
 		return
 	}
 	if err := crossOrigin.Check(r); err != nil {

@@ -66,7 +66,7 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, scope string) (*
 // whyRefused is the text for a caller whose token is missing or not known.
 func (c *Console) whyRefused(err error) string {
 	if c.options.Closed {
-		return "a bearer token is needed, and none are configured: see admin.tokens_file, and admin.open for a machine without proxies"
+		return "a bearer token is needed, and none are configured: see admin.tokens_file and admin.open"
 	}
 	return err.Error()
 }
@@ -105,11 +105,19 @@ func (c *Console) dnsRebound(r *http.Request) bool {
 	return !access.TrustedHost(r.Host, c.options.Hosts)
 }
 
+// passedOn reports whether a proxy passed a request on that would be answered because it comes from this machine. Where tokens are
+// required, or the name that it asks under is configured, it may.
+func (c *Console) passedOn(r *http.Request) bool {
+	if _, tcp := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); !tcp || c.options.Tokens != nil || c.options.Insecure {
+		return false
+	}
+	return !isHealthCheck(r) && !access.NamedHost(r.Host, c.options.Hosts) && access.PassedOn(r)
+}
+
 // isHealthCheck reports whether the request is /livez or /readyz of a load balancer or a supervisor. Such checks often have no
 // host (HAProxy's is HTTP/1.0) or the balancer's. Details (?verbose) are shown under this machine's names only.
 func isHealthCheck(r *http.Request) bool {
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-	return reads && (r.URL.Path == "/livez" || r.URL.Path == "/readyz") && r.URL.RawQuery == ""
+	return access.Reads(r) && (r.URL.Path == "/livez" || r.URL.Path == "/readyz") && r.URL.RawQuery == ""
 }
 
 // session answers with the scopes of the request's token, so that a page can show what is allowed.

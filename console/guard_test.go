@@ -210,3 +210,37 @@ func TestOrdersOfOtherSitesAreLogged(t *testing.T) {
 	require.Equal(t, 1, logs.Len())
 	assert.Equal(t, "https://evil.example", logs.All()[0].ContextMap()["origin"])
 }
+
+// A proxy on this machine leads to the listener under its own name, as nginx does by default. Without tokens it is refused, also its reads.
+func TestWithoutTokensWhatAProxyPassedOnIsRefused(t *testing.T) {
+	ask := func(o console.Options, host, path string, change func(*http.Request)) int {
+		local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7071}
+		r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local), "GET", path, nil)
+		r.Host = host
+		r.Header.Set("Authorization", "Bearer read")
+		change(r)
+		w := httptest.NewRecorder()
+		console.New(o).ServeHTTP(w, r)
+		return w.Code
+	}
+	nginx := func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }
+	apache := func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "site.example") }
+	order := func(r *http.Request) {
+		r.Method, r.URL.Path = http.MethodPost, "/-/flush"
+		r.Header.Set("Origin", "https://site.example")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	named, insecure := options(), options()
+	named.Hosts, insecure.Insecure = []string{"reporterd.example"}, true
+	for _, change := range []func(*http.Request){nginx, apache, order} {
+		assert.Equal(t, http.StatusForbidden, ask(options(), "127.0.0.1:7071", "/api/v1/status", change))
+		assert.Equal(t, http.StatusForbidden, ask(named, "127.0.0.1:7071", "/api/v1/status", change))
+		assert.Equal(t, http.StatusOK, ask(named, "reporterd.example", "/api/v1/status", change), "it is in admin.hosts")
+		assert.Equal(t, http.StatusOK, ask(insecure, "127.0.0.1:7071", "/api/v1/status", change))
+	}
+	for _, change := range []func(*http.Request){nginx, apache} {
+		assert.Equal(t, http.StatusOK, ask(options(), "127.0.0.1:7071", "/readyz", change))
+		assert.Equal(t, http.StatusOK, ask(guarded(t), "127.0.0.1:7071", "/api/v1/status", change), "a token decides")
+	}
+	assert.Equal(t, http.StatusOK, ask(options(), "127.0.0.1:7071", "/api/v1/status", func(*http.Request) {}))
+}

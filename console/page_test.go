@@ -52,7 +52,7 @@ func TestPage(t *testing.T) {
 	for _, js := range []string{"live", "session", "chart", "letters", "format", "ledger", "heatmap", "usage", "parked", "names", "address"} {
 		named = append(named, []string{"", js, "js"})
 	}
-	require.Len(t, named, 17)
+	require.Len(t, named, 18)
 	for _, n := range named {
 		path := "/page/" + n[1] + "." + n[2]
 		r := ask(t, c, path, "Accept-Encoding", "gzip")
@@ -121,6 +121,34 @@ func (p *piped) Header() http.Header         { return p.header }
 func (p *piped) WriteHeader(int)             {}
 func (p *piped) Write(b []byte) (int, error) { return p.to.Write(b) }
 func (p *piped) Flush()                      {}
+
+// TestWeight: all pages together, with both chart libraries, as they are sent. The bound is that of the issue.
+func TestWeight(t *testing.T) {
+	weight := 0
+	for _, f := range pages {
+		weight += len(f.smaller)
+	}
+	assert.Less(t, weight, 250<<10)
+	t.Logf("%d bytes, compressed; of uPlot %d, of Chart.js %d", weight, len(pages["uplot.js"].smaller)+len(pages["uplot.css"].smaller), len(pages["chartjs.js"].smaller))
+}
+
+// TestPagesBringWhatTheyNeed: the pages of sources and dashboards name no outside resource, have nothing inline, and each element that
+// their scripts look for.
+func TestPagesBringWhatTheyNeed(t *testing.T) {
+	for _, name := range []string{"sources", "dashboards"} {
+		html, script := string(pages[name+".html"].plain), string(pages[name+".js"].plain)
+		for _, inline := range []string{"<script>", " style=", "<style", " onclick", "javascript:", "http://", "https://"} {
+			assert.NotContains(t, html, inline, name)
+		}
+		assert.NotContains(t, script, "innerHTML", "words of producers are text")
+		for _, each := range regexp.MustCompile(`find\('(\w+)'\)`).FindAllStringSubmatch(script+string(pages["pages.js"].plain), -1) {
+			assert.Contains(t, html, `id="`+each[1]+`"`, name)
+		}
+		for _, each := range regexp.MustCompile(`(?:href="|src="|from '\./)([a-z]+\.(?:css|js|html))`).FindAllStringSubmatch(html+script, -1) {
+			assert.NotEmpty(t, pages[each[1]].plain, "%s names %s", name, each[1])
+		}
+	}
+}
 
 // TestExplorer: the page of the API brings all that it needs, and nothing of it is inline or elsewhere.
 func TestExplorer(t *testing.T) {

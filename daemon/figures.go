@@ -15,7 +15,7 @@ func (d *daemon) console(reload reloading) *console.Console {
 	d.history = console.NewHistory(d.snapshot)
 	return console.New(console.Options{
 		History: d.history,
-		Build:   d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(), Closed: d.config.AdminClosed(),
+		Build:   d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(), Closed: d.config.AdminClosed(), Insecure: d.config.Insecure,
 		Snapshot: d.snapshot, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
 		Degraded:    func() []string { return d.messages.Load().degraded() },
 		Routes:      slices.Concat(d.ledgerRoutes(), d.compare.routes(), d.analyticsRoutes(), d.sources.routes(d)),

@@ -15,6 +15,7 @@ import (
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
 	"github.com/reporterd/reporterd/console"
+	"github.com/reporterd/reporterd/console/dashboard"
 	"github.com/reporterd/reporterd/console/source"
 	"github.com/reporterd/reporterd/internal/respond"
 	"github.com/reporterd/reporterd/ledger"
@@ -23,8 +24,9 @@ import (
 
 // sources are the kept questions, and who answers them.
 type sources struct {
-	store *source.Store
-	admin http.Handler // the console, which is asked as an operator asks it
+	store  *source.Store
+	boards *dashboard.Store
+	admin  http.Handler // the console, which is asked as an operator asks it
 }
 
 // readSources reads the file of sources. Its error is about the configuration.
@@ -45,6 +47,9 @@ func (s *sources) open(d *daemon) error {
 		Dir: filepath.Join(d.config.DataDir, "sources"), File: d.config.SourcesFile(), Sides: func() source.Sides { return s.sides(d) }, Log: d.log.Named("sources"),
 	})
 	s.store.Apply(list)
+	s.boards = dashboard.Open(dashboard.Options{
+		Dir: filepath.Join(d.config.DataDir, "dashboards"), Sources: s.store, Services: d.serviceTitles, Operators: d.auth.operators, Log: d.log.Named("dashboards"),
+	})
 	return nil
 }
 
@@ -89,7 +94,26 @@ func (s *sources) routes(d *daemon) []console.Route {
 		{Pattern: "POST /api/v1/sources/preview", Scope: access.Write, Handler: s.store.API()},
 		{Pattern: "PUT /api/v1/sources/{name}", Scope: access.Write, Handler: s.store.API()},
 		{Pattern: "DELETE /api/v1/sources/{name}", Scope: access.Write, Handler: s.store.API()},
+		{Pattern: "GET /api/v1/dashboards", Scope: access.Read, Handler: s.boards.Operators()},
+		{Pattern: "GET /api/v1/dashboards/{name}", Handler: s.boards.Readers()}, // it checks the token: a dashboard has one of its own
+		{Pattern: "GET /api/v1/dashboards/{name}/tiles/{tile}", Handler: s.boards.Readers()},
+		{Pattern: "PUT /api/v1/dashboards/{name}", Scope: access.Write, Handler: s.boards.Operators()},
+		{Pattern: "DELETE /api/v1/dashboards/{name}", Scope: access.Write, Handler: s.boards.Operators()},
 	}
+}
+
+// serviceTitles returns the configured services with what 3scale's portal calls them, which may be empty.
+func (d *daemon) serviceTitles() map[string]string {
+	titles := make(map[string]string)
+	for _, id := range d.services.ids() {
+		titles[id] = ""
+	}
+	for _, s := range d.services.book.Services() {
+		if _, ours := titles[s.ServiceID()]; ours {
+			titles[s.ServiceID()] = s.Name
+		}
+	}
+	return titles
 }
 
 // sides returns who can be asked now. The ledger may open later.

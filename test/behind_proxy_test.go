@@ -59,7 +59,7 @@ func TestBehindProxies(t *testing.T) {
 	rules := filepath.Join(t.TempDir(), "gate.yaml")
 	require.NoError(t, os.WriteFile(rules, []byte(gateRules), 0o600))
 	operators, token := operatorsFile(t, "night-shift", "write")
-	s := newSettings(t, sandbox(t).url).set("admin.open", false).set("admin.tokens_file", operators).set("gate.listen", "127.0.0.1:0").set("gate.rules", rules).
+	s := newSettings(t, sandbox(t).url).set("admin.tokens_file", operators).set("gate.listen", "127.0.0.1:0").set("gate.rules", rules).
 		set("proxies.trusted", "127.0.0.1, 10.0.0.0/8").set("proxies.protocol", "admin").set("proxies.address_header", "X-Forwarded-For").
 		set("limits.max_connections_per_address", 1)
 	p := reporterd(t, "serve", "--config", s.write(t))

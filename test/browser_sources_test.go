@@ -44,7 +44,7 @@ func TestConsolePageSources(t *testing.T) {
 	p := browse(t, d.admin+"/page/sources.html")
 	p.do(chromedp.WaitVisible("#login"))
 	p.do(chromedp.SetValue("#token", token, chromedp.ByID), chromedp.Click("#login button"))
-	p.do(chromedp.WaitVisible("#edit"))
+	p.shows("about", "Usage of a metric")
 	p.shows("none", "There is none yet")
 	p.fill("edit", map[string]string{"name": "orders", "question": "service_usage"})
 	p.fill("edit", map[string]string{"service": "1001", "metric": "hits", "since": "{date.add(-1).format()}", "columns": "value=hits"})

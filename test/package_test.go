@@ -100,7 +100,7 @@ func TestPackage(t *testing.T) {
 	assert.FileExists(t, d.path("/usr/share/bash-completion/completions/reporterd"))
 	assert.Contains(t, d.do("reporterd", "config", "check", "--config", "/etc/reporterd/reporterd.yaml"), "fine")
 
-	config := strings.NewReplacer("# open: true", "open: true", "https://su1.3scale.net", b.url, ":7070", ":0", ":7071", ":0", "services: []",
+	config := strings.NewReplacer("https://su1.3scale.net", b.url, ":7070", ":0", ":7071", ":0", "services: []",
 		`services: [{id: "1001", token: stoken1001}]`).Replace(d.read("/etc/reporterd/reporterd.yaml"))
 	require.NoError(t, os.WriteFile(d.path("/etc/reporterd/reporterd.yaml"), []byte(config), 0o640))
 	installed := d.serve()

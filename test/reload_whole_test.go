@@ -17,7 +17,7 @@ import (
 func blockConfig(t *testing.T, backend string, services int) string {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "# written by hand\ndata_dir: %s\nlisten: \"127.0.0.1:0\"\nadmin:\n  open: true\n  listen: \"127.0.0.1:0\"\nbackend:\n  url: %s\n  passthrough: false\n", t.TempDir(), backend)
+	fmt.Fprintf(&b, "# written by hand\ndata_dir: %s\nlisten: \"127.0.0.1:0\"\nadmin:\n  listen: \"127.0.0.1:0\"\nbackend:\n  url: %s\n  passthrough: false\n", t.TempDir(), backend)
 	b.WriteString("batch:\n  flush_interval: 1h\nspool:\n  max_bytes: 256MiB\n  min_free_bytes: 0B\nservices:\n")
 	for i := range services {
 		fmt.Fprintf(&b, "  - id: \"%d\"\n    token: stoken%[1]d\n", 1001+i)

@@ -108,7 +108,7 @@ func (d *cleanDebian) unit(old, young string, backend *backend) {
 		require.NoError(t, os.WriteFile(d.path(name), text, 0o644))
 	}
 	b.must("dpkg", "--install", "/old.deb")
-	config := strings.NewReplacer("# open: true", "open: true", "https://su1.3scale.net", backend.url, ":7070", ":0", ":7071", ":0", "services: []",
+	config := strings.NewReplacer("https://su1.3scale.net", backend.url, ":7070", ":0", ":7071", ":0", "services: []",
 		`services: [{id: "1001", token_file: /etc/reporterd/tokens/1001}]`).Replace(d.read("/etc/reporterd/reporterd.yaml"))
 	require.NoError(t, os.WriteFile(d.path("/etc/reporterd/reporterd.yaml"), []byte(config), 0o640))
 	require.NoError(t, os.WriteFile(d.path("/etc/reporterd/tokens/1001"), []byte("wrong"), 0o640))

@@ -21,7 +21,6 @@ func newSettings(t testing.TB, backendURL string) settings {
 		set("data_dir", filepath.Join(t.TempDir(), "data")).
 		set("listen", "127.0.0.1:0").
 		set("admin.listen", "127.0.0.1:0").
-		set("admin.open", true).
 		set("backend.url", backendURL).
 		set("batch.flush_interval", "100ms").
 		set("spool.max_bytes", "256MiB").

@@ -76,12 +76,13 @@ export function copyable(label, text) {
 
 /** A table of the columns and rows of an answer. */
 export function table(columns, rows, most = Infinity) {
-  const right = (column) => (['integer', 'number'].includes(column.type) ? 'number' : '');
-  const cell = (value) => (value === null || value === undefined ? '' : typeof value === 'number' ? value.toLocaleString('en', { maximumFractionDigits: 2 }) : String(value));
+  const isID = (column) => /(^|_)id$/.test(column.name);
+  const right = (column) => (['integer', 'number'].includes(column.type) && !isID(column) ? 'number' : column.type === 'time' || isID(column) ? 'when' : '');
+  const cell = (value, column) => (value === null || value === undefined ? '' : typeof value === 'number' && !isID(column) ? value.toLocaleString('en', { maximumFractionDigits: 2 }) : String(value));
   return make('table', { className: 'list' },
     make('thead', {}, make('tr', {}, ...columns.map((c) => make('th', { scope: 'col', className: right(c), textContent: c.name })))),
     make('tbody', {}, ...rows.slice(0, most).map((row) => make('tr', {}, ...columns.map((c) => {
-      const td = make('td', { className: right(c), textContent: cell(row[c.name]) });
+      const td = make('td', { className: right(c), textContent: cell(row[c.name], c) });
       td.dataset.label = c.name;
       return td;
     })))));

@@ -30,6 +30,7 @@ type Store struct {
 	mu      sync.Mutex // guards the fields below
 	sources []*entry
 	lanes   [2]lane
+	views   views // its slots are a channel, and need no mutex
 }
 
 // entry is a source with what is known of it. The mutex of the store guards it.
@@ -68,7 +69,7 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	s := &Store{options: o}
+	s := &Store{options: o, views: views{make(chan struct{}, mostViews), make(map[string]view)}}
 	for i := range s.wake {
 		s.wake[i] = make(chan struct{}, 1)
 	}
