@@ -10,7 +10,7 @@ import (
 type Question struct {
 	Method string
 	Target string // path and query as the caller wrote them
-	Host   string // without a port
+	Host   string // with or without a port
 	Header http.Header
 	ID     string // the proxy's request id; empty: it gives none
 	nginx  bool   // the answer is for auth_request
@@ -72,12 +72,16 @@ func read(r *http.Request, idHeader string) (q Question, err error) {
 			q.Target += "?" + r.URL.RawQuery
 		}
 	}
-	if host, _, cut := strings.Cut(q.Host, ":"); cut && !strings.HasPrefix(q.Host, "[") {
-		q.Host = host
-	}
-	q.Host = strings.ToLower(strings.TrimSuffix(q.Host, "."))
 	if ids := r.Header[idHeader]; idHeader != "" && len(ids) == 1 {
 		q.ID = ids[0]
 	}
 	return q, nil
+}
+
+// hostName is a host in lower case, without a port and a dot at its end.
+func hostName(host string) string {
+	if name, _, cut := strings.Cut(host, ":"); cut && !strings.HasPrefix(host, "[") {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
