@@ -34,6 +34,7 @@ type Snapshot struct {
 	Ledger      *Ledger  // nil: no ledger
 	Connections Connections
 	Reconcile   *Reconcile // nil: no comparison
+	Sources     Sources
 }
 
 // Ledger is the progress of the ledger.

@@ -34,6 +34,7 @@ func (d *daemon) snapshot(lanes int) console.Snapshot {
 	s.Held = console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld}
 	s.Reload, s.NATS, s.Connections = d.reloads.figures(), d.messages.Load().figures(), d.auth.connections()
 	s.Reconcile = d.compare.figures()
+	s.Sources = d.sources.figures()
 	return s
 }
 
