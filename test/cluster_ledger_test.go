@@ -56,6 +56,7 @@ func TestEveryReplicaHasTheWholeLedger(t *testing.T) {
 	all := []*daemon{begin(), begin(), begin()}
 	for _, d := range all {
 		d.ready()
+		eventually(t, 30*time.Second, "each has some", func() bool { return owned(d) > 0 })
 	}
 	sent := map[string]int64{}
 	send := func(d *daemon, n int) {
