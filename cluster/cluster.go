@@ -70,7 +70,8 @@ type Node struct {
 
 	mu      sync.Mutex // guards the fields below
 	here    map[string]time.Time
-	owners  map[int]owner    // by the latest message
+	owners  map[int]owner // by the latest message
+	news    map[int]latestNews
 	held    map[int]*holding // by this replica
 	change  chan struct{}    // closed and replaced when owners change
 	checked time.Time        // when the connection was checked last
@@ -84,7 +85,6 @@ type owner struct {
 	node  string
 	epoch uint64 // of the disk: the greater one is valid
 	seen  time.Time
-	news  []byte
 }
 
 // Start joins the cluster: it creates the stream if necessary, begins to take partitions, and returns. The error says what is
@@ -96,7 +96,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		o.Log = zap.NewNop()
 	}
 	n := &Node{
-		o: o, id: hex.EncodeToString(id[:]), log: o.Log, here: map[string]time.Time{}, owners: map[int]owner{},
+		o: o, id: hex.EncodeToString(id[:]), log: o.Log, here: map[string]time.Time{}, owners: map[int]owner{}, news: map[int]latestNews{},
 		held: map[int]*holding{}, change: make(chan struct{}), failed: make(chan error, 1),
 	}
 	if o.Check != nil {
@@ -121,6 +121,9 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	return n, nil
 }
+
+// ID identifies this replica among those that run now: 12 hexadecimal digits, other ones after a restart.
+func (n *Node) ID() string { return n.id }
 
 // Stop releases every partition, so that other replicas take over at once. Until a Member has stopped, its partition stays with this
 // replica. Stop returns when that is done, or ctx ends.

@@ -137,26 +137,51 @@ func (n *Node) apply(w announcement) {
 	for p, epoch := range w.Owns {
 		if o := n.owners[p]; epoch >= o.epoch {
 			changed = changed || o.node != w.Node || o.epoch != epoch
-			n.owners[p] = owner{node: w.Node, epoch: epoch, seen: now, news: w.News[p]}
+			n.owners[p] = owner{node: w.Node, epoch: epoch, seen: now}
 		}
 	}
+	n.keepNewsLocked(&w, now)
 	if changed {
 		close(n.change)
 		n.change = make(chan struct{})
 	}
 }
 
-// News returns the latest news of the owner of each partition; nil if there is none.
-func (n *Node) News() [][]byte {
+// News is what an owner of a partition said of it last.
+type News struct {
+	Data  []byte    // nil: there was none since this replica joined
+	At    time.Time // when it came
+	Valid bool      // its sender is the owner, as far as this replica knows
+}
+
+// News returns the latest news of each partition, also of an owner that is gone.
+func (n *Node) News() []News {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	all := make([][]byte, n.o.Partitions)
-	for p, o := range n.owners {
-		if p < len(all) && time.Since(o.seen) < goneAfter {
-			all[p] = o.news
+	all := make([]News, n.o.Partitions)
+	for p, latest := range n.news {
+		if p >= 0 && p < len(all) {
+			o := n.owners[p]
+			all[p] = News{Data: latest.data, At: latest.at, Valid: o.epoch == latest.epoch && time.Since(o.seen) < goneAfter}
 		}
 	}
 	return all
+}
+
+// latestNews is the latest news of a partition.
+type latestNews struct {
+	data  []byte
+	at    time.Time
+	epoch uint64 // of the owner that sent it
+}
+
+// keepNewsLocked keeps the news in an announcement, unless a later owner's are known.
+func (n *Node) keepNewsLocked(w *announcement, now time.Time) {
+	for p, data := range w.News {
+		if epoch := w.Owns[p]; epoch > 0 && epoch >= n.news[p].epoch {
+			n.news[p] = latestNews{data, now, epoch}
+		}
+	}
 }
 
 // Stats is the state of the cluster as this replica knows it.

@@ -4,12 +4,13 @@ import "time"
 
 // Ledger accounts for usage.
 type Ledger struct {
-	// Keeps the ledger, in `ledger.db` of the data directory: docs/ledger.md. It is not kept with
-	// `spool.engine: jetstream`.
+	// Keeps the ledger, in `ledger.db` of the data directory: docs/ledger.md. With `spool.engine: jetstream` each
+	// partition has one, which moves with it: docs/cluster.md.
 	Enabled bool `key:"enabled"`
 	// How long cells are kept.
 	Keep time.Duration `key:"keep" min:"24h" max:"87600h"`
-	// How large the database may become. Days are given up for it, the oldest first.
+	// How large the database may become. Days are given up for it, the oldest first. With `spool.engine: jetstream` it
+	// is divided evenly among the partitions, and an eighth of `spool.max_bytes` at most, since the stream has a copy.
 	MaxBytes Size `key:"max_bytes" min:"16MiB" max:"1TiB"`
 }
 

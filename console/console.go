@@ -26,6 +26,8 @@ type Options struct {
 	// Snapshot returns the figures. Of the lanes with credentials that reporters sent it names at most so many, those with the
 	// oldest usage, and sums up the rest by state.
 	Snapshot func(lanes int) Snapshot
+	// Whole returns the figures of all replicas together; nil: Snapshot does. It waits for other replicas two seconds at most.
+	Whole func(ctx context.Context, lanes int) Snapshot
 	// Scraped is called after a scrape has read a snapshot, to reset the figures that count since the last scrape; may be nil.
 	Scraped func()
 	// Ready returns nil while the daemon can commit and accept events, and otherwise the reason.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -55,7 +56,7 @@ func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
 	for {
-		page := c.livePage()
+		page := c.livePage(r.Context())
 		data, err := json.Marshal(page)
 		if err != nil {
 			return
@@ -79,8 +80,8 @@ func (c *Console) follow(w http.ResponseWriter, r *http.Request) {
 // Stopping is the text of Options.Ready's error while the daemon stops.
 const Stopping = "the daemon is stopping"
 
-func (c *Console) livePage() livePage {
-	s := c.options.Snapshot(lanesNamed)
+func (c *Console) livePage(ctx context.Context) livePage {
+	s := c.whole(ctx, lanesNamed)
 	page := livePage{
 		Status: c.statusPage(s, lanesNamed), Time: float64(time.Now().UnixMilli()) / 1e3, DeadLetters: s.Spool.DeadLetters,
 		Commit: liveOf(s.Commits.Waits), Authorize: liveAuthorize{s.Authorize.Answers, s.Authorize.Granted},

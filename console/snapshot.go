@@ -34,6 +34,7 @@ type Snapshot struct {
 	Ledger      *Ledger  // nil: no ledger
 	Connections Connections
 	Reconcile   *Reconcile // nil: no comparison
+	Gate        *Gate      // nil: no listener for proxies
 	Sources     Sources
 }
 
@@ -78,6 +79,16 @@ type Cluster struct {
 	Replicas   int    // known ones, including this one
 	Taken      uint64 // partitions taken over since the start
 	Spare      uint64 // authorizations answered without the partition's owner, not counting usage that is not reported yet
+
+	Parts []ClusterPart // of the whole cluster, in order; nil: the other figures are of this replica
+}
+
+// ClusterPart is a partition and its events, which balance in themselves.
+type ClusterPart struct {
+	Partition int
+	Owner     string // host name and id of the replica that has it; empty: no replica answers for it now
+	Events    Events
+	At        time.Time // without an owner: when an owner told the figures last; zero: never since this replica joined
 }
 
 // Events accounts for every event since the data directory was made, across restarts. In one snapshot

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -29,6 +30,9 @@ type Status struct {
 	// Receipts are left out where no service has any: delivered is then what 3scale accepted. Where there are, delivered is
 	// what 3scale counted, and events of reports that wait for their receipts are pending.
 	Receipts *StatusReceipts `json:"receipts,omitempty"`
+
+	// Cluster says which replica has which partition, where replicas share a spool. The figures above are sums over all partitions.
+	Cluster *StatusCluster `json:"cluster,omitempty"`
 }
 
 // StatusService is the sum over the lanes of a service. Only the first 100 configured services are named, the rest share "other".
@@ -100,7 +104,15 @@ func (c *Console) status(w http.ResponseWriter, r *http.Request) {
 		}
 		named = n
 	}
-	respond.JSON(w, http.StatusOK, c.statusPage(c.options.Snapshot(named), named))
+	respond.JSON(w, http.StatusOK, c.statusPage(c.whole(r.Context(), named), named))
+}
+
+// whole returns the figures of all replicas together.
+func (c *Console) whole(ctx context.Context, lanes int) Snapshot {
+	if c.options.Whole == nil {
+		return c.options.Snapshot(lanes)
+	}
+	return c.options.Whole(ctx, lanes)
 }
 
 // nameLanes divides lanes into those that are named and the sums over the rest, some of which are sums already. The order of the
@@ -154,7 +166,7 @@ func (c *Console) statusPage(s Snapshot, named int) Status {
 		Lanes:      make([]StatusLane, 0, len(lanes)), // [] and not null
 		OtherLanes: rest,
 	}
-	page.Receipts = s.Receipts.page()
+	page.Receipts, page.Cluster = s.Receipts.page(), s.Cluster.page()
 	for _, l := range lanes {
 		page.Lanes = append(page.Lanes, StatusLane{
 			l.ServiceID, l.State, l.Batches, l.Events, l.OldestAge.Seconds(), l.LastError,

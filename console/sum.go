@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -19,6 +20,7 @@ func (s Snapshot) Plus(o Snapshot) Snapshot {
 	s.Latest = Latest{max(s.Latest.Accepted, o.Latest.Accepted), max(s.Latest.Delivered, o.Latest.Delivered)}
 	s.Authorize = s.Authorize.plus(o.Authorize)
 	s.Strangers = s.Strangers.plus(o.Strangers)
+	s.Ledger = s.Ledger.plus(o.Ledger)
 	s.Services, s.Others = servicesPlus(s.Services, o.Services), s.Others.plus(o.Others)
 	return s
 }
@@ -99,6 +101,20 @@ func (a Authorize) plus(o Authorize) Authorize {
 		Untracked: a.Untracked + o.Untracked, Reported: a.Reported + o.Reported, Refused: a.Refused + o.Refused, Unbilled: a.Unbilled + o.Unbilled,
 		Overshoot: max(a.Overshoot, o.Overshoot), Unseen: max(a.Unseen, o.Unseen), Behind: max(a.Behind, o.Behind), Forgotten: a.Forgotten + o.Forgotten, OldestAge: max(a.OldestAge, o.OldestAge),
 	}
+}
+
+func (l *Ledger) plus(o *Ledger) *Ledger {
+	if l == nil || o == nil {
+		return cmp.Or(l, o)
+	}
+	sum := &Ledger{
+		Booked: l.Booked + o.Booked, Behind: l.Behind + o.Behind, Bytes: l.Bytes + o.Bytes, Missed: l.Missed || o.Missed, Stopped: l.Stopped || o.Stopped,
+		GivenUp: l.GivenUp + o.GivenUp, SetAside: l.SetAside + o.SetAside, Earliest: l.Earliest,
+	}
+	if sum.Earliest == 0 || o.Earliest != 0 && o.Earliest < sum.Earliest {
+		sum.Earliest = o.Earliest
+	}
+	return sum
 }
 
 func added(a, b map[string]uint64) map[string]uint64 {

@@ -25,7 +25,7 @@ const (
 
 // analyticsAPI answers 3scale's Analytics APIs from the ledger.
 type analyticsAPI struct {
-	ledger  *ledger.Ledger
+	ledger  ledger.Book
 	order   func() []string // the configured services
 	metrics map[string][]string
 	parents func(service string) map[string]string
@@ -83,8 +83,17 @@ func analyticsAPIRoutes(answer http.Handler) []console.Route {
 func (k *analyticsAPI) source() analytics.Source {
 	return analytics.Source{
 		Services: k.services, Metrics: k.serviceMetrics, Applications: k.applications, Hours: k.hours, Top: k.top,
-		Kept: func() time.Time { return k.ledger.Stats().Earliest },
+		Kept: k.kept,
 	}
+}
+
+// kept returns since when there are figures; zero: not known now.
+func (k *analyticsAPI) kept() time.Time {
+	reach, err := k.ledger.Reach()
+	if err != nil {
+		return time.Time{}
+	}
+	return reach.Earliest
 }
 
 // portalID returns 3scale's number of a service, which is its id.
@@ -172,8 +181,17 @@ func (k *analyticsAPI) applications(_ context.Context, service string) ([]analyt
 	}
 	title, known := k.titleOf(service), make(map[string]bool)
 	var all []analytics.Application
-	for _, a := range k.book.Applications(service) {
-		reported := k.ledger.ApplicationID(service, a.Reported) // its id, in place of a user key
+	listed := k.book.Applications(service)
+	names := make([]string, len(listed))
+	for i, a := range listed {
+		names[i] = a.Reported
+	}
+	ids, err := k.ledger.ApplicationIDs(service, names) // in place of user keys
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range listed {
+		reported := ids[i]
 		known[reported] = true
 		all = append(all, analytics.Application{
 			ID: a.ID, Key: reported, Name: a.Name, State: a.State, ServiceID: a.ServiceID, ServiceKey: service, ServiceName: title,

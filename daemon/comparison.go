@@ -19,7 +19,7 @@ type comparison struct {
 // open makes the keeper, if there are a portal and a ledger.
 func (r *comparison) open(d *daemon) {
 	c, l := d.config, d.engine.Ledger()
-	if r.portal == nil || l == nil {
+	if r.portal == nil || l == nil || c.Spool.Engine == "jetstream" {
 		return
 	}
 	r.keeper = reconcile.NewKeeper(reconcile.Options{
@@ -84,5 +84,5 @@ func (r *comparison) offers() []string {
 func notCompared(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotImplemented)
-	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no comparison: it needs portal.url and a ledger"}` + "\n"))
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no comparison: it needs portal.url and a ledger, and is not made with spool.engine jetstream"}` + "\n"))
 }

@@ -67,11 +67,14 @@ type engine interface {
 	// up the rest. Scraped resets those that count since the last scrape, and Pending returns how many
 	// events are not delivered.
 	Snapshot(lanes int) console.Snapshot
+	// Whole returns those of all replicas together.
+	Whole(ctx context.Context, lanes int) console.Snapshot
 	Scraped()
 	Pending() uint64
-	// KeepsLedger reports whether a ledger is kept. Ledger is nil if none is kept, and while it cannot be opened.
+	// KeepsLedger reports whether a ledger is kept. Ledger answers for all of the engine's usage, of all replicas; it is nil if none is
+	// kept, and while it cannot be opened.
 	KeepsLedger() bool
-	Ledger() *ledger.Ledger
+	Ledger() ledger.Book
 	// Parents returns the hierarchy of a service's metrics, as far as it is known.
 	Parents(service string) map[string]string
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -12,11 +13,11 @@ import (
 
 // console makes the admin listener's handler.
 func (d *daemon) console(reload reloading) *console.Console {
-	d.history = console.NewHistory(d.snapshot)
+	d.history = console.NewHistory(func(lanes int) console.Snapshot { return d.whole(d.ending, lanes) }) // of all replicas, as the figures beside it
 	return console.New(console.Options{
 		History: d.history,
 		Build:   d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(), Closed: d.config.AdminClosed(), Insecure: d.config.Insecure,
-		Snapshot: d.snapshot, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
+		Snapshot: d.snapshot, Whole: d.whole, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
 		Degraded:    func() []string { return d.messages.Load().degraded() },
 		Routes:      slices.Concat(d.ledgerRoutes(), d.compare.routes(), d.analyticsRoutes(), d.sources.routes(d)),
 		Offers:      d.offers(),
@@ -28,12 +29,20 @@ func (d *daemon) console(reload reloading) *console.Console {
 }
 
 // snapshot returns the figures of the engine and of the daemon, with at most so many lanes named that are not of configured services.
-func (d *daemon) snapshot(lanes int) console.Snapshot {
-	s, traffic := d.engine.Snapshot(lanes), d.handler.Stats()
+func (d *daemon) snapshot(lanes int) console.Snapshot { return d.complete(d.engine.Snapshot(lanes)) }
+
+// whole returns the figures of the engine over all replicas, and those of this daemon.
+func (d *daemon) whole(ctx context.Context, lanes int) console.Snapshot {
+	return d.complete(d.engine.Whole(ctx, lanes))
+}
+
+// complete adds the daemon's figures to those of the engine.
+func (d *daemon) complete(s console.Snapshot) console.Snapshot {
+	traffic := d.handler.Stats()
 	s.Traffic = []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)}
 	s.Held = console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld}
 	s.Reload, s.NATS, s.Connections = d.reloads.figures(), d.messages.Load().figures(), d.auth.connections()
-	s.Reconcile = d.compare.figures()
+	s.Reconcile, s.Gate = d.compare.figures(), d.gateFigures()
 	s.Sources = d.sources.figures()
 	return s
 }
@@ -77,7 +86,7 @@ func ledgerNotOpen(w http.ResponseWriter, _ *http.Request) {
 func noLedger(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotImplemented)
-	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false, or spool.engine is jetstream"}` + "\n"))
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no ledger here: ledger.enabled is false"}` + "\n"))
 }
 
 // offers returns the names of the parts of the page that the ledger and the comparison fill.

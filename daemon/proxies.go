@@ -11,7 +11,9 @@ import (
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/gate"
+	"github.com/reporterd/reporterd/gate/extauthz"
 )
 
 // readGate reads the file of the services that proxies ask about. Its error is about the configuration. Without a listener for
@@ -35,7 +37,7 @@ func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.
 	if c.Gate.Listen == "" {
 		return nil
 	}
-	if d.proxies, err = bind(ctx, log, "gate", c.Gate.Listen, c.SocketMode, trafficServer(log, nil)); err != nil {
+	if d.proxies, err = bind(ctx, log, "gate", c.Gate.Listen, c.SocketMode, gateServer(log)); err != nil {
 		return err
 	}
 	d.proxied(log, c, d.proxies)
@@ -43,6 +45,13 @@ func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.
 	d.proxies.gate.open(answers)
 	d.serveOne(d.proxies)
 	return nil
+}
+
+// gateServer is a server of HTTP/1 and, for gRPC, of HTTP/2 without TLS.
+func gateServer(log *zap.Logger) *http.Server {
+	s := trafficServer(log, nil)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	return s
 }
 
 // proxied makes a listener read the PROXY headers of trusted proxies, where the configuration says that they send some.
@@ -96,6 +105,22 @@ func (d *daemon) openGate() error {
 		IDs: func() []string { return d.gate.FromPortal(d.services.ids()) }, Get: d.compare.portal.ProductionConfig, Apply: d.gate.ApplyPortal,
 	})
 	return nil
+}
+
+// answers is the handler of proxies' questions, by HTTP and by gRPC; nil without a listener for them.
+func (d *daemon) answers() http.Handler {
+	if d.gate == nil {
+		return nil
+	}
+	return extauthz.New(d.gate)
+}
+
+func (d *daemon) gateFigures() *console.Gate {
+	if d.gate == nil {
+		return nil
+	}
+	s := d.gate.Stats()
+	return &console.Gate{Answers: s.Answers, Times: s.Times, Services: s.Services, Rules: s.Rules, PortalRead: d.rules.LastRead()}
 }
 
 // GateDir is where the portal's configurations of services are kept.

@@ -152,15 +152,19 @@ func SpoolOptions(c *config.Config) spool.Options {
 	}
 }
 
-// replicaOptions returns the options of a replica: each partition has its share of the quota, always syncs, and keeps no ledger.
+// replicaOptions returns the options of a replica: each partition has its share of the quota, always syncs, and has a ledger of its own,
+// with its share of an eighth of the stream at most. The stream has a copy of it, which is at most twice as large.
 func replicaOptions(d *daemon, o partition.Options) replica.Options {
 	c := d.config
-	o.Ledger, o.SendOnStop = nil, 0
+	o.SendOnStop = 0
+	if o.Ledger != nil {
+		o.Ledger.MaxBytes = min(int64(c.Ledger.MaxBytes), int64(c.Spool.MaxBytes)/8) / int64(c.Cluster.Partitions)
+	}
 	o.Strangers.Lanes = max(o.Strangers.Lanes/c.Cluster.Partitions, 1)
 	o.Strangers.Bytes /= int64(c.Cluster.Partitions)
 	o.Spool = spool.Options{
 		Dir: "/spool", MaxBytes: int64(c.Spool.MaxBytes) / int64(c.Cluster.Partitions), MinFreeBytes: int64(c.Spool.MinFreeBytes),
-		DedupeWindow: c.Dedupe.Window, MaxIDs: memoryShares(c).ids,
+		DedupeWindow: c.Dedupe.Window, MaxIDs: memoryShares(c).ids, KeepChanges: c.Ledger.Enabled,
 		RejectedBytes: int64(c.DeadLetters.RejectedMaxBytes), RejectedLetters: c.DeadLetters.RejectedMaxLetters,
 	}
 	return replica.Options{

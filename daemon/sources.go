@@ -131,7 +131,9 @@ func (s *sources) sides(d *daemon) source.Sides {
 	if p := d.compare.portal; p != nil {
 		all.ThreeScale = source.Portal(p, ledger.ApplicationName, func(service, name string) string {
 			if l := d.engine.Ledger(); l != nil {
-				return l.ApplicationID(service, name)
+				if ids, err := l.ApplicationIDs(service, []string{name}); err == nil {
+					return ids[0]
+				}
 			}
 			return name
 		})
@@ -141,7 +143,7 @@ func (s *sources) sides(d *daemon) source.Sides {
 }
 
 // ledger answers from the ledger: lists and paths by the admin listener's own handlers, figures by one query.
-func (s *sources) ledger(d *daemon, l *ledger.Ledger) *source.Side {
+func (s *sources) ledger(d *daemon, l ledger.Book) *source.Side {
 	return &source.Side{
 		Get: func(ctx context.Context, path string, q url.Values) (json.RawMessage, error) {
 			return s.ask(ctx, d, path, q)

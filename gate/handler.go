@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"net/http"
@@ -29,6 +28,7 @@ type Options struct {
 type Handler struct {
 	options  Options
 	services atomic.Pointer[Services]
+	counters *counters
 	said     atomic.Int64 // when a fault of the configuration was logged last, Unix seconds
 
 	mu       sync.Mutex // guards what follows
@@ -39,7 +39,7 @@ type Handler struct {
 
 // New returns a Handler with the services of a file.
 func New(s *Services, o Options) *Handler {
-	h := &Handler{options: o, complete: true}
+	h := &Handler{options: o, counters: newCounters(), complete: true}
 	h.Apply(s)
 	return h
 }
@@ -82,54 +82,18 @@ func (h *Handler) storeLocked() {
 	h.services.Store(all)
 }
 
-// answer is what a proxy is told.
-type answer struct {
-	status int
-	text   string
-	kind   string          // media type of text; empty: plain text
-	reason string          // in a header, for the proxy's log; empty: none
-	retry  time.Duration   // 0: no Retry-After
-	limit  authorize.Limit // Remaining below 0: no headers
-}
-
 // ServeHTTP implements http.Handler: it answers one question.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begun := time.Now()
 	q, err := read(r, h.options.IDHeader)
-	var a answer
+	var a Reply
 	if err != nil {
-		a = answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_question", limit: noLimit}
+		a = bad("bad_question", err)
+		h.counters.add(formNone, a.Status, begun)
 	} else {
-		a = h.decide(r.Context(), &q)
+		a = h.Answer(r.Context(), &q)
 	}
 	a.write(w, q.nginx)
-}
-
-// write sends the answer; for nginx in the statuses that it reads.
-func (a *answer) write(w http.ResponseWriter, nginx bool) {
-	header := w.Header()
-	header["Content-Type"] = []string{cmp.Or(a.kind, "text/plain; charset=utf-8")}
-	header["Cache-Control"] = []string{"no-store"}
-	if a.retry > 0 {
-		header["Retry-After"] = []string{seconds(a.retry)}
-	}
-	if a.reason != "" {
-		header["X-Gate-Reason"] = []string{a.reason}
-	}
-	if a.limit.Remaining >= 0 {
-		header["Ratelimit-Limit"] = []string{strconv.FormatInt(a.limit.Max, 10)}
-		header["Ratelimit-Remaining"] = []string{strconv.FormatInt(a.limit.Remaining, 10)}
-		if a.limit.Reset >= 0 {
-			header["Ratelimit-Reset"] = []string{seconds(a.limit.Reset)}
-		}
-	}
-	status := a.status
-	if nginx {
-		header["X-Gate-Status"] = []string{strconv.Itoa(a.status)}
-		status = nginxStatus(a.status)
-	}
-	header["Content-Length"] = []string{strconv.Itoa(len(a.text) + 1)}
-	w.WriteHeader(status)
-	_, _ = w.Write(append([]byte(a.text), '\n')) // an error here is the proxy's connection, which net/http closes
 }
 
 // seconds writes a duration in whole seconds, rounded up, at least one.
@@ -146,22 +110,26 @@ func nginxStatus(status int) int {
 	return http.StatusForbidden
 }
 
-// noLimit is the limit of a call that has none, or of which none is known.
-var noLimit = authorize.Limit{Remaining: -1}
+// Answer answers a question. A yes is durable when it returns.
+func (h *Handler) Answer(ctx context.Context, q *Question) Reply {
+	begun := time.Now()
+	a := h.decide(ctx, q)
+	h.counters.add(q.Form, a.Status, begun)
+	return a
+}
 
-// decide answers a question.
-func (h *Handler) decide(ctx context.Context, q *Question) answer {
+func (h *Handler) decide(ctx context.Context, q *Question) Reply {
 	t, err := newTarget(q.Target)
 	if err != nil {
-		return answer{status: http.StatusBadRequest, text: err.Error(), reason: "bad_target", limit: noLimit}
+		return bad("bad_target", err)
 	}
 	services := h.services.Load()
-	s := services.of(q.Host)
+	s := services.of(hostName(q.Host))
 	if s == nil && services.missing {
-		return answer{status: http.StatusServiceUnavailable, text: unavailable, reason: "no_rules_yet", retry: retryUnknown, limit: noLimit}
+		return Reply{Status: http.StatusServiceUnavailable, Text: unavailable, reason: "no_rules_yet", retry: retryUnknown, limit: noLimit}
 	}
 	if s == nil {
-		return answer{status: http.StatusNotFound, text: usual[NoMatch].Text, reason: "unknown_host", limit: noLimit}
+		return Reply{Status: http.StatusNotFound, Text: usual[NoMatch].Text, reason: "unknown_host", limit: noLimit}
 	}
 	used, matched := s.rules.usage(q.Method, &t)
 	if len(matched) == 0 {
@@ -175,7 +143,7 @@ func (h *Handler) decide(ctx context.Context, q *Question) answer {
 }
 
 // ask puts a question to the authorizer.
-func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, used threescale.Usage) answer {
+func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, used threescale.Usage) Reply {
 	question := authorize.Question{
 		ServiceID: s.ID, Application: who.application, AppKey: who.appKey, HasAppKey: who.hasKey, Usage: used, Wait: h.options.Wait,
 	}
@@ -189,12 +157,12 @@ func (h *Handler) ask(ctx context.Context, s *Service, q *Question, who shown, u
 	switch {
 	case got.Unknown:
 		h.log(s, got)
-		return answer{
-			status: http.StatusServiceUnavailable, text: unavailable, reason: got.Code,
+		return Reply{
+			Status: http.StatusServiceUnavailable, Text: unavailable, reason: got.Code,
 			retry: retryUnknown, limit: noLimit,
 		}
 	case got.Code == "":
-		return answer{status: http.StatusOK, text: "yes", limit: got.Limit}
+		return Reply{Status: http.StatusOK, Text: "yes", limit: got.Limit}
 	case got.Code == threescale.CodeLimitsExceeded:
 		a := s.refuse(Exceeded, got.Code, got.Limit)
 		if a.retry = got.Limit.Reset; a.retry < 0 {
@@ -212,12 +180,12 @@ const unavailable = "authorization is not available at the moment"
 const retryUnknown = 5 * time.Second
 
 // refuse makes the answer of a service for a reason; code is 3scale's, for the proxy's log.
-func (s *Service) refuse(why Reason, code string, limit authorize.Limit) answer {
+func (s *Service) refuse(why Reason, code string, limit authorize.Limit) Reply {
 	if code == "" {
 		code = string(why)
 	}
 	refusal := s.refusal(why)
-	return answer{status: refusal.Status, text: refusal.Text, kind: refusal.Type, reason: code, limit: limit}
+	return Reply{Status: refusal.Status, Text: refusal.Text, kind: refusal.Type, reason: code, limit: limit}
 }
 
 // logEvery is how often the same fault is logged, in seconds.

@@ -178,6 +178,7 @@ func (r *run) storeAliases(ctx context.Context) error {
 		return nil
 	}
 	defer r.paging.Unlock()
+	r.moves.Add(1)
 	for len(list) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err

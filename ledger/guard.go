@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime/debug"
 	"time"
@@ -170,6 +171,7 @@ func (r *run) renew(ctx context.Context, why error) error {
 		return err
 	}
 	r.repaired = false
+	r.instance.Store(rand.Uint64())
 	r.names.forget()
 	r.setUnreadable(nil)
 	r.updateStats(func(s *Stats) { s.Missed = true })
@@ -183,6 +185,9 @@ func (r *run) renew(ctx context.Context, why error) error {
 // restart reads the log from its beginning. What was booked before is missing, so the ledger is marked as incomplete.
 func (r *run) restart() {
 	_ = r.feed.Close()
+	if r.copy != nil {
+		r.copy.place = 0 // the next copy replaces it
+	}
 	r.spool.Booked(1)
 	r.feed = r.spool.ChangeFeed()
 	r.names.forget()

@@ -83,20 +83,28 @@ type request struct {
 }
 
 // ServeHTTP answers GET /api/v1/ledger.
-func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) { serve(l, w, r) }
+
+// serve answers GET /api/v1/ledger from one ledger, or from those of all partitions.
+func serve(b Book, w http.ResponseWriter, r *http.Request) {
 	q, err := parse(r, time.Now())
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
 	if q.csv {
-		l.sendCSV(w, q)
+		sendCSV(b, w, q)
 		return
 	}
-	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: l.Stats().Missed, Receipts: l.options.Sent != nil, Rows: []pageRow{}}
+	reach, err := b.Reach()
+	if err != nil {
+		refuse(w, statusOf(err), err)
+		return
+	}
+	answer := page{Since: q.Since, Until: q.Until, By: q.By, Missed: reach.Missed, Receipts: reach.Receipts, Rows: []pageRow{}}
 	n, last := 0, position{}
 	q.most = q.skip + q.limit + 1 // one page is read in one transaction
-	err = l.Rows(q.Query, func(row *Row) error {
+	err = b.Rows(q.Query, func(row *Row) error {
 		if n++; n <= q.skip {
 			return nil
 		}
@@ -119,22 +127,22 @@ func (l *Ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var errEnough = errors.New("enough")
 
 func statusOf(err error) int {
-	if errors.Is(err, ErrTooMany) {
+	if errors.Is(err, ErrTooMany) || errors.Is(err, errCursor) {
 		return http.StatusBadRequest
 	}
-	if errors.Is(err, ErrUnchecked) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable) {
+	if errors.Is(err, ErrUnchecked) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrApart) {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }
 
 // sendCSV sends all rows. An error after the first row aborts the connection, so that no client takes a part for the whole.
-func (l *Ledger) sendCSV(w http.ResponseWriter, q request) {
+func sendCSV(b Book, w http.ResponseWriter, q request) {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="ledger.csv"`)
 	out := csv.NewWriter(w)
 	begun := false
-	err := l.Rows(q.Query, func(row *Row) error {
+	err := b.Rows(q.Query, func(row *Row) error {
 		if !begun {
 			begun = true
 			if err := out.Write(columns); err != nil {
@@ -254,6 +262,9 @@ func (q *request) next(last position) string {
 		for _, n := range [...]uint64{uint64(last.day), uint64(last.service), uint64(last.app), uint64(last.metric), uint64(last.time)} {
 			numbers = binary.AppendUvarint(numbers, n)
 		}
+		if last.instance != 0 {
+			numbers = binary.AppendUvarint(binary.AppendUvarint(numbers, uint64(last.partition)), last.instance)
+		}
 	}
 	return base64.RawURLEncoding.EncodeToString(numbers)
 }
@@ -267,6 +278,9 @@ func (q *request) parseCursor(text string) bool {
 		return err == nil && !d.bad && len(d.data) == 0 && q.skip > 0
 	}
 	p := position{row: row{uint32(d.unsigned()), uint32(d.unsigned()), uint32(d.unsigned())}, metric: uint32(d.unsigned()), time: int64(d.unsigned())}
+	if len(d.data) > 0 {
+		p.partition, p.instance = int(d.unsigned()), d.unsigned()
+	}
 	q.after = &p
 	return err == nil && !d.bad && len(d.data) == 0
 }

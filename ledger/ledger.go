@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -11,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/spool/disk"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -59,6 +62,10 @@ type Options struct {
 	MaxBytes int64         // of the file; to stay below it, the oldest days are deleted
 	Log      *zap.Logger
 
+	// Copy is a disk for a copy of the file, which Run renews every 15 s at most; nil: none. Where there is one, Restore begins with the
+	// copy in place of a file in Dir, and the spool keeps the records that the copy lacks. It is used by one ledger at a time.
+	Copy disk.FS
+
 	// Parents returns the parent of each method of a service, if known. It may be nil.
 	Parents func(service string) map[string]string
 
@@ -79,6 +86,10 @@ type Ledger struct {
 	file    sync.RWMutex // guards db; held for reading while db is used
 	db      *bbolt.DB    // nil: not available
 	next    uint64       // where the batch log is read next, as of Open or Anchor
+	copy    *copied      // used by Restore and Run only; nil: none is kept
+
+	instance atomic.Uint64 // random; another one once names may have other numbers
+	moves    atomic.Uint64 // how often rows moved to another application
 
 	anchored bool // the place was compared with the log; used by Anchor and Run only
 
@@ -92,33 +103,36 @@ type Ledger struct {
 	aliases    map[alias]string // with the ids of applications, not stored yet
 }
 
-// Stats describes the ledger, with figures since the start.
-type Stats struct {
-	Booked   uint64    // events of batches
-	Next     uint64    // the sequence number of the batch log to book next
-	Latest   time.Time // when something was booked last
-	Bytes    int64     // of the file, in use
-	Missed   bool      // since the file was made, some usage could not be booked: the figures are too low
-	Trouble  string    // why it does not book now; empty: it does
-	GivenUp  uint64    // days deleted to stay below MaxBytes
-	SetAside uint64    // transactions that do not fit into the database: they are missing from the figures
-	Earliest time.Time // the first day in the file; zero: none
+// Open opens the database, or creates it. A damaged file is repaired, or replaced by an empty one. It ignores Options.Copy.
+func Open(o Options) (*Ledger, error) {
+	o.Copy = nil
+	return Restore(context.Background(), o)
 }
 
-// Open opens the database, or creates it. A damaged file is repaired, or replaced by an empty one.
-func Open(o Options) (*Ledger, error) {
+// Restore is Open, with a file that begins as the copy on Options.Copy: what is in Options.Dir is removed. An error that comes from
+// reading the copy changes nothing on that disk, and Restore may be called again. A damaged copy counts as an empty one, and marks the
+// ledger as incomplete. If ctx ends first, that is the error.
+func Restore(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
 	l := &Ledger{options: o}
-	if err := l.openOrRepair(context.Background()); err != nil {
+	l.instance.Store(rand.Uint64())
+	complete, err := l.restore(ctx)
+	if err != nil {
 		return nil, err
 	}
-	err := l.view(func(tx *bbolt.Tx) error {
+	if err := l.openOrRepair(ctx); err != nil {
+		return nil, err
+	}
+	err = l.view(func(tx *bbolt.Tx) error {
 		now, err := readState(tx)
 		l.next, l.stats.Missed = now.next, now.missed
 		return err
 	})
+	if err == nil && !complete {
+		err = l.setMissed()
+	}
 	l.measure()
 	l.stats.Next = l.Next()
 	return l, err
@@ -185,19 +199,6 @@ func (l *Ledger) Close() error {
 	return guarded(l.db.Close)
 }
 
-// Stats returns the current figures.
-func (l *Ledger) Stats() Stats {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.stats
-}
-
-func (l *Ledger) updateStats(change func(*Stats)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	change(&l.stats)
-}
-
 // Run books the events of batches until ctx ends. It delays no other part of the daemon: if the database cannot be written, it
 // retries, and the spool keeps the events within its limit.
 func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
@@ -216,6 +217,7 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 		}
 		r.upgradeSome()
 		r.storeWaiting(ctx)
+		r.copySome(ctx)
 		if r.gather(ctx); r.next > 0 {
 			r.book(ctx)
 		}
@@ -246,15 +248,12 @@ type run struct {
 
 // gather reads what one transaction will book. It returns without events when there are none for a while.
 func (r *run) gather(ctx context.Context) {
-	patience := pruneEvery
-	if !r.upgrade.done || r.readable() != nil || r.hasWaiting() {
-		patience = upgradePause
-	}
+	patience := r.patience()
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r.setWake(cancel)
 	defer r.setWake(nil)
-	if patience == pruneEvery && r.hasWaiting() { // learned before the wake was set
+	if patience > upgradePause && r.hasWaiting() { // learned before the wake was set
 		return
 	}
 	for r.cells < gatherCells {
@@ -319,7 +318,7 @@ func (r *run) book(ctx context.Context) {
 			return
 		}
 	}
-	r.spool.Booked(r.next)
+	r.release(r.next)
 	r.durable = r.next
 	booked, next, missed := uint64(len(r.gathered)), r.next, r.missed
 	var was string

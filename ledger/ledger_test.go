@@ -14,6 +14,7 @@ import (
 
 	"github.com/reporterd/reporterd/event"
 	"github.com/reporterd/reporterd/spool"
+	"github.com/reporterd/reporterd/spool/disk/disktest"
 	"github.com/reporterd/reporterd/threescale"
 )
 
@@ -38,6 +39,7 @@ type history struct {
 	letters map[string]spool.DeadLetter
 	ends    map[spool.BatchID]End // what receipts showed
 	ids     map[alias]string      // of applications, by the names of their user keys: what the ledger was told
+	copies  *disktest.Disk        // of the ledger, for the next owner; nil: each life has the file of the one before
 }
 
 func newHistory(t *testing.T, seed uint64) *history {
@@ -55,7 +57,13 @@ func (h *history) open() {
 	var err error
 	h.spool, _, err = spool.Open(spool.Options{Dir: h.dir, SegmentBytes: 8 << 10, Sync: spool.Never, KeepChanges: true})
 	require.NoError(h.t, err)
-	h.ledger, err = Open(Options{Dir: h.dir, Keep: 24 * time.Hour * 365, End: func(id spool.BatchID) End { return h.ends[id] }})
+	o := Options{Dir: h.dir, Keep: 24 * time.Hour * 365, End: func(id spool.BatchID) End { return h.ends[id] }}
+	if h.copies == nil {
+		h.ledger, err = Open(o)
+	} else {
+		o.Dir, o.Copy = h.t.TempDir(), h.copies
+		h.ledger, err = Restore(h.t.Context(), o)
+	}
 	require.NoError(h.t, err)
 	require.NoError(h.t, h.ledger.Anchor(h.spool))
 	h.run = &run{Ledger: h.ledger, spool: h.spool, feed: h.spool.ChangeFeed()}
@@ -66,6 +74,9 @@ func (h *history) crash() {
 	require.NoError(h.t, h.run.feed.Close())
 	require.NoError(h.t, h.ledger.Close())
 	require.NoError(h.t, h.spool.Close())
+	if h.copies != nil {
+		h.copies = h.copies.Crash()
+	}
 	h.open()
 }
 

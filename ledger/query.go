@@ -8,8 +8,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // By is the length of the time span of a row.
@@ -53,6 +51,9 @@ type position struct {
 	row
 	metric uint32
 	time   int64
+
+	partition int    // of a Joint's row
+	instance  uint64 // of the ledger that gave the numbers; 0: it is not a Joint's row
 }
 
 // Row contains the figures of a service, an application and a metric, in the hour, day or month that begins at Time (UTC).
@@ -72,26 +73,13 @@ type Row struct {
 // between two pages may therefore be visible in the later page only. No row comes twice and none is left out, since rows keep
 // their order, and none moves to another application meanwhile.
 func (l *Ledger) Rows(q Query, each func(*Row) error) error {
-	s := search{Query: q, ledger: l, texts: texts{known: make(map[uint32]string)}, parents: make(map[uint32]map[uint32]uint32), invented: make(map[string]uint32)}
-	if s.By == "" {
-		s.By = ByHour
-	}
-	if s.most == 0 {
-		s.most = pageRows
-	}
-	if s.summed() {
-		s.sums = make(map[sum]Figures)
-	}
+	s := l.newSearch(q)
 	sent := l.sentUsage()
 	l.paging.RLock()
 	defer l.paging.RUnlock()
 	for more := true; more; {
-		s.page, s.scanned = s.page[:0], 0
-		err := l.answer(func(tx *bbolt.Tx) error {
-			s.tx, s.texts.tx, s.sent = tx, tx, numberSent(tx, sent)
-			return s.run()
-		})
-		if more = errors.Is(err, errPause); err != nil && !more {
+		var err error
+		if more, err = s.readPage(sent); err != nil {
 			return err
 		}
 		for i := range s.page {
@@ -111,58 +99,6 @@ const (
 
 // errPause ends one transaction of a query; after is the position at which the next one begins.
 var errPause = errors.New("the page is full")
-
-// search is the state of a query.
-type search struct {
-	Query
-	ledger   *Ledger
-	tx       *bbolt.Tx
-	texts    texts
-	page     []Row                        // rows found in this transaction
-	strict   bool                         // every value has a checksum
-	scanned  int                          // rows of the database read in this transaction
-	parents  map[uint32]map[uint32]uint32 // by service and method; numbers
-	invented map[string]uint32
-	sent     map[sentKey]int64
-	sums     map[sum]Figures // if rows of several days or services are added up
-	found    found           // of one row; reused
-	metric   uint32
-}
-
-type sum struct {
-	time                 int64
-	service, app, metric uint32
-}
-
-func (a sum) compare(b sum) int {
-	return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.app, b.app), cmp.Compare(a.metric, b.metric), cmp.Compare(a.time, b.time))
-}
-
-// figured is figures with their key.
-type figured struct {
-	sum
-	Figures
-}
-
-// found contains the sums of one row. They are few, and in order except those of parents.
-type found struct {
-	all      []figured
-	greatest sum
-}
-
-func (f *found) add(key sum, figures *Figures) {
-	if len(f.all) == 0 || key.compare(f.greatest) > 0 {
-		f.all, f.greatest = append(f.all, figured{key, *figures}), key
-		return
-	}
-	for i := len(f.all) - 1; i >= 0; i-- {
-		if f.all[i].sum == key {
-			f.all[i].Figures.add(*figures)
-			return
-		}
-	}
-	f.all = append(f.all, figured{key, *figures})
-}
 
 func (s *search) run() error {
 	now, err := readState(s.tx)
@@ -370,7 +306,7 @@ func (s *search) emitSums() error {
 func (s *search) emit(of row, all []figured) error {
 	for i := range all {
 		key := &all[i].sum
-		at := position{of, key.metric, key.time}
+		at := position{row: of, metric: key.metric, time: key.time}
 		if s.after != nil && of == s.after.row && cmp.Or(cmp.Compare(at.metric, s.after.metric), cmp.Compare(at.time, s.after.time)) <= 0 {
 			continue
 		}

@@ -34,7 +34,16 @@ type status struct {
 		Transactions uint64
 		Questions    uint64
 	}
-	Lanes []lane
+	Lanes   []lane
+	Cluster *struct { // nil: a single machine
+		Complete   bool
+		Partitions []struct {
+			Partition int
+			Owner     string
+			Known     bool
+			Events    struct{ Accepted, Delivered, Dead, Pending, Lost uint64 }
+		}
+	}
 }
 
 // lane is a lane of the status.
@@ -123,6 +132,11 @@ func (d *daemon) status() status {
 	s := read[status](d.t, mustCall(d.t, http.StatusOK, http.MethodGet, d.admin+"/api/v1/status", nil))
 	e := s.Events
 	require.Equal(d.t, e.Accepted, e.Delivered+e.Dead+e.Pending+e.Lost, "accepted = delivered + dead + pending + lost: %+v", e)
+	if s.Cluster != nil {
+		for _, p := range s.Cluster.Partitions {
+			require.Equal(d.t, p.Events.Accepted, p.Events.Delivered+p.Events.Dead+p.Events.Pending+p.Events.Lost, "of a partition: %+v", p)
+		}
+	}
 	return s
 }
 

@@ -45,18 +45,24 @@ var gatewayCases = []struct {
 	{"the same id", "api.example.com", "/search?user_key=ukey1", "X-Request-Id: mine\r\n", 200},
 }
 
+// applications makes those of gatewayCases that the sandbox does not have.
+func (g *gateway) applications(t *testing.T) {
+	t.Helper()
+	for _, application := range []map[string]any{
+		{"service_id": "1002", "app_id": "limited", "user_key": "limited", "plan": "Test", "limits": []limit{{"hits", "year", 2}}},
+		{"service_id": "1002", "app_id": "suspended", "user_key": "suspended", "plan": "Free", "state": "suspended"},
+		{"service_id": "1001", "app_id": "keyed", "plan": "Free", "keys": []string{"right"}},
+	} {
+		mustCall(t, http.StatusOK, http.MethodPut, g.backend.url+"/sandbox/applications", application)
+	}
+}
+
 // TestGateways: what the origin sees, what the caller sees and what is counted, behind each proxy that Debian has, set up by the
 // manual's own lines.
 func TestGateways(t *testing.T) {
 	gateways(t, func(t *testing.T, name string) {
 		g := newGateway(t)
-		for _, application := range []map[string]any{
-			{"service_id": "1002", "app_id": "limited", "user_key": "limited", "plan": "Test", "limits": []limit{{"hits", "year", 2}}},
-			{"service_id": "1002", "app_id": "suspended", "user_key": "suspended", "plan": "Free", "state": "suspended"},
-			{"service_id": "1001", "app_id": "keyed", "plan": "Free", "keys": []string{"right"}},
-		} {
-			mustCall(t, http.StatusOK, http.MethodPut, g.backend.url+"/sandbox/applications", application)
-		}
+		g.applications(t)
 		g.open(t, name, nil)
 		passed := 0
 		for _, c := range gatewayCases {

@@ -89,15 +89,18 @@ func TestPackageDocs(t *testing.T) {
 // TestDependencies: a dependency is a decision, so what our code imports stands here too.
 func TestDependencies(t *testing.T) {
 	decided := []string{
-		"github.com/Shopify/toxiproxy/v2",     // tests: what a network does to reports
-		"github.com/chromedp/cdproto",         // tests: a browser's protocol
-		"github.com/chromedp/chromedp",        // tests: the page in a browser
-		"github.com/getkin/kin-openapi",       // tests: what is sent and answered against the API's description
-		"github.com/go-viper/mapstructure/v2", // viper's decoder, told to be exact
-		"github.com/nats-io/jwt/v2",           // tests: a NATS user's credentials
-		"github.com/nats-io/nats-server/v2",   // the server inside the daemon
-		"github.com/nats-io/nats.go",          // usage by NATS
-		"github.com/nats-io/nkeys",            // tests: the same
+		"github.com/Shopify/toxiproxy/v2",              // tests: what a network does to reports
+		"github.com/chromedp/cdproto",                  // tests: a browser's protocol
+		"github.com/chromedp/chromedp",                 // tests: the page in a browser
+		"github.com/getkin/kin-openapi",                // tests: what is sent and answered against the API's description
+		"github.com/go-viper/mapstructure/v2",          // viper's decoder, told to be exact
+		"github.com/nats-io/jwt/v2",                    // tests: a NATS user's credentials
+		"github.com/nats-io/nats-server/v2",            // the server inside the daemon
+		"github.com/nats-io/nats.go",                   // usage by NATS
+		"github.com/nats-io/nkeys",                     // tests: the same
+		"github.com/envoyproxy/go-control-plane/envoy", // Envoy's external authorization
+		"google.golang.org/grpc",
+		"google.golang.org/genproto/googleapis/rpc/status",
 		"github.com/pires/go-proxyproto",      // PROXY headers
 		"github.com/prometheus/client_golang", // metrics
 		"github.com/prometheus/common/model",  // durations in days and weeks

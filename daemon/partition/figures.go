@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -40,6 +41,12 @@ func (p *Partition) Snapshot(named int) console.Snapshot {
 	}
 	return s
 }
+
+// Events returns the counts of events, which balance.
+func (p *Partition) Events() console.Events { return console.Events(p.spool.Counts()) }
+
+// Whole is Snapshot: a partition on one machine is all there is.
+func (p *Partition) Whole(_ context.Context, named int) console.Snapshot { return p.Snapshot(named) }
 
 // usageFigures are the spool's figures of space. They take a walk over the lanes, under a lock that deliveries need: what took long
 // is not repeated soon. The rest of the time the last ones are returned.

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,16 @@ import (
 const (
 	openRetry    = time.Second
 	openRetryMax = 30 * time.Second
+
+	// restoreLong is from when on it is logged how long it took to read a ledger's copy.
+	restoreLong = 5 * time.Second
+)
+
+// Why a partition's ledger does not answer.
+var (
+	errNoLedger   = errors.New("its owner keeps no ledger: ledger.enabled is false there")
+	errNotOpen    = errors.New("its ledger is not open yet")
+	errCatchingUp = errors.New("its ledger is reading what the owner before had booked")
 )
 
 // bookkeeper contains the ledger and runs its booking. Nil: no ledger is kept.
@@ -30,6 +41,12 @@ type bookkeeper struct {
 	options ledger.Options
 	opened  atomic.Pointer[ledger.Ledger] // nil: not open yet
 	failed  bool                          // the first attempt to open it failed
+
+	// wanted is the end of the batch log when the partition was opened. With a copy, the owner before may have booked up to it, so
+	// figures are given once this ledger has.
+	wanted uint64
+	caught atomic.Bool
+	broken atomic.Bool // the copy could not be restored, and that is retried
 }
 
 // openLedger opens the ledger. While it cannot be opened, the partition works without it: run retries, and the spool keeps what
@@ -51,7 +68,11 @@ func openLedger(log *zap.Logger, o *ledger.Options, s *spool.Spool, q *quota.Tra
 		}
 		b.options.Sent = b.eachSent
 	}
-	if err := b.open(); err != nil {
+	if b.wanted = s.ChangesEnd(); b.options.Copy != nil {
+		return b // run restores it: that may take long, and delivery does not wait for it
+	}
+	b.caught.Store(true)
+	if err := b.open(context.Background()); err != nil {
 		b.failed = true
 		log.Error("cannot open ledger.db: usage reads are unavailable until that succeeds, delivery continues", zap.Error(err))
 	}
@@ -85,8 +106,8 @@ func (b *bookkeeper) learn(serviceID, userKey, id string) {
 	}
 }
 
-func (b *bookkeeper) open() error {
-	l, err := ledger.Open(b.options)
+func (b *bookkeeper) open(ctx context.Context) error {
+	l, err := ledger.Restore(ctx, b.options)
 	if err != nil {
 		return err
 	}
@@ -102,6 +123,11 @@ func (b *bookkeeper) run(ctx context.Context) error {
 	if b == nil {
 		return nil
 	}
+	if b.options.Copy != nil {
+		if !b.restore(ctx) {
+			return nil
+		}
+	}
 	if b.failed {
 		if !b.openLater(ctx) {
 			return nil
@@ -112,11 +138,36 @@ func (b *bookkeeper) run(ctx context.Context) error {
 	return nil
 }
 
+// restore opens the ledger with its copy, and retries until it is open. It returns false if ctx ended first.
+func (b *bookkeeper) restore(ctx context.Context) bool {
+	retry := backoff.Backoff{Policy: backoff.Policy{Base: openRetry, Max: openRetryMax}}
+	logged := false
+	for begun := time.Now(); ; {
+		err := b.open(ctx)
+		switch {
+		case err == nil:
+			if took := time.Since(begun); logged || took > restoreLong {
+				b.log.Info("the ledger of the partition is open", zap.Duration("after", took.Round(time.Millisecond)))
+			}
+			return true
+		case ctx.Err() != nil:
+			return false
+		case !logged:
+			logged = true
+			b.broken.Store(true)
+			b.log.Error("cannot read the copy of the ledger, or open it: usage reads are unavailable until that succeeds, delivery continues", zap.Error(err))
+		}
+		if !retry.Wait(ctx, 0) {
+			return false
+		}
+	}
+}
+
 // openLater retries until the ledger is open. It returns false if ctx ended first.
 func (b *bookkeeper) openLater(ctx context.Context) bool {
 	retry := backoff.Backoff{Policy: backoff.Policy{Base: openRetry, Max: openRetryMax}}
 	for retry.Wait(ctx, 0) {
-		if b.open() == nil {
+		if b.open(ctx) == nil {
 			return true
 		}
 	}
@@ -136,7 +187,7 @@ func (b *bookkeeper) figures() *console.Ledger {
 	}
 	l := b.opened.Load()
 	if l == nil {
-		return &console.Ledger{Stopped: true}
+		return &console.Ledger{Stopped: b.options.Copy == nil || b.broken.Load()}
 	}
 	s := l.Stats()
 	out := &console.Ledger{Booked: s.Booked, Bytes: s.Bytes, Missed: s.Missed, Stopped: s.Trouble != "", GivenUp: s.GivenUp, SetAside: s.SetAside}
@@ -149,11 +200,38 @@ func (b *bookkeeper) figures() *console.Ledger {
 	return out
 }
 
+// AnswerLedger answers a question of a ledger.Joint. An error says why there is no answer now.
+func (p *Partition) AnswerLedger(question []byte) ([]byte, error) {
+	b := p.ledger
+	if b == nil {
+		return nil, errNoLedger
+	}
+	l := b.opened.Load()
+	if l == nil {
+		return nil, errNotOpen
+	}
+	if !b.caught.Load() {
+		if l.Stats().Next < b.wanted {
+			return nil, errCatchingUp
+		}
+		b.caught.Store(true)
+	}
+	return l.Answer(question)
+}
+
 // KeepsLedger reports whether a ledger is kept, even if it is not open.
 func (p *Partition) KeepsLedger() bool { return p.ledger != nil }
 
 // Ledger returns the partition's ledger; nil: none is kept, or it is not open yet.
-func (p *Partition) Ledger() *ledger.Ledger {
+func (p *Partition) Ledger() ledger.Book {
+	if l := p.openLedger(); l != nil {
+		return l
+	}
+	return nil
+}
+
+// openLedger returns the partition's ledger; nil: none is kept, or it is not open yet.
+func (p *Partition) openLedger() *ledger.Ledger {
 	if p.ledger == nil {
 		return nil
 	}

@@ -16,7 +16,7 @@ func (p *Partition) nameOf(lane spool.LaneKey, a threescale.Application) string 
 		return id
 	}
 	name := ledger.ApplicationName(a)
-	if l := p.Ledger(); l != nil {
+	if l := p.openLedger(); l != nil {
 		return l.ApplicationID(lane.ServiceID, name)
 	}
 	return name
@@ -24,7 +24,7 @@ func (p *Partition) nameOf(lane spool.LaneKey, a threescale.Application) string 
 
 // hasUserKey reports whether usage of an application may have been reported with a user key. It is true if that cannot be read.
 func (p *Partition) hasUserKey(service, app string) bool {
-	l := p.Ledger()
+	l := p.openLedger()
 	if l == nil {
 		return ledger.IsUserKey(app)
 	}

@@ -25,6 +25,8 @@ const (
 	callLetters = "deadletters"
 	callLetter  = "deadletter"
 	callOrder   = "order"
+	callLedger  = "ledger"
+	callFigures = "figures"
 )
 
 const (
@@ -39,8 +41,10 @@ const (
 )
 
 // answer answers a call from a replica, which may be this one, to the owner of a partition.
-func answer(ctx context.Context, p *partition.Partition, kind string, data []byte) ([]byte, error) {
+func (r *Replica) answer(ctx context.Context, p *partition.Partition, kind string, data []byte) ([]byte, error) {
 	switch kind {
+	case callFigures:
+		return r.figuresOf(p, data)
 	case callAppend:
 		return answerAppend(ctx, p, data)
 	case callAsk:
@@ -63,6 +67,8 @@ func answer(ctx context.Context, p *partition.Partition, kind string, data []byt
 		return marshalled(page, err)
 	case callLetter:
 		return p.DeadLetter(ctx, string(data))
+	case callLedger:
+		return p.AnswerLedger(data)
 	case callOrder:
 		var o order
 		if err := json.Unmarshal(data, &o); err != nil {
@@ -72,6 +78,11 @@ func answer(ctx context.Context, p *partition.Partition, kind string, data []byt
 		return marshalled(out, err)
 	}
 	return nil, fmt.Errorf("call %q: unknown kind: do all replicas have the same version?", kind)
+}
+
+// askLedger puts a question to the ledger of a partition's owner.
+func (r *Replica) askLedger(ctx context.Context, partition int, question []byte) ([]byte, error) {
+	return r.call(ctx, partition, callLedger, question)
 }
 
 // order is an order for dead letters.

@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"encoding/json"
-
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/ledger"
@@ -11,6 +9,22 @@ import (
 // Snapshot adds up the figures of this replica's partitions; the sum over all replicas is complete. The lanes are those of every
 // partition, as last announced by their owners, which name at most lanesNamed of those that are not of configured services.
 func (r *Replica) Snapshot(int) console.Snapshot {
+	sum := r.own()
+	for _, p := range r.partitions() {
+		sum = sum.Plus(p.Snapshot(0))
+	}
+	if node := r.node.Load(); node != nil {
+		for _, latest := range node.News() {
+			if latest.Valid {
+				sum.Lanes = append(sum.Lanes, readNews(latest.Data).Lanes...)
+			}
+		}
+	}
+	return sum
+}
+
+// own are the figures of this replica without those of partitions.
+func (r *Replica) own() console.Snapshot {
 	sum := console.Snapshot{Authorize: partition.Authorizations(r.fallback.Stats())}
 	r.mu.Lock()
 	for _, one := range r.services {
@@ -18,9 +32,6 @@ func (r *Replica) Snapshot(int) console.Snapshot {
 	}
 	r.mu.Unlock()
 	sum.Spool.Sync = "always"
-	for _, p := range r.partitions() {
-		sum = sum.Plus(p.Snapshot(0))
-	}
 	sum.Cluster = &console.Cluster{Partitions: r.options.Cluster.Partitions, Spare: r.answered.Load()}
 	node := r.node.Load()
 	if node == nil {
@@ -29,12 +40,6 @@ func (r *Replica) Snapshot(int) console.Snapshot {
 	}
 	s := node.Stats()
 	sum.Cluster.Owned, sum.Cluster.Unowned, sum.Cluster.Replicas, sum.Cluster.Taken = s.Owned, s.Unowned, s.Replicas, s.Taken
-	for _, data := range node.News() {
-		var lanes []console.Lane
-		if json.Unmarshal(data, &lanes) == nil {
-			sum.Lanes = append(sum.Lanes, lanes...)
-		}
-	}
 	return sum
 }
 
@@ -54,31 +59,33 @@ func (r *Replica) Pending() (events uint64) {
 	return events
 }
 
-// lanesNamed bounds the lanes of a partition that an announcement names: a message takes a megabyte at most.
-const lanesNamed = 100
+// KeepsLedger reports whether ledgers are kept.
+func (r *Replica) KeepsLedger() bool { return r.options.Partition.Ledger != nil }
 
-// laneNews returns the lanes of a partition, for announcements.
-func laneNews(p *partition.Partition) []byte {
-	data, err := json.Marshal(p.Lanes(lanesNamed))
-	if err != nil {
+// Ledger answers for the usage of the whole cluster, from the ledgers of the partitions' owners. It is nil if none are kept.
+func (r *Replica) Ledger() ledger.Book {
+	if !r.KeepsLedger() {
 		return nil
 	}
-	return data
+	return r.joint
 }
 
-// KeepsLedger is false: replicas keep no ledger.
-func (r *Replica) KeepsLedger() bool { return false }
-
-// Ledger is nil: replicas keep no ledger.
-func (r *Replica) Ledger() *ledger.Ledger { return nil }
-
-// Parents returns the hierarchy of a service's metrics, as far as the backend told it to the owner of its partition, if that is
-// this replica.
+// Parents returns the hierarchy of a service's metrics, as far as it is known to the owner of its partition. While that does not answer,
+// it is empty.
 func (r *Replica) Parents(service string) map[string]string {
-	if node := r.node.Load(); node != nil {
-		if p := r.partition(node.Partition(service)); p != nil {
-			return p.Parents(service)
-		}
+	node := r.node.Load()
+	if node == nil {
+		return nil
 	}
-	return nil
+	if p := r.partition(node.Partition(service)); p != nil {
+		return p.Parents(service)
+	}
+	if !r.KeepsLedger() {
+		return nil
+	}
+	parents, err := r.joint.Parents(service)
+	if err != nil {
+		return nil // the figures of the service cannot be read, either
+	}
+	return parents
 }

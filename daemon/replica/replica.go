@@ -20,8 +20,10 @@ import (
 	"github.com/reporterd/reporterd/authorize"
 	"github.com/reporterd/reporterd/cluster"
 	"github.com/reporterd/reporterd/cluster/jetdisk"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/daemon/partition"
 	"github.com/reporterd/reporterd/event"
+	"github.com/reporterd/reporterd/ledger"
 )
 
 // Options of Open.
@@ -49,6 +51,7 @@ type Replica struct {
 	conn     *nats.Conn
 	node     atomic.Pointer[cluster.Node] // nil until it has joined
 	fallback *authorize.Authorizer        // answers while a partition has no owner, without counting usage that is not reported yet
+	joint    *ledger.Joint                // the ledgers of all partitions
 	answered atomic.Uint64                // authorizations answered by fallback
 	stopping atomic.Bool
 
@@ -59,15 +62,17 @@ type Replica struct {
 	mu         sync.Mutex // guards the fields below
 	owned      map[int]*partition.Partition
 	services   []event.Service
-	stopErrors []error // errors of partitions that were released with work in progress
+	told       map[int]console.ClusterPart // what the owner of each partition answered last
+	stopErrors []error                     // errors of partitions that were released with work in progress
 }
 
 // Open makes a replica; Start makes it join the cluster.
 func Open(o Options) (*Replica, error) {
-	r := &Replica{log: o.Log, options: o, owned: map[int]*partition.Partition{}, services: o.Partition.Services}
+	r := &Replica{log: o.Log, options: o, owned: map[int]*partition.Partition{}, told: map[int]console.ClusterPart{}, services: o.Partition.Services}
 	if err := os.MkdirAll(o.Partition.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	r.joint = ledger.NewJoint(ledger.JointOptions{Partitions: o.Cluster.Partitions, Ask: r.askLedger})
 	var err error
 	if r.fallback, err = partition.NewFallback(r, o.Partition); err != nil {
 		return nil, &partition.OptionsError{Err: err}
@@ -137,6 +142,11 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 	o := r.options.Partition
 	o.Services, o.Dir, o.Spool.FS, o.AlwaysAuthorize = services, filepath.Join(o.Dir, strconv.Itoa(n)), d, true
 	o.Log = r.log.With(zap.Int("partition", n))
+	if o.Ledger != nil {
+		own := *o.Ledger
+		own.Dir, own.Copy = o.Dir, d
+		o.Ledger = &own
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return cluster.Member{}, err
 	}
@@ -152,16 +162,18 @@ func (r *Replica) open(ctx context.Context, n int, d *jetdisk.Disk) (cluster.Mem
 	}
 	r.addPartition(n, p, services)
 	return cluster.Member{
-		Answer: func(ctx context.Context, kind string, data []byte) ([]byte, error) { return answer(ctx, p, kind, data) },
-		Stop:   func(ctx context.Context, clean bool) { r.close(ctx, o.Log, n, p, clean) },
-		News:   func() []byte { return laneNews(p) },
+		Answer: func(ctx context.Context, kind string, data []byte) ([]byte, error) {
+			return r.answer(ctx, p, kind, data)
+		},
+		Stop: func(ctx context.Context, clean bool) { r.close(ctx, o.Log, n, p, clean) },
+		News: func() []byte { return newsOf(p) },
 	}, nil
 }
 
 // check opens a partition on an empty disk and closes it: what prevents that would prevent this replica from owning any.
 func (r *Replica) check(_ context.Context, d *jetdisk.Disk) error {
 	o := r.options.Partition
-	o.Dir, o.Spool.FS, o.Log = filepath.Join(o.Dir, "check"), d, zap.NewNop()
+	o.Dir, o.Spool.FS, o.Ledger, o.Log = filepath.Join(o.Dir, "check"), d, nil, zap.NewNop()
 	err := os.MkdirAll(o.Dir, 0o700)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ const (
 
 // Options say what is compared.
 type Options struct {
-	Ledger *ledger.Ledger
+	Ledger ledger.Book
 	Portal *portal.Client
 
 	Services []string      // empty: those of the ledger
@@ -69,9 +69,13 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 func run(ctx context.Context, o Options, fresh func(*Cell) bool) (*Report, error) {
 	now := time.Now().UTC()
 	since := now.Add(-o.Since).Truncate(time.Hour)
+	reach, err := o.Ledger.Reach()
+	if err != nil {
+		return nil, err
+	}
 	r := &Report{
 		Portal: o.Portal.URL(), ObservedAt: now, SealedThrough: now.Add(-o.Rules.Seal).Truncate(time.Hour), Summary: map[Verdict]int{},
-		Missed: o.Ledger.Stats().Missed, Cells: []Cell{}, Batches: []Evidence{},
+		Missed: reach.Missed, Cells: []Cell{}, Batches: []Evidence{},
 	}
 	before := o.Portal.Calls()
 	services := o.Services
@@ -118,7 +122,7 @@ func agreements(cells []Cell) (sum map[Agreement]int) {
 }
 
 // servicesOf returns the services with figures in the ledger.
-func servicesOf(l *ledger.Ledger, since time.Time) ([]string, error) {
+func servicesOf(l ledger.Book, since time.Time) ([]string, error) {
 	seen := map[string]bool{}
 	err := l.Rows(ledger.Query{Since: since, By: ledger.ByDay, Raw: true, AllApplications: true, AllMetrics: true}, func(r *ledger.Row) error {
 		seen[r.ServiceID] = true
@@ -170,7 +174,7 @@ func collect(ctx context.Context, o Options, id string, since, until time.Time) 
 }
 
 // read reads the ledger's side, and returns the metrics to request.
-func (b *Books) read(l *ledger.Ledger, since time.Time) (metrics []string, err error) {
+func (b *Books) read(l ledger.Book, since time.Time) (metrics []string, err error) {
 	b.Rows, b.Batches = nil, nil
 	seen := map[string]bool{}
 	err = l.Rows(ledger.Query{ServiceID: b.ServiceID, Since: since, Raw: true}, func(r *ledger.Row) error {
@@ -198,9 +202,17 @@ func (b *Books) drill(ctx context.Context, o Options, until time.Time) error {
 	if err != nil {
 		return err
 	}
+	names := make([]string, len(known))
+	for i, a := range known {
+		names[i] = a.Reported
+	}
+	ids, err := o.Ledger.ApplicationIDs(b.ServiceID, names)
+	if err != nil {
+		return err
+	}
 	numbers := map[string]int64{}
-	for _, a := range known {
-		numbers[o.Ledger.ApplicationID(b.ServiceID, a.Reported)] = a.ID
+	for i, a := range known {
+		numbers[ids[i]] = a.ID
 	}
 	for app := range apps {
 		number, ok := numbers[app]
