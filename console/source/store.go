@@ -32,7 +32,7 @@ type Store struct {
 	lanes   [2]lane
 	asked   uint64 // questions since the start
 	failed  uint64 // those without a good answer
-	views   views // its slots are a channel, and need no mutex
+	views   views  // its slots are a channel, and need no mutex
 }
 
 // entry is a source with what is known of it. The mutex of the store guards it.
