@@ -34,6 +34,7 @@ type Snapshot struct {
 	Ledger      *Ledger  // nil: no ledger
 	Connections Connections
 	Reconcile   *Reconcile // nil: no comparison
+	Gate        *Gate      // nil: no listener for proxies
 }
 
 // Ledger is the progress of the ledger.
