@@ -58,6 +58,9 @@ var complete = Snapshot{
 	Cluster:   &Cluster{},
 	Ledger:    &Ledger{Earliest: 1},
 	Reconcile: &Reconcile{Cells: map[string]int{"match": 1}, SealedThrough: 1, ObservedAt: 1},
+	Gate: &Gate{
+		Answers: map[string]map[int]uint64{"nginx": {200: 1}}, Services: map[string]int{"file": 1}, Rules: map[string]int{"file": 1}, PortalRead: 1,
+	},
 	Authorize: Authorize{Answers: map[string]uint64{"cache": 1}, Denied: map[string]uint64{"limits_exceeded": 1}},
 }
 

@@ -34,6 +34,8 @@ type Snapshot struct {
 	Ledger      *Ledger  // nil: no ledger
 	Connections Connections
 	Reconcile   *Reconcile // nil: no comparison
+	Gate        *Gate      // nil: no listener for proxies
+	Sources     Sources
 }
 
 // Ledger is the progress of the ledger.

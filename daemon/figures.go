@@ -42,7 +42,8 @@ func (d *daemon) complete(s console.Snapshot) console.Snapshot {
 	s.Traffic = []console.Traffic{transport("events", traffic.Events), transport("report", traffic.Reports), transport("nats", traffic.Messages)}
 	s.Held = console.Held{Bytes: traffic.Held, Limit: traffic.MostHeld}
 	s.Reload, s.NATS, s.Connections = d.reloads.figures(), d.messages.Load().figures(), d.auth.connections()
-	s.Reconcile = d.compare.figures()
+	s.Reconcile, s.Gate = d.compare.figures(), d.gateFigures()
+	s.Sources = d.sources.figures()
 	return s
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/reporterd/reporterd/access"
 	"github.com/reporterd/reporterd/config"
+	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/gate"
 	"github.com/reporterd/reporterd/gate/extauthz"
 )
@@ -112,6 +113,14 @@ func (d *daemon) answers() http.Handler {
 		return nil
 	}
 	return extauthz.New(d.gate)
+}
+
+func (d *daemon) gateFigures() *console.Gate {
+	if d.gate == nil {
+		return nil
+	}
+	s := d.gate.Stats()
+	return &console.Gate{Answers: s.Answers, Times: s.Times, Services: s.Services, Rules: s.Rules, PortalRead: d.rules.LastRead()}
 }
 
 // GateDir is where the portal's configurations of services are kept.

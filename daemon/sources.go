@@ -102,6 +102,12 @@ func (s *sources) routes(d *daemon) []console.Route {
 	}
 }
 
+// figures returns how the answers of the sources are.
+func (s *sources) figures() console.Sources {
+	c := s.store.Counts()
+	return console.Sources{Fresh: c.Fresh, Stale: c.Stale, Unanswered: c.Unanswered, Oldest: c.Oldest.Seconds(), Asked: c.Asked, Failed: c.Failed}
+}
+
 // serviceTitles returns the configured services with what 3scale's portal calls them, which may be empty.
 func (d *daemon) serviceTitles() map[string]string {
 	titles := make(map[string]string)

@@ -28,6 +28,7 @@ type Options struct {
 type Handler struct {
 	options  Options
 	services atomic.Pointer[Services]
+	counters *counters
 	said     atomic.Int64 // when a fault of the configuration was logged last, Unix seconds
 
 	mu       sync.Mutex // guards what follows
@@ -38,7 +39,7 @@ type Handler struct {
 
 // New returns a Handler with the services of a file.
 func New(s *Services, o Options) *Handler {
-	h := &Handler{options: o, complete: true}
+	h := &Handler{options: o, counters: newCounters(), complete: true}
 	h.Apply(s)
 	return h
 }
@@ -83,10 +84,12 @@ func (h *Handler) storeLocked() {
 
 // ServeHTTP implements http.Handler: it answers one question.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begun := time.Now()
 	q, err := read(r, h.options.IDHeader)
 	var a Reply
 	if err != nil {
 		a = bad("bad_question", err)
+		h.counters.add(formNone, a.Status, begun)
 	} else {
 		a = h.Answer(r.Context(), &q)
 	}
@@ -109,6 +112,13 @@ func nginxStatus(status int) int {
 
 // Answer answers a question. A yes is durable when it returns.
 func (h *Handler) Answer(ctx context.Context, q *Question) Reply {
+	begun := time.Now()
+	a := h.decide(ctx, q)
+	h.counters.add(q.Form, a.Status, begun)
+	return a
+}
+
+func (h *Handler) decide(ctx context.Context, q *Question) Reply {
 	t, err := newTarget(q.Target)
 	if err != nil {
 		return bad("bad_target", err)

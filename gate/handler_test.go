@@ -98,6 +98,11 @@ func TestQuestions(t *testing.T) {
 		assert.Equal(t, 400, w.Code, name)
 	}
 	assert.Empty(t, q.ServiceID, "nothing was asked")
+	s := h.Stats()
+	assert.Equal(t, map[string]map[int]uint64{"nginx": {200: 1}, "forwarded": {200: 1, 400: 1}, "original": {200: 0}, "path": {200: 1}, "grpc": {200: 0}, "none": {200: 0, 400: 8}},
+		s.Answers, "the ambiguous path is one of a question that can be read")
+	assert.EqualValues(t, 12, s.Times.Count)
+	assert.Equal(t, map[string]int{"file": 2, "portal": 0}, s.Rules)
 }
 
 // What the caller writes into the question's own query does not matter: rules and credentials read the call's target.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,6 +41,7 @@ type Keeper struct {
 	options KeeperOptions
 	again   chan struct{}  // asks for a round at once
 	away    *outage.Outage // of the portal, or of the disk
+	read    atomic.Int64   // when all were read last, Unix seconds; 0: never
 
 	mu     sync.Mutex                     // guards what follows
 	kept   map[string]*portal.ProxyConfig // by service
@@ -97,6 +99,15 @@ func (k *Keeper) Again() {
 	}
 }
 
+// LastRead returns when the configurations of all services were read last, in Unix seconds; 0: not since the start. A nil Keeper
+// reads none.
+func (k *Keeper) LastRead() int64 {
+	if k == nil {
+		return 0
+	}
+	return k.read.Load()
+}
+
 // round asks for each service once. One that fails keeps what it has.
 func (k *Keeper) round(ctx context.Context) error {
 	var failed []error
@@ -113,6 +124,9 @@ func (k *Keeper) round(ctx context.Context) error {
 		}
 	}
 	k.apply()
+	if len(failed) == 0 {
+		k.read.Store(time.Now().Unix())
+	}
 	return errors.Join(failed[:min(len(failed), 3)]...) // the same reason, mostly
 }
 

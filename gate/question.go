@@ -13,6 +13,7 @@ type Question struct {
 	Host   string // with or without a port
 	Header http.Header
 	ID     string // the proxy's request id; empty: it gives none
+	Form   string // for figures: FormGRPC, or as read from a request
 	nginx  bool   // the answer is for auth_request
 }
 
@@ -24,9 +25,9 @@ const (
 )
 
 // forms are the header fields in which proxies say what they ask about: Caddy and Traefik, and nginx by its configuration.
-var forms = [2]struct{ method, target, host string }{
-	{"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"},
-	{"X-Original-Method", "X-Original-Uri", "X-Original-Host"},
+var forms = [2]struct{ name, method, target, host string }{
+	{formForwarded, "X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"},
+	{formOriginal, "X-Original-Method", "X-Original-Uri", "X-Original-Host"},
 }
 
 var (
@@ -52,7 +53,7 @@ func read(r *http.Request, idHeader string) (q Question, err error) {
 		if len(methods) == 0 || len(targets) == 0 {
 			return q, errHalf
 		}
-		q.Method, q.Target = methods[0], targets[0]
+		q.Method, q.Target, q.Form = methods[0], targets[0], f.name
 		if hosts := r.Header[f.host]; len(hosts) == 1 {
 			q.Host = hosts[0]
 		}
@@ -62,11 +63,15 @@ func read(r *http.Request, idHeader string) (q Question, err error) {
 		if found == 0 {
 			return q, errNone
 		}
+		if q.nginx {
+			q.Form = formNginx
+		}
 	case found > 0:
 		return q, errTwo
 	case !strings.HasPrefix(raw, pathPrefix):
 		return q, errNone
 	default:
+		q.Form = formPath
 		q.Method, q.Target = r.Method, strings.TrimPrefix(raw, strings.TrimSuffix(pathPrefix, "/"))
 		if r.URL.RawQuery != "" {
 			q.Target += "?" + r.URL.RawQuery

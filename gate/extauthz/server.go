@@ -76,7 +76,7 @@ func question(r *authv3.AttributeContext_HttpRequest) gate.Question {
 	if id != "" {
 		id = "envoy:" + id // from another space than the ids of header fields
 	}
-	return gate.Question{Method: r.GetMethod(), Target: r.GetPath(), Host: r.GetHost(), Header: header, ID: id}
+	return gate.Question{Method: r.GetMethod(), Target: r.GetPath(), Host: r.GetHost(), Header: header, ID: id, Form: gate.FormGRPC}
 }
 
 // headers are the fields of an answer that Envoy gives its caller.
