@@ -151,6 +151,7 @@ func TestConsolePageFromTokenToDashboard(t *testing.T) {
 	p.do(chromedp.Evaluate(`[...document.querySelectorAll('#sharebox input')].map((i) => i.value)`, &shared))
 	require.Len(t, shared, 2)
 	address, readers := shared[0], shared[1]
+	var exported string
 	require.Contains(t, address, "d=board")
 
 	stranger := browse(t, address)
@@ -169,6 +170,27 @@ func TestConsolePageFromTokenToDashboard(t *testing.T) {
 		got, err := do(testClient, req)
 		require.NoError(t, err)
 		assert.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, got.status, "the dashboard's token does not open %s", path)
+	}
+
+	// Exported, and imported under another name.
+	file := filepath.Join(t.TempDir(), "board.json")
+	p.settled(`(async () => { const make = URL.createObjectURL; let text; URL.createObjectURL = (blob) => { text = blob.text(); return make.call(URL, blob); };
+	  document.getElementById('exporting').click(); return await text; })()`, &exported)
+	require.NoError(t, os.WriteFile(file, []byte(exported), 0o600))
+	p.do(chromedp.Navigate(d.admin + "/page/dashboards.html"))
+	p.shows("list", "Orders, for the board")
+	p.do(chromedp.SetUploadFiles("#import", []string{file}))
+	p.tiles(5)
+	p.fill("editor", map[string]string{"name": "copy"})
+	p.do(chromedp.Click("#save"))
+	p.shows("said", "Saved as copy.")
+	for _, part := range []string{`"kind":"gauge"`, `"source":"limits-used"`, `"range":"7d"`} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.admin+"/api/v1/dashboards/copy", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		got, err := do(testClient, req)
+		require.NoError(t, err)
+		assert.Contains(t, got.body, part)
 	}
 
 	// The dashboard that each service has, without anybody making it; loaded again: how soon it can be used.
