@@ -126,7 +126,7 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	reload := d.manager.reloading(d.reload)
 	d.sources.admin = d.console(reload)
 	d.listeners.admin.gate.open(d.behind(d.config.Limits.MaxAdminConnectionsPerAddress, d.sources.admin))
-	d.listeners.openReader(d.sources.store)
+	d.listeners.openReader(&d.sources)
 	if err := d.start(ctx); err != nil {
 		d.stop()
 		return startAborted(ctx, d.log, err)

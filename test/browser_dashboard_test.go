@@ -58,7 +58,7 @@ func TestConsolePageFromTokenToDashboard(t *testing.T) {
 	operators := filepath.Join(t.TempDir(), "operators.yaml")
 	token := operatorToken(t, operators, "ops", "read,write")
 	s := newSettings(t, b.url).set("portal.url", b.url).set("portal.access_token", "atoken").set("portal.per_second", 100).
-		set("admin.tokens_file", operators)
+		set("admin.tokens_file", operators).set("reader.listen", "127.0.0.1:0")
 	d := launch(t, s.write(t))
 	d.ready()
 	for app, hits := range map[string]uint64{"app1": 40, "app2": 29, "applim": 6} {
@@ -154,15 +154,20 @@ func TestConsolePageFromTokenToDashboard(t *testing.T) {
 	var exported string
 	require.Contains(t, address, "d=board")
 
-	stranger := browse(t, address)
+	// Elsewhere it is opened on the listener that can only read.
+	reader := "http://" + d.await("reader")
+	stranger := browse(t, strings.Replace(address, d.admin, reader, 1))
 	stranger.do(chromedp.WaitVisible("#login"))
 	assert.NotContains(t, stranger.visible(), "Hits", "without a token nothing is shown")
 	stranger.login("rpd_wrong")
 	stranger.shows("refused", "This token does not open this page")
+	stranger.login(token)
+	stranger.shows("refused", "This token does not open this page") // an operator's is for the admin listener
 	stranger.login(readers)
 	stranger.tiles(5)
 	assert.Contains(t, stranger.visible(), "Orders, for the board")
 	stranger.keep("dashboard-shared")
+	mustCall(t, http.StatusNotFound, http.MethodPost, reader+"/-/flush", nil)
 	for _, path := range []string{"/api/v1/status", "/api/v1/dashboards", "/api/v1/dashboards/service-1001", "/sources/top-apps.json", "/metrics"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.admin+path, nil)
 		require.NoError(t, err)
