@@ -75,6 +75,10 @@ type engine interface {
 	// kept, and while it cannot be opened.
 	KeepsLedger() bool
 	Ledger() ledger.Book
+	// Leads reports whether this replica does what one of them does for all. Led returns a handler of the admin listener that answers
+	// with the leader's h on every replica; it is called before Start, with the same names on all replicas.
+	Leads() bool
+	Led(name string, h http.Handler) http.Handler
 	// Parents returns the hierarchy of a service's metrics, as far as it is known.
 	Parents(service string) map[string]string
 }

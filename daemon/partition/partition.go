@@ -255,6 +255,12 @@ func (p *Partition) Doubt(service string, applications, metrics []string) {
 	}
 }
 
+// Leads is true: a partition on one machine is alone.
+func (p *Partition) Leads() bool { return true }
+
+// Led returns h.
+func (p *Partition) Led(_ string, h http.Handler) http.Handler { return h }
+
 // SetMetrics replaces the metrics that authorizations of services may name; credentials stay.
 func (p *Partition) SetMetrics(services []event.Service) { p.authorizer.SetServices(services) }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,6 +52,7 @@ type Replica struct {
 	conn     *nats.Conn
 	node     atomic.Pointer[cluster.Node] // nil until it has joined
 	fallback *authorize.Authorizer        // answers while a partition has no owner, without counting usage that is not reported yet
+	led      map[string]http.Handler      // the handlers of Led, which is called before Start
 	joint    *ledger.Joint                // the ledgers of all partitions
 	answered atomic.Uint64                // authorizations answered by fallback
 	stopping atomic.Bool
@@ -68,7 +70,7 @@ type Replica struct {
 
 // Open makes a replica; Start makes it join the cluster.
 func Open(o Options) (*Replica, error) {
-	r := &Replica{log: o.Log, options: o, owned: map[int]*partition.Partition{}, told: map[int]console.ClusterPart{}, services: o.Partition.Services}
+	r := &Replica{log: o.Log, options: o, led: map[string]http.Handler{}, owned: map[int]*partition.Partition{}, told: map[int]console.ClusterPart{}, services: o.Partition.Services}
 	if err := os.MkdirAll(o.Partition.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -219,13 +221,13 @@ func (r *Replica) Apply(services []event.Service) (changed []string) {
 	return changed
 }
 
-// Doubt does nothing: replicas keep no ledger, so nothing is compared.
-func (r *Replica) Doubt(string, []string, []string) {}
-
 // SetMetrics replaces the metrics that authorizations of services may name.
 func (r *Replica) SetMetrics(services []event.Service) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
+	r.mu.Lock()
+	r.services = services // for partitions that are opened later
+	r.mu.Unlock()
 	r.fallback.SetServices(services)
 	for _, p := range r.partitions() {
 		p.SetMetrics(services)
