@@ -133,11 +133,11 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	}
 	d.listeners.traffic.gate.open(d.behind(d.config.Limits.MaxConnectionsPerAddress, d.withHealth(d.handler)))
 	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
-	d.started.Store(true)
 	if err := d.listeners.openProxies(ctx, d.log, d.config, d.withHealth(d.answers())); err != nil {
 		d.stop()
 		return err
 	}
+	d.started.Store(true)
 	d.group.Go("watch for reloads", d.watch(reload))
 	d.group.Go("history of the counters", func(ctx context.Context) error { d.history.Run(ctx); return nil })
 	d.manager.begin(d.statusLine)
