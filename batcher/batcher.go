@@ -180,16 +180,16 @@ func (b *Batcher) Window() WindowStats {
 
 // fill reads the journal into the window until a cut is due or ctx ends.
 func (b *Batcher) fill(ctx context.Context) {
+	w := wait{stop: func() {}}
+	defer func() { w.stop() }()
 	for !b.due() && ctx.Err() == nil {
-		wait, stop := b.waiting(ctx)
-		g, err := b.tail.Next(wait)
-		ended := wait.Err() != nil
-		stop()
+		b.renew(ctx, &w)
+		g, err := b.tail.Next(w.ctx)
 		switch {
 		case err == nil:
 			b.take(g)
 			b.recovered()
-		case !ended:
+		case w.ctx.Err() == nil:
 			b.fail(fmt.Errorf("batcher: read the journal: %w", err))
 			b.pause(ctx)
 		}
@@ -214,22 +214,34 @@ func (b *Batcher) flushable() bool {
 	return b.asked > b.sealed && b.read >= b.asked
 }
 
-// waiting returns a context that ends when the window has to be cut, or that is looked at again, or Flush is called.
-func (b *Batcher) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
-	var wait context.Context
-	var stop context.CancelFunc
-	if b.window.empty() {
-		wait, stop = context.WithCancel(ctx)
-	} else {
-		wait, stop = context.WithDeadline(ctx, earlier(b.cutAt(), time.Now().Add(b.options.FlushInterval)))
+// wait is for the next events of the journal. It is used again for as long as it ends early enough: most groups of events find the
+// window's end where the group before them found it.
+type wait struct {
+	ctx   context.Context // nil at first
+	stop  context.CancelFunc
+	until time.Time // zero: without an end
+}
+
+// renew makes w end when the window has to be cut, or that is looked at again, or Flush is called.
+func (b *Batcher) renew(ctx context.Context, w *wait) {
+	var until time.Time
+	if !b.window.empty() {
+		until = earlier(b.cutAt(), time.Now().Add(b.options.FlushInterval))
+	}
+	if w.ctx == nil || w.ctx.Err() != nil || w.until.IsZero() != until.IsZero() || until.Before(w.until) {
+		w.stop()
+		if w.until = until; until.IsZero() {
+			w.ctx, w.stop = context.WithCancel(ctx)
+		} else {
+			w.ctx, w.stop = context.WithDeadline(ctx, until)
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.wake = stop
+	b.wake = w.stop
 	if b.asked > b.sealed && b.read >= b.asked {
-		stop()
+		w.stop()
 	}
-	return wait, stop
 }
 
 // take adds a group of events to the window.

@@ -26,13 +26,8 @@ func (c *Config) check(found *problems) {
 	if len(c.Services) == 0 && !c.Backend.Passthrough.On() && !found.has("services") {
 		found.add("services", nil, "expected at least one, since backend.passthrough is off")
 	}
-	if c.Spool.Engine == "jetstream" && c.Portal.Validate {
-		found.add("portal.validate", nil, "cannot be given with spool.engine jetstream, whose replicas do not read the catalogue")
-	}
 	switch {
 	case c.Reconcile.Witness == "":
-	case c.Spool.Engine == "jetstream":
-		found.add("reconcile.witness", nil, "cannot be given with spool.engine jetstream, whose replicas do not read the catalogue")
 	case c.Portal.URL == "":
 		found.add("reconcile.witness", c.Reconcile.Witness, "expected portal.url, which tells the services that have the metric")
 	case strings.ContainsAny(c.Reconcile.Witness, "[]& \t"):

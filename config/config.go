@@ -71,7 +71,7 @@ type Config struct {
 	// form. A reload reads it again. Empty: `sources.yaml` in the directory of the configuration, if it is there, or in `data_dir`
 	// where there is no configuration file. The console's page writes it, if the daemon may: a service of systemd may not in /etc.
 	Sources string `key:"sources" kind:"file" reload:"file"`
-	// A listener for the answers of the sources, which serves nothing else.
+	// A listener for the answers of the sources and for dashboards, to whom shows their tokens. It serves nothing else.
 	Reader Reader `key:"reader"`
 	// A listener for proxies that ask whether a call of an API may pass; docs/gateways.md.
 	Gate Gate `key:"gate"`

@@ -39,8 +39,6 @@ func TestProblems(t *testing.T) {
 		"spool: {sync: sometimes}":       at + `spool.sync: "sometimes": expected always or never`,
 		"reconcile: {witness: tx}":       "reporterd.yaml:1: reconcile.witness: \"tx\": expected portal.url, which tells the services that have the metric",
 		"reconcile: {witness: a b}\nportal: {url: acme, access_token: t}":                                         "reporterd.yaml:1: reconcile.witness: \"a b\": expected the system name of a metric",
-		"spool: {engine: jetstream}\nnats: {url: nats://h}\nreconcile: {witness: tx}":                             "reporterd.yaml:3: reconcile.witness: cannot be given with spool.engine jetstream, whose replicas do not read the catalogue",
-		"spool: {engine: jetstream}\nnats: {url: nats://h}\nportal: {validate: true, url: acme, access_token: t}": "reporterd.yaml:3: portal.validate: cannot be given with spool.engine jetstream, whose replicas do not read the catalogue",
 		"spool: {engine: jetstream, max_bytes: 1GiB}\nnats: {url: nats://h}":                                      at + "spool.max_bytes: 1GiB: expected more than spool.min_free_bytes (1GiB), which stays free in the stream: no event would be accepted",
 		"spool: {engine: jetstream}":                     "nats.url: expected the servers' addresses, since spool.engine is jetstream",
 		"sender: {expired: drop}":                        at + `sender.expired: "drop": expected deadletter or restamp`,

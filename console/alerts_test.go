@@ -81,6 +81,15 @@ func TestAlerts(t *testing.T) {
 		}
 		assert.Contains(t, string(tests), "name: "+a.Alert+"\n", "alerts_test.yaml does not try it")
 	}
+	rules, err := os.ReadFile(alertsDir + "/rules.yaml")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(rules)) {
+		if _, expr, is := strings.Cut(line, "expr: "); is {
+			for _, name := range metricName.FindAllString(expr, -1) {
+				assert.True(t, names[name], "rules.yaml: %s is no metric", name)
+			}
+		}
+	}
 	for _, name := range metricName.FindAllString(string(page), -1) {
 		assert.True(t, names[name], "docs/operating.md: %s is no metric", name)
 	}
@@ -96,7 +105,7 @@ func TestAlertRules(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"check", "config", "prometheus.yaml"}, {"check", "config", "--syntax-only", "../compose/prometheus.yaml"},
-		{"test", "rules", "alerts_test.yaml"},
+		{"check", "rules", "rules.yaml"}, {"test", "rules", "alerts_test.yaml"},
 	} {
 		cmd := exec.Command("promtool", args...)
 		cmd.Dir = alertsDir

@@ -37,7 +37,7 @@ const (
 // all returns the families of every file here. GET /metrics also contains reporterd_build_info, the start time, and Go's own
 // metrics.
 func all() []family {
-	return slices.Concat(families, traffic, deliveries, receiptFamilies, services, configuration, clocks, messages, authorizations, replicas, ledgers, reconciliations, gates)
+	return slices.Concat(families, traffic, deliveries, receiptFamilies, services, configuration, clocks, messages, authorizations, replicas, ledgers, reconciliations, gates, sourceFamilies)
 }
 
 // names returns the names of a family's labels.

@@ -35,6 +35,7 @@ type Snapshot struct {
 	Connections Connections
 	Reconcile   *Reconcile // nil: no comparison
 	Gate        *Gate      // nil: no listener for proxies
+	Sources     Sources
 }
 
 // Ledger is the progress of the ledger.

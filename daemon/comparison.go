@@ -14,17 +14,20 @@ import (
 type comparison struct {
 	portal *portal.Client    // nil: none is configured
 	keeper *reconcile.Keeper // nil: there is no ledger or no portal
+	leads  func() bool       // whether this replica compares for all
 }
 
 // open makes the keeper, if there are a portal and a ledger.
 func (r *comparison) open(d *daemon) {
 	c, l := d.config, d.engine.Ledger()
-	if r.portal == nil || l == nil || c.Spool.Engine == "jetstream" {
+	if r.portal == nil || l == nil {
 		return
 	}
+	r.leads = d.engine.Leads
 	r.keeper = reconcile.NewKeeper(reconcile.Options{
 		Ledger: l, Portal: r.portal, Since: c.Reconcile.Since, Rules: ReconcileRules(c),
 		Every: c.Reconcile.Every, Log: d.log.Named("reconcile"),
+		Turn:      r.leads,
 		OnMissing: func(m reconcile.Missing) { d.engine.Doubt(m.ServiceID, m.Applications, m.Metrics) },
 	})
 }
@@ -41,7 +44,7 @@ func (r *comparison) start(d *daemon) {
 }
 
 func (r *comparison) figures() *console.Reconcile {
-	if r.keeper == nil {
+	if r.keeper == nil || !r.leads() {
 		return nil
 	}
 	s := r.keeper.Stats()
@@ -61,11 +64,11 @@ func (r *comparison) figures() *console.Reconcile {
 	return out
 }
 
-// routes returns its routes of the admin listener.
-func (r *comparison) routes() []console.Route {
+// routes returns its routes of the admin listener. The replica that compares for all answers.
+func (r *comparison) routes(d *daemon) []console.Route {
 	answer := http.Handler(http.HandlerFunc(notCompared))
 	if r.keeper != nil {
-		answer = r.keeper
+		answer = d.engine.Led("reconcile", r.keeper)
 	}
 	return []console.Route{
 		{Pattern: "GET /api/v1/reconcile", Scope: access.Read, Handler: answer},
@@ -84,5 +87,5 @@ func (r *comparison) offers() []string {
 func notCompared(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotImplemented)
-	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no comparison: it needs portal.url and a ledger, and is not made with spool.engine jetstream"}` + "\n"))
+	_, _ = w.Write([]byte(`{"title":"Not Implemented","status":501,"detail":"there is no comparison: it needs portal.url and a ledger"}` + "\n"))
 }

@@ -126,18 +126,18 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	reload := d.manager.reloading(d.reload)
 	d.sources.admin = d.console(reload)
 	d.listeners.admin.gate.open(d.behind(d.config.Limits.MaxAdminConnectionsPerAddress, d.sources.admin))
-	d.listeners.openReader(d.sources.store)
+	d.listeners.openReader(&d.sources)
 	if err := d.start(ctx); err != nil {
 		d.stop()
 		return startAborted(ctx, d.log, err)
 	}
 	d.listeners.traffic.gate.open(d.behind(d.config.Limits.MaxConnectionsPerAddress, d.withHealth(d.handler)))
 	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
-	d.started.Store(true)
 	if err := d.listeners.openProxies(ctx, d.log, d.config, d.withHealth(d.answers()), d.gate.Plain); err != nil {
 		d.stop()
 		return err
 	}
+	d.started.Store(true)
 	d.group.Go("watch for reloads", d.watch(reload))
 	d.group.Go("history of the counters", func(ctx context.Context) error { d.history.Run(ctx); return nil })
 	d.manager.begin(d.statusLine)

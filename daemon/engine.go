@@ -28,8 +28,9 @@ type engine interface {
 	Stop(ctx context.Context) error
 	// Close closes the disk, after Stop. clean says that the daemon was asked to stop.
 	Close(clean bool) error
-	// Ready returns why events cannot be accepted, or nil.
+	// Ready returns why events cannot be accepted, or nil; Degraded what does not work although it is ready, a line each.
 	Ready() error
+	Degraded() []string
 	// Apply sets the services and their credentials, and returns the ids of those whose credentials have changed.
 	Apply(services []event.Service) (changed []string)
 	// Doubt ends the proofs of what is missing in 3scale's counts, by the names in the ledger: it is asked about again before it shares a report.
@@ -75,6 +76,10 @@ type engine interface {
 	// kept, and while it cannot be opened.
 	KeepsLedger() bool
 	Ledger() ledger.Book
+	// Leads reports whether this replica does what one of them does for all. Led returns a handler of the admin listener that answers
+	// with the leader's h on every replica; it is called before Start, with the same names on all replicas.
+	Leads() bool
+	Led(name string, h http.Handler) http.Handler
 	// Parents returns the hierarchy of a service's metrics, as far as it is known.
 	Parents(service string) map[string]string
 }

@@ -66,10 +66,10 @@ func (d *listeners) bindReader(ctx context.Context, log *zap.Logger, c *config.C
 	return nil
 }
 
-// openReader lets the listener of the sources answer.
-func (d *listeners) openReader(s *source.Store) {
+// openReader lets the listener of the sources and dashboards answer.
+func (d *listeners) openReader(s *sources) {
 	if d.reader != nil {
-		d.reader.gate.open(s.Handler(source.HandlerOptions{Origins: d.origins}))
+		d.reader.gate.open(console.Reader(s.store.Handler(source.HandlerOptions{Origins: d.origins}), s.boards.Readers(false)))
 	}
 }
 
@@ -95,11 +95,17 @@ func (s *sources) routes(d *daemon) []console.Route {
 		{Pattern: "PUT /api/v1/sources/{name}", Scope: access.Write, Handler: s.store.API()},
 		{Pattern: "DELETE /api/v1/sources/{name}", Scope: access.Write, Handler: s.store.API()},
 		{Pattern: "GET /api/v1/dashboards", Scope: access.Read, Handler: s.boards.Operators()},
-		{Pattern: "GET /api/v1/dashboards/{name}", Handler: s.boards.Readers()}, // it checks the token: a dashboard has one of its own
-		{Pattern: "GET /api/v1/dashboards/{name}/tiles/{tile}", Handler: s.boards.Readers()},
+		{Pattern: "GET /api/v1/dashboards/{name}", Handler: s.boards.Readers(true)}, // it checks the token: a dashboard has one of its own
+		{Pattern: "GET /api/v1/dashboards/{name}/tiles/{tile}", Handler: s.boards.Readers(true)},
 		{Pattern: "PUT /api/v1/dashboards/{name}", Scope: access.Write, Handler: s.boards.Operators()},
 		{Pattern: "DELETE /api/v1/dashboards/{name}", Scope: access.Write, Handler: s.boards.Operators()},
 	}
+}
+
+// figures returns how the answers of the sources are.
+func (s *sources) figures() console.Sources {
+	c := s.store.Counts()
+	return console.Sources{Fresh: c.Fresh, Stale: c.Stale, Unanswered: c.Unanswered, Oldest: c.Oldest.Seconds(), Asked: c.Asked, Failed: c.Failed}
 }
 
 // serviceTitles returns the configured services with what 3scale's portal calls them, which may be empty.

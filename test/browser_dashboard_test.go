@@ -58,7 +58,7 @@ func TestConsolePageFromTokenToDashboard(t *testing.T) {
 	operators := filepath.Join(t.TempDir(), "operators.yaml")
 	token := operatorToken(t, operators, "ops", "read,write")
 	s := newSettings(t, b.url).set("portal.url", b.url).set("portal.access_token", "atoken").set("portal.per_second", 100).
-		set("admin.tokens_file", operators)
+		set("admin.tokens_file", operators).set("reader.listen", "127.0.0.1:0")
 	d := launch(t, s.write(t))
 	d.ready()
 	for app, hits := range map[string]uint64{"app1": 40, "app2": 29, "applim": 6} {
@@ -151,17 +151,23 @@ func TestConsolePageFromTokenToDashboard(t *testing.T) {
 	p.do(chromedp.Evaluate(`[...document.querySelectorAll('#sharebox input')].map((i) => i.value)`, &shared))
 	require.Len(t, shared, 2)
 	address, readers := shared[0], shared[1]
+	var exported string
 	require.Contains(t, address, "d=board")
 
-	stranger := browse(t, address)
+	// Elsewhere it is opened on the listener that can only read.
+	reader := "http://" + d.await("reader")
+	stranger := browse(t, strings.Replace(address, d.admin, reader, 1))
 	stranger.do(chromedp.WaitVisible("#login"))
 	assert.NotContains(t, stranger.visible(), "Hits", "without a token nothing is shown")
 	stranger.login("rpd_wrong")
 	stranger.shows("refused", "This token does not open this page")
+	stranger.login(token)
+	stranger.shows("refused", "This token does not open this page") // an operator's is for the admin listener
 	stranger.login(readers)
 	stranger.tiles(5)
 	assert.Contains(t, stranger.visible(), "Orders, for the board")
 	stranger.keep("dashboard-shared")
+	mustCall(t, http.StatusNotFound, http.MethodPost, reader+"/-/flush", nil)
 	for _, path := range []string{"/api/v1/status", "/api/v1/dashboards", "/api/v1/dashboards/service-1001", "/sources/top-apps.json", "/metrics"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.admin+path, nil)
 		require.NoError(t, err)
@@ -169,6 +175,27 @@ func TestConsolePageFromTokenToDashboard(t *testing.T) {
 		got, err := do(testClient, req)
 		require.NoError(t, err)
 		assert.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, got.status, "the dashboard's token does not open %s", path)
+	}
+
+	// Exported, and imported under another name.
+	file := filepath.Join(t.TempDir(), "board.json")
+	p.settled(`(async () => { const make = URL.createObjectURL; let text; URL.createObjectURL = (blob) => { text = blob.text(); return make.call(URL, blob); };
+	  document.getElementById('exporting').click(); return await text; })()`, &exported)
+	require.NoError(t, os.WriteFile(file, []byte(exported), 0o600))
+	p.do(chromedp.Navigate(d.admin + "/page/dashboards.html"))
+	p.shows("list", "Orders, for the board")
+	p.do(chromedp.SetUploadFiles("#import", []string{file}))
+	p.tiles(5)
+	p.fill("editor", map[string]string{"name": "copy"})
+	p.do(chromedp.Click("#save"))
+	p.shows("said", "Saved as copy.")
+	for _, part := range []string{`"kind":"gauge"`, `"source":"limits-used"`, `"range":"7d"`} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.admin+"/api/v1/dashboards/copy", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		got, err := do(testClient, req)
+		require.NoError(t, err)
+		assert.Contains(t, got.body, part)
 	}
 
 	// The dashboard that each service has, without anybody making it; loaded again: how soon it can be used.

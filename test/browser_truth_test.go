@@ -169,3 +169,41 @@ func TestConsolePageDeadLetters(t *testing.T) {
 	defer p.mu.Unlock()
 	assert.Empty(t, p.complaints, "the browser's console")
 }
+
+// TestConsolePageParked: parked reports stand before the figures, with what they hold, and are decided about all at once.
+func TestConsolePageParked(t *testing.T) {
+	if os.Getenv(browserVariable) == "" {
+		t.Skip(browserVariable + "=1 opens the console in Chromium (Debian: chromium)")
+	}
+	b := sandbox(t)
+	d := serve(t, newSettings(t, b.url).set("sender.on_ambiguous", "park").set("batch.flush_interval", "100ms"))
+	for i, service := range []string{"1001", "1003", "1001"} {
+		b.failReports(fault{Status: 500, Times: 1})
+		d.send(hit(service, map[string]string{"1001": "app1", "1003": "appoauth"}[service]))
+		eventually(t, 20*time.Second, "it is parked", func() bool {
+			got := mustCall(t, http.StatusOK, http.MethodGet, d.admin+"/api/v1/parked", nil)
+			return len(read[struct{ Parked []struct{ ID string } }](t, got).Parked) == i+1
+		})
+	}
+	b.heal()
+	p := browse(t, d.admin+"/")
+	p.shows("summary", "3 reports are parked: 3scale may or may not have counted them.")
+	p.shows("parkedsum", "3 reports with 3 events")
+	var first bool
+	p.do(chromedp.Evaluate(`document.getElementById('incidents').contains(document.getElementById('parkedsection'))`, &first))
+	assert.True(t, first, "before the figures")
+	p.accessible("parked")
+	p.keep("parked")
+	p.choose("parkedservice", "1001")
+	p.shows("parkedsum", "2 reports with 2 events")
+	p.do(chromedp.Evaluate(`window.confirm = (text) => { window.said = text; return true; }`, nil), chromedp.Click("#resendall"))
+	p.shows("parkedsaid", "Send again: 2 of 2 reports with 2 events.")
+	var asked string
+	p.do(chromedp.Evaluate("window.said", &asked))
+	assert.Contains(t, asked, "it is counted twice. There is no undo.")
+	p.shows("law", "delivered 2")
+	p.shows("parkedsum", "1 report with 1 event")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	assert.Empty(t, p.complaints, "the browser's console")
+}

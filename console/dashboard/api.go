@@ -33,12 +33,19 @@ func (s *Store) Operators() http.Handler {
 	return m
 }
 
-// Readers serves a dashboard and the figures of its tiles, to its own token and to operators with the scope read. It checks the token:
-// a name that no dashboard has gets the same answer as a wrong token.
-func (s *Store) Readers() http.Handler {
+// Readers serves a dashboard and the figures of its tiles, to its own token, and with operators to theirs with the scope read, too. It
+// checks the token: a name that no dashboard has gets the same answer as a wrong token.
+func (s *Store) Readers(operators bool) http.Handler {
 	m := http.NewServeMux()
-	m.HandleFunc("GET /api/v1/dashboards/{name}", s.get)
-	m.HandleFunc("GET /api/v1/dashboards/{name}/tiles/{tile}", s.tile)
+	for pattern, show := range map[string]func(http.ResponseWriter, *http.Request, *Dashboard){
+		"GET /api/v1/dashboards/{name}": s.get, "GET /api/v1/dashboards/{name}/tiles/{tile}": s.tile,
+	} {
+		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if d := s.admit(w, r, operators); d != nil {
+				show(w, r, d)
+			}
+		})
+	}
 	return m
 }
 
@@ -53,17 +60,21 @@ func (s *Store) list(w http.ResponseWriter, _ *http.Request) {
 }
 
 // admit returns the dashboard that a request names, if its token opens it; otherwise it answers.
-func (s *Store) admit(w http.ResponseWriter, r *http.Request) *Dashboard {
+func (s *Store) admit(w http.ResponseWriter, r *http.Request, operators bool) *Dashboard {
 	d, err := s.find(r.PathValue("name"))
 	token := access.Bearer(r)
 	if err == nil && d.opens(token) {
 		return d
 	}
-	grant, refused := s.options.Operators.Find(token)
+	operator := false
+	if operators {
+		grant, refused := s.options.Operators.Find(token)
+		operator = refused == nil && grant.May(access.Read)
+	}
 	switch {
-	case refused == nil && grant.May(access.Read) && err == nil:
+	case operator && err == nil:
 		return d
-	case refused == nil && grant.May(access.Read):
+	case operator:
 		respond.Problem(w, http.StatusNotFound, err.Error())
 	case token == "":
 		w.Header().Set("WWW-Authenticate", `Bearer realm="reporterd"`)
@@ -74,20 +85,14 @@ func (s *Store) admit(w http.ResponseWriter, r *http.Request) *Dashboard {
 	return nil
 }
 
-func (s *Store) get(w http.ResponseWriter, r *http.Request) {
-	if d := s.admit(w, r); d != nil {
-		shown := *d
-		shown.TokenSHA256 = "" // of no use to readers
-		respond.JSON(w, http.StatusOK, &shown)
-	}
+func (s *Store) get(w http.ResponseWriter, _ *http.Request, d *Dashboard) {
+	shown := *d
+	shown.TokenSHA256 = "" // of no use to readers
+	respond.JSON(w, http.StatusOK, &shown)
 }
 
 // tile answers with the figures of a tile, for the range of the query.
-func (s *Store) tile(w http.ResponseWriter, r *http.Request) {
-	d := s.admit(w, r)
-	if d == nil {
-		return
-	}
+func (s *Store) tile(w http.ResponseWriter, r *http.Request, d *Dashboard) {
 	n, err := strconv.Atoi(r.PathValue("tile"))
 	if err != nil || n < 0 || n >= len(d.Tiles) {
 		respond.Problem(w, http.StatusNotFound, "the dashboard has no such tile")

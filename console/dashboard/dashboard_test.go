@@ -57,7 +57,7 @@ func call(s *Store, method, path, body, token string, header ...string) *httptes
 	}
 	w := httptest.NewRecorder()
 	if method == http.MethodGet && path != "" {
-		s.Readers().ServeHTTP(w, r)
+		s.Readers(true).ServeHTTP(w, r)
 	} else {
 		s.Operators().ServeHTTP(w, r)
 	}
@@ -110,6 +110,24 @@ func TestDashboards(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, call(s, http.MethodDelete, "/board", "", "").Code)
 	assert.NoFileExists(t, filepath.Join(dir, "board.json"))
 	assert.Equal(t, http.StatusConflict, call(s, http.MethodPut, "/service-1001", `{"tiles":[]}`, "").Code)
+}
+
+// TestReadersAlone: without operators only the dashboard's own token opens it, also where operators need none.
+func TestReadersAlone(t *testing.T) {
+	var ledger counting
+	s := open(t, t.TempDir(), &ledger, nil)
+	var made struct{ Token string }
+	w := call(s, http.MethodPut, "/board", `{"tiles":[`+hits+`],"new_token":true}`, "")
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &made))
+	for token, want := range map[string]int{"": 401, "wrong": 403, made.Token: 200} {
+		for _, path := range []string{"/board", "/board/tiles/0"} {
+			r := httptest.NewRequest(http.MethodGet, "/api/v1/dashboards"+path, nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			s.Readers(false).ServeHTTP(w, r)
+			assert.Equal(t, want, w.Code, "%s with %q", path, token)
+		}
+	}
 }
 
 // TestRanges: a tile answers for the range and the zone of the dashboard, and for the one before; readers of the same share an answer.

@@ -22,6 +22,7 @@ let asked = 0;
 
 enter(async (may) => {
   scopes = may;
+  for (const link of document.querySelectorAll('header nav a')) link.hidden = !scopes.includes('read'); // a reader's token opens this page alone
   await (name ? open() : list());
 }, async () => Boolean(name) && get(`api/v1/dashboards/${encodeURIComponent(name)}`).then(() => true, () => false));
 

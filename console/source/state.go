@@ -45,6 +45,34 @@ type List struct {
 	Catalogue []Question        `json:"catalogue"` // the same, with what each needs
 }
 
+// Counts are the figures of all sources.
+type Counts struct {
+	Fresh, Stale, Unanswered int
+	Oldest                   time.Duration // age of the oldest answer; 0: there is none
+	Asked, Failed            uint64        // questions in the background, since the start
+}
+
+// Counts returns how the answers of all sources are now.
+func (s *Store) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, c := time.Now(), Counts{Asked: s.asked, Failed: s.failed}
+	for _, e := range s.sources {
+		if e.answer == nil {
+			c.Unanswered++
+			continue
+		}
+		age := max(now.Sub(e.answer.AsOf), 0)
+		c.Oldest = max(c.Oldest, age)
+		if e.reason != "" || age > e.Refresh+overdue {
+			c.Stale++
+		} else {
+			c.Fresh++
+		}
+	}
+	return c
+}
+
 // overdue is how much older than its refresh an answer may be before it is stale.
 const overdue = time.Minute
 

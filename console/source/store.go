@@ -30,7 +30,9 @@ type Store struct {
 	mu      sync.Mutex // guards the fields below
 	sources []*entry
 	lanes   [2]lane
-	views   views // its slots are a channel, and need no mutex
+	asked   uint64 // questions since the start
+	failed  uint64 // those without a good answer
+	views   views  // its slots are a channel, and need no mutex
 }
 
 // entry is a source with what is known of it. The mutex of the store guards it.
@@ -190,6 +192,10 @@ func (s *Store) refresh(ctx context.Context, src *Source) {
 func (s *Store) record(src *Source, answer *encoded, err error, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
+	if err != nil {
+		s.failed++
+	}
 	at := slices.IndexFunc(s.sources, func(e *entry) bool { return e.Source == src })
 	if at < 0 {
 		return // a reload replaced it meanwhile

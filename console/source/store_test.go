@@ -94,6 +94,7 @@ func TestAnHourOfOutage(t *testing.T) {
 			assert.Contains(t, w.Body.String(), `{"id":1001,"name":"Orders"}`)
 			assert.Equal(t, "3600", w.Header().Get("X-Reporterd-Age"))
 			asked := int(p.calls.Load() - before)
+			assert.Equal(t, Counts{Stale: 1, Oldest: time.Hour, Asked: uint64(before) + uint64(asked), Failed: uint64(asked)}, s.Counts(), about)
 			assert.LessOrEqual(t, asked, 30, about)
 			assert.GreaterOrEqual(t, asked, 4, about)
 			times := p.asked()
@@ -107,6 +108,7 @@ func TestAnHourOfOutage(t *testing.T) {
 			w = ask(s, "/sources/services.json?access_token=secret")
 			assert.Contains(t, w.Body.String(), `"stale":false,`, about)
 			assert.Equal(t, fresh, w.Header().Get("ETag"), "the same rows, the same tag")
+			assert.Equal(t, 1, s.Counts().Fresh, about)
 			cancel()
 			<-ended
 		})

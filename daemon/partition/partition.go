@@ -206,6 +206,9 @@ func (p *Partition) Ready() error {
 	return p.spool.Ready()
 }
 
+// Degraded is empty: a partition accepts all events or none.
+func (p *Partition) Degraded() []string { return nil }
+
 // Append implements ingest.Journal: it counts the events against limits, and returns once they are durable.
 func (p *Partition) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	return p.quota.Append(ctx, events)
@@ -254,6 +257,12 @@ func (p *Partition) Doubt(service string, applications, metrics []string) {
 		p.proofs.doubt(proof.Scope{ServiceID: service, Credentials: c}, applications, metrics, func(name string) bool { return p.hasUserKey(service, name) })
 	}
 }
+
+// Leads is true: a partition on one machine is alone.
+func (p *Partition) Leads() bool { return true }
+
+// Led returns h.
+func (p *Partition) Led(_ string, h http.Handler) http.Handler { return h }
 
 // SetMetrics replaces the metrics that authorizations of services may name; credentials stay.
 func (p *Partition) SetMetrics(services []event.Service) { p.authorizer.SetServices(services) }

@@ -27,6 +27,8 @@ const (
 	callOrder   = "order"
 	callLedger  = "ledger"
 	callFigures = "figures"
+	callLed     = "led"
+	callDoubt   = "doubt"
 )
 
 const (
@@ -43,6 +45,10 @@ const (
 // answer answers a call from a replica, which may be this one, to the owner of a partition.
 func (r *Replica) answer(ctx context.Context, p *partition.Partition, kind string, data []byte) ([]byte, error) {
 	switch kind {
+	case callLed:
+		return r.answerLed(ctx, data)
+	case callDoubt:
+		return nil, answerDoubt(p, data)
 	case callFigures:
 		return r.figuresOf(p, data)
 	case callAppend:

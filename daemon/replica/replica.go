@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +53,7 @@ type Replica struct {
 	conn     *nats.Conn
 	node     atomic.Pointer[cluster.Node] // nil until it has joined
 	fallback *authorize.Authorizer        // answers while a partition has no owner, without counting usage that is not reported yet
+	led      map[string]http.Handler      // the handlers of Led, which is called before Start
 	joint    *ledger.Joint                // the ledgers of all partitions
 	answered atomic.Uint64                // authorizations answered by fallback
 	stopping atomic.Bool
@@ -68,7 +71,7 @@ type Replica struct {
 
 // Open makes a replica; Start makes it join the cluster.
 func Open(o Options) (*Replica, error) {
-	r := &Replica{log: o.Log, options: o, owned: map[int]*partition.Partition{}, told: map[int]console.ClusterPart{}, services: o.Partition.Services}
+	r := &Replica{log: o.Log, options: o, led: map[string]http.Handler{}, owned: map[int]*partition.Partition{}, told: map[int]console.ClusterPart{}, services: o.Partition.Services}
 	if err := os.MkdirAll(o.Partition.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -219,13 +222,13 @@ func (r *Replica) Apply(services []event.Service) (changed []string) {
 	return changed
 }
 
-// Doubt does nothing: replicas keep no ledger, so nothing is compared.
-func (r *Replica) Doubt(string, []string, []string) {}
-
 // SetMetrics replaces the metrics that authorizations of services may name.
 func (r *Replica) SetMetrics(services []event.Service) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
+	r.mu.Lock()
+	r.services = services // for partitions that are opened later
+	r.mu.Unlock()
 	r.fallback.SetServices(services)
 	for _, p := range r.partitions() {
 		p.SetMetrics(services)
@@ -284,8 +287,47 @@ func (r *Replica) Ready() error {
 	if err := node.Unfit(); err != nil {
 		return err
 	}
-	if missing := node.Unowned(); missing > 0 {
-		return fmt.Errorf("cluster: %d of %d partitions have no owner now", missing, r.options.Cluster.Partitions)
+	waited, lasting := r.orphans(node)
+	switch {
+	case len(waited) > 0:
+		return fmt.Errorf("cluster: partition %s has no owner now: it is taken over, or waits for a replica", numbers(waited))
+	case len(lasting) == r.options.Cluster.Partitions:
+		return errors.New("cluster: no replica can open any partition: " + lasting[0].Why)
 	}
 	return nil
+}
+
+// Degraded returns what this replica cannot do although it is ready: events of partitions that no replica can open are refused.
+func (r *Replica) Degraded() (lines []string) {
+	node := r.node.Load()
+	if node == nil {
+		return nil
+	}
+	_, lasting := r.orphans(node)
+	for _, o := range lasting {
+		lines = append(lines, fmt.Sprintf("partition %d: no replica can open it, and events of its services are refused with 503: %s", o.Partition, o.Why))
+	}
+	return lines
+}
+
+// orphans returns the partitions without an owner: those that will have one soon, and those that could not be opened for so long that they
+// say nothing of this replica any more.
+func (r *Replica) orphans(node *cluster.Node) (waited, lasting []cluster.Orphan) {
+	for _, o := range node.Orphans() {
+		if o.Why != "" && time.Since(o.Since) > 2*r.options.Cluster.PinTTL {
+			lasting = append(lasting, o)
+		} else {
+			waited = append(waited, o)
+		}
+	}
+	return waited, lasting
+}
+
+// numbers lists partitions.
+func numbers(list []cluster.Orphan) string {
+	names := make([]string, len(list))
+	for i, o := range list {
+		names[i] = strconv.Itoa(o.Partition)
+	}
+	return strings.Join(names, ", ")
 }

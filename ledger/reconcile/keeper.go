@@ -14,6 +14,7 @@ import (
 	"github.com/reporterd/reporterd/internal/outage"
 	"github.com/reporterd/reporterd/internal/respond"
 	"github.com/reporterd/reporterd/internal/timespec"
+	"github.com/reporterd/reporterd/ledger"
 	"github.com/reporterd/reporterd/threescale/portal"
 )
 
@@ -61,7 +62,7 @@ func NewKeeper(o Options) *Keeper {
 	}), sealed: make(map[cellName]observed), told: make(map[cellName]int64)}
 }
 
-// Run compares until ctx ends.
+// Run compares until ctx ends, while it is its turn.
 func (k *Keeper) Run(ctx context.Context) {
 	next := min(firstRun, k.options.Every)
 	for {
@@ -70,8 +71,14 @@ func (k *Keeper) Run(ctx context.Context) {
 			return
 		case <-time.After(next):
 		}
+		if k.options.Turn != nil && !k.options.Turn() {
+			next = min(firstRun, k.options.Every)
+			continue
+		}
 		next = k.options.Every
-		_, _ = k.Now(ctx, k.options.Services, k.options.Since)
+		if _, err := k.Now(ctx, k.options.Services, k.options.Since); errors.Is(err, ledger.ErrApart) {
+			next = min(firstRun, k.options.Every) // a partition is moving
+		}
 	}
 }
 
@@ -244,6 +251,9 @@ func statusOf(err error) int {
 	}
 	if portal.FaultOf(err) != "" {
 		return http.StatusBadGateway
+	}
+	if errors.Is(err, ledger.ErrApart) {
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }

@@ -33,6 +33,7 @@ type Options struct {
 	OnMissing func(Missing)
 
 	Every time.Duration // of a Keeper: the interval between two runs
+	Turn  func() bool   // of a Keeper: whether it is to compare now, and not another one; nil: always. It is asked every 30 s at least
 	Log   *zap.Logger   // of a Keeper; nil: none
 }
 
