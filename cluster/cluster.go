@@ -68,16 +68,18 @@ type Node struct {
 	partsSent atomic.Uint64
 	failed    chan error // the last error of Options.Open while no partition was owned, for qualify
 
-	mu      sync.Mutex // guards the fields below
-	here    map[string]time.Time
-	owners  map[int]owner // by the latest message
-	news    map[int]latestNews
-	held    map[int]*holding // by this replica
-	change  chan struct{}    // closed and replaced when owners change
-	checked time.Time        // when the connection was checked last
-	taken   uint64           // partitions taken over
-	unfit   error            // why this replica cannot open partitions; nil: it can
-	stopBy  context.Context  // of Stop; nil: it was not called
+	mu       sync.Mutex // guards the fields below
+	here     map[string]time.Time
+	owners   map[int]owner // by the latest message
+	news     map[int]latestNews
+	failing  map[int]string   // why this replica cannot open partitions
+	unopened map[int]unopened // why a replica cannot
+	held     map[int]*holding // by this replica
+	change   chan struct{}    // closed and replaced when owners change
+	checked  time.Time        // when the connection was checked last
+	taken    uint64           // partitions taken over
+	unfit    error            // why this replica cannot open partitions; nil: it can
+	stopBy   context.Context  // of Stop; nil: it was not called
 }
 
 // owner is the owner of a partition, by its latest message.
@@ -96,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		o.Log = zap.NewNop()
 	}
 	n := &Node{
-		o: o, id: hex.EncodeToString(id[:]), log: o.Log, here: map[string]time.Time{}, owners: map[int]owner{}, news: map[int]latestNews{},
+		o: o, id: hex.EncodeToString(id[:]), log: o.Log, here: map[string]time.Time{}, owners: map[int]owner{}, news: map[int]latestNews{}, failing: map[int]string{}, unopened: map[int]unopened{},
 		held: map[int]*holding{}, change: make(chan struct{}), failed: make(chan error, 1),
 	}
 	if o.Check != nil {

@@ -141,6 +141,7 @@ func (n *Node) takeOver(p int, token jetstream.Msg, ttl time.Duration) (*holding
 func (n *Node) hold(p int, token jetstream.Msg, ttl time.Duration) bool {
 	begun := time.Now()
 	h, err := n.takeOver(p, token, ttl)
+	n.opened(p, err)
 	if err != nil {
 		if n.ctx.Err() == nil {
 			n.log.Warn("cannot take over a partition, retrying", zap.Int("partition", p), zap.Error(err))

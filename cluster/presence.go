@@ -17,10 +17,11 @@ const (
 
 // announcement is the message by which a replica announces itself.
 type announcement struct {
-	Node  string                  `json:"node"`
-	Owns  map[int]uint64          `json:"owns"` // epochs
-	News  map[int]json.RawMessage `json:"news,omitempty"`
-	Leave bool                    `json:"leave,omitempty"` // it takes no partitions: it is stopping, or cannot open any
+	Node     string                  `json:"node"`
+	Owns     map[int]uint64          `json:"owns"` // epochs
+	News     map[int]json.RawMessage `json:"news,omitempty"`
+	Unopened map[int]string          `json:"unopened,omitempty"` // why it cannot open partitions that have no owner
+	Leave    bool                    `json:"leave,omitempty"`    // it takes no partitions: it is stopping, or cannot open any
 }
 
 func (n *Node) presence() string { return n.o.Prefix + ".here" }
@@ -74,6 +75,7 @@ func (n *Node) reconnect() {
 func (n *Node) announce() {
 	n.mu.Lock()
 	w := announcement{Node: n.id, Owns: map[int]uint64{}, News: map[int]json.RawMessage{}}
+	w.Unopened = n.failingLocked()
 	w.Leave = n.ctx.Err() != nil || n.unfit != nil && len(n.held) == 0
 	held := make([]*holding, 0, len(n.held))
 	for p, h := range n.held {
@@ -141,6 +143,7 @@ func (n *Node) apply(w announcement) {
 		}
 	}
 	n.keepNewsLocked(&w, now)
+	n.keepUnopenedLocked(&w, now)
 	if changed {
 		close(n.change)
 		n.change = make(chan struct{})

@@ -28,8 +28,9 @@ type engine interface {
 	Stop(ctx context.Context) error
 	// Close closes the disk, after Stop. clean says that the daemon was asked to stop.
 	Close(clean bool) error
-	// Ready returns why events cannot be accepted, or nil.
+	// Ready returns why events cannot be accepted, or nil; Degraded what does not work although it is ready, a line each.
 	Ready() error
+	Degraded() []string
 	// Apply sets the services and their credentials, and returns the ids of those whose credentials have changed.
 	Apply(services []event.Service) (changed []string)
 	// Doubt ends the proofs of what is missing in 3scale's counts, by the names in the ledger: it is asked about again before it shares a report.

@@ -18,7 +18,7 @@ func (d *daemon) console(reload reloading) *console.Console {
 		History: d.history,
 		Build:   d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(), Closed: d.config.AdminClosed(), Insecure: d.config.Insecure,
 		Snapshot: d.snapshot, Whole: d.whole, Scraped: d.engine.Scraped, Ready: d.ready, Flush: d.flush, Reload: reload,
-		Degraded:    func() []string { return d.messages.Load().degraded() },
+		Degraded:    func() []string { return slices.Concat(d.messages.Load().degraded(), d.engine.Degraded()) },
 		Routes:      slices.Concat(d.ledgerRoutes(), d.compare.routes(d), d.analyticsRoutes(), d.sources.routes(d)),
 		Offers:      d.offers(),
 		DeadLetters: d.engine.DeadLetters, DeadLetter: d.engine.DeadLetter,

@@ -206,6 +206,9 @@ func (p *Partition) Ready() error {
 	return p.spool.Ready()
 }
 
+// Degraded is empty: a partition accepts all events or none.
+func (p *Partition) Degraded() []string { return nil }
+
 // Append implements ingest.Journal: it counts the events against limits, and returns once they are durable.
 func (p *Partition) Append(ctx context.Context, events []event.Event) (duplicates int, err error) {
 	return p.quota.Append(ctx, events)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -286,8 +287,47 @@ func (r *Replica) Ready() error {
 	if err := node.Unfit(); err != nil {
 		return err
 	}
-	if missing := node.Unowned(); missing > 0 {
-		return fmt.Errorf("cluster: %d of %d partitions have no owner now", missing, r.options.Cluster.Partitions)
+	waited, lasting := r.orphans(node)
+	switch {
+	case len(waited) > 0:
+		return fmt.Errorf("cluster: partition %s has no owner now: it is taken over, or waits for a replica", numbers(waited))
+	case len(lasting) == r.options.Cluster.Partitions:
+		return errors.New("cluster: no replica can open any partition: " + lasting[0].Why)
 	}
 	return nil
+}
+
+// Degraded returns what this replica cannot do although it is ready: events of partitions that no replica can open are refused.
+func (r *Replica) Degraded() (lines []string) {
+	node := r.node.Load()
+	if node == nil {
+		return nil
+	}
+	_, lasting := r.orphans(node)
+	for _, o := range lasting {
+		lines = append(lines, fmt.Sprintf("partition %d: no replica can open it, and events of its services are refused with 503: %s", o.Partition, o.Why))
+	}
+	return lines
+}
+
+// orphans returns the partitions without an owner: those that will have one soon, and those that could not be opened for so long that they
+// say nothing of this replica any more.
+func (r *Replica) orphans(node *cluster.Node) (waited, lasting []cluster.Orphan) {
+	for _, o := range node.Orphans() {
+		if o.Why != "" && time.Since(o.Since) > 2*r.options.Cluster.PinTTL {
+			lasting = append(lasting, o)
+		} else {
+			waited = append(waited, o)
+		}
+	}
+	return waited, lasting
+}
+
+// numbers lists partitions.
+func numbers(list []cluster.Orphan) string {
+	names := make([]string, len(list))
+	for i, o := range list {
+		names[i] = strconv.Itoa(o.Partition)
+	}
+	return strings.Join(names, ", ")
 }
