@@ -133,7 +133,7 @@ func (d *daemon) run(ctx context.Context, broken <-chan error) (err error) {
 	}
 	d.listeners.traffic.gate.open(d.behind(d.config.Limits.MaxConnectionsPerAddress, d.withHealth(d.handler)))
 	d.listeners.traffic.fastPath.SetFastPath(d.engine.FastPath)
-	if err := d.listeners.openProxies(ctx, d.log, d.config, d.withHealth(d.answers())); err != nil {
+	if err := d.listeners.openProxies(ctx, d.log, d.config, d.withHealth(d.answers()), d.gate.Plain); err != nil {
 		d.stop()
 		return err
 	}

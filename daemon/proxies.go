@@ -14,6 +14,7 @@ import (
 	"github.com/reporterd/reporterd/console"
 	"github.com/reporterd/reporterd/gate"
 	"github.com/reporterd/reporterd/gate/extauthz"
+	"github.com/reporterd/reporterd/ingest/traffic"
 )
 
 // readGate reads the file of the services that proxies ask about. Its error is about the configuration. Without a listener for
@@ -31,9 +32,9 @@ func CheckGate(c *config.Config) error {
 	return err
 }
 
-// openProxies binds the listener for proxies, if there is one, and answers there. Other listeners are bound first of all; this one
+// openProxies binds the listener for proxies, if there is one, and answers there, in the usual form of a question by plain. Other listeners are bound first of all; this one
 // when answers can be given, since a proxy turns to another daemon when it cannot connect, and takes an answer for one.
-func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.Config, answers http.Handler) (err error) {
+func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.Config, answers http.Handler, plain func(dst, request []byte) ([]byte, bool)) (err error) {
 	if c.Gate.Listen == "" {
 		return nil
 	}
@@ -41,7 +42,8 @@ func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.
 		return err
 	}
 	d.proxied(log, c, d.proxies)
-	d.proxies.bound = access.NewConnLimiter(d.proxies.bound, c.Gate.MaxConnections, 0)
+	d.proxies.fastPath = traffic.NewListener(access.NewConnLimiter(d.proxies.bound, c.Gate.MaxConnections, 0), traffic.Options{Answer: plain, HTTP2: true})
+	d.proxies.bound, d.proxies.server.ConnState = d.proxies.fastPath, d.proxies.fastPath.State
 	d.proxies.gate.open(answers)
 	d.serveOne(d.proxies)
 	return nil

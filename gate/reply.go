@@ -28,41 +28,45 @@ func bad(reason string, err error) Reply {
 // noLimit is the limit of a call that has none, or of which none is known.
 var noLimit = authorize.Limit{Remaining: -1}
 
-// Header returns the fields of the answer, by their canonical names.
+// Header returns the fields of the answer, by their canonical names, without those of its length and of nginx.
 func (a *Reply) Header() http.Header {
 	header := http.Header{}
-	a.setHeader(header)
+	a.fields(false, func(name, value string) { header[name] = []string{value} })
+	delete(header, "Content-Length")
 	return header
 }
 
-func (a *Reply) setHeader(header http.Header) {
-	header["Content-Type"] = []string{cmp.Or(a.kind, "text/plain; charset=utf-8")}
-	header["Cache-Control"] = []string{"no-store"}
+// fields calls put with each field of the answer, by its canonical name; for nginx with the real status.
+func (a *Reply) fields(nginx bool, put func(name, value string)) {
+	put("Content-Type", cmp.Or(a.kind, "text/plain; charset=utf-8"))
+	put("Cache-Control", "no-store")
 	if a.retry > 0 {
-		header["Retry-After"] = []string{seconds(a.retry)}
+		put("Retry-After", seconds(a.retry))
 	}
 	if a.reason != "" {
-		header["X-Gate-Reason"] = []string{a.reason}
+		put("X-Gate-Reason", a.reason)
 	}
 	if a.limit.Remaining >= 0 {
-		header["Ratelimit-Limit"] = []string{strconv.FormatInt(a.limit.Max, 10)}
-		header["Ratelimit-Remaining"] = []string{strconv.FormatInt(a.limit.Remaining, 10)}
+		put("Ratelimit-Limit", strconv.FormatInt(a.limit.Max, 10))
+		put("Ratelimit-Remaining", strconv.FormatInt(a.limit.Remaining, 10))
 		if a.limit.Reset >= 0 {
-			header["Ratelimit-Reset"] = []string{seconds(a.limit.Reset)}
+			put("Ratelimit-Reset", seconds(a.limit.Reset))
 		}
 	}
+	if nginx {
+		put("X-Gate-Status", strconv.Itoa(a.Status))
+	}
+	put("Content-Length", strconv.Itoa(len(a.Text)+1))
 }
 
 // write sends the answer; for nginx in the statuses that it reads.
 func (a *Reply) write(w http.ResponseWriter, nginx bool) {
 	header := w.Header()
-	a.setHeader(header)
+	a.fields(nginx, func(name, value string) { header[name] = []string{value} })
 	status := a.Status
 	if nginx {
-		header["X-Gate-Status"] = []string{strconv.Itoa(a.Status)}
 		status = nginxStatus(a.Status)
 	}
-	header["Content-Length"] = []string{strconv.Itoa(len(a.Text) + 1)}
 	w.WriteHeader(status)
 	_, _ = w.Write(append([]byte(a.Text), '\n')) // an error here is the proxy's connection, which net/http closes
 }

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -19,6 +20,7 @@ const authorizeConnections = 64
 type asked struct {
 	name     string
 	process  *process
+	listener string // empty: traffic
 	requests [][]byte
 	rates    []float64
 	p99      []time.Duration
@@ -90,7 +92,7 @@ func (a *asked) round(b *testing.B, d time.Duration) {
 	ctx, cancel := context.WithTimeout(b.Context(), d)
 	defer cancel()
 	before := a.process.cpu()
-	m, err := load{address: a.process.await("traffic"), connections: authorizeConnections, requests: a.requests, perRequest: 1}.run(ctx)
+	m, err := load{address: a.process.await(cmp.Or(a.listener, "traffic")), connections: authorizeConnections, requests: a.requests, perRequest: 1}.run(ctx)
 	require.NoError(b, err, "%s", a.name)
 	a.rates = append(a.rates, m.perSecond())
 	a.p99 = append(a.p99, m.p99)

@@ -3,6 +3,7 @@
 package traffic
 
 import (
+	"bufio"
 	"errors"
 	"net"
 	"os"
@@ -37,6 +38,13 @@ type Listener struct {
 type Options struct {
 	Memory *memory.Budget // of the heads of requests; nil: they are bounded by the server's MaxHeaderBytes only
 	TLS    bool           // the server speaks TLS on the connections
+
+	// Answer, when not nil, is asked instead of the FastPath: request is all that came at the beginning of a request, which may be more
+	// or less than one. It appends a whole answer to dst, or returns false and has done nothing. The same is true of it as of a FastPath.
+	Answer func(dst, request []byte) (answer []byte, ok bool)
+
+	// HTTP2 says that the server takes HTTP/2 without TLS, too: it looks for that first, with short reads.
+	HTTP2 bool
 }
 
 // NewListener wraps l. The server's ConnState must be the Listener's State.
@@ -48,8 +56,15 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lazyConn{Conn: inner, listener: l, head: head{account: memory.Account{Budget: l.options.Memory}}}, nil
+	c := &lazyConn{Conn: inner, listener: l, head: head{account: memory.Account{Budget: l.options.Memory}}}
+	if l.options.HTTP2 {
+		c.buffer = serverBuffer
+	}
+	return c, nil
 }
+
+// serverBuffer is the length of net/http's buffer in bytes, where the first read does not tell it.
+var serverBuffer = bufio.NewReader(nil).Size()
 
 // lazyConn is a connection with lazy read deadlines. As with any connection, one goroutine reads at a time,
 // and the deadline may be set beside it.

@@ -220,6 +220,9 @@ func (c *lazyConn) answerFast(request []byte, whole bool) bool {
 
 // answer asks FastPath.
 func (l *Listener) answer(dst, request []byte) (answer []byte, ok bool) {
+	if l.options.Answer != nil {
+		return l.options.Answer(dst, request)
+	}
 	fastPath := l.fastPath.Load()
 	if fastPath == nil {
 		return dst, false

@@ -72,6 +72,10 @@ func TestPlainGet(t *testing.T) {
 		_, _, _, ok := plainGet([]byte(strings.Replace(plainRequest, "User-Agent: x y", unusual, 1)))
 		assert.False(t, ok, unusual)
 	}
+	for _, proxys := range []string{"X-Forwarded-For: 10.0.0.1, 10.0.0.2", "X-Real-IP: 10.0.0.1", "Via: 1.1 p", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"} {
+		_, _, _, ok := plainGet([]byte(strings.Replace(plainRequest, "User-Agent: x y", proxys, 1)))
+		assert.True(t, ok, proxys)
+	}
 }
 
 // fastPath answers plain requests with their query, and counts them.

@@ -1,0 +1,67 @@
+package traffic
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+)
+
+// Behind a server that takes HTTP/2, too, Answer is asked about the requests of a connection after its first one, and only about whole
+// beginnings of requests.
+func TestAnswerBesideHTTP2(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var answered atomic.Int32
+	l := NewListener(inner, Options{HTTP2: true, Answer: func(dst, request []byte) ([]byte, bool) {
+		if string(request) != plainRequest {
+			return dst, false
+		}
+		answered.Add(1)
+		return append(dst, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfast"...), true
+	}})
+	server := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "slow") }), zap.NewNop())
+	server.Protocols.SetUnencryptedHTTP2(true)
+	server.ConnState = l.State
+	done := make(chan struct{})
+	go func() { _ = server.Serve(l); close(done) }()
+	t.Cleanup(func() { _ = server.Close(); <-done })
+
+	c, err := net.Dial("tcp", inner.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	reader := bufio.NewReader(c)
+	for i, step := range []struct{ send, want string }{
+		{plainRequest, "slow"}, {plainRequest, "fast"}, {plainRequest, "fast"}, {plainRequest + plainRequest, "slow slow"}, {plainRequest, "fast"},
+	} {
+		_, err := io.WriteString(c, step.send)
+		require.NoError(t, err)
+		got := ""
+		for range len(step.want)/5 + 1 {
+			answer, err := http.ReadResponse(reader, nil)
+			require.NoError(t, err)
+			body, err := io.ReadAll(answer.Body)
+			require.NoError(t, err)
+			got += " " + string(body)
+		}
+		assert.Equal(t, " "+step.want, got, i)
+	}
+	assert.EqualValues(t, 3, answered.Load())
+
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	defer transport.CloseIdleConnections()
+	for range 2 {
+		answer, err := (&http.Client{Transport: transport}).Get("http://" + inner.Addr().String() + "/")
+		require.NoError(t, err)
+		assert.Equal(t, 2, answer.ProtoMajor)
+		_ = answer.Body.Close()
+	}
+}
