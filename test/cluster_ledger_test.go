@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,9 +100,35 @@ func TestEveryReplicaHasTheWholeLedger(t *testing.T) {
 	agree("that was sent")
 	send(all[1], 20) // in the batch log, perhaps not in a copy
 	agree("that was sent then")
+	asked := all[0]
+	var answers, refusals atomic.Int64
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() { // ends with stop
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			switch got, err := bookedHits(asked); {
+			case err != nil:
+				refusals.Add(1)
+			case !maps.Equal(sent, got):
+				t.Errorf("while partitions move: %v instead of %v", got, sent)
+			default:
+				answers.Add(1)
+			}
+			pause(t.Context(), 20*time.Millisecond)
+		}
+	})
 	all[2].kill()
 	all = all[:2]
 	agree("after a kill")
+	eventually(t, 10*time.Second, "it answers again", func() bool { return answers.Load() > 0 })
+	close(stop)
+	asking.Wait()
+	t.Logf("asked while partitions moved: %d times the whole, %d times refused", answers.Load(), refusals.Load())
 	send(all[1], 5)
 	agree("after more was sent")
 	for _, d := range all {
