@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/reporterd/reporterd/internal/testparallel"
 )
 
 // program is the binary under test, built once.
@@ -36,21 +37,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	waitTogether()
+	testparallel.Allow("6")
 	status := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(status)
-}
-
-// waitTogether lets six parallel tests run at once unless -parallel says how many: they wait for a daemon far longer than
-// they work.
-func waitTogether() {
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
-		_ = flag.Set("test.parallel", "6") // it is a number
-	}
 }
 
 // command prepares the program with an environment of its own, in a directory of the test's own.

@@ -1,6 +1,6 @@
 // Package test knows reporterd only from the outside: it builds the binary, starts it, talks to its
 // listeners, kills it, damages its files and counts what arrived at the backend. It imports nothing of
-// the module.
+// the daemon.
 //
 // What runs by default needs only Go and ends within a minute. The rest skips with a line that names
 // the variable that turns it on:
@@ -23,10 +23,11 @@
 package test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/reporterd/reporterd/internal/testparallel"
 )
 
 // roleVariable makes this test binary a baseline server instead: the benchmark starts itself again, so
@@ -38,20 +39,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveBaseline(role))
 		os.Exit(1)
 	}
-	waitTogether()
+	testparallel.Allow("6")
 	code := m.Run()
 	removeBuild()
 	removeDebian()
 	os.Exit(code)
-}
-
-// waitTogether lets more parallel tests run at once than there are processors, unless -parallel says how
-// many: those that say t.Parallel wait for timers of a daemon far longer than they work.
-func waitTogether() {
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
-		_ = flag.Set("test.parallel", "6") // it is a number
-	}
 }

@@ -196,9 +196,9 @@ func (s *Store) record(src *Source, answer *encoded, err error, now time.Time) {
 	if err != nil {
 		s.failed++
 	}
-	at := slices.IndexFunc(s.sources, func(e *entry) bool { return e.Source == src })
+	at := slices.IndexFunc(s.sources, func(e *entry) bool { return e.Name == src.Name && e.fingerprint() == src.fingerprint() })
 	if at < 0 {
-		return // a reload replaced it meanwhile
+		return // a reload replaced it by another question meanwhile
 	}
 	e, l := s.sources[at], &s.lanes[s.sources[at].lane()]
 	e.asked = now

@@ -215,17 +215,6 @@ func TestHandler(t *testing.T) {
 
 // TestFaultsOfThePortal: when a real server answers with something else than a whole and good answer, the last one stays, with the reason.
 func TestFaultsOfThePortal(t *testing.T) {
-	t.Parallel()
-	var fault atomic.Pointer[http.HandlerFunc]
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f := fault.Load(); f != nil {
-			(*f)(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"services":[{"service":{"id":1001,"name":"Orders"}}]}`))
-	}))
-	defer server.Close()
 	for about, c := range map[string]struct {
 		answer http.HandlerFunc
 		reason string
@@ -249,24 +238,41 @@ func TestFaultsOfThePortal(t *testing.T) {
 			_, _ = w.Write([]byte(`{"error":"Access denied"}`))
 		}, "it does not know the access token"},
 	} {
-		fault.Store(nil)
-		client, err := portal.New(portal.Options{URL: server.URL, Token: "token", PerSecond: 10_000, Timeout: 5 * time.Second})
-		require.NoError(t, err)
-		s := New(Options{Sides: func() Sides { return Sides{ThreeScale: Portal(client, nil, nil)} }})
-		src := sourceOf(t, "name: services", "from: 3scale", "question: services", tokenOfSecret)
-		s.Apply([]*Source{src})
-		s.refresh(t.Context(), src)
-		fault.Store(&c.answer)
-		s.refresh(t.Context(), src)
-		w := ask(s, "/sources/services.json?access_token=secret")
-		assert.Contains(t, w.Body.String(), `"stale":true,"reason":"portal: `+c.reason, about)
-		assert.Contains(t, w.Body.String(), `{"id":1001,"name":"Orders"}`, about)
-		assert.NotContains(t, w.Body.String(), "token\"", about)
-		if about == "429" {
-			calls := client.Calls()
-			s.refresh(t.Context(), src)
-			assert.Equal(t, calls, client.Calls(), "it asked for ten minutes")
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			keepsLastAnswer(t, c.answer, c.reason)
+		})
+	}
+}
+
+// keepsLastAnswer refreshes a source from a portal that answers well, and then with a fault.
+func keepsLastAnswer(t *testing.T, fault http.HandlerFunc, reason string) {
+	var faulty atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if faulty.Load() {
+			fault(w, r)
+			return
 		}
-		client.Close()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"services":[{"service":{"id":1001,"name":"Orders"}}]}`))
+	}))
+	defer server.Close()
+	client, err := portal.New(portal.Options{URL: server.URL, Token: "token", PerSecond: 10_000, Timeout: 5 * time.Second})
+	require.NoError(t, err)
+	defer client.Close()
+	s := New(Options{Sides: func() Sides { return Sides{ThreeScale: Portal(client, nil, nil)} }})
+	src := sourceOf(t, "name: services", "from: 3scale", "question: services", tokenOfSecret)
+	s.Apply([]*Source{src})
+	s.refresh(t.Context(), src)
+	faulty.Store(true)
+	s.refresh(t.Context(), src)
+	w := ask(s, "/sources/services.json?access_token=secret")
+	assert.Contains(t, w.Body.String(), `"stale":true,"reason":"portal: `+reason)
+	assert.Contains(t, w.Body.String(), `{"id":1001,"name":"Orders"}`)
+	assert.NotContains(t, w.Body.String(), "token\"")
+	if reason == "it is asked too often" {
+		calls := client.Calls()
+		s.refresh(t.Context(), src)
+		assert.Equal(t, calls, client.Calls(), "it asked for ten minutes")
 	}
 }

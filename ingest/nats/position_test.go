@@ -55,6 +55,7 @@ func (r *rig) onDisk(stream string, failures int) *unanswered {
 
 // A message that is delivered again after dedupe.window is over counts once, with an id or without.
 func TestRedeliveryAfterTheWindow(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	r.stop(r.Bridge)
 	js := r.jet()
@@ -77,6 +78,7 @@ func TestRedeliveryAfterTheWindow(t *testing.T) {
 
 // A message that is taken in parts is taken once, wherever its delivery ended.
 func TestRedeliveryOfAMessageInParts(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	r.stop(r.Bridge)
 	js := r.jet()
@@ -92,6 +94,7 @@ func TestRedeliveryOfAMessageInParts(t *testing.T) {
 // The server comes back without the stream: it is made anew and consumed, and its first message, which has the sequence number of
 // one that was taken, is another one.
 func TestStreamGoneWhileTheServerWasAway(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "USAGE")
 	_, err := r.jet().Publish(t.Context(), "usage.1001", []byte(one))
 	require.NoError(t, err)
@@ -107,6 +110,7 @@ func TestStreamGoneWhileTheServerWasAway(t *testing.T) {
 
 // A consumer that is deleted while it is used is made anew.
 func TestConsumerDeleted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "USAGE")
 	js := r.jet()
 	require.NoError(t, js.DeleteConsumer(t.Context(), "USAGE", "reporterd"))

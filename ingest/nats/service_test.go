@@ -74,6 +74,7 @@ var full = &event.Refused{Full: true, RetryAfter: time.Second, Err: errors.New("
 
 // While there is no room, requests are told so, and publishes wait until there is.
 func TestNoRoom(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	r.fail(full, false)
 	r.publish("usage.1001", "", one)
@@ -87,6 +88,7 @@ func TestNoRoom(t *testing.T) {
 
 // The server goes and comes back: the bridge reports it, and reconnects by itself.
 func TestServerComesBack(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	address := r.server.Address()
 	stopServer(t, r.server)
@@ -99,6 +101,7 @@ func TestServerComesBack(t *testing.T) {
 
 // A daemon that starts before its server is connected once there is one.
 func TestServerComesLate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	first := r.Bridge
 	address := r.server.Address()
@@ -113,6 +116,7 @@ func TestServerComesLate(t *testing.T) {
 
 // What was taken in before a stop is answered.
 func TestStopFinishes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	for range 500 {
 		require.NoError(t, r.client.Publish("usage.1001", []byte(one)))

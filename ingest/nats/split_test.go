@@ -94,6 +94,7 @@ func TestStreamMessageIsKeptWhole(t *testing.T) {
 // Nothing is acknowledged while a bad event cannot be kept, and nothing is taken: it would be taken again with
 // each delivery, also when its id is forgotten.
 func TestStreamMessageWaitsForItsLetters(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "USAGE")
 	r.mu.Lock()
 	r.noRoom = errors.New("no room")

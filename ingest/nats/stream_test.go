@@ -44,6 +44,7 @@ func TestStream(t *testing.T) {
 
 // What can never be taken is kept and ended, and the stream goes on.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "USAGE")
 	js := r.jet()
 	for i := range 30 {
@@ -69,6 +70,7 @@ func TestPoison(t *testing.T) {
 
 // An append fails although it landed, and every message comes again: each counts once, with an id or without.
 func TestRedeliveryStorm(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "USAGE")
 	r.fail(full, true)
 	js := r.jet()
@@ -100,6 +102,7 @@ func TestProducerRepeats(t *testing.T) {
 
 // The server goes with messages in its stream, and comes back with them.
 func TestStreamSurvivesItsServer(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "USAGE")
 	js := r.jet()
 	_, err := js.Publish(t.Context(), "usage.1001", []byte(one))
@@ -120,6 +123,7 @@ func TestStreamSurvivesItsServer(t *testing.T) {
 // A disk that takes longer than ack_wait is no reason to deliver anything again: the server is told that it
 // is in progress.
 func TestSlowDisk(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	js := r.jet()
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "MINE", Subjects: []string{"usage.>"}})
@@ -147,6 +151,7 @@ func TestSlowDisk(t *testing.T) {
 
 // Two daemons share a subject and a stream: each message goes to one of them.
 func TestTwoDaemons(t *testing.T) {
+	t.Parallel()
 	for _, stream := range []string{"", "USAGE"} {
 		t.Run("stream "+stream, func(t *testing.T) {
 			r := newRig(t, stream)
@@ -174,6 +179,7 @@ func TestStreamTime(t *testing.T) {
 
 // A stream and a consumer that are there stay as they are; what is wrong with them is said.
 func TestUnfitConsumer(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		subjects []string
 		consumer *jetstream.ConsumerConfig
@@ -218,6 +224,7 @@ func openStream(t *testing.T, r *rig, stream string) (failure error) {
 
 // A backlog of large messages is read without the server taking the daemon for a slow consumer.
 func TestLargeBacklog(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "USAGE")
 	r.stop(r.Bridge)
 	body := []byte(one + strings.Repeat(" ", 1<<20))
