@@ -68,8 +68,15 @@ func TestReplicaOrdersPageByPage(t *testing.T) {
 // however many a page has, and what is decided about one is not done to another. No user key is told.
 func TestReplicaParkedReports(t *testing.T) {
 	t.Parallel()
-	b := sandbox(t)
-	d := serve(t, clustered(t, b.url, oneServer(t)).set("batch.flush_interval", "50ms").set("sender.on_ambiguous", "park").set("backend.timeout", "1s"))
+	b, bus := sandbox(t), oneServer(t)
+	set := func() settings {
+		return clustered(t, b.url, bus).set("batch.flush_interval", "50ms").set("sender.on_ambiguous", "park").set("backend.timeout", "1s")
+	}
+	d, other := launch(t, set().write(t)), launch(t, set().write(t))
+	for _, replica := range []*daemon{d, other} {
+		replica.ready()
+		eventually(t, 30*time.Second, "each has some", func() bool { return owned(replica) > 0 })
+	}
 	send := func() {
 		for _, e := range somewhere {
 			e.Usage = map[string]uint64{"hits": 1}
@@ -87,7 +94,8 @@ func TestReplicaParkedReports(t *testing.T) {
 		}
 		Next string
 	}
-	list := func() map[string]string { // services by id
+	list := func() map[string]string { // services by id, as one of the replicas lists them
+		d, other = other, d
 		got := map[string]string{}
 		for cursor, more := "", true; more; more = cursor != "" {
 			a := mustCall(t, http.StatusOK, http.MethodGet, d.admin+"/api/v1/parked?limit=1&cursor="+url.QueryEscape(cursor), nil)
@@ -117,7 +125,7 @@ func TestReplicaParkedReports(t *testing.T) {
 	}
 
 	// Figures by service are there as on one machine.
-	m := metrics(d)
+	m := metrics(d) + metrics(other)
 	assert.Contains(t, m, "reporterd_services 5\n")
 	assert.Contains(t, m, `reporterd_service_events_delivered_total{service_id="1001"} 2`+"\n")
 }

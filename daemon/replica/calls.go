@@ -29,6 +29,7 @@ const (
 	callFigures = "figures"
 	callLed     = "led"
 	callDoubt   = "doubt"
+	callParked  = "parked"
 )
 
 const (
@@ -47,6 +48,8 @@ func (r *Replica) answer(ctx context.Context, p *partition.Partition, kind strin
 	switch kind {
 	case callLed:
 		return r.answerLed(ctx, data)
+	case callParked:
+		return answerParked(ctx, p, data)
 	case callDoubt:
 		return nil, answerDoubt(p, data)
 	case callFigures:

@@ -3,9 +3,7 @@ package replica
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/reporterd/reporterd/console"
@@ -98,74 +96,4 @@ func (r *Replica) orderTo(ctx context.Context, p int, do partition.Action, o con
 	}
 	out.Errors = append(out.Errors, some.Errors...)
 	return some.Next, nil
-}
-
-// ownedPartitions returns the partitions that this replica owns, in order.
-func (r *Replica) ownedPartitions() []int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return sortedKeys(r.owned)
-}
-
-// Parked returns the reports with an unknown outcome in this replica's partitions.
-func (r *Replica) Parked(ctx context.Context, cursor string, limit int) ([]console.Parked, error) {
-	from, rest := 0, ""
-	if cursor != "" {
-		var err error
-		if from, rest, err = splitCursor(cursor); err != nil {
-			return nil, err
-		}
-	}
-	var all []console.Parked
-	for _, n := range r.ownedPartitions() {
-		p := r.partition(n)
-		if n < from || p == nil || len(all) == limit {
-			continue
-		}
-		behind := ""
-		if n == from {
-			behind = rest
-		}
-		some, err := p.Parked(ctx, behind, limit-len(all))
-		if err != nil {
-			return nil, err
-		}
-		for i := range some {
-			some[i].ID = strconv.Itoa(n) + "." + some[i].ID
-		}
-		all = slices.Concat(all, some)
-	}
-	return all, nil
-}
-
-// ParkedReport returns one of them, by its id in the list.
-func (r *Replica) ParkedReport(ctx context.Context, id string) (console.Parked, error) {
-	p, rest, n, err := r.holderOf(id)
-	if err != nil {
-		return console.Parked{}, err
-	}
-	report, err := p.ParkedReport(ctx, rest)
-	report.ID = strconv.Itoa(n) + "." + report.ID
-	return report, err
-}
-
-// holderOf returns this replica's partition in a parked report's id, and the report's id in the partition.
-func (r *Replica) holderOf(id string) (p *partition.Partition, rest string, n int, err error) {
-	n, rest, err = splitID(id)
-	if err != nil {
-		return nil, "", 0, errors.Join(console.ErrNotParked, errors.New("expected an id from the list, which begins with its partition"))
-	}
-	if p = r.partition(n); p == nil {
-		return nil, "", 0, fmt.Errorf("%w here: another replica has partition %d", console.ErrNotParked, n)
-	}
-	return p, rest, n, nil
-}
-
-// Settle decides about one of them.
-func (r *Replica) Settle(ctx context.Context, id, fate string) error {
-	p, rest, _, err := r.holderOf(id)
-	if err != nil {
-		return err
-	}
-	return p.Settle(ctx, rest, fate)
 }
