@@ -107,8 +107,8 @@ func (s *Service) refuse3scale(p *portal.Proxy) {
 		if r.Status < 400 || r.Status > 499 {
 			r.Status = 0
 		}
-		if _, _, err := mime.ParseMediaType(from.kind); err == nil {
-			r.Type = from.kind
+		if kind, params, err := mime.ParseMediaType(from.kind); err == nil {
+			r.Type = mime.FormatMediaType(kind, params) // from.kind may end in a line break
 		}
 		s.Refusals[why] = r
 	}

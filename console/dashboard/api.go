@@ -109,7 +109,8 @@ func (s *Store) tile(w http.ResponseWriter, r *http.Request, d *Dashboard) {
 	}
 	switch {
 	case err == nil:
-		respond.JSON(w, http.StatusOK, v)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(v.JSON()) // an error means that the client is gone
 	case errors.Is(err, source.ErrUnknown):
 		respond.Problem(w, http.StatusNotFound, "there is no source "+t.Source)
 	case errors.Is(err, source.ErrRange):

@@ -139,6 +139,7 @@ func TestRanges(t *testing.T) {
 		w := call(s, http.MethodGet, "/board/tiles/0?"+query, "", "")
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &v))
+		require.Len(t, v.Rows, v.Count)
 		return v
 	}
 	v := read("since=2026-03-28&until=2026-03-30&timezone=Europe/Madrid")
