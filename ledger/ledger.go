@@ -133,9 +133,12 @@ func Restore(ctx context.Context, o Options) (*Ledger, error) {
 	if err == nil && !complete {
 		err = l.setMissed()
 	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close()) // its lock would keep the next attempt out
+	}
 	l.measure()
 	l.stats.Next = l.Next()
-	return l, err
+	return l, nil
 }
 
 func openFile(path string) (db *bbolt.DB, err error) {
