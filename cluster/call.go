@@ -54,6 +54,43 @@ func (n *Node) Call(ctx context.Context, p int, kind string, data []byte, patien
 	}
 }
 
+// Read is a Call for a question that may be asked twice. If the owner is gone before it has answered, it asks the next one.
+func (n *Node) Read(ctx context.Context, p int, kind string, data []byte, patience time.Duration) ([]byte, error) {
+	for {
+		asking, cancel := context.WithCancel(ctx)
+		go n.cancelWhenMoved(asking, cancel, p)
+		answer, err := n.Call(asking, p, kind, data, patience)
+		moved := asking.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !moved {
+			return answer, err
+		}
+	}
+}
+
+// cancelWhenMoved calls cancel once the partition has another owner than now, or none any more. It returns when ctx ends.
+func (n *Node) cancelWhenMoved(ctx context.Context, cancel context.CancelFunc, p int) {
+	tick := time.NewTicker(announceEvery)
+	defer tick.Stop()
+	var asked uint64
+	for {
+		_, o, change := n.find(p)
+		switch {
+		case asked == 0:
+			asked = o.epoch // still 0 without an owner
+		case o.epoch != asked:
+			cancel()
+			return
+		}
+		select {
+		case <-change:
+		case <-tick.C: // an owner that is gone changes nothing
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Await returns once the partition has a known owner, which may be this replica. After patience, the error wraps ErrNoOwner.
 func (n *Node) Await(ctx context.Context, p int, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,4 +105,56 @@ func TestPartsAreBounded(t *testing.T) {
 	assert.Len(t, whole, len(part)+3)
 	assert.Zero(t, p.bytes)
 	assert.Empty(t, p.lists)
+}
+
+// TestReadOutlivesItsOwner: a question to an owner that is killed before it answers is answered by the next one, and not only when its
+// time is over.
+func TestReadOutlivesItsOwner(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true})
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.True(t, s.ReadyForConnections(10*time.Second))
+	var killed atomic.Int32 // the replica that does not answer; -1: all answer
+	killed.Store(-1)
+	asked := make(chan struct{}, 1)
+	var nodes []*Node
+	var conns []*nats.Conn
+	for i := range 2 {
+		conn, err := nats.Connect(s.ClientURL())
+		require.NoError(t, err)
+		t.Cleanup(conn.Close)
+		answer := func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+			if killed.Load() == int32(i) {
+				asked <- struct{}{}
+				<-ctx.Done()
+			}
+			return []byte("an answer"), ctx.Err()
+		}
+		n, err := Start(t.Context(), Options{
+			Conn: conn, Prefix: "c", Partitions: 1, Replicas: 1, PinTTL: 3 * time.Second,
+			Open: func(context.Context, int, *jetdisk.Disk) (Member, error) {
+				return Member{Stop: func(context.Context, bool) {}, News: func() []byte { return []byte("null") }, Answer: answer}, nil
+			},
+		})
+		require.NoError(t, err)
+		nodes, conns = append(nodes, n), append(conns, conn)
+	}
+	require.Eventually(t, func() bool { return nodes[0].Unowned() == 0 && nodes[1].Unowned() == 0 }, 20*time.Second, 10*time.Millisecond)
+	other := 0
+	if _, here := nodes[0].Local(0); here {
+		other = 1
+	}
+	killed.Store(int32(1 - other))
+	go func() { // ends with the test's reading of asked
+		<-asked
+		conns[1-other].Close()
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second) // less than answerTime
+	defer cancel()
+	answer, err := nodes[other].Read(ctx, 0, "any", nil, 20*time.Second)
+	require.NoError(t, err)
+	assert.Equal(t, "an answer", string(answer))
+	nodes[other].Stop(context.Background())
 }

@@ -39,7 +39,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveBaseline(role))
 		os.Exit(1)
 	}
-	testparallel.Allow("6")
+	if raceDetector {
+		testparallel.Allow("6") // its processes work more than they wait
+	} else {
+		testparallel.Allow("10")
+	}
 	code := m.Run()
 	removeBuild()
 	removeDebian()

@@ -89,9 +89,13 @@ func (r *Replica) answer(ctx context.Context, p *partition.Partition, kind strin
 	return nil, fmt.Errorf("call %q: unknown kind: do all replicas have the same version?", kind)
 }
 
-// askLedger puts a question to the ledger of a partition's owner.
+// askLedger puts a question to the ledger of a partition's owner, and to that of the next owner if it is gone before it answers.
 func (r *Replica) askLedger(ctx context.Context, partition int, question []byte) ([]byte, error) {
-	return r.call(ctx, partition, callLedger, question)
+	node := r.node.Load()
+	if node == nil {
+		return nil, errNotJoined
+	}
+	return node.Read(ctx, partition, callLedger, question, ownerTimeout)
 }
 
 // order is an order for dead letters.
