@@ -64,7 +64,7 @@ func (a *Authorizer) Restore(s *Saved) error {
 func (a *Authorizer) recall(c *call) *entry {
 	r := &a.restored
 	if !r.some.Load() {
-		return nil
+		return a.good.get(c.key) // another call may have taken the last one up since this one looked
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +75,7 @@ func (a *Authorizer) recall(c *call) *entry {
 	if !ok {
 		return nil
 	}
-	r.deleteLocked(c.key)
+	defer r.deleteLocked(c.key) // after the answer is where every call finds it
 	app := a.quota.Refer(c.name(), a.quota.Service(c.service()))
 	if !app.Learned() { // what the answer said of limits is not known
 		app.Release()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,4 +89,28 @@ func TestSnapshotOfTheFuture(t *testing.T) {
 		answer := second.get("authorize", "app_id", "back")
 		assert.EqualValues(t, 5, answer.verdict(t).UsageReports[0].MaxValue)
 	})
+}
+
+// TestFirstCallsAfterAStart: calls at once for the one answer that a file has all find it; none of them asks the backend.
+func TestFirstCallsAfterAStart(t *testing.T) {
+	first := newWorld(t, nil)
+	require.Equal(t, http.StatusOK, first.get("authorize", "app_id", "app2").status)
+	saved := first.save()
+	before := first.backend.calls()
+	for range 300 {
+		second := newWorld(t, func(o *worldOptions) { o.Client = first.client })
+		require.NoError(t, second.restore(saved))
+		second.load()
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for range 8 {
+			all.Go(func() {
+				<-begin
+				second.get("authorize", "app_id", "app2")
+			})
+		}
+		close(begin)
+		all.Wait()
+	}
+	assert.Equal(t, before, first.backend.calls())
 }
