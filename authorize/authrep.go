@@ -46,7 +46,7 @@ func (a *Authorizer) conclude(ctx context.Context, r *reply) (refused *event.Ref
 	}
 	a.count(r)
 	if r.entry != nil && r.code == threescale.CodeLimitsExceeded && r.entry.age(r.now) >= a.options.DenyTTL {
-		a.refresh(&r.call)
+		a.refresh(&r.call, r.entry)
 	}
 	return refused
 }

@@ -50,12 +50,19 @@ func (f *flights) land(k digest, fl *flight) {
 // The question has a context of its own, which Options.Timeout ends: the call that asked first may be cancelled, and the calls
 // that wait still get the answer. A call that asks alone shares no flight: where many calls name wrong metrics at once, the
 // answer to one call says nothing about the metric of another.
-func (a *Authorizer) ask(c *call, alone bool) *flight {
+//
+// seen is the answer that the caller has looked at, nil if there was none. If it is another one by now, the answer to an earlier
+// flight has come in between: then nothing is asked, and the caller looks again.
+func (a *Authorizer) ask(c *call, alone bool, seen *entry) *flight {
 	fl, first := &flight{done: make(chan struct{})}, true
 	if !alone {
 		fl, first = a.flights.join(c.key)
 	}
-	if !first {
+	switch {
+	case !first:
+		return fl
+	case !alone && a.remembered(c) != seen:
+		a.flights.land(c.key, fl)
 		return fl
 	}
 	name := c.service()

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -155,4 +156,27 @@ func oneRightAmongWrong(t *testing.T, mode Mode) {
 	all.Go(func() { right = w.get("authrep", "app_id", "appnolim", "usage[hits]", "1") })
 	all.Wait()
 	assert.Equal(t, http.StatusOK, right.status, right.body)
+}
+
+// TestAtOnceIsOneQuestion: calls at once for an application that is not known are one question, also if its answer comes between the look
+// and the question of one of them.
+func TestAtOnceIsOneQuestion(t *testing.T) {
+	w := newWorld(t, nil)
+	const rounds = 300
+	before := w.backend.calls()
+	for i := range rounds {
+		app := fmt.Sprint("once", i)
+		w.limited(app)
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for range 8 {
+			all.Go(func() {
+				<-begin
+				w.get("authorize", "app_id", app)
+			})
+		}
+		close(begin)
+		all.Wait()
+	}
+	assert.EqualValues(t, rounds, w.backend.calls()-before)
 }

@@ -42,7 +42,7 @@ func (a *Authorizer) look(ctx context.Context, c *call) finding {
 		if looks > maxLooks {
 			break
 		}
-		fl := a.ask(c, looks == maxLooks)
+		fl := a.ask(c, looks == maxLooks, e)
 		if fl.wait(c.waiting(ctx)) != nil {
 			break
 		}
@@ -106,7 +106,7 @@ func (a *Authorizer) found(e *entry, c *call, now, arrived time.Time) finding {
 	if e.age(now) < a.life(e)/aheadDen*aheadNum && !a.fading(e, c, now) {
 		return f
 	}
-	a.refresh(c)
+	a.refresh(c, e)
 	return f
 }
 
@@ -126,12 +126,12 @@ func (a *Authorizer) fading(e *entry, c *call, now time.Time) bool {
 
 // refresh asks again without waiting. While the backend is away, or the answer is on its way, it does
 // nothing.
-func (a *Authorizer) refresh(c *call) {
+func (a *Authorizer) refresh(c *call, seen *entry) {
 	if a.breakers.of(c.service().Key()).open(time.Now()) {
 		return
 	}
 	a.counters.ahead.Add(1)
-	a.ask(c, false)
+	a.ask(c, false, seen)
 }
 
 // deniedMetric finds that an answer denied a metric of the call after it came in: everything the backend

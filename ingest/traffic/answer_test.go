@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -63,5 +64,36 @@ func TestAnswerBesideHTTP2(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 2, answer.ProtoMajor)
 		_ = answer.Body.Close()
+	}
+}
+
+// A connection of HTTP/2 has no fast path: a client's own bytes, which may stand at the beginning of a read, are not taken for a request.
+func TestNoAnswerWithinHTTP2(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := NewListener(inner, Options{HTTP2: true, Answer: func(dst, _ []byte) ([]byte, bool) {
+		t.Error("Answer is asked")
+		return dst, false
+	}})
+	defer func() { _ = l.Close() }()
+	client, err := net.Dial("tcp", inner.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	c, err := l.Accept()
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	buffer := make([]byte, serverBuffer)
+	for _, step := range []struct {
+		sent string
+		read int // the length of the buffer that is read into
+	}{{"PRI * HTTP/2.0", len("PRI * HTTP/2.0")}, {"\r\n\r\nSM\r\n\r\n", 10}, {plainRequest, serverBuffer}, {"x", 1}, {plainRequest, serverBuffer}} {
+		_, err := io.WriteString(client, step.sent)
+		require.NoError(t, err)
+		n, err := io.ReadAtLeast(c, buffer[:step.read], len(step.sent))
+		require.NoError(t, err)
+		assert.Equal(t, step.sent, string(buffer[:n]))
+		l.State(c, http.StateActive) // a stream begins and ends
+		l.State(c, http.StateIdle)
+		require.NoError(t, c.SetReadDeadline(time.Time{}))
 	}
 }

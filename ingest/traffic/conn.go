@@ -43,7 +43,8 @@ type Options struct {
 	// or less than one. It appends a whole answer to dst, or returns false and has done nothing. The same is true of it as of a FastPath.
 	Answer func(dst, request []byte) (answer []byte, ok bool)
 
-	// HTTP2 says that the server takes HTTP/2 without TLS, too: it looks for that first, with short reads.
+	// HTTP2 says that the server takes HTTP/2 without TLS, too: it looks for that first, with short reads. Such a connection has no
+	// fast path: its bytes are no requests, and what a client chose may stand at the beginning of a read. Memory must be nil then.
 	HTTP2 bool
 }
 
@@ -75,6 +76,7 @@ type lazyConn struct {
 	writeDeadlineSet time.Time // when the deadline for writing them was set; zero: there is none; used by the reader only
 	head             head      // memory of the request's head; used by the server's goroutine of the connection only
 	buffer           int       // the length of net/http's buffer in bytes; 0: not known yet; used by the reader only
+	begun, http2     bool      // something was read; it was the beginning of HTTP/2; used by the reader only
 
 	mu      sync.Mutex    // guards what follows
 	wanted  time.Time     // the deadline in force; zero: none
@@ -89,7 +91,7 @@ type lazyConn struct {
 
 // Read reads until the deadline in force. The timer of the inner connection may fire earlier.
 func (c *lazyConn) Read(p []byte) (int, error) {
-	if len(p) == 1 && c.isBackgroundRead() {
+	if len(p) == 1 && !c.http2 && c.isBackgroundRead() {
 		return 0, nil
 	}
 	if c.buffer == 0 {
@@ -101,7 +103,10 @@ func (c *lazyConn) Read(p []byte) (int, error) {
 		}
 		n, err := c.Conn.Read(p)
 		early := c.endRead(err)
-		if n > 0 && c.answerFast(p[:n], len(p) == c.buffer) {
+		if n > 0 && !c.begun { // the preface of HTTP/2 is a request of the method PRI
+			c.begun, c.http2 = true, c.listener.options.HTTP2 && p[0] == 'P'
+		}
+		if n > 0 && !c.http2 && c.answerFast(p[:n], len(p) == c.buffer) {
 			continue
 		}
 		if n > 0 && !c.head.grow(n) {

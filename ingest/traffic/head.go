@@ -19,19 +19,20 @@ type head struct {
 
 // grow reserves memory for n bytes of a head. Bytes of a body are reserved by the handler.
 func (h *head) grow(n int) bool {
-	return h.read || h.account.Budget == nil || h.account.Grow(int64(n)*headWeight)
+	return h.account.Budget == nil || h.read || h.account.Grow(int64(n)*headWeight)
 }
 
 // state is told of the states of the connection: net/http calls it active once it has read a head, and idle once it has answered.
 func (h *head) state(s http.ConnState) {
+	if h.account.Budget == nil { // then it may be HTTP/2, which reads and answers in two goroutines
+		return
+	}
 	switch s {
 	case http.StateActive:
 		h.read = true
 	case http.StateIdle, http.StateClosed, http.StateHijacked:
 		h.read = false
-		if h.account.Budget != nil {
-			h.account.Release()
-		}
+		h.account.Release()
 	}
 }
 
