@@ -103,3 +103,37 @@ func TestBuriedUnsent(t *testing.T) {
 		assert.EqualValues(t, 100, current())
 	})
 }
+
+// TestFirstAnswerBesideAReport: the first answer about an application came while a report of its usage was in flight, so that it left open
+// whether the report is in the counter. The next one, with nothing in flight, decides it.
+func TestFirstAnswerBesideAReport(t *testing.T) {
+	for _, counted := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			first := newWorld(t, nil)
+			first.limited("beside", sandbox.Limit{Metric: "hits", Period: "eternity", Max: 100})
+			require.Equal(t, http.StatusOK, first.get("authrep", "app_id", "beside", "usage[hits]", "64").status)
+			events := first.journal.take()
+			second := newWorld(t, func(o *worldOptions) {
+				o.Client = first.client
+				o.pending = func() quota.Backlog { return unsealed(events) }
+			})
+			second.load()
+			second.Sending("b", lane1001, some(events, 0))
+			if counted {
+				first.others("beside", 64) // the report is in the counter, and its answer is on the way
+			}
+			current := func() int64 { return second.get("authorize", "app_id", "beside").current(t, "hits", threescale.Eternity) }
+			assert.GreaterOrEqual(t, current(), int64(64))
+			second.Settled("b", lane1001, with(events, quota.Delivered))
+			pass(DefaultTTL)
+			assert.EqualValues(t, 64, current(), "counted: %v", counted)
+			if !counted {
+				first.others("beside", 64) // the worker was behind
+				pass(DefaultTTL)
+				assert.EqualValues(t, 64, current())
+			}
+			pass(time.Hour)
+			assert.EqualValues(t, 64, current())
+		})
+	}
+}

@@ -34,9 +34,10 @@ type Application struct {
 
 	asked time.Time // when the newest answer was asked for; zero: never
 	moves uint64    // of usage towards the backend and back
+	open  bool      // all answers so far came while usage was on its way to the backend or back
 
 	partFingerprint Fingerprint // never changes
-	_               [48]byte    // up to a whole number of cache lines
+	_               [40]byte    // up to a whole number of cache lines
 }
 
 // Prefetch has the processor fetch what a decision reads, all of it at the same time: once the mutex is being locked, nothing
@@ -175,7 +176,8 @@ type Learned struct {
 // one changes nothing. Usage reports of a period that is not running here belong to the other side of its turn, and say
 // nothing about this one.
 //
-// before is the Snapshot at the time of asking.
+// before is the Snapshot at the time of asking. A first answer that came while usage was in flight leaves open whether that usage is in
+// the counters, so it weighs twice until an answer comes while none is: that one counts as the first.
 func (app *Application) Learn(st *threescale.Status, asked, now time.Time, before Snapshot) (learned Learned) {
 	app.service.learn(st.Hierarchy, now)
 	app.mu.Lock()
@@ -183,6 +185,9 @@ func (app *Application) Learn(st *threescale.Status, asked, now time.Time, befor
 	if asked.Before(app.asked) {
 		return Learned{}
 	}
+	settled := app.moves == before.moves && !app.hasUnresolvedLocked()
+	again := app.open && settled
+	app.open = !settled && (app.open || app.asked.IsZero())
 	app.asked = asked
 	app.plan = app.service.plan(st.Plan, st.Hierarchy)
 	cal := app.service.clock.at(now.Unix())
@@ -196,6 +201,9 @@ func (app *Application) Learn(st *threescale.Status, asked, now time.Time, befor
 				l.start, l.base = cal.Start[u.Period], 0
 			}
 			continue
+		}
+		if again { // the first answer that is as good as a first one should be
+			l.start = unlearned
 		}
 		others, unseen := l.learn(u.CurrentValue, app.usages, before.usages, cal, now)
 		learned.Others, learned.Unseen = max(learned.Others, others), max(learned.Unseen, unseen)
@@ -243,7 +251,7 @@ func (app *Application) Learned() bool {
 func (app *Application) inFlightAtFirst() bool {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	return app.asked.IsZero() && app.hasUnresolvedLocked()
+	return (app.asked.IsZero() || app.open) && app.hasUnresolvedLocked()
 }
 
 func (app *Application) hasUnresolvedLocked() bool {
@@ -278,5 +286,5 @@ func (app *Application) Snapshot() Snapshot {
 func (app *Application) Settled(since Snapshot) bool {
 	app.mu.Lock()
 	defer app.mu.Unlock()
-	return !app.asked.IsZero() || app.moves == since.moves && !app.hasUnresolvedLocked()
+	return !app.asked.IsZero() && !app.open || app.moves == since.moves && !app.hasUnresolvedLocked()
 }
