@@ -168,6 +168,16 @@ func (x *alertTrial) fire(alerts ...string) { x.await(true, alerts) }
 // clear waits for alerts to be over.
 func (x *alertTrial) clear(alerts ...string) { x.await(false, alerts) }
 
+// firesWithin reports whether an alert fires within a time.
+func (x *alertTrial) firesWithin(limit time.Duration, alert string) bool {
+	for end := time.Now().Add(limit); time.Now().Before(end); pause(x.t.Context(), scrapeEvery/2) {
+		if x.prometheus.fires(x.instance, "Reporterd"+alert) {
+			return true
+		}
+	}
+	return false
+}
+
 func (x *alertTrial) await(firing bool, alerts []string) {
 	x.t.Helper()
 	began, word := time.Now(), map[bool]string{true: "fires", false: "clears"}[firing]
