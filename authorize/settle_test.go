@@ -122,7 +122,9 @@ func TestFirstAnswerBesideAReport(t *testing.T) {
 			if counted {
 				first.others("beside", 64) // the report is in the counter, and its answer is on the way
 			}
-			current := func() int64 { return second.get("authorize", "app_id", "beside").current(t, "hits", threescale.Eternity) }
+			current := func() int64 {
+				return second.get("authorize", "app_id", "beside").current(t, "hits", threescale.Eternity)
+			}
 			assert.GreaterOrEqual(t, current(), int64(64))
 			second.Settled("b", lane1001, with(events, quota.Delivered))
 			pass(DefaultTTL)
