@@ -171,6 +171,15 @@ func (r *Replica) call(ctx context.Context, partition int, kind string, data []b
 	return node.Call(ctx, partition, kind, data, ownerTimeout)
 }
 
+// read is a call that may be made twice: if the owner is gone before it answers, the next one is called.
+func (r *Replica) read(ctx context.Context, partition int, kind string, data []byte) ([]byte, error) {
+	node := r.node.Load()
+	if node == nil {
+		return nil, errNotJoined
+	}
+	return node.Read(ctx, partition, kind, data, ownerTimeout)
+}
+
 func (r *Replica) appendRemote(ctx context.Context, p int, events []event.Event) (duplicates int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

@@ -91,11 +91,7 @@ func (r *Replica) answer(ctx context.Context, p *partition.Partition, kind strin
 
 // askLedger puts a question to the ledger of a partition's owner, and to that of the next owner if it is gone before it answers.
 func (r *Replica) askLedger(ctx context.Context, partition int, question []byte) ([]byte, error) {
-	node := r.node.Load()
-	if node == nil {
-		return nil, errNotJoined
-	}
-	return node.Read(ctx, partition, callLedger, question, ownerTimeout)
+	return r.read(ctx, partition, callLedger, question)
 }
 
 // order is an order for dead letters.
