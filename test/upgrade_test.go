@@ -97,7 +97,7 @@ func TestUpgrade(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := sandbox(t)
 			s := newSettings(t, b.url).set("batch.flush_interval", "1h").set("sender.on_ambiguous", "park").
-				set("sender.negative_cache", "1s").set("backend.timeout", "2s").set("insecure", true)
+				set("sender.negative_cache", "1s").set("backend.timeout", "2s")
 			file := s.write(t)
 			before := s.with(t, programs[0], file)
 			accepted := inEveryState(t, before, b)
