@@ -88,7 +88,7 @@ POST /-/reload            reads services and credentials of the configuration ag
 
 func (c *Console) index(w http.ResponseWriter, r *http.Request) {
 	if wantsPage(r) {
-		page := pages["index.html"]
+		page := pages()["index.html"]
 		page.send(w, r)
 		return
 	}

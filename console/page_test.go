@@ -64,7 +64,7 @@ func TestPage(t *testing.T) {
 		assert.NotContains(t, bodyOf(t, ask(t, c, path)), "innerHTML =", "words of producers are text (%s)", path)
 	}
 	assert.Less(t, weight, 64<<10, "bytes over the wire, besides the page itself")
-	t.Logf("%d bytes over the wire, and %d of HTML", weight, len(pages["index.html"].smaller))
+	t.Logf("%d bytes over the wire, and %d of HTML", weight, len(pages()["index.html"].smaller))
 	assert.Equal(t, http.StatusNotFound, ask(t, c, "/page/nosuch.js").StatusCode)
 }
 
@@ -125,27 +125,27 @@ func (p *piped) Flush()                      {}
 // TestWeight: all pages together, with both chart libraries, as they are sent. The bound is that of the issue.
 func TestWeight(t *testing.T) {
 	weight := 0
-	for _, f := range pages {
+	for _, f := range pages() {
 		weight += len(f.smaller)
 	}
 	assert.Less(t, weight, 250<<10)
-	t.Logf("%d bytes, compressed; of uPlot %d, of Chart.js %d", weight, len(pages["uplot.js"].smaller)+len(pages["uplot.css"].smaller), len(pages["chartjs.js"].smaller))
+	t.Logf("%d bytes, compressed; of uPlot %d, of Chart.js %d", weight, len(pages()["uplot.js"].smaller)+len(pages()["uplot.css"].smaller), len(pages()["chartjs.js"].smaller))
 }
 
 // TestPagesBringWhatTheyNeed: the pages of sources and dashboards name no outside resource, have nothing inline, and each element that
 // their scripts look for.
 func TestPagesBringWhatTheyNeed(t *testing.T) {
 	for _, name := range []string{"sources", "dashboards"} {
-		html, script := string(pages[name+".html"].plain), string(pages[name+".js"].plain)
+		html, script := string(pages()[name+".html"].plain), string(pages()[name+".js"].plain)
 		for _, inline := range []string{"<script>", " style=", "<style", " onclick", "javascript:", "http://", "https://"} {
 			assert.NotContains(t, html, inline, name)
 		}
 		assert.NotContains(t, script, "innerHTML", "words of producers are text")
-		for _, each := range regexp.MustCompile(`find\('(\w+)'\)`).FindAllStringSubmatch(script+string(pages["pages.js"].plain), -1) {
+		for _, each := range regexp.MustCompile(`find\('(\w+)'\)`).FindAllStringSubmatch(script+string(pages()["pages.js"].plain), -1) {
 			assert.Contains(t, html, `id="`+each[1]+`"`, name)
 		}
 		for _, each := range regexp.MustCompile(`(?:href="|src="|from '\./)([a-z]+\.(?:css|js|html))`).FindAllStringSubmatch(html+script, -1) {
-			assert.NotEmpty(t, pages[each[1]].plain, "%s names %s", name, each[1])
+			assert.NotEmpty(t, pages()[each[1]].plain, "%s names %s", name, each[1])
 		}
 	}
 }

@@ -24,7 +24,7 @@ func Reader(sources, dashboards http.Handler) http.Handler {
 			respond.Problem(w, http.StatusNotFound, "the page has no such file")
 			return
 		}
-		f := pages[name]
+		f := pages()[name]
 		f.send(w, r)
 	})
 	shown := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
