@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -20,7 +21,7 @@ import (
 var openAPI []byte
 
 // openAPIJSON is the same document as JSON, for the explorer: a browser cannot parse YAML.
-var openAPIJSON = asJSON(openAPI)
+var openAPIJSON = sync.OnceValue(func() []byte { return asJSON(openAPI) })
 
 func asJSON(document []byte) []byte {
 	var all any
@@ -40,7 +41,7 @@ type operation struct {
 }
 
 // operations returns the operations of the admin listener, by path.
-var operations = adminOperations()
+var operations = sync.OnceValue(adminOperations)
 
 func adminOperations() (all []operation) {
 	var document struct {
@@ -71,7 +72,7 @@ func (c *Console) describe(w http.ResponseWriter, _ *http.Request) {
 
 // describeAsJSON answers GET /openapi.json.
 func (c *Console) describeAsJSON(w http.ResponseWriter, _ *http.Request) {
-	respond.JSON(w, http.StatusOK, json.RawMessage(openAPIJSON))
+	respond.JSON(w, http.StatusOK, json.RawMessage(openAPIJSON()))
 }
 
 // indexOfAPI answers GET /api/v1.
@@ -79,5 +80,5 @@ func (c *Console) indexOfAPI(w http.ResponseWriter, _ *http.Request) {
 	respond.JSON(w, http.StatusOK, struct {
 		Description string      `json:"description"`
 		Operations  []operation `json:"operations"`
-	}{"/openapi.yaml", operations})
+	}{"/openapi.yaml", operations()})
 }
