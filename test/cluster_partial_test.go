@@ -69,6 +69,7 @@ func TestRequestOverPartitionsWithoutOwner(t *testing.T) {
 // whether they are kept; with ids, the same request sent again is counted once.
 func TestRequestOverPartitionsInDoubt(t *testing.T) {
 	t.Parallel()
+	linuxOnly(t) // it looks into /proc
 	b, bus := sandbox(t), oneServer(t)
 	set := func() settings {
 		return clustered(t, b.url, bus).set("cluster.partitions", 2).set("cluster.pin_ttl", "20s")
@@ -81,7 +82,7 @@ func TestRequestOverPartitionsInDoubt(t *testing.T) {
 	for i := range events {
 		events[i].ID = fmt.Sprint("once-", i)
 	}
-	other.signal(syscall.SIGSTOP)
+	other.suspend()
 	answer := asked.offer(events...)
 	other.signal(syscall.SIGCONT)
 	require.Equal(t, http.StatusServiceUnavailable, answer.status, "%s", answer.body)

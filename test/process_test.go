@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -139,6 +141,23 @@ func (p *process) printed() string {
 
 // signal sends a signal; a process that is gone does not mind.
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// suspend stops all threads of the process, and returns once each has stopped: until the one that takes the signal is scheduled, the
+// others go on. SIGCONT continues it.
+func (p *process) suspend() {
+	p.signal(syscall.SIGSTOP)
+	eventually(p.t, 10*time.Second, "it has stopped", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+		require.NoError(p.t, err)
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread)
+			if err == nil && !bytes.Contains(text, []byte(") T ")) {
+				return false
+			}
+		}
+		return len(threads) > 0
+	})
+}
 
 // kill ends the process with SIGKILL and returns once it is gone.
 func (p *process) kill() {
