@@ -44,6 +44,7 @@ soak:
 	REPORTERD_RECEIPTS=1 go test -count=1 -timeout 90m -v -run '^(TestReceiptsHeal|TestReceiptsLong|TestLimitWithReceipts.*)$$' ./test
 	REPORTERD_STREAM_KILLS=10 go test -count=1 -timeout 20m -v -run '^TestStreamKilled$$' ./test
 	REPORTERD_STRANGERS=100000 go test -count=1 -timeout 30m -v -run "^TestStrangersBesideConfiguredServices$$" ./test
+	REPORTERD_READS=100000 go test -count=1 -timeout 30m -v -run "^TestReadsAtSpeed$$" ./ledger
 	REPORTERD_LIVES=10000 go test -count=1 -timeout 60m -v -run "^TestHistories$$" ./authorize
 	REPORTERD_FAULTS=full go test -count=1 -timeout 120m -v -run '^TestSyscallFaults$$' ./test
 	REPORTERD_RUNBOOK=1 go test -count=1 -timeout 20m -v -run '^TestRunbook$$' ./test

@@ -236,13 +236,23 @@ func (k *analyticsAPI) hours(ctx context.Context, q analytics.Question, add func
 	}))
 }
 
-func (k *analyticsAPI) top(ctx context.Context, q analytics.Question) (map[string]int64, error) {
-	sums := make(map[string]int64)
-	err := k.ledger.Rows(ledger.Query{ServiceID: q.Service, Metric: q.Metric, Since: q.Since, Until: q.Until, By: ledger.ByDay}, func(r *ledger.Row) error {
-		sums[r.AppID] += figureOf(q.Figure, r)
-		return ctx.Err()
+func (k *analyticsAPI) top(_ context.Context, q analytics.Question) (map[string]int64, error) {
+	return topOf(k.ledger, ledger.TopQuery{
+		ServiceID: q.Service, Metric: q.Metric, Figure: string(q.Figure), Since: q.Since, Until: q.Until, Most: q.Most,
 	})
-	return sums, tooMany(err)
+}
+
+// topOf returns the sums of the applications with the most usage.
+func topOf(l ledger.Book, q ledger.TopQuery) (map[string]int64, error) {
+	all, err := l.Top(q)
+	if err != nil {
+		return nil, tooMany(err)
+	}
+	sums := make(map[string]int64, len(all))
+	for _, t := range all {
+		sums[t.AppID] = t.Value
+	}
+	return sums, nil
 }
 
 // tooMany turns the ledger's error for a query that is too large into one for the caller.

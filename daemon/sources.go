@@ -163,6 +163,9 @@ func (s *sources) ledger(d *daemon, l ledger.Book) *source.Side {
 				return ctx.Err()
 			}))
 		},
+		Top: func(_ context.Context, q source.UsageQuery, most int) (map[string]int64, error) {
+			return topOf(l, ledger.TopQuery{ServiceID: q.Service, Metric: q.Metric, Since: q.Since, Until: q.Until, Most: most})
+		},
 	}
 }
 

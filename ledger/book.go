@@ -13,6 +13,8 @@ type Book interface {
 
 	// Rows calls each with the rows of the answer; it ends early with each's error.
 	Rows(q Query, each func(*Row) error) error
+	// Top returns the applications with the most usage; see Ledger.Top.
+	Top(q TopQuery) ([]Total, error)
 	// Batches calls each with the evidence of batches of a service (empty: all) sealed since a time, oldest first within a partition.
 	Batches(service string, since time.Time, each func(*BatchRecord) error) error
 	// Services and Applications return the names with figures since a day, sorted.

@@ -150,43 +150,50 @@ func (c *cell) endFigure(bit byte) *int64 {
 }
 
 // eachCell calls each with every cell, in order. The cell is valid until each returns.
-func eachCell(data []byte, each func(*cell)) error {
+func eachCell(data []byte, each func(*cell)) (err error) {
 	var c cell // reused: each must not keep it
 	for len(data) > 0 {
-		metric, n := binary.Uvarint(data)
-		if n <= 0 || len(data) < n+2 {
-			return errCells
-		}
-		c = cell{metric: uint32(metric), hour: data[n]}
-		flags, ends := data[n+1], byte(0)
-		data = data[n+2:]
-		if flags&hasEnds != 0 {
-			if len(data) == 0 {
-				return errCells
-			}
-			ends, data = data[0], data[1:]
-		}
-		d := reader{data: data}
-		for bit, value := byte(hasAccepted), 0; value < 6; bit, value = bit<<1, value+1 {
-			if flags&bit != 0 {
-				*c.figure(bit) = d.signed()
-			}
-		}
-		for bit := byte(hasPartial); bit <= hasUnconfirmed; bit <<= 1 {
-			if ends&bit != 0 {
-				*c.endFigure(bit) = d.signed()
-			}
-		}
-		if d.bad {
-			return errCells
-		}
-		data = d.data
-		if flags&allDelivered != 0 {
-			c.Delivered = c.Accepted
+		if data, err = readCell(data, &c); err != nil {
+			return err
 		}
 		each(&c)
 	}
 	return nil
+}
+
+// readCell reads the first cell of data, and returns what comes after it.
+func readCell(data []byte, c *cell) (rest []byte, err error) {
+	metric, n := binary.Uvarint(data)
+	if n <= 0 || len(data) < n+2 {
+		return nil, errCells
+	}
+	*c = cell{metric: uint32(metric), hour: data[n]}
+	flags, ends := data[n+1], byte(0)
+	data = data[n+2:]
+	if flags&hasEnds != 0 {
+		if len(data) == 0 {
+			return nil, errCells
+		}
+		ends, data = data[0], data[1:]
+	}
+	d := reader{data: data}
+	for bit, value := byte(hasAccepted), 0; value < 6; bit, value = bit<<1, value+1 {
+		if flags&bit != 0 {
+			*c.figure(bit) = d.signed()
+		}
+	}
+	for bit := byte(hasPartial); bit <= hasUnconfirmed; bit <<= 1 {
+		if ends&bit != 0 {
+			*c.endFigure(bit) = d.signed()
+		}
+	}
+	if d.bad {
+		return nil, errCells
+	}
+	if flags&allDelivered != 0 {
+		c.Delivered = c.Accepted
+	}
+	return d.data, nil
 }
 
 func (c *cell) figure(bit byte) *int64 {

@@ -249,6 +249,7 @@ func (l *Ledger) restore(ctx context.Context) (complete bool, err error) {
 	if l.options.Copy == nil {
 		return true, nil
 	}
+	l.days.removeAll() // of another file
 	c, err := openCopy(l.options.Copy)
 	if err == nil {
 		err = c.restore(ctx, l.path())

@@ -126,7 +126,7 @@ func (r *run) release(next uint64) {
 // patience is how long Run waits for records at most.
 func (r *run) patience() time.Duration {
 	switch {
-	case !r.upgrade.done || r.readable() != nil || r.hasWaiting():
+	case !r.upgrade.done || r.readable() != nil || r.hasWaiting() || r.filing:
 		return upgradePause
 	case r.copy != nil && r.durable > r.copy.place:
 		return min(max(time.Until(r.copy.due), upgradePause), pruneEvery)

@@ -100,6 +100,7 @@ func (l *Ledger) openOrRepair(ctx context.Context) error {
 		db, err = openFile(l.path())
 	}
 	if damaged(err) {
+		l.days.removeAll()
 		if _, err = l.repair(ctx, err); err == nil {
 			db, err = openFile(l.path())
 		}
@@ -157,6 +158,7 @@ func (r *run) renew(ctx context.Context, why error) error {
 	db := r.db
 	r.db = nil
 	r.file.Unlock()
+	r.days.removeAll() // the new one may have other numbers
 	if db != nil {
 		go func() { _ = guarded(db.Close) }() // ends with the last reader, if the panic left the database in a state to close
 	}

@@ -87,6 +87,7 @@ type Ledger struct {
 	db      *bbolt.DB    // nil: not available
 	next    uint64       // where the batch log is read next, as of Open or Anchor
 	copy    *copied      // used by Restore and Run only; nil: none is kept
+	days    *days
 
 	instance atomic.Uint64 // random; another one once names may have other numbers
 	moves    atomic.Uint64 // how often rows moved to another application
@@ -116,7 +117,7 @@ func Restore(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	l := &Ledger{options: o}
+	l := &Ledger{options: o, days: newDays(o.Dir)}
 	l.instance.Store(rand.Uint64())
 	complete, err := l.restore(ctx)
 	if err != nil {
@@ -128,6 +129,7 @@ func Restore(ctx context.Context, o Options) (*Ledger, error) {
 	err = l.view(func(tx *bbolt.Tx) error {
 		now, err := readState(tx)
 		l.next, l.stats.Missed = now.next, now.missed
+		l.days.open(uint64(tx.ID()))
 		return err
 	})
 	if err == nil && !complete {
@@ -221,6 +223,7 @@ func (l *Ledger) Run(ctx context.Context, s *spool.Spool) {
 		r.upgradeSome()
 		r.storeWaiting(ctx)
 		r.copySome(ctx)
+		r.fileDay(ctx)
 		if r.gather(ctx); r.next > 0 {
 			r.book(ctx)
 		}
@@ -242,6 +245,7 @@ type run struct {
 	durable   uint64 // the sequence number after what is booked in the database
 	missed    bool
 	upgrade   upgrade
+	filing    bool     // there may be another day to write into a file
 	repaired  bool     // a damaged file was replaced, and the new one is not open yet
 	startOver bool     // nothing could be recovered from a damaged file: the log is read from its beginning
 	refused   unbooked // records that the database refused
@@ -341,13 +345,6 @@ func (r *run) book(ctx context.Context) {
 	r.gathered, r.cells, r.next, r.missed = r.gathered[:0], 0, 0, false
 }
 
-// afterwards returns a context that ends some time after ctx has ended.
-func afterwards(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
-	return late, func() { stop(); cancel() }
-}
-
 // commit books what was gathered in one transaction, after its names have numbers and its user keys are resolved. When ctx ends, it returns within a fraction of
 // a second and nothing is booked, unless the transaction is being written.
 func (r *run) commit(ctx context.Context) error {
@@ -368,6 +365,7 @@ func (r *run) commit(ctx context.Context) error {
 			}
 			b.event(&r.gathered[i])
 		}
+		r.changing(b.changes)
 		if err := b.write(ctx); err != nil {
 			return err
 		}
@@ -388,12 +386,5 @@ func (l *Ledger) logFailure(err error) {
 	l.updateStats(func(s *Stats) { was, s.Trouble = s.Trouble, err.Error() })
 	if was == "" {
 		l.options.Log.Error("cannot write ledger.db, retrying; delivery continues", zap.Error(err), zap.Duration("again", retryPause))
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

@@ -36,12 +36,17 @@ func (r *run) prune(ctx context.Context) {
 	now := time.Now()
 	r.due = now.Add(pruneEvery)
 	before := uint32(max(0, now.Add(-r.options.Keep).Unix()/86400))
+	r.days.removeBefore(before)
 	r.drop(ctx, bucketDays, binary.BigEndian.AppendUint32(nil, before))
 	r.dropEvidence(ctx, batchKey(now.Add(-keepBatches).Unix(), ""))
 	today := uint32(now.Unix() / 86400)
 	for s := r.Stats(); r.options.MaxBytes > 0 && s.Bytes > r.options.MaxBytes && !s.Earliest.IsZero(); {
 		day := uint32(s.Earliest.Unix() / 86400)
-		if day >= today || !r.drop(ctx, bucketDays, binary.BigEndian.AppendUint32(nil, day+1)) {
+		if day >= today {
+			return
+		}
+		r.days.removeBefore(day + 1)
+		if !r.drop(ctx, bucketDays, binary.BigEndian.AppendUint32(nil, day+1)) {
 			return
 		}
 		r.options.Log.Warn("deleted the oldest day of the ledger: ledger.db exceeds max_bytes", zap.Time("day", s.Earliest), zap.Int64("bytes", s.Bytes), zap.Int64("max_bytes", r.options.MaxBytes))

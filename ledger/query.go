@@ -221,7 +221,11 @@ func (s *search) row(r row, data []byte) error {
 				if s.AllMetrics {
 					key.metric = 0
 				}
-				found.add(key, &c.Figures)
+				if s.totals != nil {
+					s.totals.add(r.app, &c.Figures)
+				} else {
+					found.add(key, &c.Figures)
+				}
 			}
 			if s.Raw || s.AllMetrics {
 				break

@@ -31,6 +31,7 @@ func (m *renaming) some(ctx context.Context, tx *bbolt.Tx, list []alias, ids map
 	if m.book.err == nil && m.fresh == 0 {
 		return done, errNothingNew
 	}
+	m.run.changing(m.book.changes)
 	if err := m.book.write(ctx); err != nil {
 		return 0, err
 	}

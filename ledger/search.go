@@ -22,6 +22,7 @@ type search struct {
 	sums     map[sum]Figures // if rows of several days or services are added up
 	found    found           // of one row; reused
 	metric   uint32
+	totals   *totals // what rows are added to, in place of the page; nil: they are not
 }
 
 type sum struct {

@@ -23,6 +23,8 @@ type Side struct {
 	Applications func(ctx context.Context, service string) ([]analytics.Application, error)
 	// Usage calls add with the usage of each hour that has any, or of each UTC day if the question is Daily.
 	Usage func(ctx context.Context, q UsageQuery, add func(application string, at time.Time, value int64)) error
+	// Top returns what the applications with the most usage used; nil: it is added up from Usage.
+	Top func(ctx context.Context, q UsageQuery, most int) (map[string]int64, error)
 }
 
 // UsageQuery asks what was counted of a metric, its methods included, in the UTC hours that begin in [Since, Until).

@@ -69,8 +69,13 @@ func (a *asking) byApplication(ctx context.Context, side *Side) (*Result, error)
 	for _, k := range known {
 		byKey[k.Key] = k
 	}
-	sums := make(map[string]map[time.Time]int64) // by application and bucket
 	ask := a.question(r.Since, r.Until)
+	if a.Question == "top_applications" && side.Top != nil {
+		totals, err := side.Top(ctx, ask, a.Limit)
+		r.Table = a.top(totals, byKey)
+		return r, err
+	}
+	sums := make(map[string]map[time.Time]int64) // by application and bucket
 	ask.Each = true
 	err = side.Usage(ctx, ask, func(application string, at time.Time, v int64) {
 		i, found := slices.BinarySearchFunc(span.Buckets, at, time.Time.Compare)
@@ -89,7 +94,7 @@ func (a *asking) byApplication(ctx context.Context, side *Side) (*Result, error)
 		return nil, err
 	}
 	if a.Question == "top_applications" {
-		r.Table = a.top(sums, byKey)
+		r.Table = a.top(addUp(sums), byKey)
 		return r, nil
 	}
 	r.Table, err = a.eachApplication(span, sums, byKey)
@@ -114,14 +119,19 @@ func (a *asking) eachApplication(span *analytics.Span, sums map[string]map[time.
 	return t, nil
 }
 
-func (a *asking) top(sums map[string]map[time.Time]int64, known map[string]analytics.Application) *Table {
-	t := newTable("application:string", "name:string", "account:string", "value:integer")
+// addUp adds up each application.
+func addUp(sums map[string]map[time.Time]int64) map[string]int64 {
 	totals := make(map[string]int64, len(sums))
 	for name, values := range sums {
 		for _, v := range values {
 			totals[name] += v
 		}
 	}
+	return totals
+}
+
+func (a *asking) top(totals map[string]int64, known map[string]analytics.Application) *Table {
+	t := newTable("application:string", "name:string", "account:string", "value:integer")
 	names := slices.SortedFunc(maps.Keys(totals), func(x, y string) int { return cmp.Or(cmp.Compare(totals[y], totals[x]), cmp.Compare(x, y)) })
 	for _, name := range names[:min(a.Limit, len(names))] {
 		k := known[name]

@@ -54,7 +54,7 @@ type Source struct {
 	// Hours calls add with the figures of a metric, methods included, in each UTC hour that begins in [since, until) and
 	// has any: of one application, or of all of a service where application is empty.
 	Hours func(ctx context.Context, q Question, add func(hour time.Time, value int64)) error
-	// Top returns the sums of a metric by application.
+	// Top returns the sums of a metric by application: of those with the most, or of all with any.
 	Top func(ctx context.Context, q Question) (map[string]int64, error)
 	// Kept is since when figures are kept; zero: not known.
 	Kept func() time.Time
@@ -65,6 +65,7 @@ type Question struct {
 	Service, Application, Metric string
 	Figure                       Figure
 	Since, Until                 time.Time
+	Most                         int // of Top: how many applications; 0: all
 }
 
 // Figure is which of the figures is shown.

@@ -10,6 +10,9 @@ import (
 const (
 	topApplications = 10
 	mostTop         = 1000
+
+	// topAsked is for how many applications more than the limit is asked, since some may not be in the catalogue.
+	topAsked = 100
 )
 
 // top ranks the applications of a service in a calendar period: unlike usage, the period is aligned.
@@ -46,11 +49,8 @@ func (c *call) top(s *Service) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sums, err := c.Source.Top(c.ctx, Question{Service: s.Key, Metric: m.SystemName, Figure: figure, Since: begin, Until: end})
-	if err != nil {
-		return nil, err
-	}
-	rows, err := c.rank(s, sums, limit, loc == time.UTC)
+	q := Question{Service: s.Key, Metric: m.SystemName, Figure: figure, Since: begin, Until: end, Most: topAsked + limit}
+	rows, err := c.ranked(s, q, limit, loc == time.UTC)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,23 @@ func calendar(period string, t time.Time) (begin, end time.Time) {
 		return BeginningOfDay(y, m, d, t.Location()), BeginningOfDay(y, m, d+7, t.Location())
 	}
 	return BeginningOfDay(y, m, d, t.Location()), BeginningOfDay(y, m, d+1, t.Location())
+}
+
+// ranked asks for the applications with the most usage: for all, if too many of the first are not in the catalogue.
+func (c *call) ranked(s *Service, q Question, limit int, utc bool) ([]topRow, error) {
+	sums, err := c.Source.Top(c.ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.rank(s, sums, limit, utc)
+	if err != nil || len(sums) < q.Most || len(rows) == limit && rows[limit-1].total != 0 {
+		return rows, err
+	}
+	q.Most = 0
+	if sums, err = c.Source.Top(c.ctx, q); err != nil {
+		return nil, err
+	}
+	return c.rank(s, sums, limit, utc)
 }
 
 // rank orders applications by their sums. Those that the catalogue does not know (any more) are left out, as the
