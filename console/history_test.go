@@ -3,6 +3,8 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,12 +15,13 @@ import (
 
 // TestHistory: a sample every ten seconds, those of six hours, the oldest first.
 func TestHistory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "history")
 	synctest.Test(t, func(t *testing.T) {
 		accepted := uint64(0)
 		h := NewHistory(func(int) Snapshot {
 			accepted += 10
 			return Snapshot{Events: Events{Accepted: accepted, Delivered: accepted - 5, Pending: 5}, Reports: Reports{Calls: 2}}
-		})
+		}, HistoryOptions{File: file})
 		c := New(Options{Snapshot: func(int) Snapshot { return complete }, Ready: func() error { return nil }, History: h})
 		read := func() (page historyPage) {
 			require.NoError(t, json.Unmarshal([]byte(bodyOf(t, ask(t, c, "/api/v1/history"))), &page))
@@ -40,5 +43,13 @@ func TestHistory(t *testing.T) {
 		assert.InDelta(t, historySpan.Seconds(), page.Time[len(page.Time)-1]-page.Time[0], 0.01)
 		cancel()
 		<-ended
+		again := NewHistory(func(int) Snapshot { return Snapshot{} }, HistoryOptions{File: file})
+		assert.Equal(t, h.page(), again.page(), "after a restart")
+		<-time.After(5 * time.Hour)
+		again = NewHistory(func(int) Snapshot { return Snapshot{} }, HistoryOptions{File: file})
+		assert.InDelta(t, int(time.Hour/historyEvery), len(again.page().Time), 1, "only those of six hours")
+		require.NoError(t, os.WriteFile(file, []byte(`{"time":[1`), 0o600))
+		again = NewHistory(func(int) Snapshot { return Snapshot{} }, HistoryOptions{File: file})
+		assert.Empty(t, again.page().Time, "a damaged file")
 	})
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 	"slices"
 
 	"github.com/reporterd/reporterd/access"
@@ -13,7 +14,8 @@ import (
 
 // console makes the admin listener's handler.
 func (d *daemon) console(reload reloading) *console.Console {
-	d.history = console.NewHistory(func(lanes int) console.Snapshot { return d.whole(d.ending, lanes) }) // of all replicas, as the figures beside it
+	d.history = console.NewHistory(func(lanes int) console.Snapshot { return d.whole(d.ending, lanes) }, // of all replicas, as the figures beside it
+		console.HistoryOptions{File: filepath.Join(d.config.DataDir, "history"), Log: d.log.Named("console")})
 	return console.New(console.Options{
 		History: d.history,
 		Build:   d.options.Build, Started: d.begun, Pprof: d.config.Admin.Pprof, Log: d.log.Named("console"), Tokens: d.auth.operators, Hosts: d.config.Admin.HostNames(), Closed: d.config.AdminClosed(), Insecure: d.config.Insecure,
