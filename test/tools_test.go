@@ -74,18 +74,40 @@ func TestToolsRead(t *testing.T) {
 		return strings.Contains(ask("/sources/orders-by-hour.csv", bearer).body, ",40\n") && strings.Contains(ask("/sources/deliveries.csv", bearer).body, ",40,")
 	})
 
+	as := func(agent string, auth func(*http.Request)) func(*http.Request) {
+		return func(r *http.Request) {
+			r.Header.Set("User-Agent", agent)
+			r.Header.Set("Accept", "*/*")
+			r.Header.Set("Accept-Encoding", "gzip, deflate")
+			auth(r)
+		}
+	}
+	const mashup = "Microsoft.Data.Mashup (https://go.microsoft.com/fwlink/?LinkID=304225)" // Power Query, in Excel and in Power BI
 	for tool, got := range map[string]answer{
-		"Klipfolio": ask("/sources/orders-by-hour.csv", bearer), "Google Sheets": ask("/sources/orders-by-hour.csv?access_token="+token, bare),
-		"Excel and Power BI": ask("/sources/orders-by-hour.csv", basic),
+		"Klipfolio":     ask("/sources/orders-by-hour.csv", as("Klipfolio", bearer)),
+		"Google Sheets": ask("/sources/orders-by-hour.csv?access_token="+token, as("Mozilla/5.0 (compatible; GoogleDocs; apps-spreadsheets; +http://docs.google.com)", bare)),
+		"Excel":         ask("/sources/orders-by-hour.csv", as(mashup, basic)),
+		"Power BI":      ask("/sources/orders-by-hour.csv", as(mashup, basic)),
 	} {
 		require.Equal(t, http.StatusOK, got.status, tool)
 		assert.Contains(t, got.header.Get("Content-Type"), "text/csv", tool)
+		assert.Empty(t, got.header.Get("Content-Encoding"), "%s: as it is", tool)
 		rows, err := csv.NewReader(strings.NewReader(got.body)).ReadAll()
 		require.NoError(t, err, tool)
 		assert.Equal(t, []string{"time", "hits"}, rows[0], tool)
 		_, err = time.Parse(time.RFC3339, rows[1][0])
 		assert.NoError(t, err, tool)
+		again := ask("/sources/orders-by-hour.csv", as(tool, func(r *http.Request) { bearer(r); r.Header.Set("If-None-Match", got.header.Get("ETag")) }))
+		assert.Equal(t, http.StatusNotModified, again.status, "%s, on the next refresh", tool)
 	}
+	discovered := ask("/sources/orders-by-hour.csv", func(r *http.Request) { // Excel, before it opens an address
+		r.Method = http.MethodHead
+		as("Microsoft Office Existence Discovery", basic)(r)
+	})
+	assert.Equal(t, http.StatusOK, discovered.status)
+	assert.Empty(t, discovered.body)
+	tested := ask("/", as(mashup, basic)) // Power BI's service tests the address without the path
+	assert.Equal(t, http.StatusNotFound, tested.status, "which is why docs/tools.md says to skip that test")
 	refused := ask("/sources/orders-by-hour.csv", bare)
 	assert.Equal(t, http.StatusUnauthorized, refused.status)
 	assert.Contains(t, strings.Join(refused.header.Values("WWW-Authenticate"), " "), "Basic", "Excel asks for a password when it is told to")
