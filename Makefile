@@ -37,6 +37,7 @@ soak:
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModel(Trouble|Restarts)$$' ./spool
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt
+	REPORTERD_CONVERSATIONS=1000000 go test -count=1 -timeout 60m -v -run '^TestDifferential$$' ./ingest/traffic
 	REPORTERD_GROWTH=1 go test -count=1 -timeout 30m -v -run '^TestGrowth$$' ./sender
 	REPORTERD_OUTAGE=10000x100 go test -count=1 -timeout 120m -v -run '^TestOutageOfAnHour$$' ./daemon/partition
 	REPORTERD_WEEK=1 go test -count=1 -timeout 120m -v -run '^TestWeek$$' ./daemon/partition

@@ -83,7 +83,7 @@ func (l *listener) shutdown(ctx context.Context) {
 		_ = l.server.Close() // the client's error reports the interrupted requests
 	}
 	if l.fastPath != nil {
-		l.fastPath.WaitQuiescent(answerTimeout)
+		l.fastPath.Finish(ctx, answerTimeout)
 	}
 	_ = l.bound.Close() // a server that never served does not close its listener
 }

@@ -60,7 +60,9 @@ func bindListeners(ctx context.Context, log *zap.Logger, c *config.Config, sandb
 	d.limiter = access.NewConnLimiter(d.traffic.bound, d.bounds.Traffic, c.Limits.MaxConnectionsPerAddress)
 	d.limiter.Exempt(d.trusted)
 	d.memory = ingest.NewBudget(memoryShares(c).requests)
-	d.traffic.fastPath = traffic.NewListener(d.limiter, traffic.Options{Memory: d.memory, TLS: d.traffic.secure})
+	d.traffic.fastPath = traffic.NewListener(d.limiter, traffic.Options{
+		Handler: d.traffic.server.Handler, Memory: d.memory, TLS: d.traffic.secure, Log: log.Named("traffic"),
+	})
 	d.traffic.bound, d.traffic.server.ConnState = d.traffic.fastPath, d.traffic.fastPath.State
 	d.warnInsecure(log, c)
 	if d.admin, err = bind(ctx, log, "admin", c.Admin.Listen, c.SocketMode, adminServer(log, d.certificates[1])); err != nil {

@@ -42,7 +42,9 @@ func (d *listeners) openProxies(ctx context.Context, log *zap.Logger, c *config.
 		return err
 	}
 	d.proxied(log, c, d.proxies)
-	d.proxies.fastPath = traffic.NewListener(access.NewConnLimiter(d.proxies.bound, c.Gate.MaxConnections, 0), traffic.Options{Answer: plain, HTTP2: true})
+	d.proxies.fastPath = traffic.NewListener(access.NewConnLimiter(d.proxies.bound, c.Gate.MaxConnections, 0), traffic.Options{
+		Handler: d.proxies.server.Handler, Answer: plain, Log: log.Named("gate"),
+	})
 	d.proxies.bound, d.proxies.server.ConnState = d.proxies.fastPath, d.proxies.fastPath.State
 	d.proxies.gate.open(answers)
 	d.serveOne(d.proxies)

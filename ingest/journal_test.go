@@ -87,7 +87,7 @@ func listen(t *testing.T, o Options) *listener {
 	l.Handler = NewHandler(o)
 	server := httptest.NewUnstartedServer(l.Handler)
 	server.Config = traffic.NewServer(l.Handler, zap.NewNop())
-	server.Listener = traffic.NewListener(server.Listener, traffic.Options{})
+	server.Listener = traffic.NewListener(server.Listener, traffic.Options{Handler: l.Handler})
 	server.Start()
 	t.Cleanup(server.Close)
 	l.address = server.Listener.Addr().String()

@@ -43,7 +43,7 @@ func serveConn(t *testing.T, h http.HandlerFunc) (client net.Conn, answers *bufi
 // serveFastPath does the same with an FastPath.
 func serveFastPath(t *testing.T, h http.HandlerFunc, e FastPath) (client net.Conn, answers *bufio.Reader) {
 	p := &pipes{incoming: make(chan net.Conn), done: make(chan struct{})}
-	server, listener := NewServer(h, zap.NewNop()), NewListener(p, Options{})
+	server, listener := NewServer(h, zap.NewNop()), NewListener(p, Options{Handler: h})
 	server.ConnState = listener.State
 	if e != nil {
 		listener.SetFastPath(e)
@@ -55,7 +55,7 @@ func serveFastPath(t *testing.T, h http.HandlerFunc, e FastPath) (client net.Con
 	t.Cleanup(func() {
 		_ = client.Close()
 		require.NoError(t, server.Shutdown(context.Background()))
-		listener.WaitQuiescent(time.Minute)
+		listener.Finish(context.Background(), 0)
 		assert.ErrorIs(t, <-ended, http.ErrServerClosed)
 	})
 	return client, bufio.NewReader(client)
@@ -106,8 +106,7 @@ func TestConnectionTakesTheNextRequestEarly(t *testing.T) {
 	})
 }
 
-// TestConnectionTakesAnyCut: wherever the network cuts a request, also one byte before net/http's buffer of 4 KiB
-// is full, when the next read is of one byte.
+// TestConnectionTakesAnyCut: wherever the network cuts a request, also one byte before the buffer of 4 KiB is full.
 func TestConnectionTakesAnyCut(t *testing.T) {
 	for cut := 4090; cut <= 4100; cut++ {
 		synctest.Test(t, func(t *testing.T) {
@@ -181,7 +180,7 @@ func TestConnectionSaysWhyBeforeItCloses(t *testing.T) {
 	require.NoError(t, err)
 	server := NewServer(handler, zap.NewNop())
 	ended := make(chan error, 1)
-	listener := NewListener(l, Options{})
+	listener := NewListener(l, Options{Handler: handler})
 	server.ConnState = listener.State
 	go func() { ended <- server.Serve(listener) }() // ends with Close
 	defer func() { require.NoError(t, server.Close()); <-ended }()

@@ -2,16 +2,13 @@ package traffic
 
 import (
 	"bytes"
-	"net"
-	"net/http"
 	"strings"
-	"time"
 )
 
 // FastPath answers a GET request in its usual form at once: it appends the whole answer, head and body, to dst. When it returns
-// false it has done nothing, and net/http answers the request.
+// false it has done nothing, and the handler answers the request.
 //
-// It is for calls that cost less than net/http itself. path is as sent; options is the header 3scale-options, empty without one.
+// It is for calls that cost less than an http.Request. path is as sent; options is the header 3scale-options, empty without one.
 // It may be called concurrently, and may keep the strings.
 type FastPath func(dst []byte, path, query, options string) (answer []byte, ok bool)
 
@@ -19,7 +16,7 @@ type FastPath func(dst []byte, path, query, options string) (answer []byte, ok b
 var fastPathPrefix = []byte("GET /transactions/auth")
 
 // plainGet parses a request of HTTP/1.1 that is complete, has no body and no header field that would change its answer. For
-// any other request it returns false, and net/http parses it. A fuzz test compares the two.
+// any other request it returns false, and it is parsed as any. A fuzz test compares the two.
 func plainGet(request []byte) (path, query, options string, ok bool) {
 	if !bytes.HasPrefix(request, fastPathPrefix) {
 		return "", "", "", false
@@ -155,71 +152,8 @@ func plainHost(host []byte) bool {
 	return len(host) > 0
 }
 
-// The state of a connection, as net/http's calls reveal it: after an answer it calls ConnState with StateIdle, sets the
-// deadline of the idle time, reads, and sets the next deadline when the first bytes have arrived. Only that read begins a
-// request; any other may be in the middle of one.
-const (
-	midRequest = iota
-	answered   // ConnState said so
-	between    // and the deadline is set: what is read now begins a request
-)
-
-// writeTimeout is how long a client may take to read an answer of FastPath. The deadline is set again after writeTimeoutRenew,
-// not for each answer.
-const (
-	writeTimeout      = 30 * time.Second
-	writeTimeoutRenew = 10 * time.Second
-)
-
-// State is the server's ConnState: net/http calls it when the state of a connection changes.
-func (l *Listener) State(c net.Conn, s http.ConnState) {
-	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
-		if lazy, ok := secure.NetConn().(*lazyConn); ok {
-			lazy.head.state(s)
-		}
-		return
-	}
-	lazy, ok := c.(*lazyConn)
-	if !ok {
-		return
-	}
-	if lazy.head.state(s); s == http.StateIdle {
-		lazy.mu.Lock()
-		lazy.state = answered
-		lazy.mu.Unlock()
-	}
-}
-
-// SetFastPath makes e answer requests on all connections. It may be called while requests are served.
-func (l *Listener) SetFastPath(e FastPath) { l.fastPath.Store(&e) }
-
-// WaitQuiescent returns once FastPath is answering no request, after timeout at the latest. It must be called after the server
-// was shut down, which takes such connections for idle ones.
-func (l *Listener) WaitQuiescent(timeout time.Duration) {
-	for end := time.Now().Add(timeout); l.busy.Load() > 0 && time.Now().Before(end); {
-		<-time.After(time.Millisecond)
-	}
-}
-
-// answerFast answers the bytes that were read and returns true, if they are a request for FastPath. Otherwise net/http gets
-// them. whole is false when net/http's buffer was not empty: the bytes are then not the beginning of a request.
-func (c *lazyConn) answerFast(request []byte, whole bool) bool {
-	if !c.beginAnswer() {
-		return false
-	}
-	answer, ok := c.answer[:0], false
-	if whole {
-		answer, ok = c.listener.answer(answer, request)
-	}
-	if ok {
-		c.send(answer)
-	}
-	c.endAnswer(ok)
-	return ok
-}
-
-// answer asks FastPath.
-func (l *Listener) answer(dst, request []byte) (answer []byte, ok bool) {
+// answerAtOnce asks the fast path.
+func (l *Listener) answerAtOnce(dst, request []byte) (answer []byte, ok bool) {
 	if l.options.Answer != nil {
 		return l.options.Answer(dst, request)
 	}
@@ -232,54 +166,4 @@ func (l *Listener) answer(dst, request []byte) (answer []byte, ok bool) {
 		return dst, false
 	}
 	return (*fastPath)(dst, path, query, options)
-}
-
-// send writes an answer, and begins the idle time.
-func (c *lazyConn) send(answer []byte) {
-	now := time.Now()
-	if now.Sub(c.writeDeadlineSet) > writeTimeoutRenew {
-		c.writeDeadlineSet = now
-		_ = c.Conn.SetWriteDeadline(now.Add(writeTimeout))
-	}
-	if _, err := c.Conn.Write(answer); err != nil {
-		_ = c.Conn.Close() // the read that comes next says so to net/http
-	}
-	if c.answer = answer; cap(answer) > maxKeptAnswer {
-		c.answer = nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.idle > 0 {
-		c.wanted = now.Add(c.idle)
-	}
-}
-
-// maxKeptAnswer bounds the buffer for answers that is kept between requests, in bytes.
-const maxKeptAnswer = 16 << 10
-
-// beginAnswer begins to answer a request, unless the connection is not at the beginning of one, or closed.
-func (c *lazyConn) beginAnswer() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state != between || c.closed {
-		return false
-	}
-	c.serving = true
-	c.listener.busy.Add(1)
-	return true
-}
-
-// endAnswer ends what beginAnswer began, and closes the connection if Close was called meanwhile.
-func (c *lazyConn) endAnswer(done bool) {
-	c.mu.Lock()
-	c.serving = false
-	if !done {
-		c.state = midRequest
-	}
-	closed := c.closed
-	c.mu.Unlock()
-	c.listener.busy.Add(-1)
-	if closed {
-		_ = c.Conn.Close()
-	}
 }

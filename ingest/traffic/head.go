@@ -41,8 +41,8 @@ const noMemory = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnecti
 
 // refuseHead answers a request whose head finds no memory, and ends its connection. No handler is running, so nothing else
 // writes. Inside TLS there is no answer.
-func (c *lazyConn) refuseHead() error {
-	if !c.listener.options.TLS {
+func (c *serverConn) refuseHead() error {
+	if !c.secure {
 		_, _ = io.WriteString(c.Conn, noMemory) // a client that does not read it sees the connection end
 	}
 	return io.EOF

@@ -23,7 +23,7 @@ func TestUnfinishedHeads(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
-	server, listener := NewServer(handler, zap.NewNop()), NewListener(l, Options{Memory: budget})
+	server, listener := NewServer(handler, zap.NewNop()), NewListener(l, Options{Memory: budget, Handler: handler})
 	server.ConnState = listener.State
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }() // ends with Close
@@ -53,7 +53,7 @@ func TestUnfinishedHeads(t *testing.T) {
 func TestRefusedHead(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server, listener := NewServer(http.NotFoundHandler(), zap.NewNop()), NewListener(l, Options{Memory: memory.New(64<<10, 0)})
+	server, listener := NewServer(http.NotFoundHandler(), zap.NewNop()), NewListener(l, Options{Memory: memory.New(64<<10, 0), Handler: http.NotFoundHandler()})
 	server.ConnState = listener.State
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }() // ends with Close
