@@ -20,41 +20,72 @@ import (
 const dashboardsTime = 10 * time.Second // of load for each number of readers
 
 // BenchmarkDashboardReaders prints what a thousand readers of a dashboard, each of which reads a tile once a second, and ten that
-// ask and do not read, cost those who send usage: events accepted a second beside them and without them.
+// ask and do not read, cost those who send usage: events accepted a second beside them and without them, and the daemon's processor time.
+// The baseline is the same thousand and ten at a server of another process that answers each with the same bytes: what is left then is the cost of
+// the readers themselves, on the same cores.
 func BenchmarkDashboardReaders(b *testing.B) {
+	linuxOnly(b)
 	for b.Loop() {
 		var text strings.Builder
 		fmt.Fprintf(&text, "%s\nevents in requests of 100 by 4 producers for %v; readers of one tile of 80 days, once a second each\n", machine(), dashboardsTime)
-		fmt.Fprintf(&text, "%8s %8s %12s %10s %10s %12s\n", "readers", "stalled", "events/s", "reads", "failed", "booked after")
-		for _, readers := range []int{0, 1000, 0, 1000} {
-			text.WriteString(dashboardReaders(b, readers))
+		fmt.Fprintf(&text, "%-34s %12s %10s %10s %12s %14s\n", "", "events/s", "reads", "failed", "booked after", "CPU of daemon")
+		for range 2 {
+			for _, kind := range []string{pollNone, pollBaseline, pollTile, pollUnchanged} {
+				text.WriteString(dashboardReaders(b, kind))
+			}
 		}
 		fmt.Println(text.String())
 	}
 }
 
-func dashboardReaders(b *testing.B, readers int) string {
+// What the readers read.
+const (
+	pollNone      = "no readers"
+	pollBaseline  = "1000 + 10, another process"
+	pollTile      = "1000 + 10, the daemon"
+	pollUnchanged = "1000 + 10, the daemon, unchanged"
+)
+
+func dashboardReaders(b *testing.B, kind string) string {
 	s := newSettings(b, sandbox(b).url).set("reader.listen", "127.0.0.1:0").set("reader.max_connections", 2000).set("reader.max_connections_per_address", 2000)
 	d := launch(b, s.write(b))
 	d.ready()
 	reader := d.await("reader")
 	made := read[struct{ Token string }](b, mustCall(b, http.StatusOK, http.MethodPut, d.admin+"/api/v1/dashboards/board", json.RawMessage(
 		`{"tiles":[{"kind":"line","question":{"question":"service_usage","service":"1001","metric":"hits"}}],"new_token":true}`)))
+	path := "/api/v1/dashboards/board/tiles/0?since=80d"
+	readers := 1000
+	switch kind {
+	case pollNone:
+		readers = 0
+	case pollBaseline:
+		first, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://"+reader+path, nil)
+		require.NoError(b, err)
+		first.Header.Set("Authorization", "Bearer "+made.Token)
+		same, err := do(testClient, first)
+		require.NoError(b, err)
+		reader = baseline(b, sameHandler, bodyVariable+"="+same.body).await("traffic")
+	}
 	ctx, cancel := context.WithTimeout(b.Context(), dashboardsTime)
 	defer cancel()
+	used := d.cpu()
 	var all sync.WaitGroup
 	var reads, failed, events atomic.Int64
 	polling := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 2000}}
-	path := "/api/v1/dashboards/board/tiles/0?since=80d"
 	for range readers {
 		all.Go(func() {
+			tag := ""
 			for ctx.Err() == nil {
 				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reader+path, nil)
 				req.Header.Set("Authorization", "Bearer "+made.Token)
+				if tag != "" && kind == pollUnchanged {
+					req.Header.Set("If-None-Match", tag)
+				}
 				switch got, err := polling.Do(req); {
-				case err == nil && got.StatusCode == http.StatusOK:
+				case err == nil && (got.StatusCode == http.StatusOK || got.StatusCode == http.StatusNotModified):
 					_, _ = io.Copy(io.Discard, got.Body)
 					_ = got.Body.Close()
+					tag = got.Header.Get("ETag")
 					reads.Add(1)
 				case ctx.Err() == nil:
 					if err == nil {
@@ -93,10 +124,40 @@ func dashboardReaders(b *testing.B, readers int) string {
 		})
 	}
 	all.Wait()
+	used = d.cpu() - used
 	begun := time.Now()
 	d.flush()
 	d.booked()
-	return fmt.Sprintf("%8d %8d %12.0f %10d %10d %12v\n", readers, stalled, float64(events.Load())/dashboardsTime.Seconds(), reads.Load(), failed.Load(), time.Since(begun).Round(100*time.Millisecond))
+	d.kill()
+	return fmt.Sprintf("%-34s %12.0f %10d %10d %12v %14v\n", kind, float64(events.Load())/dashboardsTime.Seconds(), reads.Load(), failed.Load(), time.Since(begun).Round(100*time.Millisecond), used)
+}
+
+// BenchmarkPoll prints the daemon's processor time for one read of a tile, with nothing else to do.
+func BenchmarkPoll(b *testing.B) {
+	linuxOnly(b)
+	d := launch(b, newSettings(b, sandbox(b).url).set("reader.listen", "127.0.0.1:0").write(b))
+	d.ready()
+	reader := d.await("reader")
+	made := read[struct{ Token string }](b, mustCall(b, http.StatusOK, http.MethodPut, d.admin+"/api/v1/dashboards/board", json.RawMessage(
+		`{"tiles":[{"kind":"line","question":{"question":"service_usage","service":"1001","metric":"hits"}}],"new_token":true}`)))
+	for _, unchanged := range []bool{false, true} {
+		b.Run(fmt.Sprintf("unchanged=%v", unchanged), func(b *testing.B) {
+			tag, used, n := "", d.cpu(), 0
+			for b.Loop() {
+				req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://"+reader+"/api/v1/dashboards/board/tiles/0?since=80d", nil)
+				require.NoError(b, err)
+				req.Header.Set("Authorization", "Bearer "+made.Token)
+				if unchanged && tag != "" {
+					req.Header.Set("If-None-Match", tag)
+				}
+				got, err := do(testClient, req)
+				require.NoError(b, err)
+				tag = got.header.Get("ETag")
+				n++
+			}
+			b.ReportMetric(float64((d.cpu()-used).Microseconds())/float64(n), "daemon-µs/read")
+		})
+	}
 }
 
 func make100() []event {

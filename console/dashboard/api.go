@@ -108,7 +108,11 @@ func (s *Store) tile(w http.ResponseWriter, r *http.Request, d *Dashboard) {
 		v, err = s.options.Sources.LookAt(r.Context(), t.asked, asked)
 	}
 	switch {
+	case err == nil && source.Unchanged(r, v.Tag()):
+		w.Header().Set("ETag", v.Tag())
+		w.WriteHeader(http.StatusNotModified)
 	case err == nil:
+		w.Header().Set("ETag", v.Tag())
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(v.JSON()) // an error means that the client is gone
 	case errors.Is(err, source.ErrUnknown):

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -158,6 +159,35 @@ func TestRanges(t *testing.T) {
 		read("since=2026-03-28&until=2026-03-30&timezone=Europe/Madrid")
 	}
 	assert.Equal(t, asked, ledger.asked.Load(), "a hundred readers, one question")
+}
+
+// TestUnchangedTile: who shows the tag of what it has gets 304 and no body, until the range, the rows or their time are others.
+func TestUnchangedTile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ledger counting
+		s := open(t, t.TempDir(), &ledger, nil)
+		require.Equal(t, http.StatusOK, call(s, http.MethodPut, "/board", `{"tiles":[`+hits+`]}`, "").Code)
+		ask := func(path, tag string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest(http.MethodGet, "/api/v1/dashboards/board/tiles/0"+path, nil)
+			r.Header.Set("If-None-Match", tag)
+			w := httptest.NewRecorder()
+			s.Readers(true).ServeHTTP(w, r)
+			return w
+		}
+		first := ask("?since=7d", "")
+		require.Equal(t, http.StatusOK, first.Code)
+		tag := first.Header().Get("ETag")
+		again := ask("?since=7d", tag)
+		assert.Equal(t, http.StatusNotModified, again.Code)
+		assert.Empty(t, again.Body.Bytes())
+		assert.Equal(t, tag, again.Header().Get("ETag"))
+		assert.Equal(t, http.StatusOK, ask("?since=8d", tag).Code, "another range")
+		<-time.After(5 * time.Second)
+		assert.Equal(t, http.StatusNotModified, ask("?since=7d", tag).Code, "only older")
+		assert.Contains(t, ask("?since=7d", "").Body.String(), `"age_seconds":5`)
+		<-time.After(6 * time.Second)
+		assert.Equal(t, http.StatusOK, ask("?since=7d", tag).Code, "asked again: of another time")
+	})
 }
 
 // TestWhatIsRefused names the field.

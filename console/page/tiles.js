@@ -64,12 +64,13 @@ function drawTime(tile, view, before, place, columns) {
   const text = (i) => (points[i] ? timeText(points[i].name, hours) : '');
   const size = () => ({ width: Math.max(120, place.clientWidth), height: Math.max(140, (place.clientHeight || 224) - 34) });
   const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 } };
-  const amount = (_, n) => (n === null || n === undefined ? '–' : whole(n));
+  // Without a cursor the legend has the last point.
+  const amount = (_, n, series) => whole(n ?? data[series].at(-1) ?? NaN);
   const bars = tile.kind === 'bar' ? { paths: uPlot.paths.bars({ size: [0.8, 60] }), points: { show: false }, fill: `${colour('--accent')}88` } : { fill: `${colour('--accent')}18`, points: { show: points.length < 2 } };
   const chart = new uPlot({
     ...size(),
     scales: { x: { time: false, range: (_, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(1, high * 1.08)] } },
-    series: [{ label: 'time', value: (_, i) => (i === null ? '–' : text(Math.round(i))) }, { label: columns.value, stroke: colour('--accent'), width: 2, value: amount, ...bars },
+    series: [{ label: 'time', value: (_, i) => text(Math.round(i ?? points.length - 1)) }, { label: columns.value, stroke: colour('--accent'), width: 2, value: amount, ...bars },
       ...(before ? [{ label: 'before', stroke: colour('--out'), width: 1.5, dash: [5, 4], points: { show: false }, value: amount }] : [])],
     axes: [{ ...axis, space: 80, incrs: [1, 2, 3, 6, 7, 12, 14, 24, 28, 48, 72, 96, 168, 336], values: (_, ticks) => ticks.map((i) => (Number.isInteger(i) ? text(i).slice(5) || text(i) : '')) },
       { ...axis, size: 52, values: (_, ticks) => ticks.map(short) }],
@@ -153,7 +154,23 @@ function drawFigure(tile, view, before, place, columns) {
     said += `, ${text}`;
   }
   place.append(...lines);
+  if (columns.labelType === 'time') place.append(...sparkline(summed(view.rows, columns)));
   return { said, end: () => {} };
+}
+
+/** A small line without axes, of at least three points; what it shows is in the rows below. */
+function sparkline(points) {
+  if (points.length < 3) return [];
+  const [wide, high, most] = [200, 32, Math.max(1, ...points.map((p) => p.n))];
+  const at = (p, i) => `${(wide * i / (points.length - 1)).toFixed(1)},${(high - 1 - (high - 2) * Math.max(0, p.n) / most).toFixed(1)}`;
+  const [svg, line] = ['svg', 'polyline'].map((name) => document.createElementNS('http://www.w3.org/2000/svg', name));
+  svg.setAttribute('viewBox', `0 0 ${wide} ${high}`);
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('class', 'sparkline');
+  svg.setAttribute('aria-hidden', 'true');
+  line.setAttribute('points', points.map(at).join(' '));
+  svg.append(line);
+  return [svg];
 }
 
 // drawHeat shows hours of days where the times are hours, and otherwise a row for each name and a column for each time.

@@ -140,6 +140,11 @@ func oneLine(text string) string {
 	return text[:min(len(text), 300)]
 }
 
+// Unchanged reports whether the caller has what has a tag already (If-None-Match).
+func Unchanged(r *http.Request, tag string) bool {
+	return r.Header.Get("If-None-Match") != "" && unchanged(r, tag, time.Time{})
+}
+
 // unchanged reports whether the caller has the answer already. If-None-Match beats If-Modified-Since.
 func unchanged(r *http.Request, tag string, asOf time.Time) bool {
 	if tags := r.Header.Get("If-None-Match"); tags != "" {

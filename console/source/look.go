@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -30,7 +32,9 @@ type View struct {
 	Stale      bool              `json:"stale"`
 	Reason     string            `json:"reason,omitempty"` // why it is stale
 
-	encoded []byte // Rows as one array of JSON, made once for all readers
+	encoded []byte        // Rows as one array of JSON, made once for all readers
+	rows    string        // a hash of columns and rows
+	whole   func() []byte // what JSON returns, made once for all who read in the same second; nil: it is not shared
 }
 
 const (
@@ -51,6 +55,15 @@ var (
 type views struct {
 	slots chan struct{} // holds one for each question that is being asked
 	kept  map[string]view
+
+	second int64 // Unix; recent is of it
+	recent map[recentKey]*View
+}
+
+// recentKey is a question as it is asked.
+type recentKey struct {
+	*Source
+	Range
 }
 
 type view struct {
@@ -129,6 +142,36 @@ func (s *Store) LookAt(ctx context.Context, src *Source, r Range) (*View, error)
 		return nil, errors.New("source: what asks 3scale has to be a source: then it is asked once for all readers")
 	}
 	now := time.Now()
+	if v := s.recent(recentKey{src, r}, now, nil); v != nil {
+		return v, nil
+	}
+	v, err := s.lookAt(ctx, src, r, now)
+	if err != nil {
+		return nil, err
+	}
+	return s.recent(recentKey{src, r}, now, v), nil
+}
+
+// recent returns the answer of this second to a question, and keeps v if there is none; nil: there is none, and v is nil. A thousand
+// readers a second cost the work of one.
+func (s *Store) recent(k recentKey, now time.Time, v *View) *View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.views.second != now.Unix() {
+		s.views.second, s.views.recent = now.Unix(), make(map[recentKey]*View)
+	}
+	if known := s.views.recent[k]; known != nil || v == nil {
+		return known
+	}
+	shared := *v
+	shared.whole = sync.OnceValue(v.JSON)
+	if len(s.views.recent) < viewsKept {
+		s.views.recent[k] = &shared
+	}
+	return &shared
+}
+
+func (s *Store) lookAt(ctx context.Context, src *Source, r Range, now time.Time) (*View, error) {
 	moved := src.Movable()
 	if moved {
 		var err error
@@ -188,8 +231,18 @@ func (s *Store) viewed(key string, now time.Time) *View {
 // noRows is a view's rows where it has none. A text cannot have it: its quotes are escaped.
 var noRows = []byte(`"rows":[]`)
 
+// Tag returns the view's entity tag: it changes when its rows, its range, its staleness or the time it is of do, and not with its age.
+func (v *View) Tag() string {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%q%q%q%q%q%v%v%q%d", v.rows, v.AsOf, v.Since, v.Until, v.Timezone, v.Moved, v.Stale, v.Reason, v.Count) // a hash takes everything
+	return fmt.Sprintf(`W/"%016x"`, h.Sum64())
+}
+
 // JSON returns the view in JSON. The rows are encoded once for all who read the same answer.
 func (v *View) JSON() []byte {
+	if v.whole != nil {
+		return v.whole()
+	}
 	head := *v
 	head.Rows = []json.RawMessage{}
 	before, after, _ := bytes.Cut(marshal(head), noRows)
@@ -199,7 +252,7 @@ func (v *View) JSON() []byte {
 func viewOf(src *Source, e *encoded, moved bool) *View {
 	v := &View{
 		Columns: append([]Column{}, e.Columns...), Rows: []json.RawMessage{}, Count: len(e.lines), AsOf: stamp(e.AsOf.UTC()),
-		Since: stamp(e.Since), Until: stamp(e.Until), Timezone: src.Timezone, Moved: moved,
+		Since: stamp(e.Since), Until: stamp(e.Until), Timezone: src.Timezone, Moved: moved, rows: e.tag,
 	}
 	for _, line := range e.lines[:min(len(e.lines), mostViewed)] {
 		v.Rows = append(v.Rows, line)

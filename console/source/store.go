@@ -71,7 +71,7 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	s := &Store{options: o, views: views{make(chan struct{}, mostViews), make(map[string]view)}}
+	s := &Store{options: o, views: views{slots: make(chan struct{}, mostViews), kept: make(map[string]view)}}
 	for i := range s.wake {
 		s.wake[i] = make(chan struct{}, 1)
 	}
