@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,53 +34,91 @@ const (
 type contender struct {
 	name string
 	*process
+	requests  [][]byte
 	rates     []float64 // requests a second, by round
 	latencies []time.Duration
+	p99       []time.Duration
 	cpu       []time.Duration // a request
 }
 
-// BenchmarkIngest prints, for 100 events a request and for one, what the daemon does with every event
-// durable before the answer, beside handlers that keep nothing, all in the same run.
+// BenchmarkIngest prints, for one event a request and for many, what the daemon does with every event durable before the answer, beside
+// handlers that keep nothing, and beside vmagent where it is installed, which does not sync; all in the same run.
 func BenchmarkIngest(b *testing.B) {
 	linuxOnly(b)
-	for _, perRequest := range []int{100, 1} {
-		b.Run(fmt.Sprintf("events=%d", perRequest), func(b *testing.B) {
+	for _, c := range []struct{ perRequest, connections int }{{1, benchConnections}, {1, 64}, {100, benchConnections}, {500, benchConnections}} {
+		b.Run(fmt.Sprintf("events=%d/connections=%d", c.perRequest, c.connections), func(b *testing.B) {
 			for b.Loop() {
-				compare(b, perRequest)
+				compare(b, c.perRequest, c.connections)
 			}
 		})
 	}
 }
 
 // compare runs one comparison and prints it.
-func compare(b *testing.B, perRequest int) {
+func compare(b *testing.B, perRequest, connections int) {
 	s := newSettings(b, sandbox(b).url).
 		set("batch.flush_interval", "5s").
 		set("spool.max_bytes", "10GiB").
 		set("spool.sync", "always").
 		set("admin.pprof", true)
 	d := serve(b, s)
-	all := []*contender{
-		{name: "bare net/http", process: baseline(b, bareHandler)},
-		{name: "encoding/json", process: baseline(b, jsonHandler)},
-		{name: "reporterd", process: d.process},
-	}
 	requests := rawEvents(512, perRequest, smallEvent)
+	all := []*contender{
+		{name: "bare net/http", process: baseline(b, bareHandler), requests: requests},
+		{name: "encoding/json", process: baseline(b, jsonHandler), requests: requests},
+	}
+	if agent := vmagent(b, perRequest); agent != nil {
+		all = append(all, agent)
+	}
+	all = append(all, &contender{name: "reporterd", process: d.process, requests: requests})
 	for _, c := range all {
-		round(b, c, requests, perRequest, benchWarmUp)
-		c.rates, c.latencies, c.cpu = nil, nil, nil
+		round(b, c, perRequest, connections, benchWarmUp)
+		c.rates, c.latencies, c.p99, c.cpu = nil, nil, nil, nil
 	}
 	for range benchRounds {
 		for _, c := range all {
-			round(b, c, requests, perRequest, benchRound)
+			round(b, c, perRequest, connections, benchRound)
 		}
 	}
-	report(b, all, perRequest, len(requests[0]), commitLatency(b, s.dataDir()))
-	profile(b, d, load{d.await("traffic"), benchConnections, requests, perRequest})
+	report(b, all, perRequest, connections, commitLatency(b, s.dataDir()))
+	profile(b, d, load{d.await("traffic"), connections, requests, perRequest})
+	now, peak := d.memory()
+	fmt.Fprintf(os.Stderr, "reporterd: %.0f MiB resident, %.0f at most\n", now, peak)
 	d.status() // the figures still add up
 	for _, c := range all {
 		c.kill()
 	}
+}
+
+// vmagent is VictoriaMetrics' agent, with its destination away; nil where it is not installed. It gets the same usage as Influx lines,
+// and acknowledges what is in its memory.
+func vmagent(b *testing.B, perRequest int) *contender {
+	program, err := exec.LookPath("vmagent")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vmagent is not installed (Debian: victoria-metrics)")
+		return nil
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(b))
+	p := start(b, exec.Command(program, "-httpListenAddr="+address, "-remoteWrite.url=http://127.0.0.1:1/", "-remoteWrite.tmpDataPath="+b.TempDir()))
+	eventually(b, 20*time.Second, "vmagent listens", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addresses["traffic"] = address
+	requests := make([][]byte, 512)
+	for r := range requests {
+		var body strings.Builder
+		for e := range perRequest {
+			fmt.Fprintf(&body, "usage,service_id=1001,app_id=bulk%d hits=1\n", (r*perRequest+e)%50+1)
+		}
+		requests[r] = fmt.Appendf(nil, "POST /write HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", body.Len(), body.String())
+	}
+	return &contender{name: "vmagent", process: p, requests: requests}
 }
 
 // smallEvent is the i-th event of a benchmark: one of fifty applications, one hit.
@@ -87,28 +127,27 @@ func smallEvent(i int) string {
 }
 
 // round puts load on one server for a while.
-func round(b *testing.B, c *contender, requests [][]byte, perRequest int, d time.Duration) {
+func round(b *testing.B, c *contender, perRequest, connections int, d time.Duration) {
 	ctx, cancel := context.WithTimeout(b.Context(), d)
 	defer cancel()
 	before := c.process.cpu()
-	m, err := load{c.await("traffic"), benchConnections, requests, perRequest}.run(ctx)
+	m, err := load{c.await("traffic"), connections, c.requests, perRequest}.run(ctx)
 	require.NoError(b, err, "%s", c.name)
-	c.rates = append(c.rates, m.perSecond())
-	c.latencies = append(c.latencies, m.median)
+	c.rates, c.latencies, c.p99 = append(c.rates, m.perSecond()), append(c.latencies, m.median), append(c.p99, m.p99)
 	c.cpu = append(c.cpu, (c.process.cpu()-before)/time.Duration(max(1, m.requests)))
 }
 
 // report prints the table, and the daemon's figures as metrics of the benchmark.
-func report(b *testing.B, all []*contender, perRequest, size int, commit time.Duration) {
+func report(b *testing.B, all []*contender, perRequest, connections int, commit time.Duration) {
 	bare, ours := all[0], all[len(all)-1]
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\none page durable: %v; %d events, %d bytes a request, %d connections, %d rounds of %v\n",
-		machine(), commit, perRequest, size, benchConnections, benchRounds, benchRound)
-	fmt.Fprintf(&text, "%-14s %12s %12s %8s %10s %14s\n", "", "requests/s", "events/s", "of bare", "median", "CPU µs/event")
+		machine(), commit, perRequest, len(ours.requests[0]), connections, benchRounds, benchRound)
+	fmt.Fprintf(&text, "%-14s %12s %12s %8s %10s %10s %14s\n", "", "requests/s", "events/s", "of bare", "median", "p99", "CPU µs/event")
 	for _, c := range all {
 		rate := median(c.rates)
-		fmt.Fprintf(&text, "%-14s %12.0f %12.0f %7.0f%% %10v %14.2f\n", c.name, rate, rate*float64(perRequest),
-			100*rate/median(bare.rates), median(c.latencies).Round(10*time.Microsecond), c.cpuPerEvent(perRequest))
+		fmt.Fprintf(&text, "%-14s %12.0f %12.0f %7.0f%% %10v %10v %14.2f\n", c.name, rate, rate*float64(perRequest), 100*rate/median(bare.rates),
+			median(c.latencies).Round(10*time.Microsecond), median(c.p99).Round(10*time.Microsecond), c.cpuPerEvent(perRequest))
 	}
 	fmt.Fprint(os.Stderr, "\n", text.String())
 	b.ReportMetric(median(ours.rates)*float64(perRequest), "events/s")

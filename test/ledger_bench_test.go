@@ -14,23 +14,23 @@ func BenchmarkBesideTheLedger(b *testing.B) {
 	linuxOnly(b)
 	const perRequest, applications = 100, 5000
 	for b.Loop() {
+		requests := rawEvents(512, perRequest, func(i int) string {
+			return fmt.Sprintf(`{"service_id":"1001","app_id":"%s","usage":{"hits":1,"transfer":7}}`, application(i%applications))
+		})
 		begin := func(name string, kept bool) *contender {
 			back := sandbox(b)
 			back.addApplications(applications, func(i int) (service, name string) { return "1001", application(i) })
 			d := serve(b, newSettings(b, back.url).set("batch.flush_interval", "1s").set("spool.max_bytes", "10GiB").set("ledger.enabled", kept))
-			return &contender{name: name, process: d.process}
+			return &contender{name: name, process: d.process, requests: requests}
 		}
 		all := []*contender{begin("without", false), begin("with a ledger", true)}
-		requests := rawEvents(512, perRequest, func(i int) string {
-			return fmt.Sprintf(`{"service_id":"1001","app_id":"%s","usage":{"hits":1,"transfer":7}}`, application(i%applications))
-		})
 		for _, c := range all {
-			round(b, c, requests, perRequest, benchWarmUp)
+			round(b, c, perRequest, benchConnections, benchWarmUp)
 			c.rates, c.latencies, c.cpu = nil, nil, nil
 		}
 		for range benchRounds {
 			for _, c := range all {
-				round(b, c, requests, perRequest, benchRound)
+				round(b, c, perRequest, benchConnections, benchRound)
 			}
 		}
 		fmt.Fprintf(os.Stderr, "\n%s\n%d applications, %d events a request, %d rounds of %v\n", machine(), applications, perRequest, benchRounds, benchRound)

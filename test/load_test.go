@@ -85,10 +85,13 @@ func (l load) loop(ctx context.Context, i int, endless bool) ([]time.Duration, e
 	return took, nil
 }
 
-// wanted is the status of a yes: of an authorization, or of events and reports.
+// wanted is the status of a yes: of an authorization, of Influx lines, or of events and reports.
 func wanted(request []byte) string {
-	if bytes.HasPrefix(request, []byte("GET ")) {
+	switch {
+	case bytes.HasPrefix(request, []byte("GET ")):
 		return "200"
+	case bytes.HasPrefix(request, []byte("POST /write ")):
+		return "204"
 	}
 	return "202"
 }
