@@ -19,6 +19,8 @@ func TestConsolePageInAnOutage(t *testing.T) {
 	d := serve(t, newSettings(t, b.url))
 	p := browse(t, d.admin+"/")
 	p.shows("summary", "Flowing: everything accepted has its outcome.")
+	p.shows("noheat", "Nothing in 48 hours.")
+	p.keep("empty")
 	b.kill()
 	for range 20 {
 		d.send(hit("1001", "app1"), hit("1003", "appoauth"))

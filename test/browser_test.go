@@ -120,7 +120,7 @@ func (p *page) keep(name string) {
 	image, err := png.Decode(bytes.NewReader(shot))
 	require.NoError(p.t, err)
 	assert.Greater(p.t, image.Bounds().Dy(), 400)
-	require.NoError(p.t, os.WriteFile(filepath.Join(p.dir, name+".png"), shot, 0o600))
+	require.NoError(p.t, os.WriteFile(filepath.Join(p.dir, name+".png"), smaller(p.t, image), 0o600))
 }
 
 // fits reports whether nothing is wider than the window.

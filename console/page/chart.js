@@ -70,11 +70,13 @@ export class Rates {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 } };
-    const rate = (_, n) => (n === null || n === undefined ? '–' : short(n));
+    // Without a cursor the legend has the last point.
+    const last = (n, series) => n ?? this.data[series]?.at(-1) ?? null;
+    const rate = (_, n, series) => { const value = last(n, series); return value === null ? '–' : short(value); };
     this.plot = new uPlot({
       ...this.size(),
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), 'UTC'),
-      series: [{ label: 'time', value: (_, t) => (t ? clock(t) : '–') },
+      series: [{ label: 'time', value: (_, t) => { const at = last(t, 0); return at ? clock(at) : '–'; } },
         { label: 'in', stroke: colour('--accent'), width: 1.5, value: rate }, { label: 'out', stroke: colour('--out'), width: 1.5, value: rate }],
       axes: [{ ...axis, space: 60, values: (_, ticks) => ticks.map(axisClock) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(short) }],
       scales: { x: { range: (_, low, high) => [(high ?? Date.now() / 1e3) - spans[this.span], high ?? Date.now() / 1e3] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },

@@ -50,7 +50,7 @@ export class Heatmap {
     if (first) first.tabIndex = 0;
     this.find('noheat').textContent = names.length > 0 ? `The first ${names.length} of ${whole(services.size)} services.` : 'Nothing in 48 hours.';
     this.find('noheat').hidden = names.length > 0 && names.length === services.size;
-    this.find('heatbox').hidden = names.length === 0;
+    this.find('heatbox').hidden = this.find('heatlegend').hidden = names.length === 0;
     this.find('sealed').textContent = sealed ? `3scale's counts are final up to ${sealed.replace('T', ' ').replace(/:00Z$/, '')} UTC, left of the line. ${summary(asked.summary)}` : '';
   }
 

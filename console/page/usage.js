@@ -59,6 +59,8 @@ export class Usage {
     await this.offer(iso(since), late);
     const service = this.find('service').value;
     if (late()) return;
+    for (const id of ['service', 'application', 'metric']) this.find(id).parentElement.hidden = !service; // no empty lists, no empty picture
+    this.find('usage').hidden = !service;
     if (!service) this.find('usagesum').textContent = 'Nothing was delivered in this range.';
     if (!service) return;
     const app = this.find('application').value;
