@@ -22,14 +22,15 @@ type asked struct {
 	process  *process
 	listener string // empty: traffic
 	requests [][]byte
+	beside   int // the place of its baseline in the table
 	rates    []float64
 	p99      []time.Duration
 	cpu      []time.Duration // a request
 }
 
 // BenchmarkAuthorize prints what cached authorizations cost beside a handler that sends the same bytes, all
-// in the same run: for one application, for as many as the sandbox's series has, and with authrep, whose
-// usage is durable before the answer.
+// in the same run: for one application, for as many as the sandbox's series has, with authrep, whose usage is durable before the
+// answer, and in a mix of authrep, events and reports on the same connections.
 func BenchmarkAuthorize(b *testing.B) {
 	linuxOnly(b)
 	for b.Loop() {
@@ -47,6 +48,8 @@ func compareAuthorize(b *testing.B) {
 		{name: "bare net/http", process: bare, requests: authorizations("authorize")},
 		{name: "authorize", process: d.process, requests: authorizations("authorize")},
 		{name: "authrep", process: d.process, requests: authorizations("authrep")},
+		{name: "bare, mixed", process: bare, requests: mixed(), beside: 3},
+		{name: "mixed", process: d.process, requests: mixed(), beside: 3},
 	}
 	for _, a := range all {
 		a.round(b, benchWarmUp)
@@ -62,10 +65,10 @@ func compareAuthorize(b *testing.B) {
 		machine(), commitLatency(b, s.dataDir()), authorizeConnections, len(sample.body), benchRounds, benchRound)
 	fmt.Fprintf(&text, "%-14s %12s %8s %10s %16s\n", "", "requests/s", "of bare", "p99", "CPU µs/request")
 	for _, a := range all {
-		share := median(a.rates) / median(all[0].rates)
+		share := median(a.rates) / median(all[a.beside].rates)
 		fmt.Fprintf(&text, "%-14s %12.0f %7.0f%% %10v %16.1f\n", a.name, median(a.rates), 100*share,
 			median(a.p99).Round(10*time.Microsecond), median(a.cpu).Seconds()*1e6)
-		b.ReportMetric(share, strings.ReplaceAll(a.name, " ", "-")+"-of-bare")
+		b.ReportMetric(share, strings.NewReplacer(" ", "-", ",", "").Replace(a.name)+"-of-bare")
 	}
 	fmt.Fprint(os.Stderr, "\n", text.String())
 	b.ReportMetric(median(all[2].p99).Seconds()*1e3, "authrep-p99-ms")
@@ -84,6 +87,21 @@ func authorizations(call string) [][]byte {
 	all := make([][]byte, 50)
 	for i := range all {
 		all[i] = []byte("GET " + authorization(call, i) + " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n\r\n")
+	}
+	return all
+}
+
+// mixed are authreps, requests of one event, and reports of one transaction, in turn.
+func mixed() [][]byte {
+	all := authorizations("authrep")[:48]
+	for i := range all {
+		switch i % 3 {
+		case 1:
+			all[i] = rawRequest([]byte(smallEvent(i)))
+		case 2:
+			body := fmt.Sprintf("service_token=stoken1001&service_id=1001&transactions%%5B0%%5D%%5Bapp_id%%5D=bulk%d&transactions%%5B0%%5D%%5Busage%%5D%%5Bhits%%5D=1", i%50+1)
+			all[i] = fmt.Appendf(nil, "POST /transactions.xml HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		}
 	}
 	return all
 }

@@ -20,7 +20,7 @@ const (
 	bareHandler  = "bare"  // reads the body and answers 202
 	jsonHandler  = "json"  // decodes the events with encoding/json, too; keeps nothing
 	allowHandler = "allow" // a backend that takes every report and knows every application, after delayVariable
-	sameHandler  = "same"  // answers every request with the bytes it was given in bodyVariable, and an authorization's headers
+	sameHandler  = "same"  // answers a GET with the bytes it was given in bodyVariable, and an authorization's headers; a POST as bareHandler
 )
 
 // acknowledgement is the answer of the baselines, as long as the daemon's.
@@ -68,7 +68,11 @@ const bodyVariable = "REPORTERD_TEST_BODY"
 func serveSame() http.HandlerFunc {
 	body := []byte(os.Getenv(bodyVariable))
 	length := strconv.Itoa(len(body))
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			serveBare(w, r)
+			return
+		}
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Access-Control-Expose-Headers", "ETag, Link, 3scale-rejection-reason")

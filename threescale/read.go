@@ -108,6 +108,10 @@ func (o ReadOptions) readBody(r *http.Request) (*node, error) {
 // firstRead bounds what a Content-Length alone makes slurp allocate, in bytes. Beyond it, memory is allocated as the body arrives.
 const firstRead = 256 << 10
 
+// copyBytes is how much of a body is read at once. A small body gets a buffer of its own length: io.Copy's of 32 KiB took a fifth of the
+// time of a report of one transaction.
+const copyBytes = 32 << 10
+
 // slurp reads a body of at most MaxBytes, with few steps of growth where its length is known.
 func (o ReadOptions) slurp(r *http.Request) (string, error) {
 	if r.Body == nil {
@@ -117,10 +121,12 @@ func (o ReadOptions) slurp(r *http.Request) (string, error) {
 		return "", TooManyBytes(o.MaxBytes)
 	}
 	var b strings.Builder
+	chunk := int64(copyBytes)
 	if r.ContentLength > 0 {
 		b.Grow(int(min(r.ContentLength, firstRead)))
+		chunk = min(r.ContentLength, chunk)
 	}
-	if _, err := io.Copy(&b, capped(r.Body, o.MaxBytes)); err != nil {
+	if _, err := io.CopyBuffer(&b, capped(r.Body, o.MaxBytes), make([]byte, chunk)); err != nil {
 		return "", fmt.Errorf("threescale: read body: %w", err)
 	}
 	if int64(b.Len()) > o.MaxBytes {

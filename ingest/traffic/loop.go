@@ -30,7 +30,7 @@ const (
 	lingerTime = 500 * time.Millisecond
 
 	// maxKeptAnswer bounds the buffer for answers that is kept between requests, in bytes.
-	maxKeptAnswer = 16 << 10
+	maxKeptAnswer = 4 << 10
 )
 
 // conn is a connection with a loop. Its goroutine alone uses what mu does not guard.
