@@ -92,9 +92,10 @@ func TestMetricsOfAnIdleDaemon(t *testing.T) {
 func TestServicesDoNotMakeSeriesWithoutEnd(t *testing.T) {
 	series := func(services int) (lines []string) {
 		o := options()
-		s := console.Snapshot{Others: console.Ended{Delivered: 3}}
+		s := console.Snapshot{Others: console.Ended{Delivered: 3}, Ledger: &console.Ledger{Usage: []console.Usage{{ServiceID: "1000", Units: 4}, {ServiceID: "made-up", Metric: "made-up", Units: 1}}}}
 		for i := range services {
 			id := fmt.Sprint(1000 + i)
+			s.Ledger.Usage = append(s.Ledger.Usage, console.Usage{ServiceID: id, Metric: "hits", Units: 7})
 			s.Services = append(s.Services, console.Service{ID: id, Ended: console.Ended{Delivered: 2}})
 			s.Lanes = append(s.Lanes,
 				console.Lane{ServiceID: id, State: "held", Events: 10},
@@ -111,6 +112,9 @@ func TestServicesDoNotMakeSeriesWithoutEnd(t *testing.T) {
 	assert.Contains(t, many, `reporterd_service_lanes{service_id="other",state="held"} 400`)
 	assert.Contains(t, many, `reporterd_service_events{service_id="other"} 5000`)
 	assert.Contains(t, many, `reporterd_service_events_delivered_total{service_id="other"} 803`)
+	assert.Contains(t, many, `reporterd_service_usage_delivered_total{metric="hits",service_id="1000"} 7`)
+	assert.Contains(t, many, `reporterd_service_usage_delivered_total{metric="other",service_id="1000"} 4`)
+	assert.Contains(t, many, `reporterd_service_usage_delivered_total{metric="other",service_id="other"} 2801`)
 	for _, line := range many {
 		assert.NotContains(t, line, "made-up", "a producer's words are no label")
 	}

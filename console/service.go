@@ -6,6 +6,7 @@ package console
 const (
 	maxNamedServices = 100
 	otherServices    = "other"
+	otherMetrics     = "other" // of a service that has more than the ledger names
 )
 
 // Service is one configured service.
@@ -64,6 +65,32 @@ func ofServices(figure func(*serviceFigures) float64) func(*Snapshot, func(strin
 	}
 }
 
+// byMetric sums up delivered usage by service and metric, with the labels of byService. Usage of services that share a label shares one
+// metric, since units of different services have nothing in common.
+func byMetric(s *Snapshot, put func(float64, ...string)) {
+	if s.Ledger == nil {
+		return
+	}
+	named := make(map[string]bool, maxNamedServices)
+	for _, service := range s.Services[:min(len(s.Services), maxNamedServices)] {
+		named[service.ID] = service.ID != otherServices
+	}
+	sums := map[[2]string]uint64{{otherServices, otherMetrics}: 0}
+	for _, u := range s.Ledger.Usage {
+		switch {
+		case !named[u.ServiceID]:
+			sums[[2]string{otherServices, otherMetrics}] += u.Units
+		case u.Metric == "":
+			sums[[2]string{u.ServiceID, otherMetrics}] += u.Units
+		default:
+			sums[[2]string{u.ServiceID, u.Metric}] += u.Units
+		}
+	}
+	for labels, units := range sums {
+		put(float64(units), labels[:]...)
+	}
+}
+
 // services are the metric families by service. The first 100 of the configuration are named.
 var services = []family{
 	{kind: gauge, name: "reporterd_services", help: "Configured services.",
@@ -85,6 +112,9 @@ var services = []family{
 		each: ofServices(func(f *serviceFigures) float64 { return f.oldest })},
 	{kind: counter, name: "reporterd_service_events_delivered_total", label: "service_id", help: "Events of a service that 3scale accepted since the start; with receipts, that it counted.",
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Delivered) })},
+	{kind: counter, name: "reporterd_service_usage_delivered_total", labels: []string{"service_id", "metric"},
+		help:   "Usage of a service's metric that was booked as delivered since the start, in units of the metric. Of the first 100 configured services, the first 20 metrics that were booked are named, the rest share other. Absent without a ledger.",
+		series: byMetric},
 	{kind: counter, name: "reporterd_service_events_dead_total", label: "service_id", help: "Events of a service that became dead letters since the start.",
 		each: ofServices(func(f *serviceFigures) float64 { return float64(f.Dead) })},
 }

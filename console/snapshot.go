@@ -48,6 +48,14 @@ type Ledger struct {
 	GivenUp  uint64 // days deleted for its size, since the start
 	SetAside uint64 // transactions it could not book, since the start
 	Earliest int64  // the first day in it, Unix seconds; 0: none
+
+	Usage []Usage // booked as delivered, since the start
+}
+
+// Usage is usage of a metric of a service, in units of the metric.
+type Usage struct {
+	ServiceID, Metric string // no metric: of those that are too many to be named
+	Units             uint64
 }
 
 // Reconcile is the comparison of the ledger with 3scale's counts.

@@ -110,6 +110,7 @@ func (l *Ledger) plus(o *Ledger) *Ledger {
 	sum := &Ledger{
 		Booked: l.Booked + o.Booked, Behind: l.Behind + o.Behind, Bytes: l.Bytes + o.Bytes, Missed: l.Missed || o.Missed, Stopped: l.Stopped || o.Stopped,
 		GivenUp: l.GivenUp + o.GivenUp, SetAside: l.SetAside + o.SetAside, Earliest: l.Earliest,
+		Usage: append(slices.Clone(l.Usage), o.Usage...), // partitions share no service; the family adds up what is alike
 	}
 	if sum.Earliest == 0 || o.Earliest != 0 && o.Earliest < sum.Earliest {
 		sum.Earliest = o.Earliest

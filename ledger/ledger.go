@@ -102,6 +102,8 @@ type Ledger struct {
 	checkDue   time.Time        // when the whole file is read again
 	wake       func()           // wakes Run; nil: it is not waiting
 	aliases    map[alias]string // with the ids of applications, not stored yet
+
+	deliveredUsage map[string]map[string]uint64 // by service and metric, since the start
 }
 
 // Open opens the database, or creates it. A damaged file is repaired, or replaced by an empty one. It ignores Options.Copy.
@@ -117,7 +119,7 @@ func Restore(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	l := &Ledger{options: o, days: newDays(o.Dir)}
+	l := &Ledger{options: o, days: newDays(o.Dir), deliveredUsage: map[string]map[string]uint64{}}
 	l.instance.Store(rand.Uint64())
 	complete, err := l.restore(ctx)
 	if err != nil {
@@ -245,12 +247,13 @@ type run struct {
 	durable   uint64 // the sequence number after what is booked in the database
 	missed    bool
 	upgrade   upgrade
-	filing    bool     // there may be another day to write into a file
-	repaired  bool     // a damaged file was replaced, and the new one is not open yet
-	startOver bool     // nothing could be recovered from a damaged file: the log is read from its beginning
-	refused   unbooked // records that the database refused
-	skipped   unbooked // transactions that the latest attempt to book skipped
-	maxName   int      // 0: the database's limit; set by tests
+	filing    bool              // there may be another day to write into a file
+	repaired  bool              // a damaged file was replaced, and the new one is not open yet
+	startOver bool              // nothing could be recovered from a damaged file: the log is read from its beginning
+	refused   unbooked          // records that the database refused
+	skipped   unbooked          // transactions that the latest attempt to book skipped
+	delivered map[Metric]uint64 // usage that the latest attempt to book books as delivered
+	maxName   int               // 0: the database's limit; set by tests
 }
 
 // gather reads what one transaction will book. It returns without events when there are none for a while.
@@ -335,6 +338,7 @@ func (r *run) book(ctx context.Context) {
 		missed = missed && !s.Missed
 		s.Missed = s.Missed || missed
 	})
+	r.countDelivered(r.delivered)
 	r.logUnbooked()
 	if was != "" {
 		r.options.Log.Info("ledger.db can be written again")
@@ -366,10 +370,11 @@ func (r *run) commit(ctx context.Context) error {
 			b.event(&r.gathered[i])
 		}
 		r.changing(b.changes)
+		delivered := b.delivered()
 		if err := b.write(ctx); err != nil {
 			return err
 		}
-		r.skipped, r.missed = b.unbooked, r.missed || b.unbooked.count > 0
+		r.skipped, r.missed, r.delivered = b.unbooked, r.missed || b.unbooked.count > 0, delivered
 		now, err := readState(tx)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestMillion(t *testing.T) {
 	)
 	services := []string{"1001", "1002", "1003"}
 	b := sandbox(t)
-	want := tally{}
+	want, sums := tally{}, map[[2]string]uint64{} // sums are by metric and service, as reported
 	b.addApplications(applications, func(i int) (service, name string) { return services[i%3], application(i) })
 	d := serve(t, newSettings(t, b.url).set("batch.flush_interval", "5s").set("spool.max_bytes", "2GiB"))
 	requests := rawEvents(events/perRequest, perRequest, func(i int) string {
@@ -28,6 +29,9 @@ func TestMillion(t *testing.T) {
 		service, app, transfer := services[a%3], application(a), uint64(i%1000)
 		want.count(service, app, "hits", 1)
 		want.count(service, app, "search", 2)
+		for metric, n := range map[string]uint64{"hits": 1, "search": 2, "transfer": transfer} {
+			sums[[2]string{metric, service}] += n
+		}
 		if transfer > 0 {
 			want.count(service, app, "transfer", transfer)
 		}
@@ -54,6 +58,15 @@ func TestMillion(t *testing.T) {
 	assert.LessOrEqual(t, c.LargestParams, 4096)
 	assert.LessOrEqual(t, c.LargestBytes, 4<<20)
 	assert.Zero(t, c.DiscardedBatches)
+	eventually(t, 20*time.Second, "the metrics have all usage once it is booked", func() bool {
+		metrics := mustCall(t, http.StatusOK, http.MethodGet, d.admin+"/metrics", nil).body
+		for labels, n := range sums {
+			if !strings.Contains(metrics, fmt.Sprintf("\nreporterd_service_usage_delivered_total{metric=%q,service_id=%q} %v\n", labels[0], labels[1], float64(n))) {
+				return false
+			}
+		}
+		return len(sums) == 9
+	})
 	d.stop()
 }
 

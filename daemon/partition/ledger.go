@@ -197,6 +197,9 @@ func (b *bookkeeper) figures() *console.Ledger {
 	if latest := b.spool.ChangesEnd(); latest > s.Next {
 		out.Behind = latest - s.Next
 	}
+	for m, n := range l.Delivered() {
+		out.Usage = append(out.Usage, console.Usage{ServiceID: m.ServiceID, Metric: m.Name, Units: n})
+	}
 	return out
 }
 
