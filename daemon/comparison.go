@@ -73,14 +73,18 @@ func (r *comparison) routes(d *daemon) []console.Route {
 	return []console.Route{
 		{Pattern: "GET /api/v1/reconcile", Scope: access.Read, Handler: answer},
 		{Pattern: "POST /api/v1/reconcile", Scope: access.Write, Handler: answer},
+		{Pattern: "POST /api/v1/portal/check", Scope: access.Write, Handler: &checkUp{portal: r.portal, ids: d.services.ids}},
 	}
 }
 
-func (r *comparison) offers() []string {
-	if r.keeper == nil {
-		return nil
+func (r *comparison) offers() (names []string) {
+	if r.portal != nil {
+		names = append(names, "portal")
 	}
-	return []string{"reconcile"}
+	if r.keeper != nil {
+		names = append(names, "reconcile")
+	}
+	return names
 }
 
 // notCompared answers when there is no comparison.

@@ -141,6 +141,7 @@ func TestEveryOperationAnswersAsDescribed(t *testing.T) {
 		{404, "GET", admin + "/sources/nosuch.json", "", ""},
 		{200, "GET", admin + "/api/v1/reconcile", "", ""},
 		{200, "POST", admin + "/api/v1/reconcile?since=1h", "", ""},
+		{200, "POST", admin + "/api/v1/portal/check", "", ""},
 	} {
 		got, err := call(testClient, c.method, c.url, c.kind, []byte(c.body))
 		require.NoError(t, err)

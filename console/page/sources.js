@@ -1,7 +1,7 @@
 // Sources: what there is, and making one: a question, what it answers now, a name, a token.
 
 import { copyable, enter, make, table } from './pages.js';
-import { get, headers, order, root } from './session.js';
+import { get, headers, offers, order, root } from './session.js';
 import { chosen, choose } from './address.js';
 import { filters, learn, title } from './names.js';
 import { time } from './format.js';
@@ -20,6 +20,7 @@ let scopes = [];
 
 enter(async (may) => {
   scopes = may;
+  find('portal').hidden = !offers.includes('portal') || !scopes.includes('write');
   await learn();
   find('services').replaceChildren(...filters.services.map((id) => make('option', { value: id, label: title(id) })));
   find('metrics').replaceChildren(make('option', { value: 'hits' }));
@@ -37,6 +38,7 @@ find('save').addEventListener('click', () => save(false));
 find('savetoken').addEventListener('click', () => save(true));
 find('remove').addEventListener('click', remove);
 find('export').addEventListener('click', download);
+find('check').addEventListener('click', check);
 for (const button of find('forms').querySelectorAll('button')) {
   button.addEventListener('click', () => {
     for (const other of find('forms').querySelectorAll('button')) other.setAttribute('aria-pressed', String(other === button));
@@ -44,6 +46,26 @@ for (const button of find('forms').querySelectorAll('button')) {
   });
 }
 setInterval(() => { if (!document.hidden && !find('known').hidden) list().catch(() => {}); }, 10000);
+
+/** Looks at the portal, as reporterd doctor does. */
+async function check() {
+  find('check').disabled = true;
+  find('checked').textContent = 'asking 3scale …';
+  try {
+    const { findings } = await order('api/v1/portal/check');
+    const wrong = findings.filter((f) => !f.ok).length;
+    find('checked').textContent = wrong ? `${wrong} of ${findings.length} things are wrong` : `all ${findings.length} things are right`;
+    find('findings').replaceChildren(...findings.flatMap((f) => [
+      make('dt', { textContent: `${f.ok ? '✓' : '✗'} ${f.name.replaceAll('_', ' ')}`, className: f.ok ? '' : 'broken' }),
+      make('dd', { textContent: f.advice ? `${f.detail} → ${f.advice}` : f.detail }),
+    ]));
+    find('findings').hidden = false;
+  } catch (error) {
+    find('checked').textContent = error.message;
+  } finally {
+    find('check').disabled = false;
+  }
+}
 
 async function list() {
   const all = await get('api/v1/sources');
