@@ -92,10 +92,10 @@ func TestMetricsOfAnIdleDaemon(t *testing.T) {
 func TestServicesDoNotMakeSeriesWithoutEnd(t *testing.T) {
 	series := func(services int) (lines []string) {
 		o := options()
-		s := console.Snapshot{Others: console.Ended{Delivered: 3}, Ledger: &console.Ledger{Usage: []console.Usage{{ServiceID: "1000", Units: 4}, {ServiceID: "made-up", Metric: "made-up", Units: 1}}}}
+		s := console.Snapshot{Others: console.Ended{Delivered: 3}, Ledger: &console.Ledger{Usage: []console.MetricUsage{{ServiceID: "1000", Units: 4}, {ServiceID: "made-up", Metric: "made-up", Units: 1}}}}
 		for i := range services {
 			id := fmt.Sprint(1000 + i)
-			s.Ledger.Usage = append(s.Ledger.Usage, console.Usage{ServiceID: id, Metric: "hits", Units: 7})
+			s.Ledger.Usage = append(s.Ledger.Usage, console.MetricUsage{ServiceID: id, Metric: "hits", Units: 7})
 			s.Services = append(s.Services, console.Service{ID: id, Ended: console.Ended{Delivered: 2}})
 			s.Lanes = append(s.Lanes,
 				console.Lane{ServiceID: id, State: "held", Events: 10},

@@ -49,11 +49,11 @@ type Ledger struct {
 	SetAside uint64 // transactions it could not book, since the start
 	Earliest int64  // the first day in it, Unix seconds; 0: none
 
-	Usage []Usage // booked as delivered, since the start
+	Usage []MetricUsage // booked as delivered, since the start
 }
 
-// Usage is usage of a metric of a service, in units of the metric.
-type Usage struct {
+// MetricUsage is usage of a metric of a service, in units of the metric.
+type MetricUsage struct {
 	ServiceID, Metric string // no metric: of those that are too many to be named
 	Units             uint64
 }

@@ -54,13 +54,14 @@ func (s *Spool) newDirectoryID() (id [16]byte, file disk.Identity, err error) {
 }
 
 // isCopy reports whether the directory is a copy of the one that its manifest was written for: the identity is the same, but the
-// file that contains it is another one. Both inode and change time have to differ, so that neither a file system that renumbers
-// its inodes at each mount nor a chown makes the original look like a copy.
+// file that contains it is another one. That it is where it was made after the original had changed last. Where the file system does
+// not keep that time, both inode and change time have to differ, so that neither one that renumbers its inodes at each mount nor a chown
+// makes the original look like a copy; a copy that was restored in its place may have got the inode of the original.
 func (r *manifestFacts) isCopy() bool {
-	if !r.found || r.file == (disk.Identity{}) || r.fileNow == (disk.Identity{}) {
+	if !r.found || r.file == (disk.Identity{}) || r.fileNow == (disk.Identity{}) || r.identity != r.id {
 		return false
 	}
-	return r.identity == r.id && r.file.Inode != r.fileNow.Inode && r.file.Changed != r.fileNow.Changed
+	return r.fileNow.Born > r.file.Changed || r.file.Inode != r.fileNow.Inode && r.file.Changed != r.fileNow.Changed
 }
 
 // originOf determines whether the directory is the one of the last start, a copy of it, or restored.

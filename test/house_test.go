@@ -111,7 +111,7 @@ func TestDependencies(t *testing.T) {
 		"github.com/stretchr/testify",         // tests
 		"go.etcd.io/bbolt",                    // the ledger's file
 		"go.uber.org/zap",                     // logs
-		"golang.org/x/sys/unix",               // the monotonic clock, for systemd
+		"golang.org/x/sys/unix",               // the monotonic clock, for systemd; when a file was made, to know a copy
 		"golang.org/x/time/rate",              // producers' rates
 		"go.yaml.in/yaml/v3",                  // the configuration file's keys, for errors that name them
 	}

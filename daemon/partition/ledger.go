@@ -198,7 +198,7 @@ func (b *bookkeeper) figures() *console.Ledger {
 		out.Behind = latest - s.Next
 	}
 	for m, n := range l.Delivered() {
-		out.Usage = append(out.Usage, console.Usage{ServiceID: m.ServiceID, Metric: m.Name, Units: n})
+		out.Usage = append(out.Usage, console.MetricUsage{ServiceID: m.ServiceID, Metric: m.Name, Units: n})
 	}
 	return out
 }

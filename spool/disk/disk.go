@@ -63,6 +63,7 @@ type Held interface {
 type Identity struct {
 	Inode   uint64
 	Changed int64 // when the file's contents, name or owner last changed, Unix nanoseconds
+	Born    int64 // when it was made, Unix nanoseconds; 0: the file system does not keep it
 }
 
 // Entry is one file of a directory.

@@ -115,14 +115,8 @@ func (h *held) Same() error {
 	return nil
 }
 
-// Identity returns the result of fstat.
-func (h *held) Identity() (Identity, error) {
-	info, err := h.Stat()
-	if err != nil {
-		return Identity{}, err
-	}
-	return identityOf(info), nil
-}
+// Identity asks the system about the open file.
+func (h *held) Identity() (Identity, error) { return identityOf(h.File) }
 
 // Locked takes a shared lock and releases it immediately: a process that wants the lock at that moment may find it taken, and has
 // to retry.

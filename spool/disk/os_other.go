@@ -8,7 +8,7 @@ import (
 )
 
 // identityOf returns an unknown identity: here a copy cannot be detected.
-func identityOf(os.FileInfo) Identity { return Identity{} }
+func identityOf(*os.File) (Identity, error) { return Identity{}, nil }
 
 var bootID = sync.OnceValue(unknownBoot)
 
