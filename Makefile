@@ -33,7 +33,7 @@ release:
 
 # What takes too long for CI.
 soak:
-	REPORTERD_MUTANTS=1 go test -count=1 -timeout 60m -v -run Mutant ./spool ./sender/receipt ./ledger ./test
+	REPORTERD_MUTANTS=1 go test -count=1 -timeout 60m -v -run Mutant ./spool ./sender/receipt ./ledger ./ingest/traffic ./test
 	REPORTERD_CRASH_CYCLES=3000 go test -count=1 -timeout 120m -v -run '^TestCrash$$' ./test
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 180m -v -run '^TestModel(Trouble|Restarts)$$' ./spool
 	REPORTERD_MODEL_HISTORIES=100000 go test -count=1 -timeout 60m -v -run '^TestModel$$' ./sender/receipt

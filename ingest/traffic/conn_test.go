@@ -189,3 +189,24 @@ func TestConnectionSaysWhyBeforeItCloses(t *testing.T) {
 	defer answer.Body.Close()
 	assert.Equal(t, http.StatusRequestEntityTooLarge, answer.StatusCode)
 }
+
+// TestHandedOverWithoutDeadlines: what the loop has set on a connection does not end an answer of net/http, which sets no write deadline
+// of its own: its usage is on disk by then, and the client would send it again.
+func TestHandedOverWithoutDeadlines(t *testing.T) {
+	for name, request := range map[string]string{
+		"chunked":  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+		"HTTP/1.0": "POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, answers := serveConn(t, echoes)
+				postPlain(t, client, "loop")
+				assert.Equal(t, "loop", hear(t, answers))
+				<-time.After(writeTimeout - time.Second) // the answer takes a second
+				_, err := io.WriteString(client, request)
+				require.NoError(t, err)
+				assert.Equal(t, "x", hear(t, answers))
+			})
+		})
+	}
+}

@@ -51,7 +51,7 @@ func (p *parser) parse(unread []byte) (r parsed, size int, ok bool) {
 			return r, 0, false
 		}
 		if len(line) == 0 {
-			return r, len(unread) - len(rest), len(r.host) > 0 && (r.length == 0 || len(r.method) == 4)
+			return r, len(unread) - len(rest), len(r.host) > 0
 		}
 		name, value, found := bytes.Cut(line, []byte(":"))
 		if value = bytes.Trim(value, " \t"); !found || !printableOrBlank(value) {
