@@ -19,6 +19,9 @@ const maxInitBytes = 1 << 20
 // each command took.
 func TestInitialization(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("the race detector allocates, too")
+	}
 	cmd := exec.Command(binary(t), "version")
 	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
 	out, err := cmd.CombinedOutput()
