@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/reporterd/reporterd/internal/durable"
+	"github.com/reporterd/reporterd/internal/outage"
 	"github.com/reporterd/reporterd/internal/respond"
 )
 
@@ -36,7 +37,8 @@ type HistoryOptions struct {
 type History struct {
 	snapshot func(lanes int) Snapshot
 	options  HistoryOptions
-	filed    time.Time // used by Run only
+	filed    time.Time      // used by Run only
+	outage   *outage.Outage // of the file
 
 	mu      sync.Mutex // guards samples
 	samples []sample   // the oldest first
@@ -55,7 +57,10 @@ func NewHistory(snapshot func(lanes int) Snapshot, o HistoryOptions) *History {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	h := &History{snapshot: snapshot, options: o}
+	h := &History{snapshot: snapshot, options: o, outage: outage.New(outage.Options{
+		Log: o.Log, Begin: "cannot write the history of the counters: after a restart the page begins without it", End: "the history of the counters is written again",
+		BeginLevel: zap.WarnLevel, EndLevel: zap.InfoLevel,
+	})}
 	if err := h.read(time.Now()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		o.Log.Warn("cannot read the history of the counters: it begins anew", zap.Error(err))
 	}
@@ -128,9 +133,7 @@ func (h *History) write() {
 	if err == nil {
 		err = durable.WriteFile(h.options.File, data, 0o600)
 	}
-	if err != nil {
-		h.options.Log.Warn("cannot write the history of the counters: after a restart the page begins without it", zap.Error(err))
-	}
+	h.outage.Report(err)
 }
 
 // historyPage is the answer of GET /api/v1/history: a column for each counter, a place in all of them for each sample.

@@ -91,7 +91,7 @@ func (d *daysTest) usage(day int, app threescale.Application) *spool.Batch {
 	}}}}
 }
 
-// TestFilesOfDays: the files of days say what the rows say, whatever happens to either.
+// TestFilesOfDays: the files of days say what the rows say, also after a change, a loss or damage of either.
 func TestFilesOfDays(t *testing.T) {
 	d := newDaysTest(t)
 	require.Len(t, d.run.days.sizes, filedDays)

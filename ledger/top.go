@@ -246,16 +246,16 @@ func (d *days) keep(key string, generation uint64, values []int64) {
 func (t *topSearch) file(s *search, counts map[uint32]bool, service, day uint32) (bool, error) {
 	file, err := os.Open(t.ledger.days.path(day))
 	if err != nil {
-		return false, nil //nolint:nilerr // it was removed: the day has changed
+		return false, nil // it was removed: the day has changed
 	}
 	defer func() { _ = file.Close() }()
 	r, err := readDay(file)
 	if err != nil || r.day != day {
-		return false, nil //nolint:nilerr // the database has the same figures
+		return false, nil // the database has the same figures
 	}
 	columns, err := r.service(service)
 	if err != nil {
-		return false, nil //nolint:nilerr // the same
+		return false, nil // the same
 	}
 	stored, err := t.together(s.tx, row{day: day, service: service})
 	if err != nil {
@@ -279,7 +279,7 @@ func (t *topSearch) file(s *search, counts map[uint32]bool, service, day uint32)
 		}
 		one, err := r.load(c)
 		if err != nil {
-			return false, nil //nolint:nilerr // the same
+			return false, nil // the same
 		}
 		data = append(data, one)
 	}

@@ -53,7 +53,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestParserKeepsFields: a request gets its own fields, whatever the one before it had.
+// TestParserKeepsFields: a request gets its own fields and none of the request before it.
 func TestParserKeepsFields(t *testing.T) {
 	var p parser
 	for _, lines := range [][]string{{"A: 1", "B: 2"}, {"A: 1", "B: 2", "B: 3"}, {"B: 2"}, {}, {"A: 1", "A: 1", "B: 2"}} {

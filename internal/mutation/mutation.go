@@ -5,6 +5,7 @@ package mutation
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -61,4 +62,17 @@ func Overlay(t testing.TB, changes ...Change) string {
 	overlay := filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(overlay, encoded, 0o600))
 	return overlay
+}
+
+// Killed breaks the sources of the package for one run of one of its tests, and fails unless that test fails: the mutant must not live.
+// env is added to the environment. It returns what the run printed.
+func Killed(t testing.TB, test string, env []string, changes ...Change) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-timeout=5m", "-run=^"+test+"$", "-overlay="+Overlay(t, changes...), ".")
+	cmd.Env = append(append(os.Environ(), "REPORTERD_MUTANTS="), env...)
+	output, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "it lives:\n%s", output)
+	require.NotContains(t, string(output), "[build failed]")
+	return string(output)
 }
