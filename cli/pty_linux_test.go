@@ -33,9 +33,22 @@ func onTerminal(t *testing.T, args ...string) (screen string, status int) {
 	require.NoError(t, unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}))
 	var got bytes.Buffer
 	var reading sync.WaitGroup
-	reading.Go(func() { _, _ = io.Copy(&got, master) }) // ends with an error once the terminal is closed
+	reading.Go(func() { // ends with lastWord
+		part := make([]byte, 4<<10)
+		for err := error(nil); err == nil && !bytes.HasSuffix(got.Bytes(), []byte(lastWord)); {
+			var n int
+			n, err = master.Read(part)
+			got.Write(part[:n])
+		}
+	})
 	status = cli.Run(context.Background(), args, terminal, terminal)
-	require.NoError(t, terminal.Close())
+	_, err = io.WriteString(terminal, lastWord)
+	require.NoError(t, err)
 	reading.Wait()
-	return strings.ReplaceAll(got.String(), "\r\n", "\n"), status
+	require.NoError(t, terminal.Close())
+	return strings.ReplaceAll(strings.TrimSuffix(got.String(), lastWord), "\r\n", "\n"), status
 }
+
+// lastWord is written to the terminal behind a command's output. The terminal is closed once it was read: the kernel may lose what it has
+// not yet passed on when a terminal is closed.
+const lastWord = "\x1b]last word\x07"
